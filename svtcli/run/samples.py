@@ -1,0 +1,93 @@
+"""A folder of samples: lossless arrays and what they depend on.
+
+    samples.npy    uint8    [N, M, F, H, W, C]  N clips, M continuations of each
+    truth.npy      uint8    [N, F, H, W, C]     the clips themselves
+    log_prob.npy   float32  [N, M, F]           nats of each frame under the model
+    samples.json   what made them; written last, so its presence means "whole"
+
+Prime frames are included everywhere; their log-probability is 0.
+"""
+
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from svtcli.failure import BadData, Refused
+
+
+@dataclass(frozen=True)
+class SampleFacts:
+    """Everything that the samples depend on."""
+
+    run: str
+    step: int
+    prime: int
+    frames: int
+    overlap: int
+    temperature: float
+    seed: int
+    schedule: str
+    split: str
+    clips: tuple[str, ...]
+    """Which clip each row continues, as its dataset names it."""
+    fingerprint: str = ""
+    """Of everything that went in; `svt run` compares it."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Samples in memory; `video` is [N, M, F, H, W, C], `truth` [N, F, H, W, C]."""
+
+    video: NDArray[np.uint8]
+    truth: NDArray[np.uint8]
+    log_prob: NDArray[np.float32]
+    facts: SampleFacts
+
+
+def write_samples(folder: Path, samples: Samples) -> None:
+    """Write a whole samples folder; `samples.json` last."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "samples.json").unlink(missing_ok=True)
+    np.save(folder / "samples.npy", samples.video)
+    np.save(folder / "truth.npy", samples.truth)
+    np.save(folder / "log_prob.npy", samples.log_prob)
+    text = json.dumps(asdict(samples.facts), indent=2) + "\n"
+    (folder / "samples.json").write_text(text, encoding="utf-8")
+
+
+def read_facts(folder: Path) -> SampleFacts:
+    """What made the samples in `folder`; refuses a folder that holds none."""
+    path = folder / "samples.json"
+    if not path.is_file():
+        raise Refused(
+            f"{folder}: no finished samples here (samples.json is missing)",
+            "make some with: svt sample RUN",
+        )
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        known = {field.name: facts[field.name] for field in fields(SampleFacts)}
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadData(f"{path}: not a description of samples ({error})") from error
+    return SampleFacts(**{**known, "clips": tuple(known["clips"])})
+
+
+def read_samples(folder: Path) -> Samples:
+    """The samples in `folder`; errors: no samples there, or arrays that don't fit."""
+    facts = read_facts(folder)
+    try:
+        video, truth, log_prob = (
+            np.load(folder / f"{name}.npy", allow_pickle=False)
+            for name in ("samples", "truth", "log_prob")
+        )
+    except (OSError, ValueError, EOFError) as error:
+        raise BadData(f"{folder}: unreadable samples ({error})") from error
+    whole = video.ndim == 6 and truth.shape == video.shape[:1] + video.shape[2:]
+    if not whole or log_prob.shape != video.shape[:3] or video.dtype != np.uint8:
+        raise BadData(
+            f"{folder}: arrays do not fit each other: samples {video.shape}, "
+            f"truth {truth.shape}, log_prob {log_prob.shape}"
+        )
+    return Samples(video, truth, log_prob, facts)
