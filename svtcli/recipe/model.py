@@ -66,7 +66,7 @@ class Model:
     encoder_layers: PositiveInt = 8
     decoder_layers: PositiveInt = 8
     blocks: Annotated[tuple[Block, ...], Field(min_length=1)] = SPATIOTEMPORAL_BLOCKS
-    """Attention blocks of the first layers; they repeat, every second group reversed."""
+    """Attention blocks of the first layers; they cycle, every second time reversed."""
     masked_kernel: Triple = (3, 3, 3)
     """Masked convolution of the decoder (§3.2); odd."""
     first_slice_layers: PositiveInt | None = None
@@ -111,7 +111,7 @@ class Model:
         return self.slice_shape[0] == 1
 
     def layer_blocks(self, layers: int) -> tuple[Block, ...]:
-        """The block of each of `layers` layers: the cycle, every second one reversed."""
+        """The block of each of `layers` layers: the cycle, every second time reversed."""
         cycle = self.blocks
         both_ways = cycle + cycle[::-1]
         return tuple(both_ways[i % len(both_ways)] for i in range(layers))
@@ -136,11 +136,8 @@ class Model:
             size = block.dilated if isinstance(block, Dilated) else block
             for axis, part, whole in zip(axes, size, (t, h, w), strict=True):
                 if part < whole and whole % part:
-                    yield (
-                        "blocks",
-                        f"{list(size)} does not divide a slice of "
-                        f"{[t, h, w]} along {axis}",
-                    )
+                    cut = f"a slice of {[t, h, w]} along {axis}"
+                    yield "blocks", f"{list(size)} does not divide {cut}"
         if self.first_slice_layers and self.actions:
             yield "first_slice_layers", "cannot be combined with actions"
         if self.first_slice_layers and self.single_frame:
