@@ -111,7 +111,7 @@ class Model:
         return self.slice_shape[0] == 1
 
     def layer_blocks(self, layers: int) -> tuple[Block, ...]:
-        """The block of each of `layers` layers: the cycle, every second time reversed."""
+        """The block of each of `layers` layers: the cycle, then the cycle reversed."""
         cycle = self.blocks
         both_ways = cycle + cycle[::-1]
         return tuple(both_ways[i % len(both_ways)] for i in range(layers))

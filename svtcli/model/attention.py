@@ -1,0 +1,147 @@
+"""Block-local self-attention (§3.1, eq. 2–6), for a slice and for one position.
+
+`LayerCache` is what one layer remembers of the positions it has seen; the one-position
+form `step` reads and extends it and gives what the parallel form gives there.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Float, Int
+
+from svtcli.model import initial
+from svtcli.model.blocks import Blocks
+from svtcli.recipe.model import Model
+
+
+class LayerCache(NamedTuple):
+    """Keys and values of a slice in one layer, by block, and the layer's bias."""
+
+    keys: Float[Array, "B N K L a"]
+    values: Float[Array, "B N K L a"]
+    bias: Float[Array, "K L L"]
+
+
+class Layer(nnx.Module):
+    """Attention within blocks, then a two-layer map, each with its residual."""
+
+    def __init__(
+        self,
+        blocks: Blocks,
+        d: int,
+        heads: int,
+        head_size: int,
+        *,
+        causal: bool,
+        rngs: nnx.Rngs,
+    ) -> None:
+        self.blocks = blocks
+        self.causal = causal
+        width = heads * head_size
+        self.attention_norm = layer_norm(d, rngs)
+        self.query_key_value = initial.linear(rngs, (d, 3, heads, head_size), d)
+        self.relative_bias = nnx.Dict(
+            {
+                axis: initial.zeros(heads, 2 * extent - 1)
+                for axis, extent in zip("thw", blocks.extent, strict=True)
+            }
+        )
+        self.projection = initial.linear(rngs, (heads, head_size, d), width)
+        self.map_norm = layer_norm(d, rngs)
+        self.map_in = initial.linear(rngs, (d, d), d)
+        self.map_out = initial.linear(rngs, (d, d), d)
+
+    def __call__(
+        self, z: Float[Array, "B t h w D"]
+    ) -> tuple[Float[Array, "B t h w D"], LayerCache]:
+        """The layer applied to a whole slice, and what sampling needs of it."""
+        z = self.blocks.split(z)  # [B, N, L, D]
+        bias = self.bias()
+        q, k, v = jnp.einsum(
+            "BNLD,DjKa->jBNKLa", self.attention_norm(z), self.query_key_value[...]
+        )
+        scores = jnp.einsum("BNKia,BNKja->BNKij", q, k) * q.shape[-1] ** -0.5
+        attended = jnp.einsum("BNKij,BNKja->BNKia", _softmax(scores + bias), v)
+        z = z + jnp.einsum("BNKLa,KaD->BNLD", attended, self.projection[...])
+        z = z + self._map(z)
+        return self.blocks.merge(z), LayerCache(k, v, bias)
+
+    def step(
+        self,
+        z: Float[Array, "B D"],
+        cache: LayerCache,
+        block: Int[Array, ""],
+        place: Int[Array, ""],
+    ) -> tuple[Float[Array, "B D"], LayerCache]:
+        """The layer applied to the position at `place` of `block`, after the others."""
+        q, k, v = jnp.einsum(
+            "BD,DjKa->jBKa", self.attention_norm(z), self.query_key_value[...]
+        )
+        here = (0, block, 0, place, 0)
+        keys = jax.lax.dynamic_update_slice(cache.keys, k[:, None, :, None], here)
+        values = jax.lax.dynamic_update_slice(cache.values, v[:, None, :, None], here)
+        block_keys = jax.lax.dynamic_index_in_dim(keys, block, 1, keepdims=False)
+        block_values = jax.lax.dynamic_index_in_dim(values, block, 1, keepdims=False)
+        bias = jax.lax.dynamic_index_in_dim(cache.bias, place, 1, keepdims=False)
+        scores = jnp.einsum("BKa,BKLa->BKL", q, block_keys) * q.shape[-1] ** -0.5
+        attended = jnp.einsum("BKL,BKLa->BKa", _softmax(scores + bias), block_values)
+        z = z + jnp.einsum("BKa,KaD->BD", attended, self.projection[...])
+        z = z + self._map(z)
+        return z, LayerCache(keys, values, cache.bias)
+
+    def bias(self) -> Float[Array, "K L L"]:
+        """B of eq. 3: a sum over the axes of a bias of the relative distance.
+
+        In a causal layer, −∞ where the second position comes after the first.
+        """
+        t, h, w = (self._axis_bias(axis) for axis in "thw")  # each [K, e, e]
+        total = (
+            t[:, :, None, None, :, None, None]
+            + h[:, None, :, None, None, :, None]
+            + w[:, None, None, :, None, None, :]
+        )
+        length = self.blocks.length
+        bias = total.reshape(-1, length, length)
+        if not self.causal:
+            return bias
+        return jnp.where(np.tri(length, dtype=bool), bias, -jnp.inf)
+
+    def _axis_bias(self, axis: str) -> Float[Array, "K e e"]:
+        extent = self.blocks.extent["thw".index(axis)]
+        distance = np.subtract.outer(np.arange(extent), np.arange(extent))
+        return self.relative_bias[axis][...][:, distance + extent - 1]
+
+    def _map(self, z: Float[Array, "*any D"]) -> Float[Array, "*any D"]:
+        """relu(layernorm(z) T1) T2 of eq. 6."""
+        return jax.nn.relu(self.map_norm(z) @ self.map_in[...]) @ self.map_out[...]
+
+
+def layer_stack(config: Model, depth: int, *, causal: bool, rngs: nnx.Rngs) -> nnx.Dict:
+    """`depth` layers with the blocks and heads that the recipe gives them."""
+    blocks, heads = config.layer_blocks(depth), config.layer_heads(depth)
+    return nnx.Dict(
+        {
+            f"layer_{i + 1}": Layer(
+                Blocks.of(block, config.slice_shape),
+                config.d,
+                na,
+                config.da,
+                causal=causal,
+                rngs=rngs,
+            )
+            for i, (block, na) in enumerate(zip(blocks, heads, strict=True))
+        }
+    )
+
+
+def layer_norm(d: int, rngs: nnx.Rngs) -> nnx.LayerNorm:
+    """Layer normalisation in at least float32, over the hidden width."""
+    return nnx.LayerNorm(d, epsilon=1e-6, use_fast_variance=False, rngs=rngs)
+
+
+def _softmax(scores: Float[Array, "*any L"]) -> Float[Array, "*any L"]:
+    precise = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
+    return jax.nn.softmax(precise).astype(scores.dtype)

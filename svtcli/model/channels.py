@@ -1,0 +1,84 @@
+"""What a decoder state predicts of its pixel (§3.3, eq. 7–9; appendix A.1).
+
+`ChannelHead` gives each code the codes before it, as one-hot vectors that join the
+state in a one-layer map; `IntensityHead` gives one scalar for Moving MNIST.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, Int, Integer
+
+from svtcli.model import initial
+from svtcli.model.attention import layer_norm
+
+Choose = Callable[[int, Float[Array, "B V"]], Int[Array, " B"]]
+"""Picks a value for code k from its logits."""
+
+
+class ChannelHead(nnx.Module):
+    """p(code k | state, codes before k), for all Nc codes of a pixel."""
+
+    def __init__(self, codes: int, values: int, d: int, rngs: nnx.Rngs) -> None:
+        self.codes, self.values = codes, values
+        self.norm = layer_norm(d, rngs)
+        # U_k is cut in its part that reads the state, side by side for all k …
+        fan_ins = [d + k * values for k in range(codes)]
+        self.from_state = nnx.Param(
+            jnp.stack([initial.linear(rngs, (d, d), n)[...] for n in fan_ins], axis=1)
+        )
+        # … and its rows for the one-hot codes: those of k are k(k−1)/2 … +k.
+        rows = [
+            initial.linear(rngs, (k, values, d), fan_ins[k])[...] for k in range(codes)
+        ]
+        self.from_codes = nnx.Param(jnp.concatenate(rows))
+        self.to_logits = initial.linear(rngs, (codes, d, values), d)
+
+    def __call__(
+        self, y: Float[Array, "*any D"], codes: Integer[Array, "*any C"]
+    ) -> Float[Array, "*any C V"]:
+        """Logits of every code, given the true codes before it."""
+        u = self._read_state(y)
+        one_hot = jax.nn.one_hot(codes, self.values, dtype=y.dtype)
+        before = [
+            jnp.einsum("...jV,jVD->...D", one_hot[..., :k, :], self._rows(k))
+            for k in range(self.codes)
+        ]
+        hidden = jax.nn.relu(u + jnp.stack(before, axis=-2))
+        return jnp.einsum("...CD,CDV->...CV", hidden, self.to_logits[...])
+
+    def generate(
+        self, y: Float[Array, "B D"], choose: Choose
+    ) -> tuple[Int[Array, "B C"], Float[Array, "B C V"]]:
+        """The codes of one pixel, chosen one after the other, and their logits."""
+        u = self._read_state(y)
+        codes: list[Int[Array, " B"]] = []
+        logits: list[Float[Array, "B V"]] = []
+        for k in range(self.codes):
+            rows = self._rows(k)
+            before = sum(rows[j][code] for j, code in enumerate(codes))
+            hidden = jax.nn.relu(u[:, k] + before)
+            logits.append(hidden @ self.to_logits[k])
+            codes.append(choose(k, logits[k]))
+        return jnp.stack(codes, axis=-1), jnp.stack(logits, axis=-2)
+
+    def _read_state(self, y: Float[Array, "*any D"]) -> Float[Array, "*any C D"]:
+        return jnp.einsum("...D,DCE->...CE", self.norm(y), self.from_state[...])
+
+    def _rows(self, k: int) -> Float[Array, "k V D"]:
+        return self.from_codes[k * (k - 1) // 2 : k * (k + 1) // 2]
+
+
+class IntensityHead(nnx.Module):
+    """The logit of a pixel's intensity, in place of the channel chain."""
+
+    def __init__(self, d: int, rngs: nnx.Rngs) -> None:
+        self.norm = layer_norm(d, rngs)
+        self.from_state = initial.linear(rngs, (d, d), d)
+        self.to_logit = initial.linear(rngs, (d,), d)
+
+    def __call__(self, y: Float[Array, "*any D"]) -> Float[Array, "*any"]:
+        """One logit per pixel; its sigmoid is the predicted intensity."""
+        return jax.nn.relu(self.norm(y) @ self.from_state[...]) @ self.to_logit[...]

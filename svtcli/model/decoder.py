@@ -1,0 +1,112 @@
+"""The slice decoder (§3.2): logits of a slice's pixels, each from what came before.
+
+`states` runs a whole slice at once and leaves a `DecoderCache`; `step` runs one
+position, reading and extending that cache, and gives the same state.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Float, Int, Integer
+
+from svtcli.model import initial
+from svtcli.model.attention import LayerCache, layer_stack
+from svtcli.model.channels import ChannelHead, IntensityHead
+from svtcli.model.masked_conv import MaskedConv
+from svtcli.model.positions import PositionEmbedding
+from svtcli.recipe.model import Model
+
+
+class DecoderCache(NamedTuple):
+    """What the decoder remembers of the positions it has seen."""
+
+    embedded: Float[Array, "B tt hh ww E"]
+    layers: tuple[LayerCache, ...]
+
+
+class Decoder(nnx.Module):
+    """A slice's own codes, and the encoder's context if there is one → logits."""
+
+    def __init__(
+        self, config: Model, depth: int, *, context: bool, rngs: nnx.Rngs
+    ) -> None:
+        self.config = config
+        self.code_embedding = initial.embedding(
+            rngs, config.codes, config.values, config.de
+        )
+        self.masked_conv = MaskedConv(config.masked_kernel, config.de, config.d, rngs)
+        self.positions = PositionEmbedding(config.slice_shape, config.d, rngs)
+        if context:
+            self.context_map = initial.linear(rngs, (config.d, config.d), config.d)
+        self.layers = layer_stack(config, depth, causal=True, rngs=rngs)
+        if config.loss == "deterministic":
+            self.head: ChannelHead | IntensityHead = IntensityHead(config.d, rngs)
+        else:
+            self.head = ChannelHead(config.codes, config.values, config.d, rngs)
+
+    def __call__(
+        self,
+        codes: Integer[Array, "B t h w C"],
+        context: Float[Array, "B t h w D"] | None,
+    ) -> Float[Array, "B t h w *logits"]:
+        """Logits `[B, t, h, w, C, V]`, or one per pixel with the deterministic loss."""
+        y, _ = self.states(codes, self.place_context(context))
+        if isinstance(self.head, IntensityHead):
+            return self.head(y)
+        return self.head(y, codes)
+
+    def place_context(
+        self, context: Float[Array, "B t h w D"] | None
+    ) -> Float[Array, "#B t h w D"]:
+        """All that a state gets besides the codes: positions and mapped context."""
+        places = self.positions()[None]
+        return places if context is None else places + context @ self.context_map[...]
+
+    def states(
+        self,
+        codes: Integer[Array, "B t h w C"],
+        placed: Float[Array, "#B t h w D"],
+    ) -> tuple[Float[Array, "B t h w D"], DecoderCache]:
+        """The last state of every position, and what sampling needs of it."""
+        embedding = self.code_embedding[...]
+        one_hot = jax.nn.one_hot(codes, self.config.values, dtype=embedding.dtype)
+        embedded = jnp.einsum("BthwCV,CVE->BthwE", one_hot, embedding)
+        y = self.masked_conv(embedded) + placed
+        caches = []
+        for layer in self.layers.values():
+            y, cache = layer(y)
+            caches.append(cache)
+        return y, DecoderCache(self.masked_conv.pad(embedded), tuple(caches))
+
+    def step(
+        self,
+        cache: DecoderCache,
+        placed: Float[Array, "B D"],
+        position: Int[Array, ""],
+    ) -> tuple[Float[Array, "B D"], DecoderCache]:
+        """The last state at `position` (raster order), all before it being known."""
+        where = jnp.stack(jnp.unravel_index(position, self.config.slice_shape))
+        y = self.masked_conv.step(cache.embedded, where) + placed
+        caches = []
+        for layer, layer_cache in zip(self.layers.values(), cache.layers, strict=True):
+            blocks, places = (jnp.asarray(of) for of in layer.blocks.places())
+            y, extended = layer.step(y, layer_cache, blocks[position], places[position])
+            caches.append(extended)
+        return y, DecoderCache(cache.embedded, tuple(caches))
+
+    def remember(
+        self,
+        cache: DecoderCache,
+        codes: Integer[Array, "B C"],
+        position: Int[Array, ""],
+    ) -> DecoderCache:
+        """The cache once the pixel at `position` is known to have these codes."""
+        embedding = self.code_embedding[...]
+        embedded = embedding[np.arange(self.config.codes), codes].sum(axis=1)
+        where = jnp.stack(jnp.unravel_index(position, self.config.slice_shape))
+        return cache._replace(
+            embedded=self.masked_conv.put(cache.embedded, embedded, where)
+        )

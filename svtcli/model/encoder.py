@@ -1,0 +1,64 @@
+"""The slice encoder (§3.2): what the earlier slices say about this one."""
+
+from math import prod
+
+import jax
+import jax.numpy as jnp
+from einops import rearrange
+from flax import nnx
+from jaxtyping import Array, Float, Int, UInt8
+
+from svtcli.model import initial
+from svtcli.model.attention import layer_stack
+from svtcli.model.positions import PositionEmbedding
+from svtcli.model.subscale import context_patches
+from svtcli.recipe.model import Model
+
+
+class Encoder(nnx.Module):
+    """Earlier slices → a state `[B, t, h, w, D]` for each pixel of the next slice."""
+
+    def __init__(self, config: Model, rngs: nnx.Rngs) -> None:
+        self.config = config
+        taps = prod(config.context_kernel)
+        one_hot = config.codes * config.values
+        self.context_kernel = initial.linear(
+            rngs, (taps, config.codes, config.values, config.de), taps * one_hot
+        )
+        self.positions = PositionEmbedding(config.slice_shape, config.de, rngs)
+        self.slice_embedding = initial.embedding(rngs, config.slices, config.de)
+        width = config.de + config.s[0] * config.actions
+        self.projection = initial.linear(rngs, (width, config.d), width)
+        self.layers = layer_stack(
+            config, config.encoder_layers, causal=False, rngs=rngs
+        )
+
+    def __call__(
+        self,
+        codes: UInt8[Array, "B T H W C"],
+        index: Int[Array, " B"],
+        actions: Float[Array, "B T A"] | None = None,
+    ) -> Float[Array, "B t h w D"]:
+        """The context of slice `index`; only the slices before it are read."""
+        kernel = self.context_kernel[...]
+        patches = context_patches(codes, index, self.config)
+        one_hot = jax.nn.one_hot(patches, self.config.values, dtype=kernel.dtype)
+        z = jnp.einsum("BthwnCV,nCVE->BthwE", one_hot, kernel)
+        z = z + self.positions()
+        z = z + self.slice_embedding[index][:, None, None, None]
+        if self.config.actions:
+            if actions is None:
+                raise ValueError("this model is conditioned on actions")
+            z = jnp.concatenate([z, self._spread(actions.astype(z.dtype))], axis=-1)
+        z = z @ self.projection[...]
+        for layer in self.layers.values():
+            z, _ = layer(z)
+        return z
+
+    def _spread(self, actions: Float[Array, "B T A"]) -> Float[Array, "B t h w stA"]:
+        """Position i of a slice gets the actions of frames i·st … i·st+st−1."""
+        grouped = rearrange(
+            actions, "B (t st) A -> B t 1 1 (st A)", st=self.config.s[0]
+        )
+        B, (t, h, w) = len(actions), self.config.slice_shape
+        return jnp.broadcast_to(grouped, (B, t, h, w, grouped.shape[-1]))

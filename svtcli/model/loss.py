@@ -1,0 +1,104 @@
+"""Nats of scored pixels: what training lowers and evaluation reports (eq. 9, A.1)."""
+
+from math import log
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, Int, Integer, UInt8
+
+from svtcli.model.codes import codes_from_video
+from svtcli.model.priming import first_slices, scored_frames
+from svtcli.model.subscale import take_slice
+from svtcli.model.svt import SVT, Params, network
+from svtcli.recipe.model import Model
+
+
+def code_nats(
+    logits: Float[Array, "*any C V"], codes: Integer[Array, "*any C"]
+) -> Float[Array, "*any"]:
+    """−Σ over the codes of a pixel of ln p(code); at least float32."""
+    log_probs = jax.nn.log_softmax(_precise(logits))
+    chosen = jnp.take_along_axis(log_probs, codes[..., None].astype(int), axis=-1)
+    return -chosen[..., 0].sum(axis=-1)
+
+
+def deterministic_nats(
+    logit: Float[Array, "*any"], pixel: UInt8[Array, "*any"], brightest: int
+) -> Float[Array, "*any"]:
+    """H(z, y) = −[z ln y + (1−z) ln(1−y)], z = pixel / brightest, y = σ(logit)."""
+    logit = _precise(logit)
+    z = pixel.astype(logit.dtype) / brightest
+    return z * jax.nn.softplus(-logit) + (1 - z) * jax.nn.softplus(logit)
+
+
+def slice_nats(
+    model: SVT,
+    video: UInt8[Array, "B T H W I"],
+    index: Int[Array, " B"],
+    actions: Float[Array, "B T A"] | None = None,
+    *,
+    first: bool = False,
+) -> Float[Array, "B t h w"]:
+    """Nats of every pixel of slice `index`, given ones included."""
+    config = model.config
+    codes = codes_from_video(video, config)
+    logits = model(codes, index, actions, first=first)
+    if config.loss == "deterministic":
+        pixels = take_slice(video, index, config.s)[..., 0]
+        return deterministic_nats(logits, pixels, 2**config.pixel_bits - 1)
+    return code_nats(logits, take_slice(codes, index, config.s))
+
+
+def training_loss(
+    graphdef: nnx.GraphDef,
+    params: Params,
+    config: Model,
+    prime: int,
+    video: UInt8[Array, "B T H W I"],
+    slice_index: Int[Array, " B"],
+    actions: Float[Array, "B T A"] | None = None,
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """Mean nats per scored code of a batch of slices, and the score they amount to.
+
+    The score is bits/dim, or nats/frame with the deterministic loss. Rows are laid out
+    as `priming.slice_choices` says; first slices that have their own decoder count as
+    much as their true share of all slices.
+    """
+    model = network(graphdef, params)
+    B, n = len(video), first_slices(config, len(video))
+    nats = slice_nats(
+        model, video[n:], slice_index[n:], None if actions is None else actions[n:]
+    )
+    weight = jnp.ones(B)
+    if n:
+        own = slice_nats(model, video[:n], slice_index[:n], first=True)
+        nats = jnp.concatenate([own, nats])
+        share = 1 / config.slices
+        weight = jnp.where(jnp.arange(B) < n, share * B / n, (1 - share) * B / (B - n))
+    scored = scored_frames(config, slice_index, prime) * weight[:, None]  # [B, t]
+    total = (nats * scored[:, :, None, None]).sum()
+    _, _, h, w = nats.shape
+    pixels = scored.sum() * h * w
+    return total / (pixels * codes_scored(config)), total / pixels * score_unit(config)
+
+
+def codes_scored(config: Model) -> int:
+    """Scored numbers per pixel: its codes, or its one intensity."""
+    return 1 if config.loss == "deterministic" else config.codes
+
+
+def score_unit(config: Model) -> float:
+    """What a mean of nats per pixel is multiplied by to give bits/dim or nats/frame."""
+    if config.loss == "deterministic":
+        return float(config.video[1] * config.video[2])
+    return 1 / (log(2) * config.channels)
+
+
+def score_name(config: Model) -> str:
+    """`bits_per_dim` or `nats_per_frame`."""
+    return "nats_per_frame" if config.loss == "deterministic" else "bits_per_dim"
+
+
+def _precise(logits: Float[Array, "*any"]) -> Float[Array, "*any"]:
+    return logits.astype(jnp.promote_types(logits.dtype, jnp.float32))

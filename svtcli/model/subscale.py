@@ -1,0 +1,105 @@
+"""Spatiotemporal subscaling (§3.2): video ⇄ slices, and what a slice may see.
+
+Slice (a, b, c) is x[a::st, b::sh, c::sw]. Slices are numbered in raster order of
+(a, b, c), last fastest, and generated in that order.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from einops import rearrange
+from jaxtyping import Array, Int, Shaped, UInt8
+
+from svtcli.recipe.model import Model, Triple
+
+
+def slice_offsets(s: Triple) -> Int[np.ndarray, "S 3"]:
+    """(a, b, c) of every slice, in the order of generation."""
+    return np.indices(s).reshape(3, -1).T
+
+
+def slice_numbers(video: Triple, s: Triple) -> Int[np.ndarray, "T H W"]:
+    """The number of the slice that each pixel belongs to."""
+    return np.ravel_multi_index(np.indices(video) % np.array(s)[:, None, None, None], s)
+
+
+def split(
+    video: Shaped[Array, "B T H W *any"], s: Triple
+) -> Shaped[Array, "B S t h w *any"]:
+    """All slices of a video, in order."""
+    st, sh, sw = s
+    return rearrange(
+        video,
+        "B (t st) (h sh) (w sw) ... -> B (st sh sw) t h w ...",
+        st=st,
+        sh=sh,
+        sw=sw,
+    )
+
+
+def merge(
+    slices: Shaped[Array, "B S t h w *any"], s: Triple
+) -> Shaped[Array, "B T H W *any"]:
+    """The video that has these slices; inverse of `split`."""
+    st, sh, sw = s
+    return rearrange(
+        slices,
+        "B (st sh sw) t h w ... -> B (t st) (h sh) (w sw) ...",
+        st=st,
+        sh=sh,
+        sw=sw,
+    )
+
+
+def take_slice(
+    video: Shaped[Array, "B T H W *any"], index: Int[Array, " B"], s: Triple
+) -> Shaped[Array, "B t h w *any"]:
+    """Slice number `index[i]` of video i."""
+    return jax.vmap(lambda slices, i: slices[i])(split(video, s), index)
+
+
+def put_slice(
+    video: Shaped[Array, "B T H W *any"],
+    slice_: Shaped[Array, "B t h w *any"],
+    index: Int[Array, ""],
+    s: Triple,
+) -> Shaped[Array, "B T H W *any"]:
+    """The videos with slice number `index` replaced."""
+    slices = split(video, s)
+    return merge(
+        jax.lax.dynamic_update_slice_in_dim(slices, slice_[:, None], index, axis=1), s
+    )
+
+
+def context_patches(
+    codes: UInt8[Array, "B T H W C"], index: Int[Array, " B"], config: Model
+) -> UInt8[Array, "B t h w taps C"]:
+    """What the context kernel covers around each pixel of slice `index`.
+
+    The pixels of earlier slices show their codes; all others, and the padding, hold
+    the value Nv, which no code has, so that their one-hot is all zeros. The padding
+    (⌊k/2⌋ − a, …) of §3.2 is a window that starts at offset (a, b, c) in a video
+    padded by ⌊k/2⌋: the kernel is centred on the slice's own pixels.
+    """
+    T, H, W = config.video
+    s, k = config.s, config.context_kernel
+    visible = slice_numbers(config.video, s) < index[:, None, None, None]
+    shown = jnp.where(visible[..., None], codes, jnp.uint8(config.values))
+    around = [(extent // 2, extent - 1 - extent // 2) for extent in k]
+    padded = jnp.pad(
+        shown, ((0, 0), *around, (0, 0)), constant_values=np.uint8(config.values)
+    )
+    # What the kernel can reach from any pixel of the slice, pixel by pixel.
+    reach = tuple(x - f + e for x, f, e in zip((T, H, W), s, k, strict=True))
+    start = jnp.asarray(slice_offsets(s))[index]  # [B, 3]
+    region = jax.vmap(
+        lambda row, abc: jax.lax.dynamic_slice(
+            row, (*abc, jnp.zeros((), abc.dtype)), (*reach, row.shape[-1])
+        )
+    )(padded, start)
+    taps = [
+        region[:, i : i + T - s[0] + 1 : s[0], j : j + H - s[1] + 1 : s[1],
+               m : m + W - s[2] + 1 : s[2]]
+        for i, j, m in np.ndindex(*k)
+    ]  # fmt: skip
+    return jnp.stack(taps, axis=-2)

@@ -1,0 +1,91 @@
+"""The Subscale Video Transformer (§3): encode the context, decode the slice.
+
+p(x) = Π over slices Π over pixels Π over codes  p(code | all before it)     (eq. 1)
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt8
+
+from svtcli.model.decoder import Decoder
+from svtcli.model.encoder import Encoder
+from svtcli.model.subscale import take_slice
+from svtcli.recipe.model import Model
+
+Params = dict[str, Any]
+"""Parameters as a plain tree of arrays, as checkpoints hold them."""
+
+
+class SVT(nnx.Module):
+    """The whole network; with a first-slice decoder if the recipe has one (§4.3)."""
+
+    def __init__(self, config: Model, rngs: nnx.Rngs) -> None:
+        self.config = config
+        self.encoder = Encoder(config, rngs)
+        self.decoder = Decoder(config, config.decoder_layers, context=True, rngs=rngs)
+        if config.first_slice_layers:
+            self.first_decoder = Decoder(
+                config, config.first_slice_layers, context=False, rngs=rngs
+            )
+
+    def __call__(
+        self,
+        codes: UInt8[Array, "B T H W C"],
+        index: Int[Array, " B"],
+        actions: Float[Array, "B T A"] | None = None,
+        *,
+        first: bool = False,
+    ) -> Float[Array, "B t h w *logits"]:
+        """Logits of slice `index` of each video, teacher-forced.
+
+        `first` says that every row is slice (0, 0, 0) of a model that has a decoder of
+        its own for it.
+        """
+        slice_codes = take_slice(codes, index, self.config.s)
+        context = None if first else self.encoder(codes, index, actions)
+        return self.decoder_of(first=first)(slice_codes, context)
+
+    def decoder_of(self, *, first: bool) -> Decoder:
+        """The decoder that makes the first slice, or all others."""
+        return self.first_decoder if first else self.decoder
+
+    def is_first(self, index: int) -> bool:
+        """Whether slice `index` has the first-slice decoder."""
+        return index == 0 and self.config.first_slice_layers is not None
+
+
+def create(config: Model, key: PRNGKeyArray) -> tuple[nnx.GraphDef, Params]:
+    """A network with fresh parameters: its structure, and a plain tree of arrays."""
+    graphdef, state = nnx.split(SVT(config, nnx.Rngs(params=key)))
+    return graphdef, nnx.to_pure_dict(state)
+
+
+def structure(config: Model) -> tuple[nnx.GraphDef, Params]:
+    """As `create`, with shapes for arrays: nothing is computed or allocated."""
+    graphdef, state = nnx.split(
+        nnx.eval_shape(lambda: SVT(config, nnx.Rngs(params=jax.random.key(0))))
+    )
+    return graphdef, nnx.to_pure_dict(state)
+
+
+def abstract_params(config: Model) -> Params:
+    """Shapes and types of all parameters."""
+    return structure(config)[1]
+
+
+def network(graphdef: nnx.GraphDef, params: Params) -> SVT:
+    """The network that computes with these parameters, in their precision."""
+    return nnx.merge(graphdef, params)
+
+
+def parameter_count(config: Model) -> int:
+    """How many numbers the model learns."""
+    return sum(leaf.size for leaf in jax.tree.leaves(abstract_params(config)))
+
+
+def in_precision(params: Params, dtype: jnp.dtype) -> Params:
+    """The parameters, and so the network's arithmetic, in another precision."""
+    return jax.tree.map(lambda leaf: leaf.astype(dtype), params)
