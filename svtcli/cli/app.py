@@ -1,0 +1,81 @@
+"""The command table and the global flags. Command bodies import what they need."""
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from svtcli import __version__
+from svtcli.cli import console, failures, recipes
+
+# Flags that mean the same for every command; they may stand before or after it.
+GLOBAL_FLAGS = frozenset(
+    ("-q", "--quiet", "-v", "--verbose", "--json", "--no-color", "--debug")
+)
+
+app = typer.Typer(
+    name="svt",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(recipes.app, name="recipes")
+
+
+@app.callback(invoke_without_command=True)
+def svt(
+    context: typer.Context,
+    quiet: Annotated[
+        bool, typer.Option("-q", "--quiet", help="Only results and errors.")
+    ] = False,
+    verbose: Annotated[
+        bool,
+        typer.Option("-v", "--verbose", help="Every progress line, library logs."),
+    ] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="The result as one JSON object.")
+    ] = False,
+    no_color: Annotated[
+        bool, typer.Option("--no-color", help="No colour, as with $NO_COLOR.")
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error.")
+    ] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.")
+    ] = False,
+) -> None:
+    """Train, sample, score and show autoregressive video models.
+
+    A RECIPE is a YAML file or the name of a shipped one (svt recipes list). Start with:
+    svt run quickstart
+    """
+    if quiet and verbose:
+        raise typer.BadParameter("-q and -v cannot be combined")
+    console.configure(console.Settings(quiet, verbose, json, not no_color, debug))
+    if version:
+        console.show(f"svt {__version__}", {"version": __version__})
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        print(context.get_help())  # noqa: T201
+
+
+def hoist(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """(global flags, the other arguments); what follows `--` is left alone."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    flags = [word for word in arguments[:end] if word in GLOBAL_FLAGS]
+    words = [word for word in arguments[:end] if word not in GLOBAL_FLAGS]
+    return flags, [*words, *arguments[end:]]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line; its exit code."""
+    flags, words = hoist(sys.argv[1:] if arguments is None else list(arguments))
+    console.configure(console.Settings())
+    try:
+        code = app([*flags, *words], prog_name="svt", standalone_mode=False)
+    except (Exception, KeyboardInterrupt) as error:
+        return failures.report(error)
+    return code if isinstance(code, int) else 0

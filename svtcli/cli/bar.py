@@ -1,0 +1,148 @@
+"""Progress as a bar on a terminal, and as a few plain lines on a pipe."""
+
+import sys
+import time
+from collections.abc import Callable, Mapping
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import Progress as RichProgress
+from rich.text import Text
+
+LINE_SECONDS = 30.0
+LINE_SHARE = 0.05
+
+
+class Rate(ProgressColumn):
+    """Units a second."""
+
+    def render(self, task: Task) -> Text:
+        """For example `3.1 steps/s`; empty before the first measurement."""
+        rate = task.finished_speed or task.speed
+        return Text(f"{rate:.3g} {task.fields['unit']}/s" if rate else "")
+
+
+class Bar:
+    """A live bar: share done, rate, time left, and the stage's facts."""
+
+    def __init__(self, color: bool = True) -> None:
+        self._console = Console(stderr=True, no_color=not color, highlight=False)
+        self._live: RichProgress | None = None
+
+    def begin(self, task: str, total: int | None = None, unit: str = "") -> None:
+        """Open the bar; a bar still open is closed first."""
+        self.end()
+        self._live = RichProgress(
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=None),
+            TaskProgressColumn(),
+            MofNCompleteColumn(),
+            Rate(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[facts]}", markup=False),
+            console=self._console,
+            redirect_stdout=False,
+        )
+        self._task = self._live.add_task(task, total=total, unit=unit, facts="")
+        self._live.start()
+
+    def advance(self, done: int, facts: Mapping[str, str] | None = None) -> None:
+        """Move the bar to `done`; `facts` stay until they change."""
+        if self._live is None:
+            return
+        self._live.update(self._task, completed=done)
+        if facts is not None:
+            self._live.update(self._task, facts=_join(facts))
+
+    def end(self) -> None:
+        """Close the bar where it stands."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def note(self, line: str) -> None:
+        """A line above the bar."""
+        self._console.print(line, markup=False, soft_wrap=True)
+
+
+class Lines:
+    """One line every 30 seconds or 5 %, whichever comes first; the last one too."""
+
+    def __init__(
+        self,
+        every_update: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._every_update = every_update
+        self._clock = clock
+        self._task: str | None = None
+
+    def begin(self, task: str, total: int | None = None, unit: str = "") -> None:
+        """Remember the task; its first line comes with its first news."""
+        self.end()
+        self._task, self._total, self._unit = task, total, unit
+        self._start_done: int | None = None
+        self._said_done, self._said_at = 0, self._clock()
+        self._facts = ""
+        self.note(task)
+
+    def advance(self, done: int, facts: Mapping[str, str] | None = None) -> None:
+        """Say where the task stands, if a line is due."""
+        if self._task is None:
+            return
+        if facts is not None:
+            self._facts = _join(facts)
+        now = self._clock()
+        if self._start_done is None:
+            # A resumed task starts at its old count; the rate must not include it.
+            self._start_done, self._start_at, self._said_done = done, now, done
+        if self._is_due(done, now):
+            self.note(self._line(done, now))
+            self._said_done, self._said_at = done, now
+
+    def end(self) -> None:
+        """Forget the task."""
+        self._task = None
+
+    def note(self, line: str) -> None:
+        """The line as it is."""
+        print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+    def _is_due(self, done: int, now: float) -> bool:
+        if self._every_update or done == self._total:
+            return True
+        moved = self._total and done - self._said_done >= LINE_SHARE * self._total
+        return bool(moved) or now - self._said_at >= LINE_SECONDS
+
+    def _line(self, done: int, now: float) -> str:
+        share = f" ({done / self._total:.0%})" if self._total else ""
+        count = f"{done}/{self._total}" if self._total else f"{done}"
+        parts = [f"{self._task}: {count} {self._unit}".rstrip() + share]
+        finished = done - (self._start_done or 0)
+        if finished and now > self._start_at:
+            rate = finished / (now - self._start_at)
+            parts.append(f"{rate:.3g}/s")
+            if self._total:
+                parts.append(f"{duration((self._total - done) / rate)} left")
+        return " · ".join([*parts, self._facts] if self._facts else parts)
+
+
+def duration(seconds: float) -> str:
+    """`h:mm:ss` or `m:ss`, whole seconds."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _join(facts: Mapping[str, str]) -> str:
+    return " · ".join(f"{name} {value}" for name, value in facts.items())
