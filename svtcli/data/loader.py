@@ -1,0 +1,123 @@
+"""Batches for training, addressed by the training step (§4.1).
+
+Slices, not videos, are shuffled: a row of a batch is a clip from a shuffled pass over
+all clips, cropped at random in time, with one slice of it drawn uniformly. Batch `step`
+is a pure function of clips, settings and step, so resuming needs no iterator state.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import count
+
+import grain
+import numpy as np
+from jaxtyping import Float, Int32, UInt8
+
+from svtcli.data.clips import Clips
+from svtcli.failure import BadData, Refused
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B training examples: T frames of a clip each, and the slice to be scored."""
+
+    video: UInt8[np.ndarray, "B T H W C"]
+    slice_index: Int32[np.ndarray, " B"]
+    clip: Int32[np.ndarray, " B"]
+    """Number of each clip in its split."""
+    start: Int32[np.ndarray, " B"]
+    """First frame of the crop in its clip."""
+    actions: Float[np.ndarray, "B T A"] | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One drawn example, not yet read: which clip, where in it, which slice."""
+
+    clip: int
+    start: int
+    slice_index: int
+
+
+@dataclass(frozen=True)
+class Batches:
+    """`batches[step]` for every step from 0 on; there is no end."""
+
+    clips: Clips
+    frames: int
+    rows: grain.MapDataset
+    """Row r of step n is element n * B + r."""
+    size: int
+    """B, examples in a batch."""
+
+    def __getitem__(self, step: int) -> Batch:
+        first = step * self.size
+        rows: list[Row] = [self.rows[first + row] for row in range(self.size)]
+        crops = [(row.clip, row.start, self.frames) for row in rows]
+        actions = [self.clips.actions(*crop) for crop in crops]
+        return Batch(
+            video=np.stack([self.clips.read(*crop) for crop in crops]),
+            slice_index=np.array([row.slice_index for row in rows], np.int32),
+            clip=np.array([row.clip for row in rows], np.int32),
+            start=np.array([row.start for row in rows], np.int32),
+            actions=np.stack([each for each in actions if each is not None])
+            if self.clips.action_size
+            else None,
+        )
+
+
+def training_batches(
+    clips: Clips, frames: int, slice_choices: Sequence[Sequence[int]], seed: int
+) -> Batches:
+    """Batches of `len(slice_choices)` crops of `frames` frames.
+
+    Row r draws its slice uniformly from `slice_choices[r]`. Errors: `Refused` where a
+    clip is shorter than `frames` (all of them are counted, the first one is named),
+    `BadData` where there is no clip at all.
+    """
+    if not len(clips):
+        raise BadData(f"{clips.name}: split '{clips.split}' holds no clips")
+    short = [i for i, length in enumerate(clips.lengths) if length < frames]
+    if short:
+        raise Refused(
+            f"{clips.name}: {len(short)} of {len(clips)} clips in '{clips.split}' are "
+            f"shorter than the {frames} frames of the model; the first is "
+            f"{clips.ids[short[0]]} with {clips.lengths[short[0]]}",
+            f"prepare with frames of at least {frames}, or use a shorter model",
+        )
+    size = len(slice_choices)
+
+    def crop(clip: int, rng: np.random.Generator) -> Row:
+        start = int(rng.integers(clips.lengths[clip] - frames + 1))
+        return Row(clip, start, int(rng.integers(2**31)))
+
+    def choose(index: int, row: Row) -> Row:
+        choices = slice_choices[index % size]
+        # 2**31 draws: the excess of the first choices is below 1e-6 for 2000 slices.
+        return Row(row.clip, row.start, choices[row.slice_index % len(choices)])
+
+    numbers = grain.MapDataset.range(len(clips)).seed(seed).shuffle().repeat(None)
+    rows = numbers.random_map(crop).map_with_index(choose)
+    return Batches(clips, frames, rows, size)
+
+
+def prefetch(batches: Batches, start_step: int, depth: int = 2) -> Iterator[Batch]:
+    """`batches[start_step]`, the next, and so on, read ahead by one thread.
+
+    At most `depth` batches wait in memory. An error in the thread is raised here, at
+    the step it belongs to.
+    """
+    pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="svt-batches")
+    try:
+        steps = count(start_step)
+        ahead = deque(
+            pool.submit(batches.__getitem__, next(steps)) for _ in range(depth)
+        )
+        while True:
+            batch = ahead.popleft().result()
+            ahead.append(pool.submit(batches.__getitem__, next(steps)))
+            yield batch
+    finally:
+        pool.shutdown(cancel_futures=True)
