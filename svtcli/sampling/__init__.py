@@ -1,0 +1,1 @@
+"""Exact samples: each code drawn given all before it, never computing one twice."""

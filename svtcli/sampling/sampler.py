@@ -1,0 +1,87 @@
+"""Continuations of given frames: window after window, slice after slice (§3.2)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Float, Float32, Key, UInt8
+
+from svtcli.model.codes import codes_from_video, video_from_codes
+from svtcli.model.priming import slice_frames, slices_to_make
+from svtcli.model.svt import Params
+from svtcli.model.windows import windows
+from svtcli.recipe.model import Model
+from svtcli.sampling.sequential import sample_slice
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """A batch of finished videos; `nats` [B, F] of each frame, 0 for given ones."""
+
+    video: UInt8[np.ndarray, "B F H W I"]
+    nats: Float32[np.ndarray, "B F"]
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """A trained network, ready to continue videos."""
+
+    config: Model
+    graphdef: nnx.GraphDef
+    params: Params
+
+    def slices_of(self, frames: int, prime: int, overlap: int) -> int:
+        """How many slices `continue_video` makes: the unit of its progress."""
+        return sum(
+            len(slices_to_make(self.config, window.given, window.stop))
+            for window in windows(self.config, frames, prime, overlap)
+        )
+
+    def continue_video(
+        self,
+        video: UInt8[np.ndarray, "B F H W I"],
+        prime: int,
+        overlap: int,
+        keys: Key[Array, " B"],
+        temperature: float,
+        actions: Float[np.ndarray, "B F A"] | None = None,
+        on_slice: Callable[[], None] = lambda: None,
+    ) -> Continuation:
+        """`video` with all frames from `prime` on made by the model.
+
+        Only the first `prime` frames are read. `on_slice` is called after each slice.
+        Errors: ValueError if the windows cannot be laid out.
+        """
+        B, F = video.shape[:2]
+        T = self.config.video[0]
+        room = max(0, T - F)  # a frame-by-frame model may make less than its window
+        known = np.where(np.arange(F)[:, None, None, None] < prime, video, 0)
+        known = np.pad(known, ((0, 0), (0, room), (0, 0), (0, 0), (0, 0)))
+        codes = np.array(codes_from_video(jnp.asarray(known, jnp.uint8), self.config))
+        nats = np.zeros((B, F + room), np.float32)
+        for window in windows(self.config, F, prime, overlap):
+            here = slice(window.start, window.start + T)
+            window_codes = jnp.array(codes[:, here])
+            window_actions = None if actions is None else jnp.asarray(actions[:, here])
+            for index in slices_to_make(self.config, window.given, window.stop):
+                window_codes, slice_nats = sample_slice(
+                    self.graphdef,
+                    self.params,
+                    self.config,
+                    window_codes,
+                    jnp.asarray(index),
+                    jnp.asarray(window.given),
+                    jnp.asarray(window.start),
+                    keys,
+                    jnp.asarray(temperature, jnp.float32),
+                    window_actions,
+                    first=self.config.first_slice_layers is not None and index == 0,
+                )
+                frames = np.asarray(slice_frames(self.config, jnp.array([index])))[0]
+                nats[:, window.start + frames] += np.asarray(slice_nats)
+                on_slice()
+            codes[:, here] = window_codes
+        made = np.asarray(video_from_codes(jnp.asarray(codes), self.config))
+        return Continuation(made[:, :F], nats[:, :F])
