@@ -4,12 +4,14 @@ Every section is a frozen dataclass and is passed whole to the room that needs i
 that the paper names carry the paper's letters: `s`, `k`, `de`, `d`, `na`, `da`.
 """
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import ConfigDict, Field, PositiveFloat, PositiveInt
 
-from svtcli.recipe.model import Model
+from svtcli.recipe.model import Misfit, Model
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Format = Literal["png", "gif", "mp4"]
@@ -41,6 +43,14 @@ class FolderData:
     """Share that goes to `test`."""
     seed: int = 0
     """Which videos are held out."""
+
+    def __post_init__(self) -> None:
+        if self.val + self.test >= 1:
+            raise Misfit({"test": "val and test together leave nothing to train on"})
+        try:
+            re.compile(self.match)
+        except re.error as error:
+            raise Misfit({"match": f"not a regular expression: {error}"}) from error
 
 
 @dataclass(frozen=True)
@@ -96,6 +106,17 @@ class Train:
     """How many checkpoints stay."""
     log_every: PositiveInt = 50
     """Steps between rows of `metrics.jsonl`."""
+
+    def __post_init__(self) -> None:
+        if problems := dict(self.problems()):
+            raise Misfit(problems)
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """What does not fit together: (key, sentence) each."""
+        if self.weight_decay and self.optimizer != "adamw":
+            yield "weight_decay", f"is not used by {self.optimizer}; adamw has it"
+        if self.warmup >= self.steps:
+            yield "warmup", f"must be shorter than the {self.steps} steps"
 
 
 @dataclass(frozen=True)
@@ -156,6 +177,13 @@ class Render:
 class Recipe:
     """One experiment: every command reads its own section."""
 
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(
+        extra="forbid",
+        strict=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+    )
+
     data: Data
     about: str = ""
     """One line for `svt recipes list`."""
@@ -164,3 +192,63 @@ class Recipe:
     sample: Sample = field(default_factory=Sample)
     eval: Eval = field(default_factory=Eval)
     render: Render = field(default_factory=Render)
+
+    def __post_init__(self) -> None:
+        if problems := dict(self.problems()):
+            raise Misfit(problems)
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        """What one section says that another cannot serve: (key, sentence) each."""
+        yield from self._data_problems()
+        yield from self._length_problems()
+        yield from self._split_problems()
+
+    def _data_problems(self) -> Iterator[tuple[str, str]]:
+        """The model's pixels are not those of the data."""
+        _, height, width = self.model.video
+        if (height, width) != (self.data.size, self.data.size):
+            what = f"frames of {height} by {width}, but data.size is {self.data.size}"
+            yield "model.video", what
+        channels = 1 if isinstance(self.data, MovingMnistData) else 3
+        if self.model.channels != channels:
+            what = f"should be {channels}, as {self.data.kind} videos have it"
+            yield "model.channels", what
+        if self.model.pixel_bits != 8:
+            yield "model.pixel_bits", "should be 8, as every prepared video has it"
+        if self.model.actions:
+            yield "model.actions", f"{self.data.kind} data carries no actions"
+
+    def _length_problems(self) -> Iterator[tuple[str, str]]:
+        """More given frames than there are, or more frames than a clip has."""
+        window = self.model.video[0]
+        most = self.data.frames if isinstance(self.data.frames, int) else None
+        if most is not None and most < window:
+            what = f"{window} frames, but data.frames makes clips of {most}"
+            yield "model.video", what
+        if self.train.prime >= window:
+            what = f"should be less than the model's {window} frames"
+            yield "train.prime", what
+        for name, section in (("sample", self.sample), ("eval", self.eval)):
+            frames = section.frames or window
+            prime = section.prime or self.train.prime
+            own = section.prime or section.frames
+            if own and prime >= frames:
+                what = f"should be less than the {frames} frames there are, not {prime}"
+                yield f"{name}.prime", what
+            if section.overlap is not None and section.overlap >= window:
+                what = f"should be less than the model's {window} frames"
+                yield f"{name}.overlap", what
+            if most is not None and frames > most:
+                what = f"{frames} frames, but data.frames makes clips of {most}"
+                yield f"{name}.frames", what
+
+    def _split_problems(self) -> Iterator[tuple[str, str]]:
+        """A split that is not cut, or is cut empty."""
+        sizes = {"train": 1.0, "val": self.data.val, "test": self.data.test}
+        for name, section in (("sample", self.sample), ("eval", self.eval)):
+            if section.split not in sizes:
+                what = f"should be train, val or test, not {section.split!r}"
+                yield f"{name}.split", what
+            elif not sizes[section.split]:
+                what = f"data.{section.split} is 0, so the split holds no clips"
+                yield f"{name}.split", what

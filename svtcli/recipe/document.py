@@ -1,0 +1,147 @@
+"""YAML text → plain values that know where they stand.
+
+Read as YAML 1.2 (scalar.py), and less of it: no anchors, aliases, tags, merge keys or
+second documents, no key twice, no file above 1 MB, nothing nested deeper than a recipe
+can be. All of these are problems with a place, and all are found at once.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from svtcli.recipe.problem import BadRecipe, Place, Problem
+from svtcli.recipe.scalar import core_value
+
+Path = tuple[str | int, ...]
+"""Keys and list positions from the top of a recipe to a value."""
+
+MOST_BYTES = 1_000_000
+MOST_DEPTH = 16
+
+
+@dataclass
+class Document:
+    """A value and, for every path into it, where its key and its value stand."""
+
+    value: Any
+    keys: dict[Path, Place] = field(default_factory=dict)
+    values: dict[Path, Place] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def place(self, path: Path, key: bool = False) -> Place:
+        """Where `path` stands (its key, if asked), or the nearest thing around it."""
+        if not key and path in self.values:
+            return self.values[path]
+        for end in range(len(path), 0, -1):
+            # What is missing inside a section is shown at the section's name.
+            for places in (self.keys, self.values):
+                if path[:end] in places:
+                    return places[path[:end]]
+        return self.values[()]
+
+
+@dataclass(frozen=True)
+class Text:
+    """What is read, and what part of it is YAML: the lines' own text starts later in an
+    override (`train.steps=` comes first)."""
+
+    origin: str
+    text: str
+    prefix: str = ""
+
+    def place(self, mark: Any) -> Place:
+        """The place of a PyYAML mark, which counts from 0."""
+        return self.at(mark.line, mark.column)
+
+    def at(self, line: int, column: int) -> Place:
+        """The place of a line and column that count from 0."""
+        lines = (self.prefix + self.text).splitlines() or [""]
+        shift = len(self.prefix) if line == 0 else 0
+        line = min(line, len(lines) - 1)
+        return Place(self.origin, line + 1, column + shift + 1, lines[line])
+
+
+def read_document(text: Text) -> Document:
+    """The document that `text` holds. Errors: BadRecipe when it is no YAML at all, or
+    YAML that a recipe does not need; duplicate keys are left in `problems`."""
+    try:
+        if problems := list(_unwanted(text)):
+            raise BadRecipe(problems)
+        node = yaml.compose(text.text, Loader=yaml.BaseLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        what = f"not valid YAML: {error.problem or error.context}"
+        raise BadRecipe([Problem(text.place(mark), what)]) from error
+    except yaml.reader.ReaderError as error:
+        line = text.text.count("\n", 0, error.position)
+        column = error.position - (text.text.rfind("\n", 0, error.position) + 1)
+        what = f"not valid YAML: the character {chr(int(error.character))!r}"
+        raise BadRecipe([Problem(text.at(line, column), what)]) from error
+    document = Document(None, values={(): text.at(0, 0)})
+    if node is not None:
+        document.value = _value(node, (), text, document)
+    return document
+
+
+def _unwanted(text: Text) -> Iterator[Problem]:
+    """YAML that a recipe may not use."""
+    depth = documents = 0
+    for event in yaml.parse(text.text, Loader=yaml.BaseLoader):
+        place = text.place(event.start_mark)
+        if isinstance(event, yaml.AliasEvent):
+            yield Problem(place, "aliases (*name) are not allowed; quote text with a *")
+        elif isinstance(event, yaml.NodeEvent) and event.anchor is not None:
+            yield Problem(place, "anchors (&name) are not allowed; quote text with a &")
+        if getattr(event, "tag", None) is not None:
+            yield Problem(place, "tags (!name) are not allowed; quote text with a !")
+        if isinstance(event, yaml.DocumentStartEvent):
+            documents += 1
+            if documents == 2:
+                yield Problem(place, "a recipe is one document; --- starts a second")
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > MOST_DEPTH:
+            yield Problem(place, f"nested deeper than {MOST_DEPTH} levels")
+            return
+
+
+def _value(node: yaml.Node, path: Path, text: Text, document: Document) -> Any:
+    """The plain value of `node`; its places and problems go into `document`."""
+    document.values[path] = text.place(node.start_mark)
+    if isinstance(node, yaml.MappingNode):
+        return _mapping(node, path, text, document)
+    if isinstance(node, yaml.SequenceNode):
+        return [
+            _value(item, (*path, index), text, document)
+            for index, item in enumerate(node.value)
+        ]
+    assert isinstance(node, yaml.ScalarNode)
+    if any("\ud800" <= char <= "\udfff" for char in node.value):
+        what = "half of a surrogate pair is no text"
+        document.problems.append(Problem(document.values[path], what))
+        return ""
+    return node.value if node.style else core_value(node.value)
+
+
+def _mapping(
+    node: yaml.MappingNode, path: Path, text: Text, document: Document
+) -> dict[str, Any]:
+    mapping: dict[str, Any] = {}
+    for key_node, value_node in node.value:
+        place = text.place(key_node.start_mark)
+        key = key_node.value
+        if not isinstance(key_node, yaml.ScalarNode) or not key:
+            document.problems.append(Problem(place, "a key must be a word"))
+        elif key == "<<" and not key_node.style:
+            what = "merge keys (<<) are not allowed; a recipe inherits with base: NAME"
+            document.problems.append(Problem(place, what))
+        elif key in mapping:
+            first = document.keys[*path, key].line
+            what = f"the key {key!r} is given twice, first in line {first}"
+            document.problems.append(Problem(place, what))
+        else:
+            document.keys[*path, key] = place
+            mapping[key] = _value(value_node, (*path, key), text, document)
+    return mapping

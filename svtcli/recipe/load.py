@@ -1,0 +1,182 @@
+"""A recipe's name or file, and overrides → a checked `Recipe`; and back to text."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from svtcli.failure import Refused
+from svtcli.recipe.document import MOST_BYTES, Document, Text, read_document
+from svtcli.recipe.library import find_recipe
+from svtcli.recipe.override import apply_override, forget
+from svtcli.recipe.problem import BadRecipe, Problem
+from svtcli.recipe.scalar import core_value
+from svtcli.recipe.schema import Recipe
+from svtcli.recipe.validate import validate
+
+
+@dataclass(frozen=True)
+class LoadedRecipe:
+    """A recipe and where it comes from."""
+
+    name: str
+    """The file's name without `.yaml`; runs and clips are called after it."""
+    recipe: Recipe
+    overrides: tuple[str, ...]
+    source: str
+    """The file's path."""
+
+
+def load_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> LoadedRecipe:
+    """The recipe in a file or of a shipped name, its base below, the overrides on top.
+
+    Errors: Refused for a file that is not there; BadRecipe (a Refused) with all
+    problems of file, base and overrides at once.
+    """
+    path = find_recipe(name_or_path)
+    document = _with_base(_read_file(path), path.parent)
+    recipe = _checked(document, overrides)
+    return LoadedRecipe(path.stem, recipe, tuple(overrides), str(path))
+
+
+def recipe_from_text(text: str, origin: str) -> Recipe:
+    """The recipe that `text` says; `origin` is the file it came from, for messages."""
+    document = _with_base(read_document(Text(origin, text)), Path(origin).parent)
+    return _checked(document, ())
+
+
+def read_about(path: Path) -> str:
+    """The one line that a recipe file says about itself, without checking the rest."""
+    value = _read_file(path).value
+    about = value.get("about") if isinstance(value, dict) else None
+    return about if isinstance(about, str) else ""
+
+
+def dump_recipe(recipe: Recipe) -> str:
+    """Every key as YAML that loads back to the same recipe."""
+    return yaml.dump(
+        _lists(asdict(recipe)),
+        Dumper=_CoreDumper,
+        sort_keys=False,
+        allow_unicode=True,
+        width=10_000,
+    )
+
+
+def _checked(document: Document, overrides: Sequence[str]) -> Recipe:
+    """The recipe with `overrides`, after every problem has had its say."""
+    problems: list[Problem] = []
+    for override in overrides:
+        try:
+            apply_override(document, override)
+        except BadRecipe as error:
+            problems += error.problems
+    try:
+        recipe = validate(document)
+    except BadRecipe as error:
+        problems += error.problems
+    if problems:
+        raise BadRecipe(problems)
+    return recipe
+
+
+def _read_file(path: Path) -> Document:
+    if path.stat().st_size > MOST_BYTES:
+        raise Refused(f"{path}: larger than 1 MB; a recipe is a page of text")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Refused(f"{path}: not UTF-8 text ({error.reason})") from error
+    return read_document(Text(str(path), text))
+
+
+def _with_base(own: Document, folder: Path) -> Document:
+    """`own` over the recipe that its `base` names; sections merge key by key."""
+    _open_sections(own)
+    if "base" not in own.value:
+        return own
+    named, place = own.value.pop("base"), own.values["base",]
+    if not isinstance(named, str):
+        what = "base: should be the name of a recipe or a file"
+        raise BadRecipe([*own.problems, Problem(place, what)])
+    try:
+        base = _read_file(find_recipe(named, beside=folder))
+    except BadRecipe:
+        raise
+    except Refused as error:
+        what = f"base: {error.sentence}" + (f"; {error.hint}" if error.hint else "")
+        raise BadRecipe([*own.problems, Problem(place, what)]) from error
+    _open_sections(base)
+    if "base" in base.value:
+        what = f"base: {named} has a base itself; a recipe inherits one level"
+        raise BadRecipe([*own.problems, Problem(place, what)])
+    return _merged(base, own)
+
+
+def _open_sections(document: Document) -> None:
+    """Make sure the recipe is a mapping; a section left empty has no keys."""
+    if not isinstance(document.value, dict):
+        what = (
+            "the recipe is empty"
+            if document.value is None
+            else "a recipe is made of sections, such as data: and model:"
+        )
+        raise BadRecipe([Problem(document.values[()], what)])
+    for name, section in document.value.items():
+        if section is None and name not in ("about", "base"):
+            document.value[name] = {}
+
+
+def _merged(base: Document, own: Document) -> Document:
+    """`base` with everything that `own` says put over it."""
+    for name, section in own.value.items():
+        below = base.value.get(name)
+        if _is_merged(section, below):
+            for key, value in section.items():
+                below[key] = value
+                forget(base, (name, key))
+        else:
+            base.value[name] = section
+            forget(base, (name,))
+    base.keys.update(own.keys)
+    base.values.update(own.values)
+    base.problems += own.problems
+    return base
+
+
+def _is_merged(section: Any, below: Any) -> bool:
+    """Sections merge, unless they are about different kinds of data."""
+    if not (isinstance(section, dict) and isinstance(below, dict)):
+        return False
+    return "kind" not in section or section["kind"] == below.get("kind")
+
+
+class _CoreDumper(yaml.SafeDumper):
+    """Writes text in quotes where YAML 1.2 would read it as something else."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    style = None if core_value(value) == value else '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
+def _list(dumper: yaml.SafeDumper, value: list[Any]) -> yaml.SequenceNode:
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", value, flow_style=True)
+
+
+_CoreDumper.add_representer(str, _text)
+_CoreDumper.add_representer(list, _list)
+
+
+def _lists(value: Any) -> Any:
+    """`value` with tuples as lists, all the way down."""
+    if isinstance(value, dict):
+        return {key: _lists(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_lists(item) for item in value]
+    return value

@@ -1,0 +1,165 @@
+"""Plain values → a `Recipe`, or every problem at the place where it stands."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from functools import cache
+from itertools import groupby
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from svtcli.recipe.document import Document, Path
+from svtcli.recipe.keys import did_you_mean
+from svtcli.recipe.model import Misfit
+from svtcli.recipe.problem import BadRecipe, Problem
+from svtcli.recipe.schema import Recipe
+
+WORDS = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "string_type": "text",
+    "bool_type": "true or false",
+    "tuple_type": "a list",
+    "dataclass_type": "a section with keys",
+}
+"""What pydantic's kinds of mismatch ask for, in the words of a recipe."""
+
+WRONG_KIND = {*WORDS, "literal_error"}
+
+Error = Mapping[str, Any]
+"""One of pydantic's errors: type, loc, msg, input, ctx."""
+
+
+@cache
+def adapter() -> TypeAdapter[Recipe]:
+    """The validator, built once, when first needed."""
+    return TypeAdapter(Recipe)
+
+
+def validate(document: Document) -> Recipe:
+    """The recipe that `document` says. Errors: BadRecipe with all of its problems.
+
+    Strict: text is no number. It goes in as JSON because there a list may be a tuple
+    and a mapping a dataclass, which pydantic's strict mode refuses of Python objects.
+    """
+    problems = list(document.problems)
+    try:
+        recipe = adapter().validate_json(json.dumps(document.value))
+    except ValidationError as error:
+        errors: Sequence[Error] = error.errors(include_url=False)
+        problems += _problems(errors, document)
+    if problems:
+        raise BadRecipe(problems)
+    return recipe
+
+
+def _problems(errors: Sequence[Error], document: Document) -> Iterator[Problem]:
+    """One problem for each place, whatever number of unions was tried there."""
+    located = [(*_located(error, document.value), error) for error in errors]
+    for _, tried in groupby(located, key=lambda one: one[1] or object()):
+        yield from _nearest([(path, error) for path, _, error in tried], document)
+
+
+def _located(error: Error, value: Any) -> tuple[Path, Path | None]:
+    """(path in the recipe, path of the union around it): pydantic's `loc` also names
+    the member of a union that was tried, which is no key of the recipe."""
+    path: Path = ()
+    union = None
+    for part in error["loc"]:
+        if isinstance(value, dict) and part in value:
+            value = value[part]
+        elif isinstance(value, list) and isinstance(part, int):
+            value = value[part] if part < len(value) else None
+        elif error["type"] != "missing" or part != error["loc"][-1]:
+            # The kind of data is a union too, but only the right member is tried.
+            union = path if path != ("data",) else union
+            continue
+        path = (*path, part)
+    return path, union
+
+
+def _nearest(tried: list[tuple[Path, Error]], document: Document) -> Iterator[Problem]:
+    """The problems of the union's member that came nearest to what was written."""
+    deepest = max(len(path) for path, _ in tried)
+    nearest = [one for one in tried if len(one[0]) == deepest]
+    for path, same_place in groupby(nearest, key=lambda one: one[0]):
+        errors = [error for _, error in same_place]
+        wrong_kind = [error for error in errors if error["type"] in WRONG_KIND]
+        if len(wrong_kind) == len(errors) > 1:
+            wanted = " or ".join(_wanted(error) for error in errors)
+            shown = _shown(errors[0]["input"])
+            yield _problem(document, path, f"should be {wanted}, not {shown}")
+        else:
+            for error in [one for one in errors if one not in wrong_kind] or errors:
+                yield from _of_error(path, error, document)
+
+
+def _of_error(path: Path, error: Error, document: Document) -> Iterator[Problem]:
+    match error["type"]:
+        case "unexpected_keyword_argument":
+            what = f"unknown key{did_you_mean(path, document.value)}"
+            yield _problem(document, path, what, key=True)
+        case "missing" if isinstance(path[-1], int):
+            what = f"is too short: value {path[-1] + 1} is missing"
+            yield _problem(document, path[:-1], what)
+        case "missing":
+            yield _problem(document, path, "is missing", key=True)
+        case "union_tag_not_found":
+            yield _problem(document, (*path, "kind"), "is missing", key=True)
+        case "union_tag_invalid":
+            expected = error["ctx"]["expected_tags"]
+            what = _choice(expected, error["ctx"]["tag"])
+            yield _problem(document, (*path, "kind"), what)
+        case "literal_error":
+            what = _choice(error["ctx"]["expected"], error["input"])
+            yield _problem(document, path, what)
+        case "too_long":
+            most, count = error["ctx"]["max_length"], error["ctx"]["actual_length"]
+            what = f"should have {most} values, not {count}"
+            yield _problem(document, path, what)
+        case "value_error" if isinstance(error["ctx"]["error"], Misfit):
+            for name, why in error["ctx"]["error"].problems.items():
+                yield _problem(document, (*path, *name.split(".")), why)
+        case _:
+            what = f"should be {_wanted(error)}, not {_shown(error['input'])}"
+            yield _problem(document, path, what)
+
+
+def _problem(document: Document, path: Path, what: str, key: bool = False) -> Problem:
+    """A problem that names its key, list positions left to the caret."""
+    name = ".".join(part for part in path if isinstance(part, str))
+    return Problem(document.place(path, key), f"{name}: {what}" if name else what)
+
+
+def _wanted(error: Error) -> str:
+    """What would have been right, to follow "should be"."""
+    if error["type"] in WORDS:
+        return WORDS[error["type"]]
+    if error["type"] == "literal_error":
+        return str(error["ctx"]["expected"])
+    return str(error["msg"]).removeprefix("Input should be ")
+
+
+def _choice(expected: str, given: object) -> str:
+    names = expected.replace("'", "").replace(" or ", ", ").split(", ")
+    near = get_close_matches(str(given), names, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    return f"should be {' or '.join(names)}, not {_shown(given)}{hint}"
+
+
+def _shown(value: object) -> str:
+    """A value as a recipe would write it, short."""
+    match value:
+        case dict():
+            return "a section"
+        case str():
+            kind = "the text "
+        case list():
+            kind = "the list "
+        case _:
+            kind = ""
+    text = json.dumps(value, ensure_ascii=False)
+    return kind + (text if len(text) <= 40 else f"{text[:37]}...")

@@ -1,0 +1,147 @@
+"""Where a run keeps its files, and how a run or a checkpoint is named.
+
+runs/NAME/recipe.yaml   the recipe, resolved
+runs/NAME/run.json      what made it (manifest.py)
+runs/NAME/metrics.jsonl checkpoints/STEP/ samples/ eval/ figures/
+"""
+
+import os
+import re
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from svtcli.failure import Refused
+from svtcli.recipe.load import recipe_from_text
+from svtcli.recipe.schema import Recipe
+
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The places inside `path`; none of them has to exist."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return self.path.resolve().name
+
+    @property
+    def recipe_file(self) -> Path:
+        return self.path / "recipe.yaml"
+
+    @property
+    def run_file(self) -> Path:
+        return self.path / "run.json"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def samples(self) -> Path:
+        return self.path / "samples"
+
+    @property
+    def eval(self) -> Path:
+        return self.path / "eval"
+
+    @property
+    def figures(self) -> Path:
+        return self.path / "figures"
+
+    def recipe(self) -> Recipe:
+        """The recipe this run follows; Refused where there is none."""
+        if not self.recipe_file.is_file():
+            raise Refused(f"{self.path}: not a run folder (recipe.yaml is missing)")
+        text = self.recipe_file.read_text(encoding="utf-8")
+        return recipe_from_text(text, str(self.recipe_file))
+
+    def steps(self) -> tuple[int, ...]:
+        """Steps that have a checkpoint folder, ascending."""
+        if not self.checkpoints.is_dir():
+            return ()
+        names = (entry.name for entry in self.checkpoints.iterdir() if entry.is_dir())
+        return tuple(sorted(int(name) for name in names if name.isdecimal()))
+
+
+def runs_root() -> Path:
+    """Where the runs are: `$SVT_RUNS`, else `runs` in the working directory."""
+    return Path(os.environ.get("SVT_RUNS") or "runs")
+
+
+def run_folder(name: str) -> RunFolder:
+    """The folder of the run called `name`; Refused for a name that is no file name."""
+    if not NAME.fullmatch(name):
+        raise Refused(
+            f"{name!r} cannot name a run",
+            "use letters, digits, and any of _ . + - after the first",
+        )
+    return RunFolder(runs_root() / name)
+
+
+def find_checkpoint(ckpt: str) -> tuple[RunFolder, int | None]:
+    """The run and step that CKPT means; step None is the latest.
+
+    CKPT is a run folder, its name, RUN@STEP, or a checkpoint folder
+    (RUN/checkpoints/STEP). Errors: Refused when it is not there, with what is.
+    """
+    path = Path(ckpt)
+    if path.parent.name == "checkpoints" and path.name.isdecimal():
+        return _with_checkpoint(_existing_run(str(path.parent.parent)), int(path.name))
+    run, at, step = ckpt.rpartition("@")
+    if not at:
+        return _with_checkpoint(_existing_run(ckpt), None)
+    if not step.isdecimal():
+        raise Refused(f"{ckpt}: the step after @ must be a number, not {step!r}")
+    return _with_checkpoint(_existing_run(run), int(step))
+
+
+def newest_samples() -> Path:
+    """The newest finished samples folder under the runs; Refused when there is none."""
+    finished = list(runs_root().glob("*/samples/*/samples.json"))
+    if not finished:
+        raise Refused(
+            f"no finished samples under {runs_root()}/", "make some: svt sample RUN"
+        )
+    return max(finished, key=lambda file: (file.stat().st_mtime_ns, file)).parent
+
+
+def _existing_run(name_or_path: str) -> RunFolder:
+    """The run of that path, else of that name."""
+    for path in (Path(name_or_path), runs_root() / name_or_path):
+        if (path / "recipe.yaml").is_file():
+            return RunFolder(path)
+    if Path(name_or_path).is_dir():
+        raise Refused(f"{name_or_path}: not a run folder (recipe.yaml is missing)")
+    raise Refused(f"no run called {name_or_path!r}", _nearest_run(name_or_path))
+
+
+def _nearest_run(wanted: str) -> str:
+    runs = sorted(file.parent.name for file in runs_root().glob("*/recipe.yaml"))
+    near = get_close_matches(Path(wanted).name, runs, n=1)
+    if near:
+        return f"did you mean {near[0]}?"
+    if runs:
+        return f"runs in {runs_root()}/: {', '.join(runs[:10])}"
+    return f"there are no runs in {runs_root()}/ yet: svt train RECIPE makes one"
+
+
+def _with_checkpoint(run: RunFolder, step: int | None) -> tuple[RunFolder, int | None]:
+    steps = run.steps()
+    if not steps:
+        raise Refused(
+            f"{run.path}: no checkpoint here yet", "train it: svt train RECIPE"
+        )
+    if step is not None and step not in steps:
+        raise Refused(
+            f"{run.path}: no checkpoint of step {step}",
+            f"there are: {', '.join(map(str, steps))}",
+        )
+    return run, step

@@ -1,0 +1,80 @@
+"""`metrics.jsonl`: one JSON object per line, `{"step": 50, "loss": 2.31, ...}`.
+
+A line is flushed as it is written, so that a killed run loses at most a torn last line.
+A number that is not finite is written as null: JSON has no NaN.
+"""
+
+import json
+import math
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from svtcli.failure import BadData
+
+
+class MetricsLog:
+    """Appends rows to `path` while it is open as a context manager."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> Self:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        _drop_torn_line(self._path)
+        self._file = self._path.open("a", encoding="utf-8")
+        return self
+
+    def append(self, step: int, **values: float) -> None:
+        """Add the row of `step`."""
+        finite = {
+            name: float(value) if math.isfinite(value) else None
+            for name, value in values.items()
+        }
+        self._file.write(json.dumps({"step": int(step), **finite}) + "\n")
+        self._file.flush()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+
+def read_metrics(path: Path) -> list[dict[str, float]]:
+    """The rows in order of steps; [] when there is no file yet.
+
+    A resumed run repeats steps: the last row of a step counts. null reads as NaN.
+    Errors: BadData for a line that is not a row, unless it is a torn last line.
+    """
+    if not path.is_file():
+        return []
+    text = path.read_bytes().decode("utf-8", errors="replace")
+    whole_lines = text.split("\n")[:-1]
+    rows = [_row(path, number, line) for number, line in enumerate(whole_lines, 1)]
+    latest = {row["step"]: row for row in rows}
+    return [latest[step] for step in sorted(latest)]
+
+
+def _row(path: Path, number: int, line: str) -> dict[str, float]:
+    try:
+        row = {
+            str(name): math.nan if value is None else value + 0
+            for name, value in json.loads(line).items()
+        }
+        row["step"] = int(row["step"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BadData(f"{path}:{number}: not a row of metrics") from error
+    return row
+
+
+def _drop_torn_line(path: Path) -> None:
+    """Cut what a killed process left after the last whole line."""
+    if path.is_file():
+        content = path.read_bytes()
+        whole = content[: content.rfind(b"\n") + 1]
+        if len(whole) < len(content):
+            with path.open("r+b") as file:
+                file.truncate(len(whole))
