@@ -1,0 +1,106 @@
+from itertools import islice
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from svtcli.video.decode import decode
+from tests.video.real_videos import real_video
+from tests.video.video_files import write_video
+
+
+def lanczos3(length: int, size: int) -> np.ndarray:
+    """Weights [size, length] of radius-3 Lanczos with antialias, in float64."""
+    scale = max(length / size, 1.0)
+    centres = (np.arange(size) + 0.5) * length / size - 0.5
+    x = (np.arange(length) - centres[:, None]) / scale
+    weights = np.where(np.abs(x) < 3, np.sinc(x) * np.sinc(x / 3), 0.0)
+    return weights / weights.sum(1, keepdims=True)
+
+
+def chroma_up(plane: np.ndarray) -> np.ndarray:
+    """Bilinear 2×: samples lie left of a pair of columns, between a pair of rows."""
+    above = np.concatenate([plane[:1], plane[:-1]])
+    below = np.concatenate([plane[1:], plane[-1:]])
+    rows = np.stack([0.25 * above + 0.75 * plane, 0.75 * plane + 0.25 * below], 1)
+    rows = rows.reshape(-1, plane.shape[1])
+    right = np.concatenate([rows[:, 1:], rows[:, -1:]], 1)
+    return np.stack([rows, (rows + right) / 2], 2).reshape(len(rows), -1)
+
+
+def reference(frame: av.VideoFrame, size: int, kr: float, kb: float) -> np.ndarray:
+    """YUV 4:2:0 of limited range → RGB → centre crop → Lanczos, all in float64."""
+    h, w = frame.height, frame.width
+    planes = frame.to_ndarray(format="yuv420p").astype(np.float64)
+    u, v = planes[h:].reshape(2, h // 2, w // 2) - 128
+    luma = (planes[:h] - 16) / 219
+    cb, cr = chroma_up(u) / 112, chroma_up(v) / 112
+    red, blue = luma + (1 - kr) * cr, luma + (1 - kb) * cb
+    green = (luma - kr * red - kb * blue) / (1 - kr - kb)
+    rgb = 255 * np.stack([red, green, blue], -1).clip(0, 1)
+    side = min(h, w)
+    top, left = (h - side) // 2, (w - side) // 2
+    weights = lanczos3(side, size)
+    crop = rgb[top : top + side, left : left + side]
+    return np.einsum("yh,hwc,xw->yxc", weights, crop, weights).round().clip(0, 255)
+
+
+# carphone is only 2.25 times larger than the result: its rounding averages out less.
+@pytest.mark.parametrize(
+    ("name", "mean"), [("bikes.mp4", 0.2), ("carphone_pristine.mp4", 0.75)]
+)
+def test_pixels_are_those_of_float_lanczos(name: str, mean: float) -> None:
+    path = real_video(name)
+    with av.open(str(path)) as container:
+        frames = list(islice(container.decode(video=0), 20))[::4]
+    wanted = np.stack([reference(frame, 64, 0.299, 0.114) for frame in frames])
+    error = np.stack(list(islice(decode(path, 64), 20))[::4]) - wanted
+    assert np.abs(error).mean() <= mean
+    assert abs(error.mean()) <= 0.05
+    assert np.abs(error).max() <= 16
+
+
+def test_a_tagged_colour_matrix_is_honoured(tmp_path: Path) -> None:
+    red = np.full((1, 32, 32, 3), (220, 60, 40), np.uint8)
+    path = write_video(tmp_path / "a.mp4", red)
+    tagged = tmp_path / "tagged.mp4"
+    bitstream_filter(path, tagged, "h264_metadata=matrix_coefficients=1")
+    with av.open(str(tagged)) as container:
+        frame = next(container.decode(video=0))
+    pixels = next(decode(tagged, 32)).astype(float)
+    assert np.abs(pixels - reference(frame, 32, 0.2126, 0.0722)).mean() < 1
+    assert np.abs(pixels - reference(frame, 32, 0.299, 0.114)).mean() > 5
+
+
+def bitstream_filter(path: Path, to: Path, name: str) -> None:
+    """Copy a video, changing what its headers say about it."""
+    with av.open(str(path)) as source, av.open(str(to), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        bitstream = av.BitStreamFilterContext(name, source.streams.video[0], stream)
+        for packet in source.demux(video=0):
+            for changed in bitstream.filter(packet if packet.size else None):
+                changed.stream = stream
+                target.mux(changed)
+
+
+@pytest.mark.parametrize("shape", [(33, 47), (47, 33), (32, 32), (9, 7)])
+@pytest.mark.parametrize("pix_fmt", ["yuv444p", "yuv444p10le", "gray"])
+def test_every_size_and_format_comes_out_square(
+    tmp_path: Path, shape: tuple[int, int], pix_fmt: str
+) -> None:
+    h, w = shape
+    video = np.full((2, h, w, 3), 130, np.uint8)
+    codec = "ffv1" if pix_fmt == "gray" else "libx264"
+    path = write_video(tmp_path / "odd.mkv", video, codec, pix_fmt)
+    pixels = np.stack(list(decode(path, 16))).astype(int)
+    assert pixels.shape == (2, 16, 16, 3)
+    assert np.abs(pixels - 130).max() <= 2
+
+
+def test_the_centre_is_kept_and_colours_stay_apart(tmp_path: Path) -> None:
+    video = np.zeros((1, 40, 80, 3), np.uint8)
+    video[:, :, 20:60] = (200, 90, 30)
+    path = write_video(tmp_path / "a.mkv", video, "ffv1", "bgr0")
+    (pixels,) = decode(path, 10)
+    assert np.abs(pixels.astype(int) - (200, 90, 30)).max() <= 1

@@ -1,0 +1,67 @@
+"""Writes small video files of every kind that a folder of videos may hold."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+
+def moving_square(frames: int, width: int = 48, height: int = 32) -> np.ndarray:
+    """A gray ramp with a bright square that moves: uint8 [frames, height, width, 3]."""
+    ramp = np.linspace(30, 200, width).astype(np.uint8)
+    video = np.broadcast_to(ramp[:, None], (frames, height, width, 3)).copy()
+    for f in range(frames):
+        left = f * 2 % (width - 8)
+        video[f, 10:18, left : left + 8] = (220, 60, 40)
+    return video
+
+
+def write_video(
+    path: Path,
+    video: np.ndarray,
+    codec: str = "libx264",
+    pix_fmt: str = "yuv420p",
+    fps: int = 10,
+    times: Sequence[int] | None = None,
+    gop: int = 12,
+) -> Path:
+    """Encode uint8 [F, H, W, 3]; `times` are time stamps in milliseconds."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    options = {"movflags": "+faststart"} if path.suffix == ".mp4" else {}
+    with av.open(str(path), "w", options=options) as container:
+        stream = container.add_stream(codec, rate=fps)
+        stream.height, stream.width = video.shape[1:3]
+        stream.pix_fmt, stream.gop_size = pix_fmt, gop
+        if codec == "libx264":
+            stream.options = {"crf": "10", "preset": "veryfast"}
+        if times is not None:
+            stream.codec_context.time_base = Fraction(1, 1000)
+        for number, picture in enumerate(video):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), "rgb24")
+            if times is not None:
+                frame.pts, frame.time_base = times[number], Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def write_sound(path: Path) -> Path:
+    """An mp4 that holds sound only."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=8000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(
+            np.zeros((1, 8000), np.float32), "fltp", layout="mono"
+        )
+        frame.sample_rate = 8000
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def truncate(path: Path, to: Path, share: float) -> Path:
+    """The first `share` of a file's bytes."""
+    content = path.read_bytes()
+    to.write_bytes(content[: int(len(content) * share)])
+    return to
