@@ -1,0 +1,171 @@
+"""`svt render`: pictures of samples."""
+
+from dataclasses import replace
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from svtcli.cli import console
+from svtcli.failure import Refused
+
+if TYPE_CHECKING:
+    from svtcli.recipe.schema import Format, Render
+    from svtcli.run.directory import RunFolder
+
+
+class Picture(StrEnum):
+    """What can be made; a test holds it equal to the recipe's formats."""
+
+    png = "png"
+    gif = "gif"
+    mp4 = "mp4"
+
+
+def render(
+    source: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[SAMPLES|RUN]",
+            help="A samples folder, a run folder or a run's name (its newest samples). "
+            "Default: the newest samples of all runs.",
+            show_default=False,
+        ),
+    ] = None,
+    formats: Annotated[
+        list[Picture] | None,
+        typer.Option("--format", help="What to make; may be repeated."),
+    ] = None,
+    every: Annotated[
+        int | None, typer.Option(min=1, help="Show every k-th frame in the strip.")
+    ] = None,
+    rows: Annotated[
+        int | None, typer.Option(min=1, help="How many clips a picture shows.")
+    ] = None,
+    scale: Annotated[
+        int | None, typer.Option(min=1, help="Screen pixels per video pixel.")
+    ] = None,
+    fps: Annotated[
+        float | None, typer.Option(help="Frames per second of GIF and MP4.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the pictures. Default: RUN/figures/NAME of a run's "
+            "samples, else SAMPLES/figures.",
+            show_default=False,
+        ),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace pictures that are there.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("-n", "--dry-run", help="Only say what would be drawn.")
+    ] = False,
+) -> None:
+    """Draw samples: a film strip (PNG), a GIF, an MP4.
+
+    What no flag says, the recipe of the run says (its section `render`).
+    """
+    if fps is not None and not 0.01 <= fps <= 1000:
+        raise Refused(f"--fps {fps:g}: must lie between 0.01 and 1000")
+    samples = _samples_folder(source)
+    recipe = _recipe_settings(samples)
+    settings = replace(
+        recipe,
+        formats=_formats(formats) or recipe.formats,
+        every=every or recipe.every,
+        rows=rows or recipe.rows,
+        scale=scale or recipe.scale,
+        fps=fps or recipe.fps,
+    )
+    _render(samples, out or _default_out(samples), settings, force, dry_run)
+
+
+def _render(
+    samples: Path, out: Path, settings: "Render", force: bool, dry_run: bool
+) -> None:
+    """Draw, or with `dry_run` only check that it could be; the paths on stdout."""
+    from svtcli.stages import render as stage
+
+    if dry_run:
+        pictures = stage.planned(samples, out, settings, force)
+    else:
+        pictures = stage.render(samples, out, settings, console.progress(), force)
+    lines = (f"would write {path}" if dry_run else f"{path}" for path in pictures)
+    data = {"samples": str(samples), "files": [str(path) for path in pictures]}
+    console.show("\n".join(lines), {**data, "dry_run": dry_run})
+
+
+def _formats(pictures: list[Picture] | None) -> "tuple[Format, ...]":
+    return tuple(picture.value for picture in pictures or ())
+
+
+def _samples_folder(source: str | None) -> Path:
+    """The samples that the argument means; says which when it had to choose."""
+    from svtcli.run.directory import RunFolder, newest_samples, runs_root
+
+    if source is None:
+        newest = newest_samples()
+        console.note(f"samples: {newest}")
+        return newest
+    for folder in (Path(source), runs_root() / source):
+        if (folder / "samples.json").is_file():
+            return folder
+        if folder.is_dir():
+            newest = _newest_of(RunFolder(folder))
+            console.note(f"samples: {newest}")
+            return newest
+    raise Refused(f"no run or samples folder called {source!r}", _nearest(source))
+
+
+def _newest_of(run: "RunFolder") -> Path:
+    """The newest finished samples of a run; Refused, with the reason, if none are."""
+    finished = list(run.samples.glob("*/samples.json"))
+    if finished:
+        return max(finished, key=lambda file: (file.stat().st_mtime_ns, file)).parent
+    if (run.path / "samples.npy").exists():
+        raise Refused(
+            f"{run.path}: sampling did not finish here (samples.json is missing)",
+            "finish it with: svt sample RUN",
+        )
+    if run.recipe_file.is_file():
+        raise Refused(
+            f"{run.path}: no finished samples in this run yet",
+            f"make some with: svt sample {run.path}",
+        )
+    raise Refused(f"{run.path}: neither samples nor a run are in this folder")
+
+
+def _nearest(wanted: str) -> str | None:
+    from difflib import get_close_matches
+
+    from svtcli.run.directory import runs_root
+
+    runs = sorted(file.parent.parent.name for file in runs_root().glob("*/samples/*"))
+    near = get_close_matches(Path(wanted).name, runs, n=1)
+    return f"did you mean {near[0]}?" if near else None
+
+
+def _run_of(samples: Path) -> "RunFolder | None":
+    """The run whose samples these are, if they lie in one."""
+    from svtcli.run.directory import RunFolder
+
+    whole = samples if samples.name not in ("", "..") else samples.resolve()
+    run = RunFolder(whole.parent.parent)
+    inside = whole.parent == run.samples and run.recipe_file.is_file()
+    return run if inside else None
+
+
+def _recipe_settings(samples: Path) -> "Render":
+    """How the run's recipe wants its pictures; else the schema's defaults."""
+    from svtcli.recipe.schema import Render
+
+    run = _run_of(samples)
+    return run.recipe().render if run else Render()
+
+
+def _default_out(samples: Path) -> Path:
+    run = _run_of(samples)
+    return run.figures / samples.resolve().name if run else samples / "figures"

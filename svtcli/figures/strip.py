@@ -1,0 +1,158 @@
+"""Film strips as in the paper's figures (Figs. 3 to 8, 13): time runs to the right.
+
+One row for each video of a group, its frames side by side; given frames lie on amber.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from svtcli.figures.canvas import (
+    INK,
+    MARK,
+    QUIET,
+    Canvas,
+    Corner,
+    Extent,
+    blank,
+    enlarge,
+    fill,
+    fit,
+    place,
+    write,
+)
+from svtcli.figures.groups import Group
+from svtcli.figures.legend import draw_legend, legend_height
+from svtcli.figures.style import Style
+from svtcli.video.text import text_width
+
+
+@dataclass(frozen=True)
+class StripLayout:
+    """Where everything lies, in pixels of the finished picture."""
+
+    style: Style
+    times: tuple[int, ...]
+    """The frame that each column shows."""
+    groups: tuple[Group, ...]
+    facts: tuple[str, ...]
+    """The caption's."""
+
+    @property
+    def label_width(self) -> int:
+        """Of the widest row label."""
+        rows = (row for group in self.groups for row in group.rows)
+        return max(text_width(row.label, self.style.font) for row in rows)
+
+    @property
+    def pitch(self) -> int:
+        """From one column to the next; never narrower than a frame number."""
+        number = text_width(str(self.times[-1]), self.style.font)
+        return max(self.style.frame[1], number) + self.style.gap
+
+    def left(self, column: int) -> int:
+        return 2 * self.style.margin + self.label_width + column * self.pitch
+
+    def top(self, group: int) -> int:
+        """Upper edge of a group: its title, then the frame numbers, then its rows."""
+        style = self.style
+        rows = sum(len(above.rows) for above in self.groups[:group])
+        heads = group * (2 * style.line + 3 * style.gap + style.margin)
+        return style.margin + heads + rows * (style.frame[0] + style.gap)
+
+    def numbers(self, group: int) -> int:
+        """Upper edge of a group's line of frame numbers."""
+        return self.top(group) + self.style.line + self.style.gap
+
+    def tile(self, group: int, row: int, column: int) -> Corner:
+        """Upper left corner of one frame."""
+        style = self.style
+        first = self.numbers(group) + style.line + style.gap
+        return first + row * (style.frame[0] + style.gap), self.left(column)
+
+    @property
+    def width(self) -> int:
+        right = self.left(len(self.times) - 1) + self.style.frame[1]
+        return right + self.style.gap + self.style.margin
+
+    @property
+    def foot(self) -> int:
+        """Upper edge of the caption."""
+        return self.top(len(self.groups))
+
+    @property
+    def extent(self) -> Extent:
+        room = self.width - 2 * self.style.margin
+        caption = legend_height(self.facts, room, self.style)
+        return self.foot + caption + self.style.margin, self.width
+
+
+def strip_layout(
+    groups: Sequence[Group], facts: Sequence[str], every: int, scale: int
+) -> StripLayout:
+    """Plan a strip of every `every`-th frame, `scale` screen pixels per video pixel."""
+    frames, H, W, _ = groups[0].rows[0].video.shape
+    times = tuple(range(0, frames, every))
+    note = (f"every {_ordinal(every)} frame",) if every > 1 else ()
+    style = Style((scale * H, scale * W))
+    return StripLayout(style, times, tuple(groups), (*facts, *note))
+
+
+def strip(
+    groups: Sequence[Group], facts: Sequence[str], every: int, scale: int
+) -> Canvas:
+    """Draw the strip of `groups`, videos of one shape; `facts` make its caption."""
+    layout = strip_layout(groups, facts, every, scale)
+    canvas = blank(layout.extent)
+    for index, group in enumerate(layout.groups):
+        _draw_heads(canvas, layout, index, group)
+        _draw_rows(canvas, layout, index, group, scale)
+    corner = (layout.foot, layout.style.margin)
+    draw_legend(canvas, layout.facts, corner, layout.style)
+    return canvas
+
+
+def _draw_heads(canvas: Canvas, layout: StripLayout, index: int, group: Group) -> None:
+    """The group's title, the amber ground of its prime frames, its frame numbers."""
+    style, left = layout.style, layout.left(0)
+    room = layout.width - style.margin - left
+    title = fit(group.title, room, style.font)
+    write(canvas, title, (layout.top(index), left), style.font, QUIET)
+    _draw_ground(canvas, layout, index, group)
+    for column, time in enumerate(layout.times):
+        number = str(time)
+        indent = (style.frame[1] - text_width(number, style.font)) // 2
+        corner = (layout.numbers(index), layout.left(column) + indent)
+        write(canvas, number, corner, style.font)
+
+
+def _draw_ground(canvas: Canvas, layout: StripLayout, index: int, group: Group) -> None:
+    """Amber behind the prime frames and their numbers, a gap wider on every side."""
+    style = layout.style
+    primes = sum(time < group.prime for time in layout.times)
+    if not primes:
+        return
+    left = layout.left(0) - style.gap
+    right = layout.left(primes - 1) + style.frame[1] + style.gap
+    bottom = layout.tile(index, len(group.rows), 0)[0]
+    top = layout.numbers(index)
+    fill(canvas, (top, left), (bottom - top, right - left), MARK)
+
+
+def _draw_rows(
+    canvas: Canvas, layout: StripLayout, index: int, group: Group, scale: int
+) -> None:
+    style = layout.style
+    for row, shown in enumerate(group.rows):
+        middle = layout.tile(index, row, 0)[0] + (style.frame[0] - style.line) // 2
+        right = layout.left(0) - style.margin
+        indent = right - text_width(shown.label, style.font)
+        write(canvas, shown.label, (middle, indent), style.font, INK)
+        for column, time in enumerate(layout.times):
+            frame = enlarge(shown.video[time], scale)
+            place(canvas, frame, layout.tile(index, row, column))
+
+
+def _ordinal(number: int) -> str:
+    if number % 100 in (11, 12, 13):
+        return f"{number}th"
+    return f"{number}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th') }"
