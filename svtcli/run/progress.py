@@ -1,9 +1,10 @@
 """How a stage tells what it is doing; the terminal decides how that looks."""
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
+@runtime_checkable
 class Progress(Protocol):
     """What a stage may say while it works. Implemented by `cli/console.py`."""
 

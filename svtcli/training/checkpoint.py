@@ -1,0 +1,217 @@
+"""Checkpoints that can be trusted. Orbax writes the arrays; what it lacks is here.
+
+    checkpoints/2000/        params/ and training/ (opt, step) by orbax, commit.json
+    checkpoints/unfinished/  being written or thrown away; worth nothing
+    checkpoints/quarantine/  found broken; never used, never deleted
+
+A folder gets its number last, when every byte is on the disk and `commit.json` vouches
+for it. So a kill at any moment leaves the older checkpoints and `unfinished/`. What is
+found broken later (a flipped bit, a bad disk) is set aside and the next older one used;
+a run whose checkpoints are all broken is refused, never started again at 0.
+"""
+
+import shutil
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext, suppress
+from pathlib import Path
+
+from jaxtyping import PyTree
+
+from svtcli.failure import Failure, Refused, StorageFailed
+from svtcli.training import arrays
+from svtcli.training.commit_record import (
+    RECORD,
+    Broken,
+    Record,
+    put_in_place,
+    seal,
+    verify,
+)
+from svtcli.training.state import State
+
+UNFINISHED, QUARANTINE = "unfinished", "quarantine"
+SLACK = 1 << 20
+"""Bytes that a checkpoint may need beyond its arrays: names, shapes, checksums."""
+
+
+class Checkpoints:
+    """The checkpoints of one run, for its one writer (who holds the run's lock).
+
+    Saving goes on in the background. If it fails there, the next call says so; use as
+    a context manager, which waits for the last save.
+    """
+
+    def __init__(
+        self, folder: Path, keep: int, clips: str, note: Callable[[str], None]
+    ) -> None:
+        self.folder, self.keep, self.clips, self.note = folder, keep, clips, note
+        self.saved: int | None = None
+        """The newest step that is known to be safe on the disk."""
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
+        self._saving: Future[int] | None = None
+        shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
+        (folder / UNFINISHED).mkdir(parents=True)
+
+    def __enter__(self) -> "Checkpoints":
+        return self
+
+    def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
+        # While another failure is on its way up, a failed save must not hide it.
+        quiet = suppress(Failure) if failure else nullcontext()
+        try:
+            with quiet:
+                self.wait()
+        finally:
+            self._writer.shutdown()
+
+    def restore(self, abstract: State) -> State | None:
+        """The newest state that verifies; None when nothing was ever saved.
+
+        Errors: a checkpoint of another model or of other clips; none that holds.
+        """
+        for step in reversed(_numbered(self.folder)):
+            try:
+                record = verify(self.folder / str(step))
+            except (Broken, OSError) as error:
+                self._quarantine(step, str(error))
+                continue
+            if record.clips != self.clips:
+                raise Refused(
+                    f"{self.folder / str(step)}: was trained on other clips than the "
+                    "recipe names now",
+                    "name another run with --run, or start over with --fresh",
+                )
+            wanted = arrays.parts_of(abstract)
+            parts = _read_wanted(self.folder / str(step), record, wanted)
+            self.saved = step
+            return arrays.state_from(parts, like=abstract)
+        if any((self.folder / QUARANTINE).glob("*")):
+            raise StorageFailed(
+                f"{self.folder}: no checkpoint here holds what was written, and "
+                "training does not silently start again at step 0",
+                "the broken ones are in quarantine/; --fresh starts over",
+            )
+        return None
+
+    def save(self, state: State) -> None:
+        """Save `state` in the background, after the save before it is through.
+
+        The state may be donated as soon as this returns. Errors: the disk is full.
+        """
+        self.wait()
+        step, parts = int(state["step"]), arrays.parts_of(state)
+        self._refuse_full_disk(arrays.size_in_bytes(parts))
+        unfinished = self.folder / UNFINISHED / str(step)
+        record = Record(step, self.clips, arrays.described(parts))
+        writing = arrays.write(unfinished, parts)
+
+        def finish() -> int:
+            try:
+                with arrays.storage_errors(self.folder):
+                    writing.result()
+                    seal(unfinished, record)
+                    put_in_place(unfinished, self.folder / str(step))
+                    self._forget_old()
+            finally:
+                shutil.rmtree(unfinished, ignore_errors=True)
+            return step
+
+        self._saving = self._writer.submit(finish)
+
+    def poll(self) -> None:
+        """Raise what went wrong in the background, if anything has; never waits."""
+        if self._saving is not None and self._saving.done():
+            self.wait()
+
+    def wait(self) -> None:
+        """Wait until what was saved is safe on the disk."""
+        if self._saving is not None:
+            saving, self._saving = self._saving, None
+            self.saved = saving.result()
+
+    def _quarantine(self, step: int, reason: str) -> None:
+        shelf = self.folder / QUARANTINE
+        shelf.mkdir(exist_ok=True)
+        place = shelf / f"{step}-{len(list(shelf.iterdir())) + 1}"
+        (self.folder / str(step)).rename(place)
+        self.note(f"checkpoint {step} is broken ({reason}); moved to {place}")
+
+    def _refuse_full_disk(self, size: int) -> None:
+        free = shutil.disk_usage(self.folder).free
+        if free < size + SLACK:
+            raise StorageFailed(
+                f"{self.folder}: a checkpoint needs {_megabytes(size + SLACK)}, "
+                f"{_megabytes(free)} free",
+                "make room and run the same command again",
+            )
+
+    def _forget_old(self) -> None:
+        """Keep the newest `keep`; what goes loses its number before its files."""
+        for step in _numbered(self.folder)[: -self.keep]:
+            going = self.folder / UNFINISHED / f"old-{step}"
+            (self.folder / str(step)).rename(going)
+            shutil.rmtree(going)
+
+
+def steps_in(folder: Path) -> list[int]:
+    """The steps with a sealed checkpoint in `folder`, ascending; not yet verified."""
+    return [
+        step for step in _numbered(folder) if (folder / f"{step}" / RECORD).is_file()
+    ]
+
+
+def latest_step(folder: Path) -> int | None:
+    """The newest step with a checkpoint in `folder`; None when there is none."""
+    return max(steps_in(folder), default=None)
+
+
+def restore_params(folder: Path, step: int, abstract_params: PyTree) -> PyTree:
+    """The parameters alone, float32, as sampling and scoring need them.
+
+    `abstract_params` says shapes, dtypes and, if not the default device, where to.
+    Errors: `StorageFailed` when the checkpoint is broken, `Refused` when another
+    model's.
+    """
+    place = folder / str(step)
+    try:
+        record = verify(place)
+    except (Broken, OSError) as error:
+        others = [str(other) for other in steps_in(folder) if other != step]
+        hint = f"other steps here: {', '.join(others)}" if others else None
+        raise StorageFailed(f"{place}: broken checkpoint: {error}", hint) from error
+    wanted = {"params": arrays.named(abstract_params)}
+    parts = _read_wanted(place, record, wanted)
+    return arrays.unnamed(parts["params"], like=abstract_params)
+
+
+def _read_wanted(
+    place: Path, record: Record, abstract: dict[str, arrays.Named]
+) -> dict[str, arrays.Named]:
+    """Arrays of the wanted parts, once their shapes were found to be the wanted."""
+    wanted = arrays.described(abstract)
+    parts = tuple(f"{part}." for part in abstract)
+    there = {k: v for k, v in record.arrays.items() if k.startswith(parts)}
+    differ = [name for name in wanted | there if wanted.get(name) != there.get(name)]
+    if differ:
+        lines = [
+            f"{name}: {there.get(name, 'nothing')} in the checkpoint, "
+            f"{wanted.get(name, 'nothing')} in the recipe"
+            for name in sorted(differ)[:3]
+        ]
+        more = f"; and {len(differ) - 3} more" if len(differ) > 3 else ""
+        raise Refused(
+            f"{place}: checkpoint of another model: {'; '.join(lines)}{more}",
+            "use the recipe that it was trained with",
+        )
+    return arrays.read(place, abstract)
+
+
+def _numbered(folder: Path) -> list[int]:
+    """The steps that name a folder in `folder`, ascending."""
+    names = (path.name for path in folder.glob("*") if path.is_dir())
+    return sorted(int(name) for name in names if name.isdecimal())
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"

@@ -1,0 +1,67 @@
+"""The training loop: its order is the point, so it is written to be read.
+
+The device is kept busy: a step is sent off before the metrics of the one before it are
+read, and batches and checkpoints have threads of their own.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from svtcli.data.loader import Batch
+from svtcli.recipe.schema import Train
+from svtcli.training.checkpoint import Checkpoints
+from svtcli.training.state import State
+from svtcli.training.step import Update
+from svtcli.training.stop import StopSignals
+from svtcli.training.watch import Watch
+
+
+def train_until(
+    until: int,
+    state: State,
+    update: Update,
+    batches: Iterator[Batch],
+    train: Train,
+    watch: Watch,
+    checkpoints: Checkpoints,
+    stop: StopSignals,
+) -> State:
+    """Take steps until `until` of them are behind `state`; save what was reached.
+
+    `batches` begins at the state's step, which is the position in the data. Errors:
+    `Stopped` after a signal, with everything saved; `BadData` when the loss stays
+    non-finite; `StorageFailed` when the disk is full.
+    """
+    step, signal = int(state["step"]), stop.received
+    while step < until and signal is None:
+        # 1. The batch of this step; the next ones are read meanwhile.
+        batch = next(batches)
+        # 2. Send the step off. `state` is given up to it, the new one is a promise.
+        state, metrics = update(state, model_inputs(batch))
+        step += 1
+        # 3. Read what the step before it said; waits for that one, not for this.
+        watch.sent(step, metrics, batch)
+        # 4. Look for a signal once: asked twice, it could stop us and not save us.
+        signal = stop.received
+        # 5. Save what is due, in the background; hear of a save that failed.
+        if step % train.save_every == 0:
+            checkpoints.save(state)
+        checkpoints.poll()
+
+    watch.settle()
+    checkpoints.wait()
+    if step > 0 and step != checkpoints.saved:
+        checkpoints.save(state)
+        checkpoints.wait()
+    if step < until:
+        raise stop.failure(checkpoints.saved)
+    return state
+
+
+def model_inputs(batch: Batch) -> dict[str, Any]:
+    """What the model sees of a batch: the arguments of the loss beside parameters."""
+    return {
+        "video": batch.video,
+        "slice_index": batch.slice_index,
+        "actions": batch.actions,
+    }

@@ -1,0 +1,103 @@
+"""What is said about the steps: rows of the log, the progress bar, the bad ones."""
+
+import math
+import time
+from collections.abc import Sequence
+
+import jax
+
+from svtcli.data.loader import Batch
+from svtcli.failure import BadData
+from svtcli.recipe.schema import Train
+from svtcli.run.metrics_log import MetricsLog
+from svtcli.run.progress import Progress
+from svtcli.training.step import Metrics
+
+MOST_BAD_STEPS = 10
+"""Non-finite steps in a row before training is given up."""
+
+
+class Watch:
+    """Reads each step's metrics when the step after it has been sent off."""
+
+    def __init__(
+        self,
+        train: Train,
+        score_name: str,
+        clip_ids: Sequence[str],
+        log: MetricsLog,
+        progress: Progress,
+    ) -> None:
+        self.train, self.score_name, self.clip_ids = train, score_name, clip_ids
+        self.log, self.progress = log, progress
+        self.score: float | None = None
+        """Of the newest finite step."""
+        self._unread: tuple[int, Metrics, Batch] | None = None
+        self._bad_in_a_row = 0
+        self._timed_steps, self._timed_from = 0, time.perf_counter()
+
+    def sent(self, step: int, metrics: Metrics, batch: Batch) -> None:
+        """Step number `step` (from 1) was sent off; read the one before it."""
+        self.settle()
+        self._unread = step, metrics, batch
+
+    def settle(self) -> None:
+        """Read the metrics that are still unread; waits for the device.
+
+        Errors: `BadData` after too many steps without a finite loss and gradient.
+        """
+        if self._unread is None:
+            return
+        (step, metrics, batch), self._unread = self._unread, None
+        metrics = jax.device_get(metrics)
+        self._timed_steps += 1
+        if metrics.finite:
+            self._bad_in_a_row, self.score = 0, float(metrics.score)
+        else:
+            self._bad_step(step, metrics, batch)
+        if step % self.train.log_every == 0:
+            self._row(step, metrics)
+        self.progress.advance(step, self._facts())
+
+    def _row(self, step: int, metrics: Metrics) -> None:
+        now = time.perf_counter()
+        speed = self._timed_steps / (now - self._timed_from)
+        self._timed_steps, self._timed_from = 0, now
+        self.log.append(
+            step,
+            loss=float(metrics.loss),
+            **{self.score_name: float(metrics.score)},
+            learning_rate=float(metrics.learning_rate),
+            grad_norm=float(metrics.grad_norm),
+            steps_per_second=speed,
+            slices_per_second=speed * self.train.batch,
+        )
+
+    def _facts(self) -> dict[str, str]:
+        if self.score is None:
+            return {}
+        digits = 1 if self.score_name == "nats_per_frame" else 3
+        return {UNITS[self.score_name]: f"{self.score:.{digits}f}"}
+
+    def _bad_step(self, step: int, metrics: Metrics, batch: Batch) -> None:
+        """Say which step and clips; give up after too many."""
+        self._bad_in_a_row += 1
+        what = "gradient" if math.isfinite(metrics.loss) else "loss"
+        clips = sorted({self.clip_ids[index] for index in batch.clip})
+        named = ", ".join(clips[:5]) + (
+            f" and {len(clips) - 5} more" * (len(clips) > 5)
+        )
+        if self._bad_in_a_row == MOST_BAD_STEPS:
+            raise BadData(
+                f"step {step}: the {what} is not finite for the {MOST_BAD_STEPS}th "
+                f"time in a row; clips: {named}",
+                "a lower train.learning_rate or train.clip_norm may help; the last "
+                "checkpoint is finite",
+            )
+        self.progress.note(
+            f"step {step}: the {what} is not finite; skipped; clips: {named}"
+        )
+
+
+UNITS = {"bits_per_dim": "bits/dim", "nats_per_frame": "nats/frame"}
+"""How a score is called on the screen."""
