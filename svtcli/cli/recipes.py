@@ -1,10 +1,105 @@
 """`svt recipes`: what can be run, and whether a recipe of one's own is right."""
 
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
 import typer
+
+from svtcli.cli import console
+from svtcli.failure import CheckFailed, Refused
 
 app = typer.Typer(help="List, show, copy and check recipes.")
 
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[K=V]...", help="Keys to change: section.key=value."),
+]
 
-@app.callback()
-def recipes() -> None:
-    """List, show, copy and check recipes."""
+
+@app.command("list")
+def list_() -> None:
+    """The recipes that come with svt, and what each is for."""
+    from svtcli.recipe.library import shipped_recipes
+    from svtcli.recipe.load import read_about
+
+    found = [
+        {"name": name, "about": read_about(path), "file": str(path)}
+        for name, path in shipped_recipes().items()
+    ]
+    rows = [(recipe["name"], recipe["about"]) for recipe in found]
+    console.show_table("", ("RECIPE", "WHAT IT IS"), rows, {"recipes": found})
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="A shipped recipe's name, or a file.")],
+    overrides: Overrides = None,
+) -> None:
+    """A recipe with every default, its base and the overrides filled in."""
+    from svtcli.recipe.load import dump_recipe, load_recipe
+
+    loaded = load_recipe(name, overrides or ())
+    console.show(dump_recipe(loaded.recipe), asdict(loaded))
+
+
+@app.command()
+def copy(
+    name: Annotated[str, typer.Argument(help="A shipped recipe's name, or a file.")],
+    dest: Annotated[
+        Path | None, typer.Argument(help="A file or folder. [default: ./NAME.yaml]")
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Overwrite what is there.")
+    ] = False,
+) -> None:
+    """Copy a recipe, comments and all, to change it."""
+    from svtcli.recipe.library import find_recipe
+    from svtcli.run.whole_file import write_whole
+
+    source = find_recipe(name)
+    target = dest or Path(source.name)
+    if target.is_dir():
+        target /= source.name
+    if target.exists() and not force:
+        raise Refused(f"{target}: is there already", "--force overwrites it")
+    write_whole(target, source.read_text(encoding="utf-8"))
+    console.show(str(target), {"path": str(target), "source": str(source)})
+
+
+@app.command()
+def check(
+    file: Annotated[str, typer.Argument(help="A file, or a shipped recipe's name.")],
+    overrides: Overrides = None,
+) -> None:
+    """Read a recipe and say everything that is wrong with it; 3 if anything is."""
+    from svtcli.recipe.load import load_recipe
+    from svtcli.recipe.problem import BadRecipe
+
+    try:
+        loaded = load_recipe(file, overrides or ())
+    except BadRecipe as error:
+        if console.settings().json:
+            problems = [
+                {
+                    "file": problem.place.origin,
+                    "line": problem.place.line,
+                    "column": problem.place.column,
+                    "what": problem.what,
+                }
+                for problem in error.problems
+            ]
+            console.show("", {"file": file, "ok": False, "problems": problems})
+        raise CheckFailed(error.sentence) from error
+    source = loaded.source
+    console.show(f"{source}: ok", {"file": source, "ok": True, "problems": []})
+
+
+@app.command()
+def schema() -> None:
+    """The JSON schema of a recipe, for editors that complete and check YAML."""
+    from svtcli.recipe.validate import recipe_schema
+
+    described = recipe_schema()
+    console.show(json.dumps(described, indent=2, ensure_ascii=False), described)

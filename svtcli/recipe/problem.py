@@ -24,7 +24,8 @@ class Place:
 
     def caret(self) -> str:
         """The source line, or the part around the column, and a caret below it."""
-        start = max(0, self.column - 1 - MOST_SHOWN // 2)
+        fits = len(self.source_line) <= MOST_SHOWN
+        start = 0 if fits else max(0, self.column - 1 - MOST_SHOWN // 2)
         shown = "".join(
             char if char.isprintable() or char == "\t" else "?"
             for char in self.source_line[start : start + MOST_SHOWN]

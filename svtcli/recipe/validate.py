@@ -34,9 +34,16 @@ Error = Mapping[str, Any]
 
 
 @cache
-def adapter() -> TypeAdapter[Recipe]:
+def adapter() -> TypeAdapter:
     """The validator, built once, when first needed."""
     return TypeAdapter(Recipe)
+
+
+def recipe_schema() -> dict[str, Any]:
+    """The JSON schema of a recipe file; descriptions are the schema's docstrings."""
+    schema = adapter().json_schema()
+    base = {"type": "string", "description": "A recipe to inherit from, one level."}
+    return {**schema, "properties": {"base": base, **schema["properties"]}}
 
 
 def validate(document: Document) -> Recipe:
@@ -47,7 +54,7 @@ def validate(document: Document) -> Recipe:
     """
     problems = list(document.problems)
     try:
-        recipe = adapter().validate_json(json.dumps(document.value))
+        recipe: Recipe = adapter().validate_json(json.dumps(document.value))
     except ValidationError as error:
         errors: Sequence[Error] = error.errors(include_url=False)
         problems += _problems(errors, document)
