@@ -73,6 +73,8 @@ def read_document(text: Text) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         what = f"not valid YAML: {error.problem or error.context}"
+        if any(name in (error.context or "") for name in ("alias", "anchor", "tag")):
+            what += "; quote text that starts with * or & or !"
         raise BadRecipe([Problem(text.place(mark), what)]) from error
     except yaml.reader.ReaderError as error:
         line = text.text.count("\n", 0, error.position)

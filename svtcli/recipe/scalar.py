@@ -28,9 +28,11 @@ def core_value(word: str) -> Scalar:
         return None
     if word in BOOLEANS:
         return BOOLEANS[word]
-    if DECIMAL.fullmatch(word) and len(word) <= MOST_DIGITS:
+    if len(word) > MOST_DIGITS:
+        return word
+    if DECIMAL.fullmatch(word):
         return int(word)
-    if BASED.fullmatch(word) and len(word) <= MOST_DIGITS:
+    if BASED.fullmatch(word):
         return int(word, 0)
     if FLOAT.fullmatch(word):
         return float(word)
