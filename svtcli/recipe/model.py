@@ -133,7 +133,9 @@ class Model:
         if any(extent % 2 == 0 for extent in self.masked_kernel):
             yield "masked_kernel", f"{list(self.masked_kernel)} must be odd"
         # Blocks cut slices, so they are judged once there are whole slices.
-        uneven = any(whole % part for whole, part in zip(self.video, self.s, strict=True))
+        uneven = any(
+            whole % part for whole, part in zip(self.video, self.s, strict=True)
+        )
         for block in () if uneven else self.blocks:
             size = block.dilated if isinstance(block, Dilated) else block
             for axis, part, whole in zip(axes, size, (t, h, w), strict=True):

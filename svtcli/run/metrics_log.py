@@ -8,9 +8,11 @@ import json
 import math
 from pathlib import Path
 from types import TracebackType
-from typing import Self
 
 from svtcli.failure import BadData
+
+Row = dict[str, int | float]
+"""`step` and whatever else a stage measured there."""
 
 
 class MetricsLog:
@@ -19,13 +21,13 @@ class MetricsLog:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "MetricsLog":
         self._path.parent.mkdir(parents=True, exist_ok=True)
         _drop_torn_line(self._path)
         self._file = self._path.open("a", encoding="utf-8")
         return self
 
-    def append(self, step: int, **values: float) -> None:
+    def append(self, step: int, **values: float | int) -> None:
         """Add the row of `step`."""
         finite = {
             name: float(value) if math.isfinite(value) else None
@@ -43,7 +45,7 @@ class MetricsLog:
         self._file.close()
 
 
-def read_metrics(path: Path) -> list[dict[str, float]]:
+def read_metrics(path: Path) -> list[Row]:
     """The rows in order of steps; [] when there is no file yet.
 
     A resumed run repeats steps: the last row of a step counts. null reads as NaN.
@@ -58,10 +60,10 @@ def read_metrics(path: Path) -> list[dict[str, float]]:
     return [latest[step] for step in sorted(latest)]
 
 
-def _row(path: Path, number: int, line: str) -> dict[str, float]:
+def _row(path: Path, number: int, line: str) -> Row:
     try:
-        row = {
-            str(name): math.nan if value is None else value + 0
+        row: Row = {
+            name: math.nan if value is None else value + 0
             for name, value in json.loads(line).items()
         }
         row["step"] = int(row["step"])

@@ -1,6 +1,7 @@
 """YAML 1.2's core schema, by the examples of its specification and of its readers."""
 
 import pytest
+
 from svtcli.recipe.scalar import core_value
 
 

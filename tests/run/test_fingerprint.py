@@ -67,7 +67,9 @@ def test_a_dataclass_counts_with_all_its_fields():
 
 
 def test_it_is_the_same_in_another_process():
-    code = "from svtcli.run.fingerprint import *; print(fingerprint({'b': 1, 'a': 'é'}))"
+    code = (
+        "from svtcli.run.fingerprint import *; print(fingerprint({'b': 1, 'a': 'é'}))"
+    )
     said = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
