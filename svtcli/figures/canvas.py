@@ -34,7 +34,7 @@ def enlarge(
     return einops.repeat(rgb, "H W c -> (H y) (W x) c", y=scale, x=scale)
 
 
-def place(canvas: Canvas, picture: Canvas, corner: Corner) -> None:
+def place(canvas: Canvas, picture: UInt8[np.ndarray, "_ _ 3"], corner: Corner) -> None:
     """Copy `picture` onto the canvas, unaltered."""
     (top, left), (height, width, _) = corner, picture.shape
     canvas[top : top + height, left : left + width] = picture

@@ -22,7 +22,7 @@ from svtcli.figures.canvas import (
     write,
 )
 from svtcli.figures.groups import Group
-from svtcli.figures.legend import draw_legend, legend_height
+from svtcli.figures.legend import draw_legend, legend_height, legend_width
 from svtcli.figures.style import Style
 from svtcli.video.text import text_width
 
@@ -45,13 +45,13 @@ class FilmLayout:
         """From one video to the next; never narrower than a label."""
         style, rows = self.style, [row for g in self.groups for row in g.rows]
         label = max(text_width(row.label, style.font) for row in rows)
-        return max(style.frame[1] + 3 * style.gap, label + style.font // 2)
+        return max(style.frame[1] + 2 * style.mark + style.gap, label + style.font // 2)
 
     @property
     def block(self) -> Extent:
         """One group: its title, its labels, its videos."""
         style, most = self.style, max(len(group.rows) for group in self.groups)
-        return 2 * style.line + style.frame[0] + 2 * style.gap, most * self.pitch
+        return 2 * style.line + style.frame[0] + 2 * style.mark, most * self.pitch
 
     def corner(self, group: int) -> Corner:
         """Upper left corner of a group."""
@@ -64,7 +64,7 @@ class FilmLayout:
         """Upper left corner of one video."""
         top, left = self.corner(group)
         style = self.style
-        return top + 2 * style.line + style.gap, left + style.gap + row * self.pitch
+        return top + 2 * style.line + style.mark, left + style.mark + row * self.pitch
 
     @property
     def foot(self) -> int:
@@ -75,7 +75,8 @@ class FilmLayout:
     @property
     def extent(self) -> Extent:
         margin = self.style.margin
-        width = self.corner(self.across - 1)[1] + self.block[1] + margin
+        right = self.corner(self.across - 1)[1] + self.block[1]
+        width = max(right, margin + legend_width(self.facts, self.style)) + margin
         caption = legend_height(self.facts, width - 2 * margin, self.style)
         return self.foot + caption + margin, width
 
@@ -111,8 +112,8 @@ def _paper(layout: FilmLayout) -> Canvas:
     style, canvas = layout.style, blank(layout.extent)
     for index, group in enumerate(layout.groups):
         top, left = layout.corner(index)
-        title = fit(group.title, layout.block[1] - style.gap, style.font)
-        write(canvas, title, (top, left + style.gap), style.font, QUIET)
+        title = fit(group.title, layout.block[1] - style.mark, style.font)
+        write(canvas, title, (top, left + style.mark), style.font, QUIET)
         for row, shown in enumerate(group.rows):
             corner = (top + style.line, layout.tile(index, row)[1])
             write(canvas, shown.label, corner, style.font)
@@ -125,7 +126,7 @@ def _draw_clock(canvas: Canvas, layout: FilmLayout, time: int) -> None:
     style, prime = layout.style, time < layout.groups[0].prime
     clock = f"frame {time}"
     word = "prime" if prime else "sampled"
-    top, left = style.margin, style.margin + style.gap
+    top, left = style.margin, style.margin + style.mark
     write(canvas, clock, (top, left), style.font)
     left += text_width("frame 0000", style.font)
     if prime:
@@ -140,11 +141,11 @@ def _draw_videos(canvas: Canvas, layout: FilmLayout, time: int, scale: int) -> N
         for row, shown in enumerate(group.rows):
             top, left = layout.tile(index, row)
             if time < group.prime:
-                corner = (top - style.gap, left - style.gap)
+                corner = (top - style.mark, left - style.mark)
                 fill(
                     canvas,
                     corner,
-                    (height + 2 * style.gap, width + 2 * style.gap),
+                    (height + 2 * style.mark, width + 2 * style.mark),
                     MARK,
                 )
             place(canvas, enlarge(shown.video[time], scale), (top, left))

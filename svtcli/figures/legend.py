@@ -11,6 +11,11 @@ KEYS = ("prime: given to the model", "prime: given", "prime")
 """What the mark means; the longest that there is room for."""
 
 
+def legend_width(facts: Sequence[str], style: Style) -> int:
+    """The least width at which no fact has to be cut."""
+    return max((text_width(fact, style.font) for fact in facts), default=0)
+
+
 def legend_height(facts: Sequence[str], width: int, style: Style) -> int:
     """How high the legend gets when it is `width` wide."""
     return (len(_lines(facts, width, style)) + 1) * style.line

@@ -21,7 +21,7 @@ from svtcli.figures.canvas import (
     write,
 )
 from svtcli.figures.groups import Group
-from svtcli.figures.legend import draw_legend, legend_height
+from svtcli.figures.legend import draw_legend, legend_height, legend_width
 from svtcli.figures.style import Style
 from svtcli.video.text import text_width
 
@@ -44,13 +44,15 @@ class StripLayout:
         return max(text_width(row.label, self.style.font) for row in rows)
 
     @property
-    def pitch(self) -> int:
-        """From one column to the next; never narrower than a frame number."""
+    def cell(self) -> int:
+        """Width of a column: of a frame, or of its number if that is wider."""
         number = text_width(str(self.times[-1]), self.style.font)
-        return max(self.style.frame[1], number) + self.style.gap
+        return max(self.style.frame[1], number)
 
     def left(self, column: int) -> int:
-        return 2 * self.style.margin + self.label_width + column * self.pitch
+        """Left edge of a column."""
+        step = self.cell + self.style.gap
+        return 2 * self.style.margin + self.label_width + column * step
 
     def top(self, group: int) -> int:
         """Upper edge of a group: its title, then the frame numbers, then its rows."""
@@ -67,12 +69,15 @@ class StripLayout:
         """Upper left corner of one frame."""
         style = self.style
         first = self.numbers(group) + style.line + style.gap
-        return first + row * (style.frame[0] + style.gap), self.left(column)
+        indent = (self.cell - style.frame[1]) // 2
+        top = first + row * (style.frame[0] + style.gap)
+        return top, self.left(column) + indent
 
     @property
     def width(self) -> int:
-        right = self.left(len(self.times) - 1) + self.style.frame[1]
-        return right + self.style.gap + self.style.margin
+        right = self.left(len(self.times) - 1) + self.cell + self.style.mark
+        legend = self.style.margin + legend_width(self.facts, self.style)
+        return max(right, legend) + self.style.margin
 
     @property
     def foot(self) -> int:
@@ -120,20 +125,20 @@ def _draw_heads(canvas: Canvas, layout: StripLayout, index: int, group: Group) -
     _draw_ground(canvas, layout, index, group)
     for column, time in enumerate(layout.times):
         number = str(time)
-        indent = (style.frame[1] - text_width(number, style.font)) // 2
+        indent = (layout.cell - text_width(number, style.font)) // 2
         corner = (layout.numbers(index), layout.left(column) + indent)
         write(canvas, number, corner, style.font)
 
 
 def _draw_ground(canvas: Canvas, layout: StripLayout, index: int, group: Group) -> None:
-    """Amber behind the prime frames and their numbers, a gap wider on every side."""
+    """Amber behind the prime frames and their numbers, a mark wider on every side."""
     style = layout.style
     primes = sum(time < group.prime for time in layout.times)
     if not primes:
         return
-    left = layout.left(0) - style.gap
-    right = layout.left(primes - 1) + style.frame[1] + style.gap
-    bottom = layout.tile(index, len(group.rows), 0)[0]
+    left = layout.left(0) - style.mark
+    right = layout.left(primes - 1) + layout.cell + style.mark
+    bottom = layout.tile(index, len(group.rows), 0)[0] - style.gap + style.mark
     top = layout.numbers(index)
     fill(canvas, (top, left), (bottom - top, right - left), MARK)
 

@@ -24,8 +24,13 @@ class Style:
 
     @property
     def gap(self) -> int:
-        """Between two frames; a mark around a frame is as wide."""
-        return max(3, self.frame[0] // 28)
+        """Between two frames."""
+        return max(4, self.frame[0] // 20)
+
+    @property
+    def mark(self) -> int:
+        """Width of the amber around a frame; it never touches the next one."""
+        return 2 * self.gap // 3
 
     @property
     def margin(self) -> int:

@@ -85,9 +85,9 @@ def read_samples(folder: Path) -> Samples:
     except (OSError, ValueError, EOFError) as error:
         raise BadData(f"{folder}: unreadable samples ({error})") from error
     whole = video.ndim == 6 and truth.shape == video.shape[:1] + video.shape[2:]
-    if not whole or log_prob.shape != video.shape[:3] or video.dtype != np.uint8:
-        raise BadData(
-            f"{folder}: arrays do not fit each other: samples {video.shape}, "
-            f"truth {truth.shape}, log_prob {log_prob.shape}"
-        )
+    pixels = video.dtype == truth.dtype == np.uint8
+    if not whole or log_prob.shape != video.shape[:3] or not pixels:
+        named = {"samples": video, "truth": truth, "log_prob": log_prob}
+        said = (f"{name} {array.dtype} {array.shape}" for name, array in named.items())
+        raise BadData(f"{folder}: arrays do not fit each other: {', '.join(said)}")
     return Samples(video, truth, log_prob, facts)

@@ -14,8 +14,6 @@ from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
 
-import numpy as np
-
 from svtcli.failure import BadData, Refused
 from svtcli.figures.film import film
 from svtcli.figures.groups import caption, sample_groups
@@ -124,8 +122,6 @@ def _drawable(samples: Samples, folder: Path) -> Samples:
         raise BadData(f"{folder}: these samples hold no video ({samples.video.shape})")
     if C not in (1, 3):
         raise BadData(f"{folder}: {C} image channels; 1 (gray) or 3 (RGB) can be drawn")
-    if samples.truth.dtype != np.uint8:
-        raise BadData(f"{folder}: truth.npy holds {samples.truth.dtype}, not uint8")
     if len(samples.facts.clips) != N:
         named = len(samples.facts.clips)
         raise BadData(
