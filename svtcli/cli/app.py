@@ -8,6 +8,8 @@ import typer
 
 from svtcli import __version__
 from svtcli.cli import console, failures, recipes
+from svtcli.cli.render import render
+from svtcli.cli.train import train
 
 # Flags that mean the same for every command; they may stand before or after it.
 GLOBAL_FLAGS = frozenset(
@@ -21,6 +23,8 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command()(train)
+app.command()(render)
 app.add_typer(recipes.app, name="recipes")
 
 
