@@ -1,0 +1,119 @@
+"""What is to be prepared, fixed before any of it is: tasks in groups, groups → shards.
+
+Every engine runs the same tasks, so the bytes do not depend on how many workers there
+are, or where they are.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from svtcli.data.shards import ClipFacts
+
+
+@dataclass(frozen=True)
+class Cut:
+    """One clip in the frames that a task wrote."""
+
+    split: str
+    first: int
+    """Its first frame there."""
+    frames: int
+    facts: ClipFacts
+
+
+@dataclass(frozen=True)
+class Miss:
+    """Something of the source that gave no clip."""
+
+    source: str
+    reason: str
+    """`open`, `no-video`, `decode`, `crash`, `timeout`: the file is broken;
+    `too-short`: it is whole, but holds less than one clip."""
+    detail: str
+    split: str | None = None
+    """Where only the part for one split is missing."""
+
+    @property
+    def broken(self) -> bool:
+        """Whether the source is at fault, and not its length."""
+        return self.reason != "too-short"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one task gave; small, as it travels between processes."""
+
+    frames: int = 0
+    """How many were written."""
+    cuts: tuple[Cut, ...] = ()
+    misses: tuple[Miss, ...] = ()
+    leftover_frames: int = 0
+    """Frames at the end of a part that did not fill a clip."""
+    levels: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """Moving MNIST: how often each of the 256 levels occurs in the predicted frames of
+    each split."""
+
+
+class Task(Protocol):
+    """The smallest piece of work, the one that a crash may take with it."""
+
+    @property
+    def source(self) -> str:
+        """What it works on, for messages."""
+        ...
+
+    @property
+    def units(self) -> int:
+        """How much it is, in the plan's unit."""
+        ...
+
+    def run(self, frames: Path) -> Outcome:
+        """Write uint8 frames back to back to the file `frames`, which does not exist.
+
+        Runs in another process. A broken source is an outcome, not an error.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Group:
+    """Tasks whose clips share a shard, one shard for each split they give."""
+
+    name: str
+    label: str
+    """A shard is named `<split>-<label>`."""
+    tasks: tuple[Task, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that decides the bytes of a dataset."""
+
+    spec: Mapping[str, Any]
+    """The settings, without where the source and the clips are."""
+    inventory: str
+    """Fingerprint of the list of source files."""
+    shape: tuple[int, int, int]
+    """Height, width, channels of a frame."""
+    groups: tuple[Group, ...]
+    unit: str
+    """What is counted: `videos` or `clips`."""
+    predicted_frames: int = 0
+    """Moving MNIST: frames of a clip that count for the lower bound."""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def units(self) -> int:
+        """How much there is to do."""
+        return sum(task.units for group in self.groups for task in group.tasks)
+
+
+def labelled(groups: list[tuple[Task, ...]], prefix: str) -> list[Group]:
+    """Number groups of tasks: `00000-of-00002`, `00001-of-00002`."""
+    labels = [f"{i:05d}-of-{len(groups):05d}" for i in range(len(groups))]
+    return [
+        Group(f"{prefix}-{label}", label, tasks)
+        for label, tasks in zip(labels, groups, strict=True)
+    ]
