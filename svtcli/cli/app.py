@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from svtcli import __version__
-from svtcli.cli import console, failures, recipes
+from svtcli.cli import console, failures, prepare, recipes
 from svtcli.cli.render import render
 from svtcli.cli.train import train
 
@@ -25,6 +25,7 @@ app = typer.Typer(
 )
 app.command()(train)
 app.command()(render)
+app.add_typer(prepare.app, name="prepare")
 app.add_typer(recipes.app, name="recipes")
 
 
