@@ -117,6 +117,8 @@ def _samples_folder(source: str | None) -> Path:
             newest = _newest_of(RunFolder(folder))
             console.note(f"samples: {newest}")
             return newest
+    if Path(source).exists():
+        raise Refused(f"{source}: a file; name a folder of samples or a run")
     raise Refused(f"no run or samples folder called {source!r}", _nearest(source))
 
 

@@ -1,0 +1,223 @@
+"""`svt render` as a person types it: words, exit codes, files."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from svtcli.cli.app import main
+from svtcli.cli.render import Picture
+from svtcli.recipe.schema import Format
+from svtcli.run.samples import write_samples
+from tests.figures.made_up import made_up_samples
+
+RECIPE = """\
+data: {kind: folder}
+render: {formats: [png], every: 3, rows: 1}
+"""
+
+
+@pytest.fixture(autouse=True)
+def workplace(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SVT_RUNS", raising=False)
+
+
+def make_run(name, *steps):
+    """A run with samples of each of `steps`, the last the newest."""
+    run = Path("runs") / name
+    run.mkdir(parents=True)
+    (run / "recipe.yaml").write_text(RECIPE)
+    for step in steps:
+        write_samples(run / "samples" / step, made_up_samples())
+        stamp = 1_000_000_000 + int(step)
+        os.utime(run / "samples" / step / "samples.json", (stamp, stamp))
+    return run
+
+
+def files(folder):
+    return sorted(path.name for path in Path(folder).iterdir())
+
+
+def test_without_argument_the_newest_samples_of_all_runs_are_drawn(capsys):
+    make_run("bikes", "100", "300")
+    make_run("bunny", "200")
+    assert main(["render"]) == 0
+    said = capsys.readouterr()
+    assert said.out == "runs/bikes/figures/300/strip.png\n"
+    assert "samples: runs/bikes/samples/300\n" in said.err
+    assert files("runs/bikes/figures/300") == ["figures.json", "strip.png"]
+
+
+@pytest.mark.parametrize("run", ["bunny", "runs/bunny", "./runs/bunny/"])
+def test_a_run_stands_for_its_newest_samples(capsys, run):
+    make_run("bunny", "100", "200")
+    make_run("bikes", "300")
+    assert main(["render", run]) == 0
+    said = capsys.readouterr()
+    assert said.out == "runs/bunny/figures/200/strip.png\n"
+    assert "samples: runs/bunny/samples/200\n" in said.err
+
+
+def test_a_samples_folder_of_a_run_takes_its_recipe(capsys):
+    make_run("bunny", "100", "200")
+    assert main(["render", "runs/bunny/samples/100"]) == 0
+    assert capsys.readouterr().out == "runs/bunny/figures/100/strip.png\n"
+    record = json.loads(Path("runs/bunny/figures/100/figures.json").read_text())
+    assert record["settings"]["every"] == 3
+
+
+def test_a_samples_folder_outside_a_run_keeps_its_pictures(capsys):
+    write_samples(Path("mine"), made_up_samples())
+    assert main(["render", "mine"]) == 0
+    assert capsys.readouterr().out == (
+        "mine/figures/strip.png\nmine/figures/samples.gif\n"
+    )
+
+
+def test_it_works_from_inside_a_samples_folder(capsys, monkeypatch):
+    run = make_run("bunny", "100").resolve()
+    monkeypatch.chdir(run / "samples" / "100")
+    assert main(["render", "."]) == 0
+    assert files(run / "figures" / "100") == ["figures.json", "strip.png"]
+
+
+def test_flags_override_the_recipe(capsys):
+    make_run("bunny", "100")
+    flags = ["--every", "2", "--rows", "2", "--scale", "3", "--fps", "12.5"]
+    formats = ["--format", "gif", "--format", "mp4"]
+    assert main(["render", "bunny", "--out", "shown", *formats, *flags]) == 0
+    assert capsys.readouterr().out == "shown/samples.gif\nshown/samples.mp4\n"
+    record = json.loads(Path("shown/figures.json").read_text())
+    assert record["settings"] == {
+        "formats": ["gif", "mp4"],
+        "every": 2,
+        "rows": 2,
+        "scale": 3,
+        "fps": 12.5,
+    }
+
+
+def test_json_names_samples_and_files(capsys):
+    make_run("bunny", "100")
+    assert main(["--json", "render", "bunny"]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "samples": "runs/bunny/samples/100",
+        "files": ["runs/bunny/figures/100/strip.png"],
+        "dry_run": False,
+    }
+
+
+def test_a_dry_run_says_what_would_be_written_and_writes_nothing(capsys):
+    make_run("bunny", "100")
+    assert main(["render", "bunny", "-n"]) == 0
+    said = capsys.readouterr().out
+    assert said == "would write runs/bunny/figures/100/strip.png\n"
+    assert not Path("runs/bunny/figures").exists()
+
+
+def test_pictures_are_replaced_only_by_force(capsys):
+    make_run("bunny", "100")
+    assert main(["render"]) == 0
+    capsys.readouterr()
+    for flags in ([], ["-n"]):
+        assert main(["-q", "render", *flags]) == 2
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert said.err.splitlines() == [
+            "svt: error: runs/bunny/figures/100/strip.png: already there",
+            "hint: replace it with --force, or choose --out",
+        ]
+    assert main(["render", "--force"]) == 0
+
+
+def interrupted():
+    make_run("bunny", "100")
+    Path("runs/bunny/samples/100/samples.json").unlink()
+
+
+def empty():
+    Path("void").mkdir()
+
+
+def foreign():
+    Path("photos").mkdir()
+    Path("photos/a.jpg").write_bytes(b"")
+
+
+def a_file():
+    Path("clip.mp4").write_bytes(b"")
+
+
+def of_another_program():
+    Path("theirs").mkdir()
+    Path("theirs/samples.json").write_text('{"samples": []}')
+
+
+def torn():
+    write_samples(Path("torn"), made_up_samples())
+    Path("torn/truth.npy").write_bytes(b"\x93NUMPY")
+
+
+REFUSALS = [
+    (lambda: None, [], 2, "no finished samples under runs/"),
+    (interrupted, [], 2, "no finished samples under runs/"),
+    (interrupted, ["bunny"], 2, "no finished samples in this run yet"),
+    (interrupted, ["runs/bunny/samples/100"], 2, "sampling did not finish here"),
+    (empty, ["void"], 2, "void: neither samples nor a run are in this folder"),
+    (foreign, ["photos"], 2, "photos: neither samples nor a run are in this folder"),
+    (a_file, ["clip.mp4"], 2, "clip.mp4: a file; name a folder of samples or a run"),
+    (lambda: make_run("bunny", "100"), ["buny"], 2, "no run or samples folder called"),
+    (lambda: make_run("bunny", "100"), ["--format", "webp"], 2, "webp"),
+    (lambda: make_run("bunny", "100"), ["--every", "0"], 2, "--every"),
+    (lambda: make_run("bunny", "100"), ["--scale", "x"], 2, "--scale"),
+    (lambda: make_run("bunny", "100"), ["--fps", "0"], 2, "--fps"),
+    (lambda: make_run("bunny", "100"), ["--fps", "nan"], 2, "--fps"),
+    (a_file, ["--out", "clip.mp4"], 2, "clip.mp4: not a folder"),
+    (of_another_program, ["theirs"], 65, "not a description of samples"),
+    (torn, ["torn"], 65, "torn: unreadable samples"),
+]
+
+
+@pytest.mark.parametrize(("arrange", "words", "code", "sentence"), REFUSALS)
+def test_what_cannot_be_drawn_is_refused_in_one_line(
+    capsys, arrange, words, code, sentence
+):
+    arrange()
+    if "--out" in words:
+        make_run("bunny", "100")
+    before = sorted(Path().rglob("*"))
+    assert main(["-q", "render", *words]) == code
+    said = capsys.readouterr()
+    assert said.out == ""
+    error, *hint = said.err.splitlines()
+    assert error.startswith("svt: error: ")
+    assert sentence in error
+    assert len(hint) <= 1
+    assert sorted(Path().rglob("*")) == before, "something half-written is left"
+
+
+def test_a_wrong_name_is_answered_with_the_nearest(capsys):
+    make_run("bunny", "100")
+    main(["render", "buny"])
+    assert "hint: did you mean bunny?" in capsys.readouterr().err
+
+
+def test_the_flag_knows_the_formats_that_a_recipe_knows():
+    assert tuple(Picture) == get_args(Format)
+
+
+def test_help_answers_without_loading_anything_heavy():
+    check = (
+        "import sys; from svtcli.cli.app import main; main(['render', '-h']); "
+        "print(sorted({'jax', 'numpy', 'av', 'PIL', 'einops'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", check], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert "--format" in done.stdout
