@@ -31,7 +31,6 @@ app.add_typer(recipes.app, name="recipes")
 
 @app.callback(invoke_without_command=True)
 def svt(
-    context: typer.Context,
     quiet: Annotated[
         bool, typer.Option("-q", "--quiet", help="Only results and errors.")
     ] = False,
@@ -63,8 +62,6 @@ def svt(
     if version:
         console.show(f"svt {__version__}", {"version": __version__})
         raise typer.Exit
-    if context.invoked_subcommand is None:
-        print(context.get_help())  # noqa: T201
 
 
 def hoist(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -80,7 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     flags, words = hoist(sys.argv[1:] if arguments is None else list(arguments))
     console.configure(console.Settings())
     try:
-        code = app([*flags, *words], prog_name="svt", standalone_mode=False)
+        arguments = [*flags, *(words or ["--help"])]
+        code = app(arguments, prog_name="svt", standalone_mode=False)
     except (Exception, KeyboardInterrupt) as error:
         return failures.report(error)
     return code if isinstance(code, int) else 0

@@ -1,0 +1,111 @@
+"""`svt recipes`, called as its user calls it."""
+
+import json
+
+import pytest
+
+from tests.cli.terminal import svt
+
+
+@pytest.fixture
+def mine(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "# my videos\nabout: mine\ndata: {kind: folder}\ntrain: {steps: 5}\n"
+    )
+    return path
+
+
+def test_list_names_every_recipe_with_its_line():
+    said = svt("recipes", "list")
+    assert said.code == 0
+    assert said.out.startswith("RECIPE")
+    listed = json.loads(svt("recipes", "list", "--json").out)["recipes"]
+    for recipe in listed:
+        assert recipe.keys() == {"name", "about", "file"}
+        assert f"\n{recipe['name']} " in said.out
+
+
+def test_show_fills_in_defaults_and_overrides(mine):
+    said = svt("recipes", "show", str(mine), "train.learning_rate=1e-3")
+    assert said.code == 0
+    assert "\n  steps: 5\n" in said.out
+    assert "\n  learning_rate: 0.001\n" in said.out
+    assert "\nrender:\n" in said.out
+
+
+def test_what_show_prints_is_a_recipe(mine, tmp_path):
+    shown = tmp_path / "shown.yaml"
+    shown.write_text(svt("recipes", "show", str(mine)).out)
+    assert svt("recipes", "show", str(shown)).out == shown.read_text()
+
+
+def test_show_as_json_has_the_values(mine):
+    said = json.loads(svt("recipes", "show", str(mine), "--json").out)
+    assert said.keys() == {"name", "recipe", "overrides", "source"}
+    assert said["recipe"]["model"]["s"] == [4, 2, 2]
+
+
+def test_copy_keeps_comments_and_prints_the_path(mine, tmp_path):
+    (tmp_path / "there").mkdir()
+    said = svt("recipes", "copy", str(mine), "there", cwd=tmp_path)
+    assert (said.code, said.out) == (0, "there/mine.yaml\n")
+    assert (tmp_path / "there" / "mine.yaml").read_text() == mine.read_text()
+
+
+def test_copy_overwrites_only_with_force(mine, tmp_path):
+    (tmp_path / "other.yaml").write_text("precious")
+    refused = svt("recipes", "copy", str(mine), "other.yaml", cwd=tmp_path)
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err == (
+        "svt: error: other.yaml: is there already\nhint: --force overwrites it\n"
+    )
+    assert (tmp_path / "other.yaml").read_text() == "precious"
+    forced = svt("recipes", "copy", str(mine), "other.yaml", "--force", cwd=tmp_path)
+    assert forced.code == 0
+    assert (tmp_path / "other.yaml").read_text() == mine.read_text()
+
+
+def test_check_says_yes(mine):
+    said = svt("recipes", "check", str(mine))
+    assert (said.code, said.out, said.err) == (0, f"{mine}: ok\n", "")
+
+
+def test_check_says_everything_that_is_wrong_with_code_3(mine):
+    mine.write_text("data: {kind: folder}\ntrain:\n  step: 5\n  batch: on\n")
+    said = svt("recipes", "check", str(mine))
+    assert (said.code, said.out) == (3, "")
+    assert said.err.splitlines() == [
+        "svt: error: 2 problems in the recipe",
+        f"{mine}:3:3: train.step: unknown key; did you mean steps?",
+        "      step: 5",
+        "      ^",
+        f'{mine}:4:10: train.batch: should be a whole number, not the text "on"',
+        "      batch: on",
+        "             ^",
+    ]
+
+
+def test_check_as_json_has_the_places(mine):
+    mine.write_text("data: {kind: folder, sise: 3}\n")
+    said = svt("recipes", "check", str(mine), "--json")
+    assert said.code == 3
+    assert json.loads(said.out) == {
+        "file": str(mine),
+        "ok": False,
+        "problems": [
+            {
+                "file": str(mine),
+                "line": 1,
+                "column": 22,
+                "what": "data.sise: unknown key; did you mean size?",
+            }
+        ],
+    }
+
+
+def test_the_schema_describes_its_keys():
+    schema = json.loads(svt("recipes", "schema").out)
+    assert "base" in schema["properties"]
+    steps = schema["$defs"]["Train"]["properties"]["warmup"]
+    assert steps["description"].startswith("Steps over which")
