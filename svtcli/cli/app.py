@@ -2,9 +2,10 @@
 
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from svtcli import __version__
 from svtcli.cli import console, failures, prepare, recipes
@@ -15,17 +16,28 @@ from svtcli.cli.train import train
 GLOBAL_FLAGS = frozenset(
     ("-q", "--quiet", "-v", "--verbose", "--json", "--no-color", "--debug")
 )
+ORDER = ("run", "prepare", "train", "sample", "eval", "render", "recipes")
+
+
+class InOrder(TyperGroup):
+    """Lists the commands in the order of the work, not of their kind."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names, sorted by `ORDER`."""
+        return sorted(self.commands, key=ORDER.index)
+
 
 app = typer.Typer(
     name="svt",
+    cls=InOrder,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(prepare.app, name="prepare")
 app.command()(train)
 app.command()(render)
-app.add_typer(prepare.app, name="prepare")
 app.add_typer(recipes.app, name="recipes")
 
 
