@@ -21,8 +21,7 @@ Overrides = Annotated[
 @app.command("list")
 def list_() -> None:
     """The recipes that come with svt, and what each is for."""
-    from svtcli.recipe.library import shipped_recipes
-    from svtcli.recipe.load import read_about
+    from svtcli.recipe.library import read_about, shipped_recipes
 
     found = [
         {"name": name, "about": read_about(path), "file": str(path)}

@@ -7,10 +7,12 @@ can be. All of these are problems with a place, and all are found at once.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path as FilePath
 from typing import Any
 
 import yaml
 
+from svtcli.failure import Refused
 from svtcli.recipe.problem import BadRecipe, Place, Problem
 from svtcli.recipe.scalar import core_value
 
@@ -61,6 +63,18 @@ class Text:
         shift = len(self.prefix) if line == 0 else 0
         line = min(line, len(lines) - 1)
         return Place(self.origin, line + 1, column + shift + 1, lines[line])
+
+
+def read_file(path: FilePath) -> Document:
+    """The document in a file. Errors: what `read_document` refuses; Refused for a file
+    that is too large or no text."""
+    if path.stat().st_size > MOST_BYTES:
+        raise Refused(f"{path}: larger than 1 MB; a recipe is a page of text")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Refused(f"{path}: not UTF-8 text ({error.reason})") from error
+    return read_document(Text(str(path), text))
 
 
 def read_document(text: Text) -> Document:

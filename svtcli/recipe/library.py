@@ -5,6 +5,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from svtcli.failure import Refused
+from svtcli.recipe.document import read_file
 
 SUFFIXES = (".yaml", ".yml")
 
@@ -19,6 +20,13 @@ def shipped_folder() -> Path:
 def shipped_recipes() -> Mapping[str, Path]:
     """Name → file, in the order of names."""
     return {path.stem: path for path in sorted(shipped_folder().glob("*.yaml"))}
+
+
+def read_about(path: Path) -> str:
+    """The one line that a recipe file says about itself, without checking the rest."""
+    value = read_file(path).value
+    about = value.get("about") if isinstance(value, dict) else None
+    return about if isinstance(about, str) else ""
 
 
 def find_recipe(name_or_path: str, beside: Path | None = None) -> Path:

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from svtcli.failure import Refused
-from svtcli.recipe.document import MOST_BYTES, Document, Text, read_document
+from svtcli.recipe.document import Document, Text, read_document, read_file
 from svtcli.recipe.library import find_recipe
 from svtcli.recipe.override import apply_override, forget
 from svtcli.recipe.problem import BadRecipe, Problem
@@ -36,7 +36,7 @@ def load_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> LoadedRecip
     problems of file, base and overrides at once.
     """
     path = find_recipe(name_or_path)
-    document = _with_base(_read_file(path), path.parent)
+    document = _with_base(read_file(path), path.parent)
     recipe = _checked(document, overrides)
     return LoadedRecipe(path.stem, recipe, tuple(overrides), str(path))
 
@@ -45,13 +45,6 @@ def recipe_from_text(text: str, origin: str) -> Recipe:
     """The recipe that `text` says; `origin` is the file it came from, for messages."""
     document = _with_base(read_document(Text(origin, text)), Path(origin).parent)
     return _checked(document, ())
-
-
-def read_about(path: Path) -> str:
-    """The one line that a recipe file says about itself, without checking the rest."""
-    value = _read_file(path).value
-    about = value.get("about") if isinstance(value, dict) else None
-    return about if isinstance(about, str) else ""
 
 
 def dump_recipe(recipe: Recipe) -> str:
@@ -82,16 +75,6 @@ def _checked(document: Document, overrides: Sequence[str]) -> Recipe:
     return recipe
 
 
-def _read_file(path: Path) -> Document:
-    if path.stat().st_size > MOST_BYTES:
-        raise Refused(f"{path}: larger than 1 MB; a recipe is a page of text")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise Refused(f"{path}: not UTF-8 text ({error.reason})") from error
-    return read_document(Text(str(path), text))
-
-
 def _with_base(own: Document, folder: Path) -> Document:
     """`own` over the recipe that its `base` names; sections merge key by key."""
     _open_sections(own)
@@ -102,7 +85,7 @@ def _with_base(own: Document, folder: Path) -> Document:
         what = "base: should be the name of a recipe or a file"
         raise BadRecipe([*own.problems, Problem(place, what)])
     try:
-        base = _read_file(find_recipe(named, beside=folder))
+        base = read_file(find_recipe(named, beside=folder))
     except BadRecipe:
         raise
     except Refused as error:

@@ -1,5 +1,7 @@
 """Reading YAML with places, and refusing what a recipe does not need."""
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -90,7 +92,5 @@ def test_control_characters_never_reach_the_terminal():
 
 @given(st.text(max_size=60))
 def test_any_text_is_read_or_refused_but_never_breaks_the_reader(text):
-    try:
+    with contextlib.suppress(BadRecipe):
         read(text)
-    except BadRecipe as error:
-        assert error.problems

@@ -3,8 +3,13 @@
 import pytest
 
 from svtcli.failure import Refused
-from svtcli.recipe.library import find_recipe, shipped_folder, shipped_recipes
-from svtcli.recipe.load import load_recipe, read_about
+from svtcli.recipe.library import (
+    find_recipe,
+    read_about,
+    shipped_folder,
+    shipped_recipes,
+)
+from svtcli.recipe.load import load_recipe
 
 
 @pytest.mark.parametrize("name", sorted(shipped_recipes()))

@@ -67,5 +67,5 @@ def test_a_file_cut_anywhere_keeps_its_whole_lines(tmp_path_factory, size):
 def test_a_broken_line_in_the_middle_is_named(path, line):
     write(path, (1, 0.5))
     path.write_text(path.read_text() + line + "\n" + path.read_text())
-    with pytest.raises(BadData, match="metrics.jsonl:2: not a row"):
+    with pytest.raises(BadData, match=r"metrics\.jsonl:2: not a row"):
         read_metrics(path)
