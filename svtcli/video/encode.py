@@ -108,9 +108,9 @@ def _pour(pipe: IO[bytes], first: Picture, rest: Iterator[Picture]) -> None:
     """Write every frame; a reader that has gone away will say itself why it did."""
     try:
         with pipe:
-            pipe.write(np.ascontiguousarray(first))
+            pipe.write(np.ascontiguousarray(first).data)
             for frame in rest:
-                pipe.write(np.ascontiguousarray(frame))
+                pipe.write(np.ascontiguousarray(frame).data)
     except BrokenPipeError:
         return
 

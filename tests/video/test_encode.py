@@ -1,11 +1,13 @@
 """Files as a player sees them: decoded again with other libraries."""
 
+from pathlib import Path
+
 import av
 import numpy as np
 import pytest
 from PIL import Image
 
-from svtcli.failure import Failure
+from svtcli.failure import Failure, StorageFailed
 from svtcli.video.encode import write_gif, write_mp4, write_png
 
 
@@ -65,6 +67,15 @@ def test_a_gif_of_many_colours_stays_close(tmp_path):
         assert np.abs(shown.astype(int) - frame).mean() < 1.5
 
 
+def test_in_a_gif_of_many_colours_pixels_stay_pixels(tmp_path):
+    """An enlarged pixel keeps one colour: no dither speckles it."""
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3), np.uint8)
+    write_gif(tmp_path / "a.gif", pixels.repeat(4, 1).repeat(4, 2), fps=8.0)
+    for shown, _ in gif_frames(tmp_path / "a.gif"):
+        first_of_block = shown[::4, ::4].repeat(4, 0).repeat(4, 1)
+        np.testing.assert_array_equal(shown, first_of_block)
+
+
 def test_a_gif_faster_than_players_can_is_played_at_their_fastest(tmp_path, film):
     write_gif(tmp_path / "a.gif", iter(film), fps=240.0)
     assert {duration for _, duration in gif_frames(tmp_path / "a.gif")} == {20}
@@ -109,8 +120,9 @@ def test_an_mp4_starts_playing_before_it_is_all_there(tmp_path, film):
     assert content.index(b"moov") < content.index(b"mdat")
 
 
-def test_names_that_ffmpeg_could_misread_are_only_names(tmp_path, film):
-    odd = tmp_path / "http:-a %03d 'b'.gif"
+def test_names_that_ffmpeg_could_misread_are_only_names(tmp_path, film, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    odd = Path("http:-a %03d 'b'.gif")
     write_gif(odd, iter(film), fps=8.0)
     assert len(list(gif_frames(odd))) == 9
 
@@ -122,7 +134,14 @@ def test_a_file_that_cannot_be_written_is_one_sentence(tmp_path, film, write):
     assert "\n" not in caught.value.sentence
 
 
-def test_an_error_while_drawing_leaves_no_ffmpeg_behind(tmp_path, film):
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux's full disk")
+@pytest.mark.parametrize("write", [write_gif, write_mp4])
+def test_a_full_disk_is_said_to_be_full(film, write):
+    with pytest.raises(StorageFailed, match="no space left on the disk"):
+        write(Path("/dev/full"), iter(film), 8.0)
+
+
+def test_an_error_while_drawing_comes_through(tmp_path, film):
     def frames():
         yield from film[:2]
         raise KeyboardInterrupt
