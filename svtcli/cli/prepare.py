@@ -191,16 +191,25 @@ def _validated(settings: dict[str, Any]) -> "Data":
     """The recipe's `data` section; all problems at once, named by their flags."""
     from pydantic import TypeAdapter, ValidationError
 
+    from svtcli.recipe.model import Misfit
     from svtcli.recipe.schema import Data
 
     try:
         data: Data = TypeAdapter(Data).validate_python(settings)
     except ValidationError as error:
-        problems = {
-            f"--{problem['loc'][1]} {problem['input']}: {problem['msg']}"
-            for problem in error.errors(include_url=False)
-        }
-        raise Refused("; ".join(sorted(problems))) from error
+        wanted: dict[str, list[str]] = {}
+        for problem in error.errors(include_url=False):
+            if isinstance(misfit := problem.get("ctx", {}).get("error"), Misfit):
+                wanted |= {flag: [why] for flag, why in misfit.problems.items()}
+                continue
+            said = problem["msg"].removeprefix("Input ").split(",")[0]
+            wanted.setdefault(str(problem["loc"][1]), []).append(said)
+        raise Refused(
+            "; ".join(
+                f"--{flag} {settings[flag]}: {' or '.join(all_said)}"
+                for flag, all_said in wanted.items()
+            )
+        ) from error
     return data
 
 

@@ -6,7 +6,7 @@ is a pure function of clips, settings and step, so resuming needs no iterator st
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import count
@@ -103,7 +103,9 @@ def training_batches(
     return Batches(clips, frames, rows, size)
 
 
-def prefetch(batches: Batches, start_step: int, depth: int = 2) -> Iterator[Batch]:
+def prefetch(
+    batches: Batches, start_step: int, depth: int = 2
+) -> Generator[Batch, None, None]:
     """`batches[start_step]`, the next, and so on, read ahead by one thread.
 
     At most `depth` batches wait in memory. An error in the thread is raised here, at

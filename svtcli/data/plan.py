@@ -7,7 +7,7 @@ are, or where they are.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from svtcli.data.shards import ClipFacts
 
@@ -56,6 +56,7 @@ class Outcome:
     each split."""
 
 
+@runtime_checkable
 class Task(Protocol):
     """The smallest piece of work, the one that a crash may take with it."""
 
