@@ -38,13 +38,13 @@ def find_recipe(name_or_path: str, beside: Path | None = None) -> Path:
     path = (beside or Path()) / name_or_path
     if path.suffix in SUFFIXES or len(Path(name_or_path).parts) > 1:
         return _existing(path, name_or_path)
-    neighbour = path.with_name(f"{path.name}.yaml")
+    neighbour = path.parent / f"{path.name}.yaml"
     if beside is not None and neighbour.is_file():
         return neighbour
     if name_or_path in shipped_recipes():
         return shipped_recipes()[name_or_path]
-    if path.is_file():
-        return path
+    if path.exists():
+        return _existing(path, name_or_path)
     raise Refused(f"no recipe called {name_or_path!r}", _nearest(name_or_path))
 
 

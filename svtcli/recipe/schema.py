@@ -238,7 +238,7 @@ class Recipe:
             if section.overlap is not None and section.overlap >= window:
                 what = f"should be less than the model's {window} frames"
                 yield f"{name}.overlap", what
-            if most is not None and frames > most:
+            if section.frames and most is not None and frames > most:
                 what = f"{frames} frames, but data.frames makes clips of {most}"
                 yield f"{name}.frames", what
 
