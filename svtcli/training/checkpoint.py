@@ -166,6 +166,20 @@ def latest_step(folder: Path) -> int | None:
     return max(steps_in(folder), default=None)
 
 
+def was_saved(folder: Path) -> bool:
+    """Whether `folder` has held a checkpoint, whole or broken."""
+    return bool(_numbered(folder)) or any((folder / QUARANTINE).glob("*"))
+
+
+def holds(folder: Path, step: int) -> bool:
+    """Whether the checkpoint of `step` is what was written; reads every byte."""
+    try:
+        verify(folder / str(step))
+    except (Broken, OSError):
+        return False
+    return True
+
+
 def restore_params(folder: Path, step: int, abstract_params: PyTree) -> PyTree:
     """The parameters alone, float32, as sampling and scoring need them.
 

@@ -1,0 +1,93 @@
+"""`svt train`: find the parameters of a recipe's model."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from svtcli.cli import console
+
+if TYPE_CHECKING:
+    from svtcli.stages.train import Plan, Trained
+
+
+def train(
+    recipe: Annotated[
+        str, typer.Argument(metavar="RECIPE", help="A YAML file or a shipped name.")
+    ],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[K=V]...", help="For example train.batch=16."),
+    ] = None,
+    run: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Name of the run folder. Default: the recipe's name."
+        ),
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Stop, and save, at this step. Default: the recipe's last."
+        ),
+    ] = None,
+    fresh: Annotated[
+        bool,
+        typer.Option(
+            "--fresh", help="Start over; what the run has saved is moved aside."
+        ),
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("-n", "--dry-run", help="Only say what would be done.")
+    ] = False,
+) -> None:
+    """Train a recipe's model on its prepared clips.
+
+    The same command again goes on where it was stopped. The first Ctrl-C saves and
+    stops; a second one stops at once.
+    """
+    from svtcli.recipe.load import load_recipe
+    from svtcli.run.directory import run_folder
+    from svtcli.stages import train as stage
+
+    loaded = load_recipe(recipe, overrides or ())
+    folder = run_folder(run or loaded.name)
+    if dry_run:
+        _show_plan(stage.plan_training(loaded, folder, steps, fresh))
+    else:
+        _show(stage.train(loaded, folder, console.progress(), steps, fresh))
+
+
+def _show_plan(plan: "Plan") -> None:
+    """What would be done, one fact a line."""
+    batch = plan.recipe.train.batch
+    facts = {
+        "writes to": str(plan.run.path),
+        "clips": f"{plan.clips.name}, {len(plan.clips)} of split train",
+        "parameters": f"{plan.parameters:,}",
+        "steps": f"{plan.start:,} to {plan.until:,}, {batch} slices each",
+        "device": plan.device,
+    }
+    data = {
+        "run": str(plan.run.path),
+        "clips": len(plan.clips),
+        "parameters": plan.parameters,
+        "start": plan.start,
+        "steps": plan.until,
+        "batch": batch,
+        "device": plan.device,
+        "dry_run": True,
+    }
+    lines = (f"{name:<10}  {value}" for name, value in facts.items())
+    console.show("\n".join(lines), data)
+
+
+def _show(trained: "Trained") -> None:
+    """The run folder on stdout, alone, so that it can be passed on; the rest beside."""
+    score = f", {trained.score:.3f} {trained.unit}" if trained.score is not None else ""
+    console.note(f"step {trained.step}{score} (last training batch)")
+    data = {
+        "run": str(trained.run.path),
+        "step": trained.step,
+        trained.score_name: trained.score,
+    }
+    console.show(str(trained.run.path), data)

@@ -1,0 +1,210 @@
+"""Train a recipe's model on its prepared clips, or go on where it was stopped."""
+
+import shlex
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+
+from svtcli.data.clips import Clips
+from svtcli.data.loader import Batches, prefetch, training_batches
+from svtcli.data.manifest import NAME as MANIFEST
+from svtcli.failure import Refused
+from svtcli.model.loss import score_name, training_loss
+from svtcli.model.priming import slice_choices
+from svtcli.model.svt import create, parameter_count, structure
+from svtcli.recipe.library import shipped_recipes
+from svtcli.recipe.load import LoadedRecipe
+from svtcli.recipe.schema import Recipe
+from svtcli.run.directory import RunFolder
+from svtcli.run.lock import only_writer
+from svtcli.run.manifest import write_run
+from svtcli.run.metrics_log import MetricsLog, read_metrics
+from svtcli.run.progress import Progress
+from svtcli.stages.prepare import clips_folder
+from svtcli.training.checkpoint import Checkpoints, holds, latest_step, was_saved
+from svtcli.training.fit import fitting_clips
+from svtcli.training.loop import model_inputs, train_until
+from svtcli.training.resume import changes_in, move_aside
+from svtcli.training.state import State, abstract_state, first_state
+from svtcli.training.step import Loss, Update, jit_update, make_update
+from svtcli.training.stop import StopSignals
+from svtcli.training.watch import UNITS, Watch
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run that has reached the steps it was asked for."""
+
+    run: RunFolder
+    step: int
+    score: float | None
+    """Of the last logged training batch; None before the first row."""
+    score_name: str
+    """`bits_per_dim` or `nats_per_frame`."""
+
+    @property
+    def unit(self) -> str:
+        """How the score is called on the screen."""
+        return UNITS[self.score_name]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a call of `train` will do; making one checks everything that it needs."""
+
+    recipe: Recipe
+    run: RunFolder
+    clips: Clips
+    batches: Batches
+    start: int
+    """The newest checkpoint's step; 0 for a new run."""
+    starts_over: bool
+    """What training has written here before is of no use, and will be moved aside."""
+    until: int
+    parameters: int
+    device: str
+
+
+def plan_training(
+    loaded: LoadedRecipe,
+    run: RunFolder,
+    stop_at: int | None = None,
+    fresh: bool = False,
+) -> Plan:
+    """Check clips, model and run against each other; writes nothing.
+
+    Errors: `Refused` for clips that are missing or do not fit, for a recipe that has
+    changed in what matters, for more steps than the recipe has.
+    """
+    recipe, train = loaded.recipe, loaded.recipe.train
+    if stop_at is not None and stop_at > train.steps:
+        raise Refused(
+            f"--steps {stop_at}: the recipe has {train.steps} steps",
+            f"to train longer, set train.steps={stop_at}",
+        )
+    changes = [] if fresh else changes_in(run, recipe)
+    if changes and was_saved(run.checkpoints):
+        raise Refused(
+            f"{run.path}: was trained with another recipe: {'; '.join(changes)}",
+            "start another run with --run NAME, or this one over with --fresh",
+        )
+    clips = _open_clips(loaded)
+    choices = slice_choices(recipe.model, train.prime, train.batch)
+    return Plan(
+        recipe=recipe,
+        run=run,
+        clips=clips,
+        batches=training_batches(clips, recipe.model.video[0], choices, train.seed),
+        start=0 if fresh else latest_step(run.checkpoints) or 0,
+        starts_over=fresh or bool(changes),
+        until=stop_at or train.steps,
+        parameters=parameter_count(recipe.model),
+        device=jax.devices()[0].device_kind,
+    )
+
+
+def train(
+    loaded: LoadedRecipe,
+    run: RunFolder,
+    progress: Progress,
+    stop_at: int | None = None,
+    fresh: bool = False,
+) -> Trained:
+    """Train until the recipe's last step, or `stop_at`; go on from the last checkpoint.
+
+    `fresh` starts over and moves what was there aside. Errors: what `plan_training`
+    refuses; `Locked` while another process trains this run; `Stopped` after SIGTERM or
+    Ctrl-C, with everything saved; `BadData`; `StorageFailed`.
+    """
+    plan = plan_training(loaded, run, stop_at, fresh)
+    if plan.start >= plan.until and holds(run.checkpoints, plan.start):
+        progress.note(f"{run.path}: already trained to step {plan.start}")
+        return _trained(plan, plan.start)
+    with StopSignals() as stop, only_writer(run.path):
+        if plan.starts_over and (place := move_aside(run)):
+            progress.note(f"starting over; what was here is now in {place}")
+        write_run(
+            run, loaded, devices=[plan.device], data_fingerprint=plan.clips.fingerprint
+        )
+        return _train(plan, progress, stop)
+
+
+def _train(plan: Plan, progress: Progress, stop: StopSignals) -> Trained:
+    """The run itself, by the one process that may write there."""
+    recipe, run, settings = plan.recipe, plan.run, plan.recipe.train
+    graphdef, shapes = structure(recipe.model)
+    abstract = abstract_state(shapes, settings)
+    update = _compiled(
+        make_update(_loss(graphdef, recipe), settings), abstract, plan, progress
+    )
+    with (
+        Checkpoints(
+            run.checkpoints, settings.keep, plan.clips.fingerprint, progress.note
+        ) as checkpoints,
+        MetricsLog(run.metrics) as log,
+    ):
+        state = checkpoints.restore(abstract) or _first(recipe)
+        start = int(state["step"])
+        progress.begin("train", plan.until, "steps")
+        progress.advance(start)
+        watch = Watch(settings, score_name(recipe.model), plan.clips.ids, log, progress)
+        batches = prefetch(plan.batches, start)
+        try:
+            state = train_until(
+                plan.until, state, update, batches, settings, watch, checkpoints, stop
+            )
+        finally:
+            batches.close()
+            progress.end()
+    return _trained(plan, plan.until)
+
+
+def _first(recipe: Recipe) -> State:
+    """The state of a new run; its parameters follow from the seed."""
+    _, params = create(recipe.model, jax.random.key(recipe.train.seed))
+    return first_state(params, recipe.train)
+
+
+def _loss(graphdef: Any, recipe: Recipe) -> Loss:
+    def loss(params: Any, inputs: dict[str, Any]) -> Any:
+        model, prime = recipe.model, recipe.train.prime
+        return training_loss(graphdef, params, model, prime, **inputs)
+
+    return loss
+
+
+def _compiled(
+    update: Update, abstract: State, plan: Plan, progress: Progress
+) -> Callable[..., Any]:
+    """The step for this machine; says how long that took."""
+    progress.note(f"compiling the step: {plan.parameters:,} parameters, {plan.device}")
+    begun = time.perf_counter()
+    compiled = jit_update(update, abstract, model_inputs(plan.batches[0]))
+    progress.note(f"compiled in {time.perf_counter() - begun:.1f} s")
+    return compiled
+
+
+def _trained(plan: Plan, step: int) -> Trained:
+    name, rows = score_name(plan.recipe.model), read_metrics(plan.run.metrics)
+    return Trained(plan.run, step, rows[-1].get(name) if rows else None, name)
+
+
+def _open_clips(loaded: LoadedRecipe) -> Clips:
+    """The training clips; Refused when missing, or when the model cannot take them."""
+    folder = clips_folder(loaded.recipe.data, loaded.name)
+    if not (folder / MANIFEST).is_file():
+        raise Refused(
+            f"{folder}: no prepared clips here",
+            f"make them with: {_prepare_command(loaded)}",
+        )
+    return fitting_clips(folder, loaded.recipe)
+
+
+def _prepare_command(loaded: LoadedRecipe) -> str:
+    """The command that makes this recipe's clips, ready to be pasted."""
+    shipped = str(shipped_recipes().get(loaded.name)) == loaded.source
+    recipe = loaded.name if shipped else loaded.source
+    return shlex.join(["svt", "run", recipe, *loaded.overrides, "--to", "prepare"])

@@ -1,0 +1,69 @@
+"""A run small enough to be trained many times over: its clips and its recipe."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from svtcli.data.manifest import Manifest, Split, write_manifest
+from svtcli.data.shards import ClipFacts, ShardWriter
+from svtcli.recipe.load import LoadedRecipe, load_recipe
+
+RECIPE = """\
+data: {{kind: folder, source: videos, clips: {clips}, size: 4}}
+model:
+  video: [4, 4, 4]
+  s: [2, 2, 2]
+  de: 4
+  d: 8
+  na: 2
+  da: 3
+  encoder_layers: 1
+  decoder_layers: 1
+  blocks: [[2, 2, 2]]
+train:
+  {{steps: 12, batch: 4, learning_rate: 1e-2, save_every: 5, keep: 2, log_every: 1}}
+"""
+
+
+def write_clips(
+    folder: Path,
+    count: int = 5,
+    shape: tuple[int, int, int] = (4, 4, 3),
+    actions: int = 0,
+    seed: int = 0,
+    spec: dict[str, Any] | None = None,
+) -> Path:
+    """Prepared clips of 6 frames of noise."""
+    folder.mkdir(parents=True)
+    draw = np.random.default_rng(seed)
+    with ShardWriter(folder, "train-00000", shape, actions) as writer:
+        for i in range(count):
+            video = draw.integers(0, 256, (6, *shape), dtype=np.uint8)
+            given = draw.normal(size=(6, actions)).astype(np.float32)
+            facts = ClipFacts(f"clip {i}", f"v{i}.mp4")
+            writer.add(facts, video, given if actions else None)
+    assert writer.shard is not None
+    manifest = Manifest(
+        spec=spec or {},
+        inventory="",
+        shape=shape,
+        splits={"train": Split(count, 6 * count, (writer.shard,))},
+        failures={},
+        leftover_frames=0,
+        fingerprint=f"made of seed {seed}",
+        actions=actions,
+    )
+    write_manifest(folder, manifest)
+    return folder
+
+
+def write_recipe(folder: Path, clips: Path) -> Path:
+    """The recipe's file, for the command line."""
+    path = folder / "tiny.yaml"
+    path.write_text(RECIPE.format(clips=clips))
+    return path
+
+
+def loaded(recipe: Path, *overrides: str) -> LoadedRecipe:
+    return load_recipe(str(recipe), overrides)
