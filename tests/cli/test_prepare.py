@@ -1,0 +1,130 @@
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.cli.terminal import svt
+from tests.idx_files import write_mnist
+from tests.video.video_files import moving_square, write_video
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working folder with three videos in raw/folder and digits in digits/."""
+    here = tmp_path_factory.mktemp("here")
+    for name in ("a", "b", "c"):
+        write_video(here / f"raw/folder/{name}.mp4", moving_square(10))
+    write_mnist(here / "digits", train=40, t10k=20)
+    return here
+
+
+def test_a_folder_becomes_clips_and_stdout_is_their_place(place: Path) -> None:
+    said = svt("prepare", "folder", "--size", "16", "--frames", "5", cwd=place)
+    assert (said.code, said.out) == (0, "clips/folder\n")
+    assert "train: 4 clips, 20 frames" in said.err
+    assert "test: 2 clips, 10 frames" in said.err
+    again = svt("prepare", "folder", "--size=16", "--frames=5", "--json", cwd=place)
+    assert json.loads(again.out)["clips"] == {"train": 4, "test": 2}
+    assert "prepared already" in again.err
+    other = svt("prepare", "folder", "--size", "8", "--frames", "5", cwd=place)
+    assert (other.code, other.out) == (2, "")
+    assert "size is 16 there, 8 asked" in other.err
+    assert "--force" in other.err
+    forced = svt("prepare", "folder", "--size", "8", "--force", cwd=place)
+    assert forced.code == 0
+
+
+def test_a_dry_run_says_what_and_where_and_makes_nothing(place: Path) -> None:
+    said = svt(
+        *("prepare", "folder", "--size", "16", "--frames", "5", "--out", "new", "-n"),
+        cwd=place,
+    )
+    assert said.code == 0
+    assert said.out == "new: 3 videos -> about 6 clips, 23 kB; not made yet\n"
+    assert not (place / "new").exists()
+    said = svt("prepare", "moving-mnist", "--source", "digits", "-n", cwd=place)
+    assert "clips/moving-mnist: about 120000 clips, 9.83 GB" in said.out
+    assert not (place / "clips/moving-mnist").exists()
+
+
+def test_moving_mnist_tells_its_lower_bound_and_can_be_verified(place: Path) -> None:
+    counts = ("--train", "3", "--val", "1", "--test", "2")
+    said = svt("prepare", "moving-mnist", "--source", "digits", *counts, cwd=place)
+    assert (said.code, said.out) == (0, "clips/moving-mnist\n")
+    found = re.search(r"test: 2 clips, 40 frames, lower bound ([\d.]+) nats", said.err)
+    assert found
+    assert float(found[1]) > 0
+    said = svt("prepare", "verify", "clips/moving-mnist", cwd=place)
+    assert said.code == 0
+    assert "9 files are as they were written" in said.out
+    shard = place / "clips/moving-mnist/test-00000-of-00001.frames.npy"
+    content = bytearray(shard.read_bytes())
+    content[-1] ^= 128
+    shard.write_bytes(content)
+    said = svt("prepare", "verify", "clips/moving-mnist", cwd=place)
+    assert (said.code, said.out) == (74, "")
+    assert shard.name in said.err
+
+
+WRONG = [
+    (("folder", "--source", "nowhere"), 2, "looked in nowhere"),
+    (("folder", "--source", "digits"), 2, "digits: no videos there"),
+    (("folder", "--source", "package:nothing-such"), 2, "not installed"),
+    (("folder", "--match", "z"), 2, "none of 3 videos matches 'z'"),
+    (("folder", "--match", "("), 2, "--match (: not a regular expression"),
+    (("folder", "--size", "0"), 2, "--size 0: should be greater than 0"),
+    (("folder", "--size", "big"), 2, "'--size'"),
+    (("folder", "--frames", "few"), 2, "--frames few: should be"),
+    (("folder", "--split", "half"), 2, "--split half: should be 'video' or 'time'"),
+    (("folder", "--val", "0.6", "--test", "0.6"), 2, "leave nothing to train on"),
+    (("folder", "--max-failures", "many"), 2, "not a share, such as 5% or 0.05"),
+    (("folder", "--frames", "11"), 65, "no clips: 3 videos gave none (3 too-short)"),
+    (("folder", "--colour"), 2, "No such option"),
+    (("folder", "--workers", "0"), 2, "'--workers'"),
+    (("moving-mnist",), 2, "no source for moving-mnist"),
+    (("moving-mnist", "--source", "raw"), 2, "no train-images-idx3-ubyte"),
+    (("moving-mnist", "--source", "digits", "--size", "20"), 2, "28 pixels wide"),
+    (("verify", "raw"), 2, "no prepared clips here"),
+    (("kinetics",), 2, "No such command"),
+]
+
+
+@pytest.mark.parametrize(("words", "code", "says"), WRONG, ids=lambda w: str(w))
+def test_a_wrong_command_gets_one_clear_line_and_leaves_nothing(
+    place: Path, words: tuple[str, ...], code: int, says: str
+) -> None:
+    where = () if words[0] in ("verify", "kinetics") else ("--out", "wrong")
+    said = svt("prepare", *words, *where, cwd=place)
+    assert (said.code, said.out) == (code, "")
+    errors = [line for line in said.err.splitlines() if "svt: error:" in line]
+    assert len(errors) == 1
+    assert says in errors[0]
+    assert "Traceback" not in said.err
+    assert not (place / "wrong").exists()
+
+
+def test_broken_files_are_named_and_too_many_end_in_3(place: Path) -> None:
+    bad = place / "bad"
+    for name in ("a", "b"):
+        write_video(bad / f"{name}.mp4", moving_square(4))
+    (bad / "page.mp4").write_text("<html>404</html>")
+    said = svt("prepare", "folder", "--source", "bad", "--size", "8", cwd=place)
+    assert (said.code, said.out) == (3, "")
+    assert "page.mp4: open:" in said.err
+    assert "1 of 3 videos are broken (1 open), more than 0.05" in said.err
+    said = svt(
+        *("prepare", "folder", "--source", "bad", "--size", "8"),
+        *("--max-failures", "40%"),
+        cwd=place,
+    )
+    assert (said.code, said.out) == (0, "clips/bad\n")
+    assert "gave no clips: 1 open" in said.err
+
+
+def test_help_needs_nothing_heavy(place: Path) -> None:
+    said = svt("prepare", "folder", "--help", cwd=place, PYTHONPROFILEIMPORTTIME="1")
+    assert said.code == 0
+    imported = {line.rsplit("|")[-1].strip() for line in said.err.splitlines()}
+    assert not imported & {"numpy", "jax", "av", "grain", "pebble"}
+    assert "typer" in imported
