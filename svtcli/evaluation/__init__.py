@@ -1,0 +1,1 @@
+"""Numbers: how likely held-out video is, and how good samples are."""

@@ -23,9 +23,12 @@ def slice_numbers(video: Triple, s: Triple) -> Int[np.ndarray, "T H W"]:
     return np.ravel_multi_index(np.indices(video) % np.array(s)[:, None, None, None], s)
 
 
+Volumes = Array | np.ndarray
+
+
 def split(
-    video: Shaped[Array, "B T H W *any"], s: Triple
-) -> Shaped[Array, "B S t h w *any"]:
+    video: Shaped[Volumes, "B T H W *any"], s: Triple
+) -> Shaped[Volumes, "B S t h w *any"]:
     """All slices of a video, in order."""
     st, sh, sw = s
     return rearrange(
@@ -38,8 +41,8 @@ def split(
 
 
 def merge(
-    slices: Shaped[Array, "B S t h w *any"], s: Triple
-) -> Shaped[Array, "B T H W *any"]:
+    slices: Shaped[Volumes, "B S t h w *any"], s: Triple
+) -> Shaped[Volumes, "B T H W *any"]:
     """The video that has these slices; inverse of `split`."""
     st, sh, sw = s
     return rearrange(

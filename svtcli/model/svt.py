@@ -6,8 +6,8 @@ p(x) = Π over slices Π over pixels Π over codes  p(code | all before it)     
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from flax import nnx
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt8
 
 from svtcli.model.decoder import Decoder
@@ -86,6 +86,6 @@ def parameter_count(config: Model) -> int:
     return sum(leaf.size for leaf in jax.tree.leaves(abstract_params(config)))
 
 
-def in_precision(params: Params, dtype: jnp.dtype) -> Params:
+def in_precision(params: Params, dtype: DTypeLike) -> Params:
     """The parameters, and so the network's arithmetic, in another precision."""
     return jax.tree.map(lambda leaf: leaf.astype(dtype), params)

@@ -1,0 +1,104 @@
+"""bits/dim and nats/frame by windows and slices (§4.1, appendix A.1).
+
+A video is scored by the windows that would sample it, so the score is that of exactly
+what the sampler makes. Prime frames are given and never scored.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from math import sqrt
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Float, Float64, Int, UInt8
+
+from svtcli.model.loss import score_unit, slice_nats
+from svtcli.model.priming import scored_frames, slice_frames, slices_to_make
+from svtcli.model.svt import Params, network
+from svtcli.model.windows import windows
+from svtcli.recipe.model import Model
+
+
+@dataclass(frozen=True)
+class Score:
+    """A mean over videos with its standard error, in bits/dim or nats/frame."""
+
+    mean: float
+    error: float
+    per_frame: tuple[float, ...]
+    """The mean of each scored frame, in the same unit."""
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A network and how long a video it scores at once."""
+
+    config: Model
+    graphdef: nnx.GraphDef
+    params: Params
+
+    def frame_nats(
+        self,
+        video: UInt8[np.ndarray, "B F H W I"],
+        prime: int,
+        overlap: int,
+        actions: Float[np.ndarray, "B F A"] | None = None,
+        on_slice: Callable[[], None] = lambda: None,
+    ) -> Float64[np.ndarray, "B F"]:
+        """Nats of each frame; 0 for the `prime` first ones.
+
+        Errors: ValueError if the windows cannot be laid out (see `windows`).
+        """
+        B, F = video.shape[:2]
+        T = self.config.video[0]
+        room = max(0, T - F)  # a frame-by-frame model may score less than its window
+        padded = np.pad(video, ((0, 0), (0, room), (0, 0), (0, 0), (0, 0)))
+        nats = np.zeros((B, F + room))
+        for window in windows(self.config, F, prime, overlap):
+            here = slice(window.start, window.start + T)
+            clip = jnp.asarray(padded[:, here])
+            clip_actions = None if actions is None else jnp.asarray(actions[:, here])
+            for index in slices_to_make(self.config, window.given, window.stop):
+                of_slice = _scored_nats(
+                    self.graphdef,
+                    self.params,
+                    self.config,
+                    clip,
+                    jnp.full(B, index),
+                    jnp.asarray(window.given),
+                    clip_actions,
+                    first=self.config.first_slice_layers is not None and index == 0,
+                )
+                frames = np.asarray(slice_frames(self.config, jnp.array([index])))[0]
+                nats[:, window.start + frames] += np.asarray(of_slice)
+                on_slice()
+        return nats[:, :F]
+
+
+def score(nats: Float64[np.ndarray, "N F"], prime: int, config: Model) -> Score:
+    """The score that the nats of N videos amount to; the error is over videos."""
+    _, H, W = config.video
+    scored = nats[:, prime:] / (H * W) * score_unit(config)  # [N, F - prime]
+    videos = scored.mean(axis=1)
+    error = videos.std(ddof=1) / sqrt(len(videos)) if len(videos) > 1 else float("nan")
+    return Score(float(videos.mean()), float(error), tuple(map(float, scored.mean(0))))
+
+
+@partial(jax.jit, static_argnames=("graphdef", "config", "first"))
+def _scored_nats(
+    graphdef: nnx.GraphDef,
+    params: Params,
+    config: Model,
+    video: UInt8[Array, "B T H W I"],
+    index: Int[Array, " B"],
+    given: Int[Array, ""],
+    actions: Float[Array, "B T A"] | None,
+    *,
+    first: bool,
+) -> Float[Array, "B t"]:
+    """Nats of each frame of a slice; 0 for given frames."""
+    nats = slice_nats(network(graphdef, params), video, index, actions, first=first)
+    return nats.sum(axis=(2, 3)) * scored_frames(config, index, given)

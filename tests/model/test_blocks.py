@@ -1,0 +1,51 @@
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from svtcli.model.blocks import Blocks
+from svtcli.recipe.model import Dilated, Model
+
+SHAPE = (2, 4, 6)
+POSITIONS = jnp.arange(48).reshape(1, *SHAPE)
+
+
+@pytest.mark.parametrize("block", [(2, 2, 3), (1, 4, 2), (9, 9, 9), Dilated((2, 2, 3))])
+def test_merging_the_blocks_of_a_slice_gives_it_back(block):
+    blocks = Blocks.of(block, SHAPE)
+    volume = POSITIONS[..., None]
+    assert (blocks.merge(blocks.split(volume)) == volume).all()
+
+
+@pytest.mark.parametrize("block", [(2, 2, 3), (9, 1, 9), Dilated((1, 2, 3))])
+def test_places_say_where_split_puts_each_position(block):
+    blocks = Blocks.of(block, SHAPE)
+    positions = np.asarray(blocks.split(POSITIONS))[0]
+    block_of, place_of = blocks.places()
+    assert (positions[block_of, place_of] == np.arange(np.prod(SHAPE))).all()
+    # Raster order within a block is the slice's own: one triangular mask is enough.
+    assert (np.diff(positions, axis=1) > 0).all()
+
+
+def test_a_block_larger_than_an_axis_is_clipped():
+    assert Blocks.of((9, 2, 9), SHAPE).extent == (2, 2, 6)
+
+
+def test_a_dilated_layer_joins_what_holds_the_same_place_in_its_block():
+    blocks = Blocks.of(Dilated((1, 2, 3)), SHAPE)
+    assert blocks.extent == (2, 2, 2)
+    t, h, w = np.unravel_index(np.asarray(blocks.split(POSITIONS))[0], SHAPE)
+    assert (h % 2 == h[:, :1] % 2).all()
+    assert (w % 3 == w[:, :1] % 3).all()
+    assert (t[:, [0, -1]] == [0, 1]).all()
+
+
+def test_layers_cycle_through_the_blocks_and_back():
+    a, b, c = (1, 1, 2), (1, 2, 1), (2, 1, 1)
+    config = Model(video=(2, 2, 2), s=(1, 1, 1), blocks=(a, b, c))
+    assert config.layer_blocks(8) == (a, b, c, c, b, a, a, b)
+
+
+def test_a_list_of_heads_stretches_over_a_deeper_stack():
+    config = Model(na=(8, 8, 8, 8, 16, 16, 16, 16))
+    assert config.layer_heads(8) == (8,) * 4 + (16,) * 4
+    assert config.layer_heads(16) == (8,) * 8 + (16,) * 8

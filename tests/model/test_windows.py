@@ -1,0 +1,68 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from svtcli.model.windows import Window, windows
+from tests.tiny import VARIANTS
+
+FOUR = VARIANTS["spatiotemporal"]  # a window of 4 frames
+SINGLE = VARIANTS["single frame"]  # the same, frame by frame
+
+
+def test_a_window_is_primed_on_the_end_of_the_one_before():
+    assert list(windows(FOUR, 10, prime=1, overlap=1)) == [
+        Window(0, 1, 4),
+        Window(3, 1, 4),
+        Window(6, 1, 4),
+    ]
+
+
+def test_a_last_window_moves_back_and_keeps_all_that_is_known():
+    assert list(windows(FOUR, 6, prime=1, overlap=1)) == [
+        Window(0, 1, 4),
+        Window(2, 2, 4),
+    ]
+
+
+def test_a_prime_longer_than_the_window_starts_late():
+    assert next(windows(FOUR, 12, prime=5, overlap=1)) == Window(4, 1, 4)
+    assert next(windows(FOUR, 6, prime=5, overlap=1)) == Window(2, 3, 4)
+
+
+def test_a_single_frame_model_moves_on_by_one_frame():
+    assert list(windows(SINGLE, 6, prime=1, overlap=1)) == [
+        Window(0, 1, 4),
+        Window(1, 3, 4),
+        Window(2, 3, 4),
+    ]
+    assert list(windows(SINGLE, 3, prime=1, overlap=1)) == [Window(0, 1, 3)]
+    assert list(windows(SINGLE, 7, prime=6, overlap=1)) == [Window(3, 3, 4)]
+
+
+@given(
+    frames=st.integers(4, 20),
+    prime=st.integers(1, 19),
+    overlap=st.integers(1, 3),
+    config=st.sampled_from([FOUR, SINGLE]),
+)
+def test_every_frame_after_the_prime_is_made_once_from_known_ones(
+    frames, prime, overlap, config
+):
+    if prime >= frames:
+        return
+    known = prime
+    for window in windows(config, frames, prime, overlap):
+        assert window.start >= 0
+        assert window.start + window.given == known
+        assert 0 < window.given < window.stop <= config.video[0]
+        known = window.start + window.stop
+    assert known == frames
+
+
+@pytest.mark.parametrize(
+    ("frames", "prime", "overlap", "says"),
+    [(4, 4, 1, "prime"), (3, 1, 1, "shorter"), (8, 1, 4, "overlap")],
+)
+def test_what_cannot_be_laid_out_is_said(frames, prime, overlap, says):
+    with pytest.raises(ValueError, match=says):
+        list(windows(FOUR, frames, prime, overlap))
