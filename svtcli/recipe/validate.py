@@ -123,6 +123,10 @@ def _of_error(path: Path, error: Error, document: Document) -> Iterator[Problem]
         case "literal_error":
             what = _choice(error["ctx"]["expected"], error["input"])
             yield _problem(document, path, what)
+        case "too_short":
+            # Values that are wrong themselves do not count, but are there.
+            if not error["input"]:
+                yield _problem(document, path, "is empty")
         case "too_long":
             most, count = error["ctx"]["max_length"], error["ctx"]["actual_length"]
             what = f"should have {most} values, not {count}"

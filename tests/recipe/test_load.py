@@ -1,5 +1,7 @@
 """Recipes from files, bases and overrides, and back to text."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 
@@ -26,6 +28,12 @@ def problems(text, *overrides, folder=None):
 def test_a_dumped_recipe_loads_back_to_itself(keys):
     recipe = build(keys)
     assert recipe_from_text(dump_recipe(recipe), "dumped.yaml") == recipe
+
+
+@pytest.mark.parametrize("word", ["1e-3", "0o17", "on", "null", "", " a", "a: b"])
+def test_dumped_text_stays_text(word):
+    recipe = recipe_from_text("data: {kind: folder}", "r.yaml")
+    assert recipe_from_text(dump_recipe(replace(recipe, about=word)), "x").about == word
 
 
 def test_numbers_are_yaml_1_2_s():
@@ -76,6 +84,7 @@ def test_a_problem_shows_its_line_with_a_caret():
         ("data: {kind: folder}\nmodel: {video: [16, 64]}", "2:16: model.video: is too"),
         ("data: {kind: folder}\nmodel: {blocks: [[4, 4, 4, 4]]}", "should have 3"),
         ("data: {kind: folder}\nmodel: {blocks: [{dilatd: [1, 1, 1]}]}", "dilated"),
+        ("data: {kind: folder}\nmodel: {blocks: []}", "2:17: model.blocks: is empty"),
         ("data: {kind: folder}\nmodel: {steps: 3}", "did you mean train.steps?"),
         ("data: {kind: folder}\neval: [1]", "2:7: eval: should be a section"),
         ("data: {kind: folder}\nsteps: 1", "did you mean train.steps?"),
@@ -184,6 +193,17 @@ def test_a_problem_in_the_base_is_shown_in_the_base(tmp_path):
     base.write_text("data: {kind: folder}\ntrain: {steps: x}\n")
     (said,) = problems("base: small\ntrain: {batch: 2}\n", folder=tmp_path)
     assert said.startswith(f"{base}:2:16: train.steps")
+
+
+def test_what_replaces_a_list_is_shown_where_it_stands_itself(tmp_path):
+    (tmp_path / "small.yaml").write_text(
+        "data: {kind: folder}\nmodel: {blocks: [{dilated: [1, 1, 1]}]}\n"
+    )
+    text = "base: small\nmodel:\n  blocks: [{}]\n"
+    (said,) = problems(text, folder=tmp_path)
+    assert said == f"{tmp_path / 'r.yaml'}:3:12: model.blocks.dilated: is missing"
+    (said,) = problems("base: small\n", "model.blocks=[{}]", folder=tmp_path)
+    assert said == "override:1:15: model.blocks.dilated: is missing"
 
 
 def test_a_base_has_no_base_itself(tmp_path):
