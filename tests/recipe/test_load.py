@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from svtcli.failure import Refused
 from svtcli.recipe.load import dump_recipe, load_recipe, recipe_from_text
@@ -24,7 +24,6 @@ def problems(text, *overrides, folder=None):
 
 
 @given(keys)
-@settings(max_examples=60, deadline=None)
 def test_a_dumped_recipe_loads_back_to_itself(keys):
     recipe = build(keys)
     assert recipe_from_text(dump_recipe(recipe), "dumped.yaml") == recipe
