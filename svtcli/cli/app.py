@@ -9,7 +9,10 @@ from typer.core import TyperGroup
 
 from svtcli import __version__
 from svtcli.cli import console, failures, prepare, recipes
+from svtcli.cli.evaluate import evaluate
 from svtcli.cli.render import render
+from svtcli.cli.run import run
+from svtcli.cli.sample import sample
 from svtcli.cli.train import train
 
 # Flags that mean the same for every command; they may stand before or after it.
@@ -35,8 +38,11 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command()(run)
 app.add_typer(prepare.app, name="prepare")
 app.command()(train)
+app.command()(sample)
+app.command("eval")(evaluate)
 app.command()(render)
 app.add_typer(recipes.app, name="recipes")
 

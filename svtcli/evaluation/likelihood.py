@@ -27,7 +27,8 @@ class Score:
     """A mean over videos with its standard error, in bits/dim or nats/frame."""
 
     mean: float
-    error: float
+    error: float | None
+    """None for a single video."""
     per_frame: tuple[float, ...]
     """The mean of each scored frame, in the same unit."""
 
@@ -73,7 +74,9 @@ class Scorer:
                     first=self.config.first_slice_layers is not None and index == 0,
                 )
                 frames = np.asarray(slice_frames(self.config, jnp.array([index])))[0]
-                nats[:, window.start + frames] += np.asarray(of_slice)
+                # Summed here: float32 would lose digits over a frame's pixels.
+                per_frame = np.asarray(of_slice, np.float64).sum(axis=(2, 3))
+                nats[:, window.start + frames] += per_frame
                 on_slice()
         return nats[:, :F]
 
@@ -83,8 +86,9 @@ def score(nats: Float64[np.ndarray, "N F"], prime: int, config: Model) -> Score:
     _, H, W = config.video
     scored = nats[:, prime:] / (H * W) * score_unit(config)  # [N, F - prime]
     videos = scored.mean(axis=1)
-    error = videos.std(ddof=1) / sqrt(len(videos)) if len(videos) > 1 else float("nan")
-    return Score(float(videos.mean()), float(error), tuple(map(float, scored.mean(0))))
+    alone = len(videos) == 1
+    error = None if alone else float(videos.std(ddof=1) / sqrt(len(videos)))
+    return Score(float(videos.mean()), error, tuple(map(float, scored.mean(0))))
 
 
 @partial(jax.jit, static_argnames=("graphdef", "config", "first"))
@@ -98,7 +102,7 @@ def _scored_nats(
     actions: Float[Array, "B T A"] | None,
     *,
     first: bool,
-) -> Float[Array, "B t"]:
-    """Nats of each frame of a slice; 0 for given frames."""
+) -> Float[Array, "B t h w"]:
+    """Nats of each pixel of a slice; 0 in given frames."""
     nats = slice_nats(network(graphdef, params), video, index, actions, first=first)
-    return nats.sum(axis=(2, 3)) * scored_frames(config, index, given)
+    return nats * scored_frames(config, index, given)[:, :, None, None]

@@ -24,6 +24,7 @@ def slice_numbers(video: Triple, s: Triple) -> Int[np.ndarray, "T H W"]:
 
 
 Volumes = Array | np.ndarray
+"""On the device or the host: cutting a video is a matter of layout."""
 
 
 def split(
@@ -68,10 +69,9 @@ def put_slice(
     s: Triple,
 ) -> Shaped[Array, "B T H W *any"]:
     """The videos with slice number `index` replaced."""
-    slices = split(video, s)
-    return merge(
-        jax.lax.dynamic_update_slice_in_dim(slices, slice_[:, None], index, axis=1), s
-    )
+    slices = jnp.asarray(split(video, s))
+    changed = jax.lax.dynamic_update_slice_in_dim(slices, slice_[:, None], index, 1)
+    return jnp.asarray(merge(changed, s))
 
 
 def context_patches(

@@ -6,6 +6,7 @@ p(x) = Π over slices Π over pixels Π over codes  p(code | all before it)     
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt8
@@ -84,6 +85,12 @@ def network(graphdef: nnx.GraphDef, params: Params) -> SVT:
 def parameter_count(config: Model) -> int:
     """How many numbers the model learns."""
     return sum(leaf.size for leaf in jax.tree.leaves(abstract_params(config)))
+
+
+def uniform_params(config: Model) -> Params:
+    """All zeros: a network for which every value is equally likely."""
+    shapes = abstract_params(config)
+    return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
 
 
 def in_precision(params: Params, dtype: DTypeLike) -> Params:

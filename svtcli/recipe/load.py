@@ -1,7 +1,7 @@
 """A recipe's name or file, and overrides → a checked `Recipe`; and back to text."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +37,14 @@ def load_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> LoadedRecip
     """
     path = find_recipe(name_or_path)
     document = _with_base(read_file(path), path.parent)
-    recipe = _checked(document, overrides)
+    recipe = _with_clips_folder(_checked(document, overrides), path.stem)
     return LoadedRecipe(path.stem, recipe, tuple(overrides), str(path))
+
+
+def _with_clips_folder(recipe: Recipe, name: str) -> Recipe:
+    """The recipe with its clips' place stated, so that a run needs not its name."""
+    clips = recipe.data.clips or f"clips/{name}"
+    return replace(recipe, data=replace(recipe.data, clips=clips))
 
 
 def recipe_from_text(text: str, origin: str) -> Recipe:

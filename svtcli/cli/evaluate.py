@@ -1,0 +1,94 @@
+"""`svt eval`: score trained models on held-out clips."""
+
+from dataclasses import replace
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from svtcli.cli import console
+from svtcli.cli.sample import clips_and_split
+from svtcli.cli.scores import score_data, score_table
+
+
+class Baseline(StrEnum):
+    """What a model can be compared with; a test holds it equal to the recipe's."""
+
+    uniform = "uniform"
+    untrained = "untrained"
+
+
+def evaluate(
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="CKPT...", help="Runs, RUN@STEP, or checkpoints; one or several."
+        ),
+    ],
+    prime: Annotated[
+        int | None, typer.Option(min=1, help="Given frames, which are not scored.")
+    ] = None,
+    frames: Annotated[
+        int | None,
+        typer.Option(min=2, help="Frames of each clip, given ones included."),
+    ] = None,
+    clips: Annotated[
+        int | None, typer.Option(min=1, help="Score at most so many clips.")
+    ] = None,
+    batch: Annotated[
+        int | None,
+        typer.Option(min=1, help="Clips at once; does not change the score."),
+    ] = None,
+    baselines: Annotated[
+        list[Baseline] | None,
+        typer.Option("--baseline", help="Also score this; may be repeated."),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CLIPS[:SPLIT]", help="Other clips than the run's, or a split."
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("-n", "--dry-run", help="Only say what would be scored.")
+    ] = False,
+) -> None:
+    """Score trained models: bits/dim, or nats/frame with the deterministic loss.
+
+    Every clip is scored by the windows and slices that would sample it; given frames
+    are not scored. What no flag says, the run's recipe says (its section `eval`).
+    """
+    from svtcli.stages import evaluate as stage
+    from svtcli.stages.trained import find_trained
+
+    folder, split = clips_and_split(data)
+    given = {
+        "prime": prime,
+        "frames": frames,
+        "clips": clips,
+        "batch": batch,
+        "split": split,
+        "baselines": tuple(each.value for each in baselines) if baselines else None,
+    }
+    flags: dict[str, Any] = {
+        key: value for key, value in given.items() if value is not None
+    }
+    plans = []
+    for run in runs:
+        checkpoint = find_trained(run)
+        settings = replace(checkpoint.recipe.eval, **flags)
+        plans.append(stage.plan_evaluation(checkpoint, settings, folder))
+    if dry_run:
+        lines = [
+            f"would score {plan.checkpoint.name} on split {plan.settings.split} of "
+            f"{plan.folder}, frames {plan.prime + 1} to {plan.frames}: {plan.out}"
+            for plan in plans
+        ]
+        files = [str(plan.out) for plan in plans]
+        console.show("\n".join(lines), {"files": files, "dry_run": True})
+        return
+    evaluations = [stage.evaluate(plan, console.progress()) for plan in plans]
+    data_ = {"evaluations": [score_data(each) for each in evaluations]}
+    console.show(score_table(evaluations), data_)
+    for plan in plans:
+        console.note(f"written to {plan.out}")

@@ -1,0 +1,111 @@
+"""`svt sample`: continue held-out clips with a trained model."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from svtcli.cli import console
+
+if TYPE_CHECKING:
+    from svtcli.stages.sample import SamplePlan
+
+
+def sample(
+    ckpt: Annotated[
+        str,
+        typer.Argument(
+            metavar="CKPT", help="A run's name or folder, RUN@STEP, or a checkpoint."
+        ),
+    ],
+    prime: Annotated[
+        int | None, typer.Option(min=1, help="Given frames at the start of each clip.")
+    ] = None,
+    frames: Annotated[
+        int | None, typer.Option(min=2, help="All frames, the given ones included.")
+    ] = None,
+    count: Annotated[
+        int | None, typer.Option(min=1, help="How many clips are continued.")
+    ] = None,
+    per_prime: Annotated[
+        int | None, typer.Option(min=1, help="Continuations of each clip.")
+    ] = None,
+    temp: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="Temperature; 0 takes the likeliest values."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the noise.")] = None,
+    batch: Annotated[
+        int | None,
+        typer.Option(min=1, help="Videos at once; does not change the samples."),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CLIPS[:SPLIT]", help="Other clips than the run's, or a split."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the samples. Default: in the run's samples/."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("-n", "--dry-run", help="Only say what would be made.")
+    ] = False,
+) -> None:
+    """Continue held-out clips: exact samples, every pixel given all before it.
+
+    What no flag says, the run's recipe says (its section `sample`). For example:
+    svt sample quickstart --prime 5 --temp 0.9
+    """
+    from svtcli.stages import sample as stage
+    from svtcli.stages.trained import find_trained
+
+    checkpoint = find_trained(ckpt)
+    clips, split = clips_and_split(data)
+    given = {
+        "prime": prime,
+        "frames": frames,
+        "count": count,
+        "per_prime": per_prime,
+        "temperature": temp,
+        "seed": seed,
+        "batch": batch,
+        "split": split,
+    }
+    flags: dict[str, Any] = {
+        key: value for key, value in given.items() if value is not None
+    }
+    settings = replace(checkpoint.recipe.sample, **flags)
+    plan = stage.plan_samples(checkpoint, settings, clips, out)
+    if dry_run:
+        _show_plan(plan)
+    else:
+        folder = stage.sample(plan, console.progress())
+        console.show(str(folder), {"samples": str(folder), "dry_run": False})
+
+
+def clips_and_split(data: str | None) -> tuple[Path | None, str | None]:
+    """CLIPS[:SPLIT] as a folder and a split, None for what is not said."""
+    if not data:
+        return None, None
+    folder, _, split = data.partition(":")
+    return (Path(folder) if folder else None), (split or None)
+
+
+def _show_plan(plan: "SamplePlan") -> None:
+    """What would be made, one fact a line."""
+    settings = plan.settings
+    clips = min(settings.count, len(plan.clips))
+    facts = {
+        "writes to": str(plan.out),
+        "checkpoint": plan.checkpoint.name,
+        "clips": f"{clips} of {plan.clips.name}, split {settings.split}",
+        "samples": f"{settings.per_prime} of each, {plan.prime} frames given, "
+        f"{plan.frames - plan.prime} made",
+        "temperature": f"{settings.temperature:g}, seed {settings.seed}",
+        "state": "there already" if plan.finished else "to be made",
+    }
+    lines = "\n".join(f"{name:<11}  {value}" for name, value in facts.items())
+    console.show(lines, {"samples": str(plan.out), "dry_run": True, **facts})

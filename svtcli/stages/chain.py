@@ -1,0 +1,153 @@
+"""All stages of a recipe in order, each only if what it makes is not there already.
+
+A stage is done when the result that its inputs call for exists: every result carries
+the fingerprint of what went in. Nothing that exists is deleted or overwritten; what is
+stale stays beside what replaces it.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from svtcli.failure import Refused
+from svtcli.recipe.load import LoadedRecipe
+from svtcli.run.directory import RunFolder
+from svtcli.run.progress import Progress
+from svtcli.stages import evaluate as evaluating
+from svtcli.stages import prepare as preparing
+from svtcli.stages import render as rendering
+from svtcli.stages import sample as sampling
+from svtcli.stages import train as training
+from svtcli.stages.trained import Checkpoint
+from svtcli.training.checkpoint import latest_step
+from svtcli.training.resume import changes_in
+
+Stage = Literal["prepare", "train", "sample", "eval", "render"]
+STAGES: tuple[Stage, ...] = ("prepare", "train", "sample", "eval", "render")
+
+
+@dataclass(frozen=True)
+class Status:
+    """Where one stage stands, and why."""
+
+    stage: Stage
+    state: Literal["done", "to do", "waiting"]
+    why: str
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a chain has made or found; None for stages that were not asked for."""
+
+    prepared: preparing.Prepared | None = None
+    trained: training.Trained | None = None
+    samples: Path | None = None
+    evaluation: evaluating.Evaluation | None = None
+    pictures: tuple[Path, ...] | None = None
+
+
+def chosen_stages(first: Stage | None, last: Stage | None) -> tuple[Stage, ...]:
+    """The stages from `first` to `last`. Errors: Refused if they are out of order."""
+    start, end = STAGES.index(first or STAGES[0]), STAGES.index(last or STAGES[-1])
+    if start > end:
+        raise Refused(f"--from {first} --to {last}: {last} comes before {first}")
+    return STAGES[start : end + 1]
+
+
+def survey(loaded: LoadedRecipe, run: RunFolder) -> tuple[Status, ...]:
+    """Where every stage stands; writes nothing."""
+    recipe = loaded.recipe
+    clips = preparing.clips_folder(recipe.data, loaded.name)
+    statuses = [_prepare_status(loaded, clips), _train_status(loaded, run)]
+    step = latest_step(run.checkpoints)
+    if step is None or any(status.state != "done" for status in statuses):
+        waiting = "for clips and a trained model"
+        return (
+            *statuses,
+            *(Status(stage, "waiting", waiting) for stage in STAGES[2:]),
+        )
+    checkpoint = Checkpoint(run, step, recipe)
+    samples = sampling.plan_samples(checkpoint, recipe.sample)
+    scores = evaluating.plan_evaluation(checkpoint, recipe.eval)
+    statuses.append(_status("sample", samples.finished, samples.out))
+    statuses.append(_status("eval", scores.finished, scores.out))
+    figures = run.figures / samples.out.name
+    if samples.finished:
+        done = rendering.fresh(samples.out, figures, recipe.render)
+        return (*statuses, _status("render", done, figures))
+    return (*statuses, Status("render", "waiting", "for samples"))
+
+
+def run_chain(
+    loaded: LoadedRecipe,
+    run: RunFolder,
+    stages: tuple[Stage, ...],
+    progress: Progress,
+) -> Results:
+    """Run those of `stages` that are not done. Errors: those of the stages."""
+    recipe = loaded.recipe
+    prepared = trained = samples = evaluation = pictures = None
+    if "prepare" in stages:
+        folder = preparing.clips_folder(recipe.data, loaded.name)
+        prepared = preparing.prepare(recipe.data, folder, progress)
+    if "train" in stages:
+        trained = training.train(loaded, run, progress)
+    if "sample" in stages:
+        plan = sampling.plan_samples(_checkpoint(loaded, run), recipe.sample)
+        samples = sampling.sample(plan, progress)
+    if "eval" in stages:
+        scores = evaluating.plan_evaluation(_checkpoint(loaded, run), recipe.eval)
+        evaluation = evaluating.evaluate(scores, progress)
+    if "render" in stages:
+        made = sampling.plan_samples(_checkpoint(loaded, run), recipe.sample)
+        pictures = _render(made, loaded, progress)
+    return Results(prepared, trained, samples, evaluation, pictures)
+
+
+def _render(
+    plan: sampling.SamplePlan, loaded: LoadedRecipe, progress: Progress
+) -> tuple[Path, ...]:
+    if not plan.finished:
+        raise Refused(f"{plan.out}: no samples to draw yet", "leave out --from render")
+    out, settings = plan.checkpoint.run.figures / plan.out.name, loaded.recipe.render
+    if rendering.fresh(plan.out, out, settings):
+        progress.note(f"{out}: these pictures are there already")
+        return tuple(rendering.planned(plan.out, out, settings, force=True))
+    # Only pictures of these very samples, drawn with other settings, can stand there.
+    return tuple(rendering.render(plan.out, out, settings, progress, force=True))
+
+
+def _checkpoint(loaded: LoadedRecipe, run: RunFolder) -> Checkpoint:
+    """The run's newest checkpoint, with the recipe as it is now."""
+    step = latest_step(run.checkpoints)
+    if step is None:
+        raise Refused(
+            f"{run.path}: not trained yet",
+            f"leave out --from, or: svt train {loaded.name}",
+        )
+    return Checkpoint(run, step, loaded.recipe)
+
+
+def _prepare_status(loaded: LoadedRecipe, clips: Path) -> Status:
+    try:
+        done = preparing.find_finished(loaded.recipe.data, clips) is not None
+    except Refused as problem:
+        return Status("prepare", "to do", problem.sentence)
+    return _status("prepare", done, clips)
+
+
+def _train_status(loaded: LoadedRecipe, run: RunFolder) -> Status:
+    step, steps = latest_step(run.checkpoints), loaded.recipe.train.steps
+    if step is None:
+        return Status("train", "to do", f"{run.path}: no checkpoint yet")
+    if changes := changes_in(run, loaded.recipe):
+        return Status("train", "to do", f"the recipe has changed: {'; '.join(changes)}")
+    if step < steps:
+        return Status("train", "to do", f"{run.path}: at step {step} of {steps}")
+    return Status("train", "done", f"{run.path}: at step {step}")
+
+
+def _status(stage: Stage, done: bool, place: Path) -> Status:
+    if done:
+        return Status(stage, "done", f"{place}")
+    return Status(stage, "to do", f"{place}: not there yet")
