@@ -4,6 +4,7 @@ A checkpoint has two parts, `params` and `training` (optimizer and step), so tha
 sampling reads the first alone. Each is one flat dict: `layers.0.w` → array.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,8 @@ from orbax.checkpoint import v1 as ocp
 
 from svtcli.failure import Failure, StorageFailed
 from svtcli.training.state import State, placed
+
+MAKE_ROOM = "make room and run the same command again"
 
 Named = dict[str, Any]
 """`layers.0.w` → array, or its shape and dtype."""
@@ -75,10 +78,11 @@ def size_in_bytes(parts: dict[str, Named]) -> int:
 
 def write(folder: Path, parts: dict[str, Named]) -> Writing:
     """Start writing; returns when the arrays may be given up, as to a donated step."""
+    logging.getLogger("absl").addFilter(_once)
     context = ocp.Context()
     # Weights do not compress: 8 % smaller for three times the time.
     context.array.saving.use_compression = False
-    with storage_errors(folder), context:
+    with storage_errors(folder, MAKE_ROOM), context:
         return ocp.save_checkpointables_async(folder.absolute(), parts)
 
 
@@ -89,14 +93,20 @@ def read(folder: Path, abstract: dict[str, Named]) -> dict[str, Named]:
 
 
 @contextmanager
-def storage_errors(place: Path) -> Iterator[None]:
+def storage_errors(place: Path, hint: str | None = None) -> Iterator[None]:
     """Whatever orbax or the system says of a failed read or write, as one line."""
     try:
         yield
     except Failure:
         raise
     except Exception as error:
-        raise StorageFailed(f"{place}: {_first_cause(error)}") from error
+        raise StorageFailed(f"{place}: {_first_cause(error)}", hint) from error
+
+
+def _once(record: logging.LogRecord) -> bool:
+    """Drop the tracebacks that orbax logs of what it raises as well: 500 lines of it
+    when a disk is full."""
+    return "orbax" not in record.pathname or record.exc_info is None
 
 
 def _first_cause(error: BaseException) -> str:

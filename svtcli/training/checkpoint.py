@@ -108,7 +108,7 @@ class Checkpoints:
 
         def finish() -> int:
             try:
-                with arrays.storage_errors(self.folder):
+                with arrays.storage_errors(self.folder, arrays.MAKE_ROOM):
                     writing.result()
                     seal(unfinished, record)
                     put_in_place(unfinished, self.folder / str(step))
@@ -143,7 +143,7 @@ class Checkpoints:
             raise StorageFailed(
                 f"{self.folder}: a checkpoint needs {_megabytes(size + SLACK)}, "
                 f"{_megabytes(free)} free",
-                "make room and run the same command again",
+                arrays.MAKE_ROOM,
             )
 
     def _forget_old(self) -> None:

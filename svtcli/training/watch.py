@@ -34,7 +34,8 @@ class Watch:
         """Of the newest finite step."""
         self._unread: tuple[int, Metrics, Batch] | None = None
         self._bad_in_a_row = 0
-        self._timed_steps, self._timed_from = 0, time.perf_counter()
+        self._clock = time.perf_counter
+        self._timed_steps, self._timed_from = 0, self._clock()
 
     def sent(self, step: int, metrics: Metrics, batch: Batch) -> None:
         """Step number `step` (from 1) was sent off; read the one before it."""
@@ -60,7 +61,7 @@ class Watch:
         self.progress.advance(step, self._facts())
 
     def _row(self, step: int, metrics: Metrics) -> None:
-        now = time.perf_counter()
+        now = self._clock()
         speed = self._timed_steps / (now - self._timed_from)
         self._timed_steps, self._timed_from = 0, now
         self.log.append(

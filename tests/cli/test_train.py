@@ -1,0 +1,244 @@
+"""`svt train` as a person types it, interrupts it and kills it."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from svtcli.model.svt import abstract_params
+from svtcli.run.directory import RunFolder
+from svtcli.run.metrics_log import read_metrics
+from svtcli.training.checkpoint import latest_step, restore_params
+from tests.cli.terminal import svt
+from tests.training import tiny_run, toy
+
+ENDLESS = ("train.steps=1000000", "train.save_every=1000000")
+KILLED = ("train.steps=60", "train.save_every=3")
+
+Start = Callable[..., subprocess.Popen]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A working directory with a recipe and its clips."""
+    tiny_run.write_clips(tmp_path / "clips")
+    tiny_run.write_recipe(tmp_path, Path("clips"))
+    return tmp_path
+
+
+@pytest.fixture
+def start(place: Path) -> Iterator[Start]:
+    """Starts `svt train tiny.yaml …` and returns; ends what a test leaves running."""
+    running: list[subprocess.Popen] = []
+
+    def start(*arguments: str) -> subprocess.Popen:
+        command = (sys.executable, "-m", "svtcli", "train", "tiny.yaml", *arguments)
+        process = subprocess.Popen(
+            command,
+            cwd=place,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        running.append(process)
+        return process
+
+    yield start
+    for process in running:
+        process.kill()
+        process.communicate()
+
+
+def steps_logged(run: RunFolder) -> list[int]:
+    """Every row's step as it stands in the file, repeated ones too."""
+    lines = run.metrics.read_text().splitlines() if run.metrics.exists() else []
+    return [json.loads(line)["step"] for line in lines]
+
+
+def wait_for(condition: Callable[[], object], process: subprocess.Popen) -> None:
+    until = time.monotonic() + 120
+    while not condition():
+        if process.poll() is not None:
+            pytest.fail(f"ended with {process.returncode}: {process.communicate()}")
+        assert time.monotonic() < until
+        time.sleep(0.002)
+
+
+def test_the_result_is_the_run_s_folder(place: Path) -> None:
+    said = svt("train", "tiny.yaml", "--steps", "3", "--run", "mine", cwd=place)
+    assert (said.code, said.out) == (0, "runs/mine\n")
+    assert "compiled in" in said.err
+    assert "step 3, " in said.err
+    assert "bits/dim" in said.err
+    assert RunFolder(place / "runs" / "mine").steps() == (3,)
+
+    said = svt("--json", "train", "tiny.yaml", "--run", "mine", cwd=place)
+    result = json.loads(said.out)
+    assert (result["run"], result["step"]) == ("runs/mine", 12)
+    assert 5 < result["bits_per_dim"] < 20
+
+    again = svt("train", "tiny.yaml", "--run", "mine", cwd=place)
+    assert (again.code, again.out) == (0, "runs/mine\n")
+    assert "already trained to step 12" in again.err
+
+    changed = svt("train", "tiny.yaml", "train.batch=2", "--run", "mine", cwd=place)
+    assert (changed.code, changed.out) == (2, "")
+    assert "train.batch: 4 then, 2 now" in changed.err
+    assert "--fresh" in changed.err
+
+
+def test_a_dry_run_says_what_would_be_done_and_writes_nothing(place: Path) -> None:
+    before = sorted(place.rglob("*"))
+    said = svt("train", "tiny.yaml", "-n", "--steps", "7", cwd=place)
+    assert said.code == 0
+    assert said.out.splitlines() == [
+        "writes to   runs/tiny",
+        "clips       clips, 5 of split train",
+        "parameters  8,348",
+        "steps       0 to 7, 4 slices each",
+        "device      cpu",
+    ]
+    facts = json.loads(svt("train", "tiny.yaml", "-n", "--json", cwd=place).out)
+    assert (facts["steps"], facts["dry_run"]) == (12, True)
+    assert sorted(place.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["nowhere.yaml"], 2, "nowhere.yaml: no such file"),
+        (["tiny.yaml", "train.batches=3"], 2, "did you mean batch"),
+        (["tiny.yaml", "train.optimizer=sgd"], 2, "should be rmsprop or adam or adamw"),
+        (["tiny.yaml", "train.weight_decay=0.1"], 2, "is not used by rmsprop"),
+        (["tiny.yaml", "train.warmup=12"], 2, "must be shorter than the 12 steps"),
+        (["tiny.yaml", "--steps", "0"], 2, "--steps"),
+        (["tiny.yaml", "--steps", "13"], 2, "set train.steps=13"),
+        (["tiny.yaml", "--run", "../up"], 2, "cannot name a run"),
+        (["tiny.yaml", "data.clips=gone"], 2, "svt run tiny.yaml data.clips=gone --to"),
+    ],
+)
+def test_wrong_input_is_answered_in_words_and_leaves_nothing(
+    place: Path, arguments: list[str], code: int, words: str
+) -> None:
+    said = svt("train", *arguments, cwd=place)
+    assert (said.code, said.out) == (code, "")
+    assert words in said.err
+    assert "Traceback" not in said.err
+    assert not (place / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "words"),
+    [
+        (signal.SIGTERM, 75, "stopped by SIGTERM"),
+        (signal.SIGINT, 130, "interrupted"),
+    ],
+)
+def test_a_signal_ends_with_everything_saved_and_no_step_is_lost(
+    place: Path, start: Start, number: signal.Signals, code: int, words: str
+) -> None:
+    run, process = RunFolder(place / "runs" / "tiny"), start(*ENDLESS)
+    wait_for(lambda: len(steps_logged(run)) > 5, process)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (code, "")
+    reached = steps_logged(run)[-1]
+    assert f"{words}; step {reached} is saved" in err
+    assert latest_step(run.checkpoints) == reached
+
+    process = start(*ENDLESS)
+    wait_for(lambda: steps_logged(run)[-1] > reached + 2, process)
+    steps = steps_logged(run)
+    assert steps == list(range(1, len(steps) + 1))  # none missing, none twice
+
+
+def test_a_second_trainer_of_the_run_ends_in_73(place: Path, start: Start) -> None:
+    run, process = RunFolder(place / "runs" / "tiny"), start(*ENDLESS)
+    wait_for(lambda: steps_logged(run), process)
+    for more in ([], ["--fresh"]):
+        said = svt("train", "tiny.yaml", *ENDLESS, *more, cwd=place)
+        assert said.code == 73
+        assert f"in use by process {process.pid}" in said.err
+    assert process.poll() is None
+
+
+def kill_while_it_saves(
+    process: subprocess.Popen, run: RunFolder, draw: random.Random
+) -> None:
+    """SIGKILL somewhere in one of the next saves."""
+    unfinished = run.checkpoints / "unfinished"
+    reached = latest_step(run.checkpoints) or 0
+    wanted = reached + draw.randint(1, 12)
+
+    def saving() -> bool:
+        names = (path.name.split(".")[0] for path in unfinished.glob("*"))
+        return any(int(name) >= wanted for name in names if name.isdecimal())
+
+    wait_for(saving, process)
+    time.sleep(draw.uniform(0, 0.12))
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+def killed_run(place: Path, start: Start, kills: int, steps: str) -> None:
+    """Kill a run again and again; it must end as if nothing had happened."""
+    straight = RunFolder(place / "runs" / "straight")
+    killed = RunFolder(place / "runs" / "killed")
+    how = (f"train.steps={steps}", "train.save_every=3")
+    done = svt("train", "tiny.yaml", *how, "--run", "straight", cwd=place)
+    assert done.code == 0, done.err
+
+    draw = random.Random(5)
+    for _ in range(kills):
+        kill_while_it_saves(start(*how, "--run", "killed"), killed, draw)
+    done = svt("train", "tiny.yaml", *how, "--run", "killed", cwd=place)
+    assert done.code == 0, done.err
+    assert "broken" not in done.err
+
+    losses = [
+        [(row["step"], row["loss"]) for row in read_metrics(run.metrics)]
+        for run in (straight, killed)
+    ]
+    assert losses[0] == losses[1]
+    shapes = abstract_params(straight.recipe().model)
+    one, other = (
+        restore_params(run.checkpoints, int(steps), shapes)
+        for run in (straight, killed)
+    )
+    assert toy.same(one, other)
+    assert not any((killed.checkpoints / "unfinished").iterdir())
+    assert not (killed.checkpoints / "quarantine").exists()
+
+
+def test_kills_while_saving_change_nothing(place: Path, start: Start) -> None:
+    killed_run(place, start, kills=2, steps="60")
+
+
+@pytest.mark.slow
+def test_many_kills_while_saving_change_nothing(place: Path, start: Start) -> None:
+    killed_run(place, start, kills=30, steps="600")
+
+
+def test_a_disk_that_refuses_a_write_ends_in_74_and_is_forgiven(place: Path) -> None:
+    """`ulimit -f` stands for a disk that fills up while a checkpoint is written."""
+    limited = f"ulimit -f 20; exec {sys.executable} -m svtcli train tiny.yaml"
+    said = subprocess.run(
+        ["bash", "-c", f"trap '' XFSZ; {limited}"],
+        cwd=place,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "JAX_ENABLE_COMPILATION_CACHE": "0"},
+    )
+    assert said.returncode == 74, said.stderr
+    assert "svt: error: runs/tiny/checkpoints: " in said.stderr
+    assert "hint: make room" in said.stderr
+    assert "Traceback" not in said.stderr
+    assert latest_step(place / "runs" / "tiny" / "checkpoints") is None
+    assert svt("train", "tiny.yaml", cwd=place).code == 0
