@@ -9,6 +9,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from einops import rearrange
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
@@ -58,16 +59,19 @@ class Layer(nnx.Module):
         self, z: Float[Array, "B t h w D"]
     ) -> tuple[Float[Array, "B t h w D"], LayerCache]:
         """The layer applied to a whole slice, and what sampling needs of it."""
-        z = self.blocks.split(z)  # [B, N, L, D]
-        bias = self.bias()
-        q, k, v = jnp.einsum(
-            "BNLD,DjKa->jBNKLa", self.attention_norm(z), self.query_key_value[...]
+        blocks = self.blocks.split(z)
+        B, N, L, D = blocks.shape
+        z = blocks.reshape(-1, D)  # one tall matrix: the shape that products like best
+        q, k, v = (
+            rearrange(rows, "(B N L) K a -> B N K L a", B=B, N=N)
+            for rows in self._query_key_value(z)
         )
-        scores = jnp.einsum("BNKia,BNKja->BNKij", q, k) * q.shape[-1] ** -0.5
-        attended = jnp.einsum("BNKij,BNKja->BNKia", _softmax(scores + bias), v)
-        z = z + jnp.einsum("BNKLa,KaD->BNLD", attended, self.projection[...])
+        bias = self.bias()
+        scores = jnp.einsum("BNKia,BNKja->BNKij", q, k) + bias
+        attended = jnp.einsum("BNKij,BNKja->BNKia", _softmax(scores), v)
+        z = z + self._project(rearrange(attended, "B N K L a -> (B N L) K a"))
         z = z + self._map(z)
-        return self.blocks.merge(z), LayerCache(k, v, bias)
+        return self.blocks.merge(z.reshape(B, N, L, D)), LayerCache(k, v, bias)
 
     def step(
         self,
@@ -77,18 +81,16 @@ class Layer(nnx.Module):
         place: Int[Array, ""],
     ) -> tuple[Float[Array, "B D"], LayerCache]:
         """The layer applied to the position at `place` of `block`, after the others."""
-        q, k, v = jnp.einsum(
-            "BD,DjKa->jBKa", self.attention_norm(z), self.query_key_value[...]
-        )
+        q, k, v = self._query_key_value(z)
         here = (0, block, 0, place, 0)
         keys = jax.lax.dynamic_update_slice(cache.keys, k[:, None, :, None], here)
         values = jax.lax.dynamic_update_slice(cache.values, v[:, None, :, None], here)
         block_keys = jax.lax.dynamic_index_in_dim(keys, block, 1, keepdims=False)
         block_values = jax.lax.dynamic_index_in_dim(values, block, 1, keepdims=False)
         bias = jax.lax.dynamic_index_in_dim(cache.bias, place, 1, keepdims=False)
-        scores = jnp.einsum("BKa,BKLa->BKL", q, block_keys) * q.shape[-1] ** -0.5
-        attended = jnp.einsum("BKL,BKLa->BKa", _softmax(scores + bias), block_values)
-        z = z + jnp.einsum("BKa,KaD->BD", attended, self.projection[...])
+        scores = jnp.einsum("BKa,BKLa->BKL", q, block_keys) + bias
+        attended = jnp.einsum("BKL,BKLa->BKa", _softmax(scores), block_values)
+        z = z + self._project(attended)
         z = z + self._map(z)
         return z, LayerCache(keys, values, cache.bias)
 
@@ -113,6 +115,18 @@ class Layer(nnx.Module):
         extent = self.blocks.extent["thw".index(axis)]
         distance = np.subtract.outer(np.arange(extent), np.arange(extent))
         return self.relative_bias[axis][...][:, distance + extent - 1]
+
+    def _query_key_value(
+        self, z: Float[Array, "R D"]
+    ) -> tuple[Float[Array, "R K a"], Float[Array, "R K a"], Float[Array, "R K a"]]:
+        """Eq. 2 for any rows; the queries come divided by √da."""
+        normed, maps = self.attention_norm(z), self.query_key_value[...]
+        q, k, v = (jnp.einsum("RD,DKa->RKa", normed, maps[:, j]) for j in range(3))
+        return q * q.shape[-1] ** -0.5, k, v
+
+    def _project(self, attended: Float[Array, "R K a"]) -> Float[Array, "R D"]:
+        """The heads joined and mapped back to the hidden width (eq. 5)."""
+        return jnp.einsum("RKa,KaD->RD", attended, self.projection[...])
 
     def _map(self, z: Float[Array, "*any D"]) -> Float[Array, "*any D"]:
         """relu(layernorm(z) T1) T2 of eq. 6."""

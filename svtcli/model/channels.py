@@ -40,32 +40,32 @@ class ChannelHead(nnx.Module):
         self, y: Float[Array, "*any D"], codes: Integer[Array, "*any C"]
     ) -> Float[Array, "*any C V"]:
         """Logits of every code, given the true codes before it."""
-        u = self._read_state(y)
-        one_hot = jax.nn.one_hot(codes, self.values, dtype=y.dtype)
-        before = [
-            jnp.einsum("...jV,jVD->...D", one_hot[..., :k, :], self._rows(k))
-            for k in range(self.codes)
-        ]
-        hidden = jax.nn.relu(u + jnp.stack(before, axis=-2))
-        return jnp.einsum("...CD,CDV->...CV", hidden, self.to_logits[...])
+        V, rows = self.values, y.reshape(-1, y.shape[-1])
+        one_hot = jax.nn.one_hot(codes, V, dtype=y.dtype).reshape(len(rows), -1)
+        logits = []
+        for k, u in enumerate(self._read_state(rows)):
+            u = u + one_hot[:, : k * V] @ self._rows(k).reshape(k * V, y.shape[-1])
+            logits.append(jax.nn.relu(u) @ self.to_logits[k])
+        return jnp.stack(logits, axis=1).reshape(*codes.shape, V)
 
     def generate(
         self, y: Float[Array, "B D"], choose: Choose
     ) -> tuple[Int[Array, "B C"], Float[Array, "B C V"]]:
         """The codes of one pixel, chosen one after the other, and their logits."""
-        u = self._read_state(y)
         codes: list[Int[Array, " B"]] = []
         logits: list[Float[Array, "B V"]] = []
-        for k in range(self.codes):
+        for k, u in enumerate(self._read_state(y)):
             rows = self._rows(k)
             before = sum(rows[j][code] for j, code in enumerate(codes))
-            hidden = jax.nn.relu(u[:, k] + before)
-            logits.append(hidden @ self.to_logits[k])
+            logits.append(jax.nn.relu(u + before) @ self.to_logits[k])
             codes.append(choose(k, logits[k]))
         return jnp.stack(codes, axis=-1), jnp.stack(logits, axis=-2)
 
-    def _read_state(self, y: Float[Array, "*any D"]) -> Float[Array, "*any C D"]:
-        return jnp.einsum("...D,DCE->...CE", self.norm(y), self.from_state[...])
+    def _read_state(self, y: Float[Array, "R D"]) -> list[Float[Array, "R D"]]:
+        """What the state says to each code: one product, cut in Nc parts."""
+        d = y.shape[-1]
+        whole = self.norm(y) @ self.from_state[...].reshape(d, -1)
+        return jnp.split(whole, self.codes, axis=-1)
 
     def _rows(self, k: int) -> Float[Array, "k V D"]:
         return self.from_codes[k * (k - 1) // 2 : k * (k + 1) // 2]

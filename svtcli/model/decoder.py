@@ -6,7 +6,6 @@ position, reading and extending that cache, and gives the same state.
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
@@ -15,6 +14,7 @@ from jaxtyping import Array, Float, Int, Integer
 from svtcli.model import initial
 from svtcli.model.attention import LayerCache, layer_stack
 from svtcli.model.channels import ChannelHead, IntensityHead
+from svtcli.model.linear import linear, sum_of_rows
 from svtcli.model.masked_conv import MaskedConv
 from svtcli.model.positions import PositionEmbedding
 from svtcli.recipe.model import Model
@@ -63,7 +63,9 @@ class Decoder(nnx.Module):
     ) -> Float[Array, "#B t h w D"]:
         """All that a state gets besides the codes: positions and mapped context."""
         places = self.positions()[None]
-        return places if context is None else places + context @ self.context_map[...]
+        if context is None:
+            return places
+        return places + linear(context, self.context_map[...])
 
     def states(
         self,
@@ -71,9 +73,7 @@ class Decoder(nnx.Module):
         placed: Float[Array, "#B t h w D"],
     ) -> tuple[Float[Array, "B t h w D"], DecoderCache]:
         """The last state of every position, and what sampling needs of it."""
-        embedding = self.code_embedding[...]
-        one_hot = jax.nn.one_hot(codes, self.config.values, dtype=embedding.dtype)
-        embedded = jnp.einsum("BthwCV,CVE->BthwE", one_hot, embedding)
+        embedded = sum_of_rows(codes, self.code_embedding[...])
         y = self.masked_conv(embedded) + placed
         caches = []
         for layer in self.layers.values():

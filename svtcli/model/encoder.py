@@ -2,7 +2,6 @@
 
 from math import prod
 
-import jax
 import jax.numpy as jnp
 from einops import rearrange
 from flax import nnx
@@ -10,6 +9,7 @@ from jaxtyping import Array, Float, Int, UInt8
 
 from svtcli.model import initial
 from svtcli.model.attention import layer_stack
+from svtcli.model.linear import linear, sum_of_rows
 from svtcli.model.positions import PositionEmbedding
 from svtcli.model.subscale import context_patches
 from svtcli.recipe.model import Model
@@ -40,17 +40,16 @@ class Encoder(nnx.Module):
         actions: Float[Array, "B T A"] | None = None,
     ) -> Float[Array, "B t h w D"]:
         """The context of slice `index`; only the slices before it are read."""
-        kernel = self.context_kernel[...]
         patches = context_patches(codes, index, self.config)
-        one_hot = jax.nn.one_hot(patches, self.config.values, dtype=kernel.dtype)
-        z = jnp.einsum("BthwnCV,nCVE->BthwE", one_hot, kernel)
-        z = z + self.positions()
+        patches = rearrange(patches, "B t h w taps C -> B t h w (taps C)")
+        kernel = rearrange(self.context_kernel[...], "taps C V E -> (taps C) V E")
+        z = sum_of_rows(patches, kernel) + self.positions()
         z = z + self.slice_embedding[index][:, None, None, None]
         if self.config.actions:
             if actions is None:
                 raise ValueError("this model is conditioned on actions")
             z = jnp.concatenate([z, self._spread(actions.astype(z.dtype))], axis=-1)
-        z = z @ self.projection[...]
+        z = linear(z, self.projection[...])
         for layer in self.layers.values():
             z, _ = layer(z)
         return z

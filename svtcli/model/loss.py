@@ -18,9 +18,11 @@ def code_nats(
     logits: Float[Array, "*any C V"], codes: Integer[Array, "*any C"]
 ) -> Float[Array, "*any"]:
     """−Σ over the codes of a pixel of ln p(code); at least float32."""
-    log_probs = jax.nn.log_softmax(_precise(logits))
-    chosen = jnp.take_along_axis(log_probs, codes[..., None].astype(int), axis=-1)
-    return -chosen[..., 0].sum(axis=-1)
+    logits = _precise(logits)
+    # A product with the one-hot code: the gradient of a look-up is a slow scatter.
+    one_hot = jax.nn.one_hot(codes, logits.shape[-1], dtype=logits.dtype)
+    nats = jax.nn.logsumexp(logits, axis=-1) - (logits * one_hot).sum(-1)
+    return nats.sum(axis=-1)
 
 
 def deterministic_nats(

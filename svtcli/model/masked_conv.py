@@ -13,6 +13,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from svtcli.model import initial
+from svtcli.model.linear import linear
 from svtcli.recipe.model import Triple
 
 
@@ -36,10 +37,10 @@ class MaskedConv(nnx.Module):
         _, t, h, w, _ = embedded.shape
         padded = self.pad(embedded)
         taps = list(np.ndindex(*self.extent))[: self.earlier]
-        neighbours = jnp.stack(
-            [padded[:, i : i + t, j : j + h, m : m + w] for i, j, m in taps], axis=-2
+        neighbours = jnp.concatenate(
+            [padded[:, i : i + t, j : j + h, m : m + w] for i, j, m in taps], axis=-1
         )
-        return jnp.einsum("BthwnE,nED->BthwD", neighbours, self._used())
+        return linear(neighbours, self._used())
 
     def pad(self, embedded: Float[Array, "B t h w E"]) -> Float[Array, "B tt hh ww E"]:
         """The slice with room for the kernel at its borders; never a later frame."""
@@ -67,8 +68,9 @@ class MaskedConv(nnx.Module):
         zone = jax.lax.dynamic_slice(
             padded, (0, *position, 0), (B, kt // 2 + 1, kh, kw, E)
         )
-        neighbours = zone.reshape(B, -1, E)[:, : self.earlier]
-        return jnp.einsum("BnE,nED->BD", neighbours, self._used())
+        return zone.reshape(B, -1)[:, : self.earlier * E] @ self._used()
 
-    def _used(self) -> Float[Array, "n E D"]:
-        return self.kernel[...][: self.earlier]
+    def _used(self) -> Float[Array, "nE D"]:
+        """The taps before the centre, as one matrix."""
+        kernel = self.kernel[...]
+        return kernel[: self.earlier].reshape(-1, kernel.shape[-1])

@@ -1,0 +1,28 @@
+"""Linear maps as products of two matrices.
+
+Mathematically `x @ w`. Written so because XLA's CPU backend computes the gradients of
+products of higher rank several times slower; accelerators don't mind.
+"""
+
+import jax
+from jaxtyping import Array, Float, Integer
+
+
+def linear(
+    x: Float[Array, "*any D"], weights: Float[Array, "D E"]
+) -> Float[Array, "*any E"]:
+    """Each vector of `x` times the matrix."""
+    return (x.reshape(-1, x.shape[-1]) @ weights).reshape(*x.shape[:-1], -1)
+
+
+def sum_of_rows(
+    codes: Integer[Array, "*any n"], tables: Float[Array, "n V E"]
+) -> Float[Array, "*any E"]:
+    """Σ over n of row `codes[n]` of table n; a code outside of it adds nothing.
+
+    The rows are picked by a product with one-hot codes: the gradient of a look-up would
+    be a slow scatter.
+    """
+    n, V, E = tables.shape
+    one_hot = jax.nn.one_hot(codes, V, dtype=tables.dtype)
+    return linear(one_hot.reshape(*codes.shape[:-1], n * V), tables.reshape(n * V, E))
