@@ -26,6 +26,7 @@ from svtcli.run.progress import Progress
 from svtcli.stages.prepare import clips_folder
 from svtcli.training.checkpoint import Checkpoints, holds, latest_step, was_saved
 from svtcli.training.fit import fitting_clips
+from svtcli.training.host_memory import keep_freed_memory
 from svtcli.training.loop import model_inputs, train_until
 from svtcli.training.resume import changes_in, move_aside
 from svtcli.training.state import State, abstract_state, first_state
@@ -123,6 +124,8 @@ def train(
     if plan.start >= plan.until and holds(run.checkpoints, plan.start):
         progress.note(f"{run.path}: already trained to step {plan.start}")
         return _trained(plan, plan.start)
+    if jax.default_backend() == "cpu":
+        keep_freed_memory()
     with StopSignals() as stop, only_writer(run.path):
         if plan.starts_over and (place := move_aside(run)):
             progress.note(f"starting over; what was here is now in {place}")
