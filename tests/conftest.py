@@ -6,8 +6,11 @@ constants).
 """
 
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -20,3 +23,27 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 # A first example may compile for seconds.
 settings.register_profile("svt", deadline=None)
 settings.load_profile("svt")
+
+
+@pytest.fixture(scope="session")
+def trained_place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Clips, a recipe and its trained run: made once, never to be written to."""
+    from tests.trained_place import make_trained_place
+
+    return make_trained_place(tmp_path_factory.mktemp("trained"))
+
+
+@pytest.fixture
+def place(
+    trained_place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
+    """A copy of `trained_place` as working directory."""
+    from svtcli.cli import console
+
+    copy = tmp_path / "place"
+    shutil.copytree(trained_place, copy)
+    monkeypatch.chdir(copy)
+    for name in ("SVT_RUNS", "SVT_DATA"):
+        monkeypatch.delenv(name, raising=False)
+    yield copy
+    console.configure(console.Settings())

@@ -19,6 +19,7 @@ from svtcli.cli.train import train
 GLOBAL_FLAGS = frozenset(
     ("-q", "--quiet", "-v", "--verbose", "--json", "--no-color", "--debug")
 )
+INTERRUPTED = 130
 ORDER = ("run", "prepare", "train", "sample", "eval", "render", "recipes")
 
 
@@ -99,4 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = app(arguments, prog_name="svt", standalone_mode=False)
     except (Exception, KeyboardInterrupt) as error:
         return failures.report(error)
+    # Typer may swallow a Ctrl-C and keep only its code.
+    if code == INTERRUPTED:
+        return failures.report(KeyboardInterrupt())
     return code if isinstance(code, int) else 0

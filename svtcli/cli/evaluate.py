@@ -58,8 +58,12 @@ def evaluate(
     Every clip is scored by the windows and slices that would sample it; given frames
     are not scored. What no flag says, the run's recipe says (its section `eval`).
     """
+    from svtcli.run.directory import find_checkpoint
+
+    checkpoints = [find_checkpoint(run) for run in runs]
+    # Only now, for it brings jax: a typo is answered at once.
     from svtcli.stages import evaluate as stage
-    from svtcli.stages.trained import find_trained
+    from svtcli.stages.trained import open_checkpoint
 
     folder, split = clips_and_split(data)
     given = {
@@ -74,21 +78,22 @@ def evaluate(
         key: value for key, value in given.items() if value is not None
     }
     plans = []
-    for run in runs:
-        checkpoint = find_trained(run)
+    for run, step in checkpoints:
+        checkpoint = open_checkpoint(run, step)
         settings = replace(checkpoint.recipe.eval, **flags)
         plans.append(stage.plan_evaluation(checkpoint, settings, folder))
     if dry_run:
         lines = [
-            f"would score {plan.checkpoint.name} on split {plan.settings.split} of "
-            f"{plan.folder}, frames {plan.prime + 1} to {plan.frames}: {plan.out}"
+            f"would score {plan.checkpoint.name} on {len(plan.numbers)} clips of "
+            f"{plan.folder}, split {plan.settings.split}, frames {plan.prime + 1} to "
+            f"{plan.frames}: {plan.out}" + (" (done)" if plan.finished else "")
             for plan in plans
         ]
         files = [str(plan.out) for plan in plans]
         console.show("\n".join(lines), {"files": files, "dry_run": True})
         return
     evaluations = [stage.evaluate(plan, console.progress()) for plan in plans]
-    data_ = {"evaluations": [score_data(each) for each in evaluations]}
-    console.show(score_table(evaluations), data_)
+    scores = [score_data(each) for each in evaluations]
+    console.show(score_table(evaluations), {"evaluations": scores, "dry_run": False})
     for plan in plans:
         console.note(f"written to {plan.out}")

@@ -55,10 +55,12 @@ def run(
     """
     from svtcli.recipe.load import load_recipe
     from svtcli.run.directory import run_folder
-    from svtcli.stages import chain
 
     loaded = load_recipe(recipe, overrides or ())
     folder = run_folder(name or loaded.name)
+    # Only now, for it brings jax: a typo is answered at once.
+    from svtcli.stages import chain
+
     stages = chain.chosen_stages(
         first.value if first else None, last.value if last else None
     )

@@ -1,12 +1,14 @@
 """`svt sample`: continue held-out clips with a trained model."""
 
 from dataclasses import replace
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from svtcli.cli import console
+from svtcli.failure import Refused
 
 if TYPE_CHECKING:
     from svtcli.stages.sample import SamplePlan
@@ -59,11 +61,17 @@ def sample(
     What no flag says, the run's recipe says (its section `sample`). For example:
     svt sample quickstart --prime 5 --temp 0.9
     """
-    from svtcli.stages import sample as stage
-    from svtcli.stages.trained import find_trained
+    from svtcli.run.directory import find_checkpoint
 
-    checkpoint = find_trained(ckpt)
+    run, step = find_checkpoint(ckpt)
     clips, split = clips_and_split(data)
+    if temp is not None and not isfinite(temp):
+        raise Refused(f"--temp {temp}: must be a number, 0 or larger")
+    # Only now, for it brings jax: a typo is answered at once.
+    from svtcli.stages import sample as stage
+    from svtcli.stages.trained import open_checkpoint
+
+    checkpoint = open_checkpoint(run, step)
     given = {
         "prime": prime,
         "frames": frames,
@@ -97,15 +105,29 @@ def clips_and_split(data: str | None) -> tuple[Path | None, str | None]:
 def _show_plan(plan: "SamplePlan") -> None:
     """What would be made, one fact a line."""
     settings = plan.settings
-    clips = min(settings.count, len(plan.clips))
+    clips = f"{len(plan.numbers)} of {plan.clips.name}, split {settings.split}"
     facts = {
         "writes to": str(plan.out),
         "checkpoint": plan.checkpoint.name,
-        "clips": f"{clips} of {plan.clips.name}, split {settings.split}",
+        "clips": clips,
         "samples": f"{settings.per_prime} of each, {plan.prime} frames given, "
         f"{plan.frames - plan.prime} made",
         "temperature": f"{settings.temperature:g}, seed {settings.seed}",
         "state": "there already" if plan.finished else "to be made",
     }
     lines = "\n".join(f"{name:<11}  {value}" for name, value in facts.items())
-    console.show(lines, {"samples": str(plan.out), "dry_run": True, **facts})
+    data = {
+        "samples": str(plan.out),
+        "checkpoint": plan.checkpoint.name,
+        "dataset": plan.clips.name,
+        "split": settings.split,
+        "count": len(plan.numbers),
+        "per_prime": settings.per_prime,
+        "prime": plan.prime,
+        "frames": plan.frames,
+        "temperature": settings.temperature,
+        "seed": settings.seed,
+        "finished": plan.finished,
+        "dry_run": True,
+    }
+    console.show(lines, data)

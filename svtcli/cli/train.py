@@ -47,10 +47,12 @@ def train(
     """
     from svtcli.recipe.load import load_recipe
     from svtcli.run.directory import run_folder
-    from svtcli.stages import train as stage
 
     loaded = load_recipe(recipe, overrides or ())
     folder = run_folder(run or loaded.name)
+    # Only now, for it brings jax: a typo is answered at once.
+    from svtcli.stages import train as stage
+
     if dry_run:
         _show_plan(stage.plan_training(loaded, folder, steps, fresh))
     else:

@@ -67,8 +67,8 @@ def survey(loaded: LoadedRecipe, run: RunFolder) -> tuple[Status, ...]:
             *(Status(stage, "waiting", waiting) for stage in STAGES[2:]),
         )
     checkpoint = Checkpoint(run, step, recipe)
-    samples = sampling.plan_samples(checkpoint, recipe.sample)
-    scores = evaluating.plan_evaluation(checkpoint, recipe.eval)
+    samples = sampling.plan_samples(checkpoint, recipe.sample, clips)
+    scores = evaluating.plan_evaluation(checkpoint, recipe.eval, clips)
     statuses.append(_status("sample", samples.finished, samples.out))
     statuses.append(_status("eval", scores.finished, scores.out))
     figures = run.figures / samples.out.name
@@ -86,20 +86,22 @@ def run_chain(
 ) -> Results:
     """Run those of `stages` that are not done. Errors: those of the stages."""
     recipe = loaded.recipe
+    clips = preparing.clips_folder(recipe.data, loaded.name)
     prepared = trained = samples = evaluation = pictures = None
     if "prepare" in stages:
-        folder = preparing.clips_folder(recipe.data, loaded.name)
-        prepared = preparing.prepare(recipe.data, folder, progress)
+        prepared = preparing.prepare(recipe.data, clips, progress)
     if "train" in stages:
         trained = training.train(loaded, run, progress)
     if "sample" in stages:
-        plan = sampling.plan_samples(_checkpoint(loaded, run), recipe.sample)
+        plan = sampling.plan_samples(_checkpoint(loaded, run), recipe.sample, clips)
         samples = sampling.sample(plan, progress)
     if "eval" in stages:
-        scores = evaluating.plan_evaluation(_checkpoint(loaded, run), recipe.eval)
+        scores = evaluating.plan_evaluation(
+            _checkpoint(loaded, run), recipe.eval, clips
+        )
         evaluation = evaluating.evaluate(scores, progress)
     if "render" in stages:
-        made = sampling.plan_samples(_checkpoint(loaded, run), recipe.sample)
+        made = sampling.plan_samples(_checkpoint(loaded, run), recipe.sample, clips)
         pictures = _render(made, loaded, progress)
     return Results(prepared, trained, samples, evaluation, pictures)
 
@@ -150,4 +152,7 @@ def _train_status(loaded: LoadedRecipe, run: RunFolder) -> Status:
 def _status(stage: Stage, done: bool, place: Path) -> Status:
     if done:
         return Status(stage, "done", f"{place}")
+    if any(place.parent.glob("[!.]*")):
+        changed = "settings or checkpoint are not those of what is there"
+        return Status(stage, "to do", f"{place}: {changed}")
     return Status(stage, "to do", f"{place}: not there yet")

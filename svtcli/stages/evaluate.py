@@ -10,24 +10,24 @@ import jax
 import numpy as np
 
 from svtcli.data.clips import Clips
-from svtcli.data.manifest import read_manifest
+from svtcli.data.sources.bouncing import level_counts, lower_bound
 from svtcli.evaluation.likelihood import Score, Scorer, score
-from svtcli.failure import Refused
+from svtcli.failure import BadData
 from svtcli.model.loss import score_name
-from svtcli.model.priming import slices_to_make
 from svtcli.model.svt import create, structure, uniform_params
-from svtcli.model.windows import windows
 from svtcli.recipe.schema import Eval
 from svtcli.run.fingerprint import fingerprint
 from svtcli.run.progress import Progress
 from svtcli.run.whole_file import write_whole
-from svtcli.stages.prepare import clips_folder
 from svtcli.stages.trained import (
     Checkpoint,
     HeldOut,
+    choose_clips,
+    full_batches,
     load_network,
     open_fitting,
     read_held_out,
+    slices_per_batch,
 )
 
 TRAINED = "trained"
@@ -53,6 +53,8 @@ class Evaluation:
     step: int
     unit: str
     """`bits_per_dim` or `nats_per_frame`."""
+    dataset: str
+    """The name of the clips' folder."""
     split: str
     clips: int
     prime: int
@@ -60,7 +62,7 @@ class Evaluation:
     overlap: int
     rows: tuple[Row, ...]
     lower_bound: float | None
-    """Moving MNIST: the least nats/frame that any model can reach on this split."""
+    """Deterministic loss: the least nats/frame that any model can reach here."""
     fingerprint: str
 
 
@@ -72,25 +74,22 @@ class EvalPlan:
     settings: Eval
     folder: Path
     clips: Clips
+    numbers: tuple[int, ...]
+    """Which clips of the split are scored."""
     prime: int
     frames: int
     overlap: int
+    slices: int
+    """In how many a batch is scored."""
     out: Path
     fingerprint: str
 
     @property
     def finished(self) -> bool:
         """This very evaluation is on disk already."""
-        return self.out.is_file()
-
-    @property
-    def slices(self) -> int:
-        """Slices that a batch is scored in."""
-        config = self.checkpoint.recipe.model
-        return sum(
-            len(slices_to_make(config, window.given, window.stop))
-            for window in windows(config, self.frames, self.prime, self.overlap)
-        )
+        if not self.out.is_file():
+            return False
+        return read_evaluation(self.out).fingerprint == self.fingerprint
 
 
 def plan_evaluation(
@@ -102,7 +101,7 @@ def plan_evaluation(
     laid out in windows.
     """
     recipe = checkpoint.recipe
-    folder = clips or clips_folder(recipe.data, checkpoint.run.name)
+    folder = clips or checkpoint.clips
     opened = open_fitting(folder, settings.split, recipe)
     prime = settings.prime or recipe.train.prime
     frames = settings.frames or recipe.model.video[0]
@@ -116,27 +115,69 @@ def plan_evaluation(
     out = checkpoint.run.eval / (
         f"{checkpoint.step}-{settings.split}-prime{prime}-{made_from[:6]}.json"
     )
-    plan = EvalPlan(
-        checkpoint, settings, folder, opened, prime, frames, overlap, out, made_from
+    return EvalPlan(
+        checkpoint,
+        settings,
+        folder,
+        opened,
+        choose_clips(opened, frames, settings.clips),
+        prime,
+        frames,
+        overlap,
+        slices_per_batch(recipe.model, frames, prime, overlap),
+        out,
+        made_from,
     )
-    try:
-        _ = plan.slices
-    except ValueError as error:
-        raise Refused(str(error)) from error
-    return plan
 
 
 def evaluate(plan: EvalPlan, progress: Progress) -> Evaluation:
     """Score the model and its baselines; the result also stands in the run's `eval/`.
 
-    Errors: a broken checkpoint; Refused when no clip is long enough.
+    Errors: StorageFailed for a broken checkpoint, Refused for another model's.
     """
     if plan.finished:
         progress.note(f"{plan.out}: scored already")
         return read_evaluation(plan.out)
-    held_out = read_held_out(plan.clips, plan.frames, plan.settings.clips)
+    held_out = read_held_out(plan.clips, plan.numbers, plan.frames)
+    evaluation = Evaluation(
+        run=plan.checkpoint.run.name,
+        step=plan.checkpoint.step,
+        unit=score_name(plan.checkpoint.recipe.model),
+        dataset=plan.clips.name,
+        split=plan.settings.split,
+        clips=len(held_out.video),
+        prime=plan.prime,
+        frames=plan.frames,
+        overlap=plan.overlap,
+        rows=_score_all(plan, held_out, progress),
+        lower_bound=_lower_bound(plan, held_out),
+        fingerprint=plan.fingerprint,
+    )
+    plan.out.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(plan.out, json.dumps(asdict(evaluation), indent=2) + "\n")
+    return evaluation
+
+
+def read_evaluation(path: Path) -> Evaluation:
+    """An evaluation that `evaluate` wrote. Errors: BadData."""
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        rows = tuple(
+            Row(**{**row, "per_frame": tuple(row["per_frame"])})
+            for row in facts["rows"]
+        )
+        return Evaluation(**{**facts, "rows": rows})
+    except (ValueError, KeyError, TypeError) as error:
+        what = "not an evaluation of this version"
+        raise BadData(f"{path}: {what} ({error})", "move it away") from error
+
+
+def _score_all(
+    plan: EvalPlan, held_out: HeldOut, progress: Progress
+) -> tuple[Row, ...]:
+    """The model's row, then its baselines'."""
     models = [TRAINED, *plan.settings.baselines]
-    batches = -(-len(held_out.video) // plan.settings.batch)
+    batches = len(full_batches(len(held_out.video), plan.settings.batch))
     progress.begin("score", len(models) * batches * plan.slices, "slices")
     done = 0
 
@@ -146,38 +187,16 @@ def evaluate(plan: EvalPlan, progress: Progress) -> Evaluation:
         progress.advance(done)
 
     rows = []
-    for model in models:
-        begun = time.perf_counter()
-        result = _score(plan, _scorer(plan, model), held_out, on_slice)
-        rows.append(Row(model, result.mean, result.error, result.per_frame))
-        seconds = time.perf_counter() - begun
-        progress.note(f"{model}: {result.mean:.3f} in {seconds:.1f} s")
-    progress.end()
-    evaluation = Evaluation(
-        run=plan.checkpoint.run.name,
-        step=plan.checkpoint.step,
-        unit=score_name(plan.checkpoint.recipe.model),
-        split=plan.settings.split,
-        clips=len(held_out.video),
-        prime=plan.prime,
-        frames=plan.frames,
-        overlap=plan.overlap,
-        rows=tuple(rows),
-        lower_bound=_lower_bound(plan),
-        fingerprint=plan.fingerprint,
-    )
-    plan.out.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(plan.out, json.dumps(asdict(evaluation), indent=2) + "\n")
-    return evaluation
-
-
-def read_evaluation(path: Path) -> Evaluation:
-    """An evaluation that `evaluate` wrote."""
-    facts = json.loads(path.read_text(encoding="utf-8"))
-    rows = tuple(
-        Row(**{**row, "per_frame": tuple(row["per_frame"])}) for row in facts["rows"]
-    )
-    return Evaluation(**{**facts, "rows": rows})
+    try:
+        for model in models:
+            begun = time.perf_counter()
+            result = _score(plan, _scorer(plan, model), held_out, on_slice)
+            rows.append(Row(model, result.mean, result.error, result.per_frame))
+            seconds = time.perf_counter() - begun
+            progress.note(f"{model}: {result.mean:.3f} in {seconds:.1f} s")
+    finally:
+        progress.end()
+    return tuple(rows)
 
 
 def _scorer(plan: EvalPlan, model: str) -> Scorer:
@@ -207,12 +226,16 @@ def _score(
             None if held_out.actions is None else held_out.actions[rows],
             on_slice,
         )
-        for rows in held_out.batches(plan.settings.batch)
+        for rows in full_batches(len(held_out.video), plan.settings.batch)
     ]
-    return score(np.concatenate(nats), plan.prime, plan.checkpoint.recipe.model)
+    scored = np.concatenate(nats)[: len(held_out.video)]
+    return score(scored, plan.prime, plan.checkpoint.recipe.model)
 
 
-def _lower_bound(plan: EvalPlan) -> float | None:
-    """The dataset's own bound, where it has one and it is for these frames."""
-    bounds = read_manifest(plan.folder).lower_bound
-    return bounds.get(plan.settings.split)
+def _lower_bound(plan: EvalPlan, held_out: HeldOut) -> float | None:
+    """The entropy of the very pixels that are scored (A.1); None for bits/dim."""
+    if plan.checkpoint.recipe.model.loss != "deterministic":
+        return None
+    scored = held_out.video[:, plan.prime :]
+    levels = tuple(level_counts(scored).tolist())
+    return lower_bound(levels, scored.shape[0] * scored.shape[1])

@@ -16,13 +16,15 @@ from svtcli.run.progress import Progress
 from svtcli.run.samples import SampleFacts, Samples, read_facts, write_samples
 from svtcli.sampling.noise import row_keys
 from svtcli.sampling.sampler import Continuation, Sampler
-from svtcli.stages.prepare import clips_folder
 from svtcli.stages.trained import (
     Checkpoint,
     HeldOut,
+    choose_clips,
+    full_batches,
     load_network,
     open_fitting,
     read_held_out,
+    slices_per_batch,
 )
 
 SCHEDULE = "sequential"
@@ -35,9 +37,13 @@ class SamplePlan:
     checkpoint: Checkpoint
     settings: Sample
     clips: Clips
+    numbers: tuple[int, ...]
+    """Which clips of the split are continued."""
     prime: int
     frames: int
     overlap: int
+    slices: int
+    """In how many a batch is made."""
     out: Path
     fingerprint: str
 
@@ -61,8 +67,7 @@ def plan_samples(
     settings apart. Errors: Refused.
     """
     recipe = checkpoint.recipe
-    folder = clips or clips_folder(recipe.data, checkpoint.run.name)
-    opened = open_fitting(folder, settings.split, recipe)
+    opened = open_fitting(clips or checkpoint.clips, settings.split, recipe)
     prime = settings.prime or recipe.train.prime
     frames = settings.frames or recipe.model.video[0]
     overlap = settings.overlap or recipe.train.prime
@@ -81,13 +86,14 @@ def plan_samples(
         checkpoint,
         settings,
         opened,
+        choose_clips(opened, frames, settings.count),
         prime,
         frames,
         overlap,
+        slices_per_batch(recipe.model, frames, prime, overlap),
         out or checkpoint.run.samples / name,
         made_from,
     )
-    _check_windows(plan)
     if plan.out.exists() and not plan.finished:
         raise Refused(
             f"{plan.out}: already there, and not these samples",
@@ -99,12 +105,12 @@ def plan_samples(
 def sample(plan: SamplePlan, progress: Progress) -> Path:
     """Make the samples; the folder appears when they are whole.
 
-    Errors: a broken checkpoint; Refused when no clip is long enough.
+    Errors: StorageFailed for a broken checkpoint, Refused for another model's.
     """
     if plan.finished:
         progress.note(f"{plan.out}: these samples are there already")
         return plan.out
-    held_out = read_held_out(plan.clips, plan.frames, plan.settings.count)
+    held_out = read_held_out(plan.clips, plan.numbers, plan.frames)
     made = _continue_all(plan, held_out, progress)
     N, M = len(held_out.video), plan.settings.per_prime
     samples = Samples(
@@ -125,15 +131,6 @@ def sample(plan: SamplePlan, progress: Progress) -> Path:
     return plan.out
 
 
-def _check_windows(plan: SamplePlan) -> int:
-    """How many slices a batch takes; Refused when the frames cannot be laid out."""
-    sampler = Sampler(plan.checkpoint.recipe.model, graphdef=None, params={})
-    try:
-        return sampler.slices_of(plan.frames, plan.prime, plan.overlap)
-    except ValueError as error:
-        raise Refused(str(error)) from error
-
-
 def _continue_all(
     plan: SamplePlan, held_out: HeldOut, progress: Progress
 ) -> Continuation:
@@ -144,28 +141,27 @@ def _continue_all(
         np.arange(len(held_out.video) * plan.settings.per_prime),
         plan.settings.per_prime,
     )
-    keys = row_keys(plan.settings.seed, np.array(held_out.numbers)[rows], continuations)
-    size = min(plan.settings.batch, len(rows))
-    chunks = [np.arange(i, i + size) % len(rows) for i in range(0, len(rows), size)]
-    slices = _check_windows(plan)
-    clock = _Clock(progress, plan, videos=len(rows), slices=slices * len(chunks))
+    keys = row_keys(plan.settings.seed, np.array(plan.numbers)[rows], continuations)
+    batches = full_batches(len(rows), plan.settings.batch)
+    clock = _Clock(progress, plan, len(rows), plan.slices * len(batches))
+    actions = held_out.actions
     made = []
-    for number, chunk in enumerate(chunks):
-        clock.batch = (number * size, min(size, len(rows) - number * size))
-        actions = held_out.actions
-        made.append(
-            sampler.continue_video(
-                held_out.video[rows[chunk]],
-                plan.prime,
-                plan.overlap,
-                keys[chunk],
-                plan.settings.temperature,
-                None if actions is None else actions[rows[chunk]],
-                clock.slice_done,
+    try:
+        for batch in batches:
+            clock.first_video = int(batch[0])
+            made.append(
+                sampler.continue_video(
+                    held_out.video[rows[batch]],
+                    plan.prime,
+                    plan.overlap,
+                    keys[batch],
+                    plan.settings.temperature,
+                    None if actions is None else actions[rows[batch]],
+                    clock.slice_done,
+                )
             )
-        )
-    progress.end()
-    # A last batch is filled up with rows from the start, so that it compiles no more.
+    finally:
+        progress.end()
     return Continuation(
         np.concatenate([part.video for part in made])[: len(rows)],
         np.concatenate([part.nats for part in made])[: len(rows)],
@@ -178,8 +174,8 @@ class _Clock:
     def __init__(
         self, progress: Progress, plan: SamplePlan, videos: int, slices: int
     ) -> None:
-        self.progress, self.videos = progress, videos
-        self.batch = (0, 0)  # videos before this batch, and in it
+        self.progress, self.plan, self.videos = progress, plan, videos
+        self.first_video = 0  # of the batch that is being made
         _, H, W = plan.checkpoint.recipe.model.video
         pixels = videos * (plan.frames - plan.prime) * H * W
         self.pixels_per_slice = pixels / slices
@@ -197,8 +193,9 @@ class _Clock:
             seconds = time.perf_counter() - self.begun
             pixels = (self.done - 1) * self.pixels_per_slice / max(seconds, 1e-9)
             rate = f"{pixels:,.0f}"
-        before, here = self.batch
-        facts = {"videos": f"{before + 1} to {before + here} of {self.videos}"}
+        first = self.first_video
+        last = min(first + self.plan.settings.batch, self.videos)
+        facts = {"videos": f"{first + 1} to {last} of {self.videos}"}
         self.progress.advance(self.done, facts | ({"pixels/s": rate} if rate else {}))
 
 

@@ -6,6 +6,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
+from svtcli.cli.app import main
+
 
 @dataclass(frozen=True)
 class Said:
@@ -27,3 +31,11 @@ def svt(*arguments: str, cwd: Path | None = None, **environment: str) -> Said:
         timeout=300,
     )
     return Said(done.returncode, done.stdout, done.stderr)
+
+
+def svt_here(capfd: pytest.CaptureFixture[str], *arguments: str) -> Said:
+    """The same in this process, where jax is loaded once and programs are kept."""
+    capfd.readouterr()
+    code = main(arguments)
+    said = capfd.readouterr()
+    return Said(code, said.out, said.err)

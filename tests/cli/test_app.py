@@ -117,6 +117,17 @@ def test_every_error_has_its_words_and_its_code(capsys, error, code, words):
     assert "Traceback" not in said
 
 
+def test_a_ctrl_c_in_a_command_is_said_and_ends_in_130(capsys, monkeypatch):
+    """Typer answers it with a code of its own and without a word."""
+
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("svtcli.recipe.library.shipped_recipes", interrupted)
+    assert main(["recipes", "list"]) == 130
+    assert capsys.readouterr().err == "svt: error: interrupted\n"
+
+
 def test_debug_shows_the_traceback(capsys):
     console.configure(console.Settings(debug=True))
     with pytest.raises(Failure) as caught:

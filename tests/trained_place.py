@@ -1,0 +1,96 @@
+"""A working directory with clips, a recipe and a trained run, small enough to copy.
+
+The recipe is `mine.yaml`; its model takes 4 frames of 4 × 4, RGB; its run is trained
+for 3 steps. Split `test` holds five clips, one of them too short for the model.
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from svtcli.cli.app import main
+from svtcli.data.manifest import Manifest, Split, write_manifest
+from svtcli.data.shards import ClipFacts, ShardWriter
+from svtcli.recipe.load import load_recipe
+
+RECIPE = """\
+about: small
+data: {kind: folder, source: gone, size: 4, test: 0.3}
+model:
+  video: [4, 4, 4]
+  s: [2, 2, 2]
+  de: 4
+  d: 8
+  na: 2
+  da: 3
+  encoder_layers: 1
+  decoder_layers: 1
+  blocks: [[2, 2, 2]]
+train: {steps: 3, batch: 4, learning_rate: 1e-2, save_every: 2, log_every: 1}
+sample: {count: 3, batch: 2}
+eval: {batch: 3, baselines: [uniform]}
+render: {formats: [png], scale: 1}
+"""
+LENGTHS = {"train": (6, 6, 6), "test": (6, 6, 3, 8, 6)}
+RUN = Path("runs/mine")
+
+
+def noise(lengths: Sequence[int], seed: int, side: int = 4) -> list[np.ndarray]:
+    """Videos of these lengths, every pixel at random."""
+    draw = np.random.default_rng(seed)
+    return [draw.integers(0, 256, (n, side, side, 3), np.uint8) for n in lengths]
+
+
+def write_clips(
+    folder: Path,
+    splits: Mapping[str, Sequence[np.ndarray]],
+    spec: Mapping[str, object] | None = None,
+) -> Path:
+    """Prepared clips: uint8 [F, H, W, C] each, `spec` the settings that made them."""
+    folder.mkdir(parents=True)
+    done = {}
+    for split, videos in splits.items():
+        with ShardWriter(folder, f"{split}-00000", videos[0].shape[1:], 0) as writer:
+            for i, video in enumerate(videos):
+                writer.add(ClipFacts(f"{split} {i}", f"{split}{i}.mp4"), video, None)
+        assert writer.shard is not None
+        frames = sum(len(video) for video in videos)
+        done[split] = Split(len(videos), frames, (writer.shard,))
+    manifest = Manifest(
+        spec=dict(spec or {}),
+        inventory="",
+        shape=videos[0].shape[1:],
+        splits=done,
+        failures={},
+        leftover_frames=0,
+        fingerprint=f"of {folder}",
+    )
+    write_manifest(folder, manifest)
+    return folder
+
+
+def make_trained_place(place: Path) -> Path:
+    """Write the clips and the recipe into `place`, and train."""
+    (place / "mine.yaml").write_text(RECIPE)
+    data = asdict(load_recipe(str(place / "mine.yaml")).recipe.data)
+    spec = {key: data[key] for key in data if key not in ("source", "clips")}
+    splits = {split: noise(n, len(n)) for split, n in LENGTHS.items()}
+    write_clips(place / "clips" / "mine", splits, spec)
+    with working_in(place):
+        assert main(["-q", "train", "mine.yaml"]) == 0
+    return place
+
+
+@contextmanager
+def working_in(place: Path) -> Iterator[None]:
+    """`place` as working directory."""
+    before = Path.cwd()
+    os.chdir(place)
+    try:
+        yield
+    finally:
+        os.chdir(before)
