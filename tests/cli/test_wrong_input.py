@@ -3,6 +3,7 @@
 The commands run in this process, where jax is loaded once for all of them.
 """
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from svtcli.cli import console
 from svtcli.cli.app import main
+from tests.trained_place import RUN, noise, write_clips
 
 RECIPE = """\
 about: small
@@ -74,6 +76,79 @@ WRONG = [
     Wrong("check", "recipes check mine.yaml train.x=1", "train.x: unknown", code=3),
 ]
 
+# The same for what is done with a trained run; `wrong_runs` makes what they name.
+WRONG_RUNS = [
+    Wrong("run", "sample mime", "no run called 'mime'", "did you mean mine?"),
+    Wrong("run to score", "eval mine mime", "no run called 'mime'", "mean mine?"),
+    Wrong("step", "sample mine@7", "runs/mine: no checkpoint of step 7", "are: 2, 3"),
+    Wrong("no step", "eval mine@last", "must be a number, not 'last'"),
+    Wrong("checkpoint", "sample runs/mine/checkpoints/7", "no checkpoint of step 7"),
+    Wrong("not a run", "sample clips", "clips: not a run folder"),
+    Wrong("not trained", "sample begun", "begun: no checkpoint here yet", "svt train"),
+    Wrong("all prime", "sample mine --prime 4", "4 given frames leave nothing of 4"),
+    Wrong("all prime", "eval mine --prime 4", "4 given frames leave nothing of 4"),
+    Wrong("window", "sample mine --frames 3", "shorter than the model's window of 4"),
+    Wrong("window", "eval mine --frames 3", "shorter than the model's window of 4"),
+    Wrong("too long", "sample mine --frames 9", "no clip of split test has 9 frames"),
+    Wrong("too long", "eval mine --frames 9", "longest has 8)", "ask for fewer"),
+    Wrong("short clips", "sample mine --data short", "short: no clip of split test"),
+    Wrong("size", "sample mine --data large", "large: frames are [8, 8, 3]", "--size"),
+    Wrong("size", "eval mine --data large", "the model takes [4, 4, 3]"),
+    Wrong("split", "eval mine --data :tset", "no split 'tset'; it has train, test"),
+    Wrong("split", "sample mine --data clips/mine:val", "no split 'val'"),
+    Wrong("no clips", "sample mine --data gone", "gone: no such folder", "svt prepare"),
+    Wrong("no clips", "eval mine --data runs", "runs: no prepared clips here"),
+    Wrong("temperature", "sample mine --temp inf", "--temp inf: must be a number"),
+    Wrong("count", "sample mine --count 0", "Invalid value for '--count'"),
+    Wrong("baseline", "eval mine --baseline perfect", "Invalid value for '--baseline'"),
+    Wrong("out", "sample mine --out full", "full: already there, and not these", "--o"),
+    Wrong("out", "sample mine --out mine.yaml", "mine.yaml: already there"),
+    Wrong("model", "sample other", "checkpoint of another model", "use the recipe"),
+    Wrong("model", "eval other", "runs/other/checkpoints/3: checkpoint of another"),
+    Wrong("flipped", "sample broken", "broken checkpoint", "other steps here: 2", 74),
+    Wrong("flipped", "eval broken", "runs/broken/checkpoints/3: broken", code=74),
+    Wrong("unsealed", "sample unsealed@3", "commit.json is missing", code=74),
+    Wrong("order", "run mine.yaml --from render --to train", "train comes before"),
+    Wrong("stage", "run mine.yaml --from smaple", "Invalid value for '--from'"),
+    Wrong("no samples", "run mine.yaml --from render", "no samples to draw yet"),
+    Wrong("no training", "run mine.yaml --run new --from eval", "not trained yet"),
+    Wrong(
+        "clips", "run mine.yaml data.size=8 model.video=[4,8,8]", "holds other clips"
+    ),
+    Wrong(
+        "recipe", "run mine.yaml model.d=16", "model.d: 8 then, 16 now", "--run NAME"
+    ),
+]
+
+
+@pytest.fixture
+def wrong_runs(place):
+    """The trained run, and beside it runs and clips with something wrong."""
+    for name in ("other", "broken", "unsealed"):
+        shutil.copytree(place / RUN, place / "runs" / name)
+    (place / "runs" / "begun").mkdir()
+    for name in ("other", "begun"):
+        recipe = (place / RUN / "recipe.yaml").read_text()
+        assert "  d: 8\n" in recipe
+        wider = recipe.replace("  d: 8\n", "  d: 12\n")
+        (place / "runs" / name / "recipe.yaml").write_text(wider)
+    flip_a_byte(place / "runs" / "broken" / "checkpoints" / "3" / "params")
+    (place / "runs" / "unsealed" / "checkpoints" / "3" / "commit.json").unlink()
+    write_clips(place / "large", {"test": noise((6,), seed=1, side=8)})
+    write_clips(place / "short", {"test": noise((3, 2), seed=1)})
+    (place / "full").mkdir()
+    (place / "full" / "letter.txt").write_text("dear")
+    return place
+
+
+def flip_a_byte(folder: Path) -> None:
+    """In the middle of the largest file."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    largest = max(files, key=lambda path: path.stat().st_size)
+    content = bytearray(largest.read_bytes())
+    content[len(content) // 2] ^= 1
+    largest.write_bytes(content)
+
 
 @pytest.fixture
 def workplace(tmp_path, monkeypatch):
@@ -102,7 +177,21 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: wrong.name)
 def test_a_wrong_input_is_one_clear_line_and_a_code(workplace, capfd, wrong):
+    answer_in_words(workplace, capfd, wrong)
+
+
+@pytest.mark.parametrize("wrong", WRONG_RUNS, ids=lambda wrong: wrong.line)
+def test_what_is_wrong_with_a_run_is_one_clear_line(wrong_runs, capfd, wrong):
+    assert len(answer_in_words(wrong_runs, capfd, wrong)) <= 1
+
+
+def answer_in_words(workplace: Path, capfd, wrong: Wrong) -> list[str]:
+    """Run it: one line, a hint, the code; and everything is as it was.
+
+    What follows the line on stderr: a hint, or where in a recipe the problem is.
+    """
     before = contents(workplace)
+    capfd.readouterr()
     code = main(["-q", *wrong.line.split()])
     said = capfd.readouterr()
     first, *rest = said.err.splitlines()
@@ -112,3 +201,4 @@ def test_a_wrong_input_is_one_clear_line_and_a_code(workplace, capfd, wrong):
     assert "Traceback" not in said.err
     assert (code, said.out) == (wrong.code, "")
     assert contents(workplace) == before
+    return rest

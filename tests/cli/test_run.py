@@ -1,0 +1,97 @@
+"""`svt run` as a person types it."""
+
+import json
+
+import pytest
+
+from svtcli.cli.run import StageName
+from svtcli.stages.chain import STAGES
+from tests.cli.terminal import svt_here
+
+
+def survey(capfd, *arguments: str) -> list[list[str]]:
+    """stage, state and reason of each line of `svt run -n`."""
+    said = svt_here(capfd, "run", "mine.yaml", "-n", *arguments)
+    assert said.code == 0, said.err
+    header, *lines = said.out.splitlines()
+    assert header.split() == ["stage", "state", "why"]
+    return [[cell.strip() for cell in line.split("  ") if cell] for line in lines]
+
+
+def test_the_result_is_the_scores_and_every_path(place, capfd):
+    said = svt_here(capfd, "run", "mine.yaml")
+    assert said.code == 0
+    table, paths = said.out.split("\n\n")
+    assert "uniform  8.000" in table
+    made = dict(line.split() for line in paths.splitlines())
+    assert list(made) == ["clips", "run", "samples", "png"]
+    for path in made.values():
+        assert (place / path).exists()
+    assert made["png"].endswith("/strip.png")
+
+    again = svt_here(capfd, "run", "mine.yaml")
+    assert again.out == said.out
+    assert [line.partition(": ")[2] for line in again.err.splitlines()] == [
+        "these clips are prepared already",
+        "already trained to step 3",
+        "these samples are there already",
+        "scored already",
+        "these pictures are there already",
+    ]
+
+
+def test_json_has_the_same(place, capfd):
+    data = json.loads(svt_here(capfd, "--json", "run", "mine.yaml").out)
+    assert list(data) == [
+        "dry_run",
+        "clips",
+        "run",
+        "samples",
+        "pictures",
+        "evaluation",
+    ]
+    assert data["evaluation"]["rows"][1]["mean"] == pytest.approx(8)
+
+
+def test_a_dry_run_says_where_every_stage_stands_and_writes_nothing(place, capfd):
+    before = sorted(place.rglob("*"))
+    lines = survey(capfd)
+    assert [line[:2] for line in lines] == [
+        ["prepare", "done"],
+        ["train", "done"],
+        ["sample", "to do"],
+        ["eval", "to do"],
+        ["render", "waiting"],
+    ]
+    assert lines[1][2] == "runs/mine: at step 3"
+    assert survey(capfd, "--run", "new")[1] == [
+        "train",
+        "to do",
+        "runs/new: no checkpoint yet",
+    ]
+    assert [line[0] for line in survey(capfd, "--from", "train", "--to", "eval")] == [
+        "train",
+        "sample",
+        "eval",
+    ]
+    assert "train.batch: 4 then, 2 now" in survey(capfd, "train.batch=2")[1][2]
+    assert sorted(place.rglob("*")) == before
+
+
+def test_from_and_to_choose_the_stages(place, capfd):
+    said = svt_here(capfd, "run", "mine.yaml", "--from", "sample", "--to", "sample")
+    assert said.code == 0
+    assert [line.split()[0] for line in said.out.splitlines()] == ["samples"]
+    assert not (place / "runs" / "mine" / "eval").exists()
+    said = svt_here(capfd, "run", "mine.yaml", "--from", "render")
+    assert [line.split()[0] for line in said.out.splitlines()] == ["png"]
+
+
+def test_quiet_is_the_result_alone(place, capfd):
+    said = svt_here(capfd, "-q", "run", "mine.yaml")
+    assert (said.code, said.err) == (0, "")
+    assert "uniform" in said.out
+
+
+def test_the_flags_have_the_stages_of_the_chain():
+    assert tuple(name.value for name in StageName) == STAGES

@@ -1,0 +1,152 @@
+"""`svt sample` as a person types it."""
+
+import json
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from svtcli.run.samples import read_facts, read_samples
+from tests.cli.terminal import svt, svt_here
+from tests.trained_place import noise, write_clips
+
+
+def everything(folder):
+    return sorted(folder.rglob("*"))
+
+
+def test_the_result_is_the_folder_of_the_samples(place, capfd):
+    said = svt_here(capfd, "sample", "mine")
+    assert said.code == 0
+    folder = place / said.out.strip()
+    assert said.out.startswith("runs/mine/samples/3-prime1-temp0.9-seed0-")
+    assert read_samples(folder).video.shape == (3, 1, 4, 4, 4, 3)
+    assert said.err.startswith("compiling the sampler")
+    assert "sample: 16/16 slices (100%)" in said.err
+    assert "videos 3 to 3 of 3" in said.err  # 2 at once, so one is left
+
+    again = svt_here(capfd, "sample", "runs/mine", "--batch", "3")
+    assert (again.code, again.out) == (0, said.out)
+    assert again.err == f"{said.out.strip()}: these samples are there already\n"
+
+
+def test_flags_come_before_the_recipe(place, capfd):
+    line = "--prime 2 --frames 6 --count 2 --per-prime 2 --temp 0.5 --seed 7 --out new"
+    said = svt_here(capfd, "--json", "sample", "mine@2", *line.split())
+    assert json.loads(said.out) == {"samples": "new", "dry_run": False}
+    samples = read_samples(place / "new")
+    assert samples.video.shape == (2, 2, 6, 4, 4, 3)
+    facts = samples.facts
+    assert (facts.step, facts.prime, facts.frames) == (2, 2, 6)
+    assert (facts.temperature, facts.seed) == (0.5, 7)
+    assert not (place / "runs" / "mine" / "samples").exists()
+
+
+@pytest.mark.parametrize("name", ["mine", "runs/mine", "mine@3", "runs/mine@3"])
+def test_a_checkpoint_has_many_names(place, capfd, name):
+    said = svt_here(capfd, "sample", name, "-n")
+    assert "checkpoint   mine@3\n" in said.out
+    assert said.out == svt_here(capfd, "sample", "runs/mine/checkpoints/3", "-n").out
+
+
+def test_other_clips_are_named_with_their_split(place, capfd):
+    videos = noise((5, 5), seed=8)
+    write_clips(place / "others", {"seen": videos[:1], "novel": videos[1:]})
+    said = svt_here(capfd, "sample", "mine", "--data", "others:novel", "--out", "a")
+    assert said.code == 0
+    samples = read_samples(place / "a")
+    assert samples.facts.clips == ("novel 0",)
+    assert (samples.truth[0] == videos[1][:4]).all()
+
+    said = svt_here(capfd, "sample", "mine", "--data", ":train", "--out", "b")
+    assert read_facts(place / "b").clips == ("train 0", "train 1", "train 2")
+
+    said = svt_here(capfd, "sample", "mine", "--data", "others", "--out", "c")
+    assert said.code == 2
+    assert "others: no split 'test'; it has seen, novel" in said.err
+
+
+def test_a_dry_run_says_what_would_be_made_and_writes_nothing(place, capfd):
+    before = everything(place)
+    said = svt_here(capfd, "sample", "mine", "-n", "--count", "9")
+    assert said.code == 0
+    name, *facts = said.out.splitlines()
+    assert name.startswith("writes to    runs/mine/samples/3-prime1-")
+    assert facts == [
+        "checkpoint   mine@3",
+        "clips        4 of mine, split test",
+        "samples      1 of each, 1 frames given, 3 made",
+        "temperature  0.9, seed 0",
+        "state        to be made",
+    ]
+    data = json.loads(svt_here(capfd, "--json", "sample", "mine", "-n").out)
+    assert list(data) == [
+        "samples",
+        "checkpoint",
+        "dataset",
+        "split",
+        "count",
+        "per_prime",
+        "prime",
+        "frames",
+        "temperature",
+        "seed",
+        "finished",
+        "dry_run",
+    ]
+    assert data["samples"].startswith("runs/mine/samples/")
+    assert (data["finished"], data["dry_run"]) == (False, True)
+    assert everything(place) == before
+
+
+def test_quiet_leaves_the_folder_alone_on_stdout(place, capfd):
+    said = svt_here(capfd, "-q", "sample", "mine")
+    assert (said.code, said.err) == (0, "")
+    assert (place / said.out.strip() / "samples.npy").is_file()
+
+
+def test_the_same_in_a_process_of_its_own(place, capfd):
+    there = svt("sample", "mine", "--out", "there", cwd=place)
+    assert (there.code, there.out) == (0, "there\n")
+    svt_here(capfd, "sample", "mine", "--out", "here")
+    one, other = read_samples(place / "there"), read_samples(place / "here")
+    assert one.facts == other.facts
+    assert np.array_equal(one.video, other.video)
+
+
+def test_a_ctrl_c_ends_in_130_and_one_line_and_leaves_nothing(place):
+    before = everything(place)
+    command = (sys.executable, "-m", "svtcli", "-v", "sample", "mine")
+    endless = ("--per-prime", "100000")
+    process = subprocess.Popen(
+        [*command, *endless], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        for line in process.stderr:
+            if line.startswith("sample: 3/"):
+                break
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert (process.returncode, out) == (130, "")
+    assert [line for line in err.splitlines() if not line.startswith("sample: ")] == [
+        "svt: error: interrupted"
+    ]
+    assert everything(place) == before
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["sample mime", "eval mine mime", "run mien.yaml", "train mine.yaml train.stepz=1"],
+)
+def test_a_typo_is_answered_before_jax_is_loaded(place, line):
+    code = (
+        "import sys; from svtcli.cli.app import main; "
+        f"code = main({line.split()!r}); print(code, 'jax' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "2 False\n"
+    assert "did you mean" in done.stderr

@@ -1,0 +1,163 @@
+"""The chain: every stage once, and again only what has changed."""
+
+from pathlib import Path
+
+import pytest
+
+from svtcli.failure import Refused
+from svtcli.recipe.load import load_recipe
+from svtcli.run.directory import RunFolder
+from svtcli.run.progress import Silent
+from svtcli.stages import sample as sampling
+from svtcli.stages.chain import STAGES, Results, chosen_stages, run_chain, survey
+from tests.trained_place import RUN
+
+
+def states(*overrides: str, run: Path = RUN) -> dict[str, str]:
+    """Stage → state."""
+    found = survey(load_recipe("mine.yaml", overrides), RunFolder(run))
+    return {status.stage: status.state for status in found}
+
+
+def reason(stage: str, *overrides: str, run: Path = RUN) -> str:
+    found = survey(load_recipe("mine.yaml", overrides), RunFolder(run))
+    return next(status.why for status in found if status.stage == stage)
+
+
+def chain(*overrides: str, run: Path = RUN, stages: tuple = STAGES) -> Results:
+    loaded = load_recipe("mine.yaml", overrides)
+    return run_chain(loaded, RunFolder(run), stages, Silent())
+
+
+def times(place: Path) -> dict[Path, int]:
+    """When every file was last written."""
+    return {
+        path: path.stat().st_mtime_ns for path in place.rglob("*") if path.is_file()
+    }
+
+
+def test_a_chain_makes_what_is_missing_and_then_nothing(place):
+    assert states() == {
+        "prepare": "done",
+        "train": "done",
+        "sample": "to do",
+        "eval": "to do",
+        "render": "waiting",
+    }
+    assert reason("sample").endswith(": not there yet")
+    results = chain()
+    assert set(states().values()) == {"done"}
+    assert (results.samples / "samples.json").is_file()
+    assert [path.name for path in results.pictures] == ["strip.png"]
+    assert [row.model for row in results.evaluation.rows] == ["trained", "uniform"]
+    before = times(place)
+    again = chain()
+    assert times(place) == before
+    assert (again.samples, again.pictures) == (results.samples, results.pictures)
+    assert again.evaluation == results.evaluation
+
+
+def test_another_sample_setting_redoes_samples_and_pictures_and_keeps_the_old(place):
+    old = chain()
+    before = times(place)
+    warmer = "sample.temperature=1.0"
+    assert states(warmer) == {
+        "prepare": "done",
+        "train": "done",
+        "sample": "to do",
+        "eval": "done",
+        "render": "waiting",
+    }
+    assert "settings or checkpoint are not those" in reason("sample", warmer)
+    new = chain(warmer)
+    after = times(place)
+    assert {path: after.get(path) for path in before} == before
+    added = {path.parent for path in after.keys() - before.keys()}
+    assert added == {place / new.samples, (place / new.pictures[0]).parent}
+    assert new.samples != old.samples
+    assert set(states(warmer).values()) == set(states().values()) == {"done"}
+
+
+def test_another_render_setting_redraws_only(place):
+    chain()
+    before = times(place)
+    assert states("render.scale=3")["render"] == "to do"
+    results = chain("render.scale=3")
+    after = times(place)
+    touched = {path for path in after if after[path] != before.get(path)}
+    drawn = place / results.pictures[0]
+    assert touched == {drawn, drawn.parent / "figures.json"}
+
+
+def test_the_batch_of_sampling_and_scoring_makes_nothing_stale(place):
+    chain()
+    assert set(states("sample.batch=1", "eval.batch=1").values()) == {"done"}
+
+
+def test_more_training_makes_all_that_follows_stale(place):
+    chain()
+    assert states("train.steps=4")["train"] == "to do"
+    assert reason("train", "train.steps=4").endswith("at step 3 of 4")
+    assert states("train.steps=4")["sample"] == "waiting"
+    chain("train.steps=4", stages=("train",))
+    after = states("train.steps=4")
+    assert (after["sample"], after["eval"]) == ("to do", "to do")
+
+
+def test_other_clips_are_reported_and_refused(place):
+    assert states("data.size=8", "model.video=[4,8,8]")["prepare"] == "to do"
+    assert "size is 4 there, 8 asked" in reason(
+        "prepare", "data.size=8", "model.video=[4,8,8]"
+    )
+    with pytest.raises(Refused, match="holds other clips"):
+        chain("data.size=8", "model.video=[4,8,8]")
+
+
+def test_a_changed_recipe_is_reported_and_refused(place):
+    assert "train.batch: 4 then, 2 now" in reason("train", "train.batch=2")
+    with pytest.raises(Refused, match="trained with another recipe"):
+        chain("train.batch=2")
+
+
+def test_a_run_of_another_name_takes_the_clips_of_the_recipe(place):
+    other = Path("runs/other")
+    assert states(run=other)["train"] == "to do"
+    chain(run=other, stages=("train", "sample", "eval"))
+    assert (place / "runs" / "other" / "eval").is_dir()
+    assert not (place / "clips" / "other").exists()
+
+
+def test_only_the_stages_that_are_asked_for_are_run(place):
+    results = chain(stages=chosen_stages("eval", "eval"))
+    assert results.evaluation is not None
+    assert (results.prepared, results.trained, results.samples) == (None, None, None)
+    assert not (place / RUN / "samples").exists()
+
+
+def test_what_a_stage_needs_is_named_when_it_is_missing(place):
+    with pytest.raises(Refused, match="no samples to draw yet"):
+        chain(stages=("render",))
+    with pytest.raises(Refused, match="runs/new: not trained yet"):
+        chain(run=Path("runs/new"), stages=("sample",))
+
+
+def test_an_interrupted_sample_is_made_whole_by_the_next_call(place, monkeypatch):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sampling, "write_samples", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            chain()
+    assert list((place / RUN / "samples").iterdir()) == []
+    assert states()["sample"] == "to do"
+    chain()
+    assert set(states().values()) == {"done"}
+
+
+def test_stages_are_chosen_in_order():
+    assert chosen_stages(None, None) == STAGES
+    assert chosen_stages("sample", None) == ("sample", "eval", "render")
+    assert chosen_stages("train", "sample") == ("train", "sample")
+    with pytest.raises(Refused, match="train comes before render"):
+        chosen_stages("render", "train")
