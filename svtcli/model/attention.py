@@ -43,17 +43,17 @@ class Layer(nnx.Module):
         self.causal = causal
         width = heads * head_size
         self.attention_norm = layer_norm(d, rngs)
-        self.query_key_value = initial.linear(rngs, (d, 3, heads, head_size), d)
+        self.query_key_value = initial.fan_in_normal(rngs, (d, 3, heads, head_size), d)
         self.relative_bias = nnx.Dict(
             {
                 axis: initial.zeros(heads, 2 * extent - 1)
                 for axis, extent in zip("thw", blocks.extent, strict=True)
             }
         )
-        self.projection = initial.linear(rngs, (heads, head_size, d), width)
+        self.projection = initial.fan_in_normal(rngs, (heads, head_size, d), width)
         self.map_norm = layer_norm(d, rngs)
-        self.map_in = initial.linear(rngs, (d, d), d)
-        self.map_out = initial.linear(rngs, (d, d), d)
+        self.map_in = initial.fan_in_normal(rngs, (d, d), d)
+        self.map_out = initial.fan_in_normal(rngs, (d, d), d)
 
     def __call__(
         self, z: Float[Array, "B t h w D"]

@@ -27,14 +27,17 @@ class ChannelHead(nnx.Module):
         # U_k is cut in its part that reads the state, side by side for all k …
         fan_ins = [d + k * values for k in range(codes)]
         self.from_state = nnx.Param(
-            jnp.stack([initial.linear(rngs, (d, d), n)[...] for n in fan_ins], axis=1)
+            jnp.stack(
+                [initial.fan_in_normal(rngs, (d, d), n)[...] for n in fan_ins], axis=1
+            )
         )
         # … and its rows for the one-hot codes: those of k are k(k−1)/2 … +k.
         rows = [
-            initial.linear(rngs, (k, values, d), fan_ins[k])[...] for k in range(codes)
+            initial.fan_in_normal(rngs, (k, values, d), fan_ins[k])[...]
+            for k in range(codes)
         ]
         self.from_codes = nnx.Param(jnp.concatenate(rows))
-        self.to_logits = initial.linear(rngs, (codes, d, values), d)
+        self.to_logits = initial.fan_in_normal(rngs, (codes, d, values), d)
 
     def __call__(
         self, y: Float[Array, "*any D"], codes: Integer[Array, "*any C"]
@@ -76,8 +79,8 @@ class IntensityHead(nnx.Module):
 
     def __init__(self, d: int, rngs: nnx.Rngs) -> None:
         self.norm = layer_norm(d, rngs)
-        self.from_state = initial.linear(rngs, (d, d), d)
-        self.to_logit = initial.linear(rngs, (d,), d)
+        self.from_state = initial.fan_in_normal(rngs, (d, d), d)
+        self.to_logit = initial.fan_in_normal(rngs, (d,), d)
 
     def __call__(self, y: Float[Array, "*any D"]) -> Float[Array, "*any"]:
         """One logit per pixel; its sigmoid is the predicted intensity."""

@@ -40,7 +40,9 @@ class Decoder(nnx.Module):
         self.masked_conv = MaskedConv(config.masked_kernel, config.de, config.d, rngs)
         self.positions = PositionEmbedding(config.slice_shape, config.d, rngs)
         if context:
-            self.context_map = initial.linear(rngs, (config.d, config.d), config.d)
+            self.context_map = initial.fan_in_normal(
+                rngs, (config.d, config.d), config.d
+            )
         self.layers = layer_stack(config, depth, causal=True, rngs=rngs)
         if config.loss == "deterministic":
             self.head: ChannelHead | IntensityHead = IntensityHead(config.d, rngs)

@@ -22,13 +22,13 @@ class Encoder(nnx.Module):
         self.config = config
         taps = prod(config.context_kernel)
         one_hot = config.codes * config.values
-        self.context_kernel = initial.linear(
+        self.context_kernel = initial.fan_in_normal(
             rngs, (taps, config.codes, config.values, config.de), taps * one_hot
         )
         self.positions = PositionEmbedding(config.slice_shape, config.de, rngs)
         self.slice_embedding = initial.embedding(rngs, config.slices, config.de)
         width = config.de + config.s[0] * config.actions
-        self.projection = initial.linear(rngs, (width, config.d), width)
+        self.projection = initial.fan_in_normal(rngs, (width, config.d), width)
         self.layers = layer_stack(
             config, config.encoder_layers, causal=False, rngs=rngs
         )

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 
-def linear(rngs: nnx.Rngs, shape: tuple[int, ...], fan_in: int) -> nnx.Param:
+def fan_in_normal(rngs: nnx.Rngs, shape: tuple[int, ...], fan_in: int) -> nnx.Param:
     """A linear map: normal with variance 1 / fan_in."""
     if not prod(shape):
         return nnx.Param(jnp.zeros(shape))

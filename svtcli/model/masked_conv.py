@@ -23,7 +23,7 @@ class MaskedConv(nnx.Module):
     def __init__(self, kernel: Triple, de: int, d: int, rngs: nnx.Rngs) -> None:
         self.extent = kernel
         taps = prod(kernel)
-        self.kernel = initial.linear(rngs, (taps, de, d), taps * de)
+        self.kernel = initial.fan_in_normal(rngs, (taps, de, d), taps * de)
 
     @property
     def earlier(self) -> int:
