@@ -162,7 +162,7 @@ def _train(plan: Plan, progress: Progress, stop: StopSignals) -> Trained:
         finally:
             batches.close()
             progress.end()
-    return _trained(plan, plan.until)
+    return _trained(plan, int(state["step"]))
 
 
 def _first(recipe: Recipe) -> State:

@@ -155,6 +155,14 @@ def test_a_finished_run_with_a_broken_end_is_trained_to_its_end_again(
     assert latest_step(run.checkpoints) == 12
 
 
+def test_the_step_that_is_told_is_the_one_that_was_reached(
+    trained: Train, run: RunFolder
+) -> None:
+    trained()
+    break_checkpoint(run, 12)
+    assert trained(stop_at=6).step == 10  # of what is left, and past the wish
+
+
 def test_more_steps_go_on_from_the_end(trained: Train, run: RunFolder) -> None:
     trained()
     assert trained("train.steps=15", "train.keep=1", "train.save_every=2").step == 15
