@@ -225,6 +225,8 @@ class Recipe:
         if most is not None and most < window:
             what = f"{window} frames, but data.frames makes clips of {most}"
             yield "model.video", what
+        if self.model.first_slice_layers and self.train.batch < 2:
+            yield "train.batch", "should be 2 or more: one row is a first slice"
         if self.train.prime >= window:
             what = f"should be less than the model's {window} frames"
             yield "train.prime", what

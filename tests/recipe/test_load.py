@@ -116,6 +116,11 @@ def test_sections_that_do_not_fit_together_are_refused(text, what):
     assert what in problem
 
 
+def test_a_first_slice_decoder_needs_a_row_for_it_and_one_for_the_others():
+    text = "data: {kind: folder}\nmodel: {first_slice_layers: 16}\ntrain: {batch: 1}"
+    assert "train.batch: should be 2 or more" in problems(text)[0]
+
+
 def test_clips_must_be_as_long_as_the_model_s_window():
     text = "data:\n  kind: moving-mnist\n  frames: 8\nmodel: {channels: 1}\n"
     said = problems(text)
