@@ -6,10 +6,12 @@ import pytest
 
 from svtcli.failure import Refused
 from svtcli.recipe.load import load_recipe
+from svtcli.recipe.schema import Sample
 from svtcli.run.directory import RunFolder
 from svtcli.run.progress import Silent
 from svtcli.stages import sample as sampling
 from svtcli.stages.chain import STAGES, Results, chosen_stages, run_chain, survey
+from svtcli.stages.trained import open_checkpoint
 from tests.trained_place import RUN
 
 
@@ -125,6 +127,8 @@ def test_a_run_of_another_name_takes_the_clips_of_the_recipe(place):
     chain(run=other, stages=("train", "sample", "eval"))
     assert (place / "runs" / "other" / "eval").is_dir()
     assert not (place / "clips" / "other").exists()
+    plan = sampling.plan_samples(open_checkpoint(RunFolder(other)), Sample())
+    assert plan.clips.name == "mine"  # by its name alone, too
 
 
 def test_only_the_stages_that_are_asked_for_are_run(place):

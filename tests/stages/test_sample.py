@@ -13,6 +13,7 @@ from svtcli.recipe.schema import Eval, Sample
 from svtcli.run.directory import RunFolder
 from svtcli.run.progress import Silent
 from svtcli.run.samples import Samples, read_samples
+from svtcli.sampling.sequential import sample_slice
 from svtcli.stages import sample as stage
 from svtcli.stages.evaluate import evaluate, plan_evaluation
 from svtcli.stages.sample import plan_samples, sample
@@ -142,6 +143,13 @@ def test_the_log_probability_is_the_score_of_the_samples(place, prime, frames):
     (trained,) = evaluate(plan, Silent()).rows
     nats = -samples.log_prob[:, 0, prime:].astype(np.float64).mean(axis=0)
     assert trained.per_frame == pytest.approx(nats / np.log(2) / (4 * 4 * 3), rel=1e-5)
+
+
+def test_the_sampler_is_compiled_once_for_all_slices_and_batches(place):
+    """Parameters as orbax restores them are committed, and cost a second time."""
+    sample_slice.clear_cache()
+    made(per_prime=3, batch=4)
+    assert sample_slice._cache_size() == 1
 
 
 def test_finished_samples_are_not_made_again(place, monkeypatch):
