@@ -67,8 +67,8 @@ def survey(loaded: LoadedRecipe, run: RunFolder) -> tuple[Status, ...]:
             *(Status(stage, "waiting", waiting) for stage in STAGES[2:]),
         )
     checkpoint = Checkpoint(run, step, recipe)
-    samples = sampling.plan_samples(checkpoint, recipe.sample, clips)
-    scores = evaluating.plan_evaluation(checkpoint, recipe.eval, clips)
+    samples = sampling.plan_samples(checkpoint, recipe.sample)
+    scores = evaluating.plan_evaluation(checkpoint, recipe.eval)
     statuses.append(_status("sample", samples.finished, samples.out))
     statuses.append(_status("eval", scores.finished, scores.out))
     figures = run.figures / samples.out.name
@@ -93,15 +93,13 @@ def run_chain(
     if "train" in stages:
         trained = training.train(loaded, run, progress)
     if "sample" in stages:
-        plan = sampling.plan_samples(_checkpoint(loaded, run), recipe.sample, clips)
+        plan = sampling.plan_samples(_checkpoint(loaded, run), recipe.sample)
         samples = sampling.sample(plan, progress)
     if "eval" in stages:
-        scores = evaluating.plan_evaluation(
-            _checkpoint(loaded, run), recipe.eval, clips
-        )
+        scores = evaluating.plan_evaluation(_checkpoint(loaded, run), recipe.eval)
         evaluation = evaluating.evaluate(scores, progress)
     if "render" in stages:
-        made = sampling.plan_samples(_checkpoint(loaded, run), recipe.sample, clips)
+        made = sampling.plan_samples(_checkpoint(loaded, run), recipe.sample)
         pictures = _render(made, loaded, progress)
     return Results(prepared, trained, samples, evaluation, pictures)
 

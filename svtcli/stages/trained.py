@@ -18,7 +18,6 @@ from svtcli.recipe.model import Model
 from svtcli.recipe.schema import Recipe
 from svtcli.run.directory import RunFolder
 from svtcli.run.fingerprint import fingerprint, fingerprint_file
-from svtcli.run.manifest import read_run
 from svtcli.stages.prepare import clips_folder
 from svtcli.training.checkpoint import latest_step, restore_params, steps_in
 from svtcli.training.commit_record import RECORD
@@ -45,8 +44,8 @@ class Checkpoint:
 
     @property
     def clips(self) -> Path:
-        """The clips that it was trained on: named by its recipe, not by its run."""
-        return clips_folder(self.recipe.data, read_run(self.run).recipe)
+        """The clips that it was trained on, as the run's recipe names them."""
+        return clips_folder(self.recipe.data, self.run.name)
 
 
 @dataclass(frozen=True)
