@@ -166,7 +166,7 @@ class Render:
     every: PositiveInt = 1
     """Show every k-th frame in a strip."""
     rows: PositiveInt = 8
-    """Videos a picture shows."""
+    """Clips a picture shows, each with its truth and samples."""
     scale: PositiveInt = 2
     """Screen pixels per video pixel; nearest, so that pixels stay pixels."""
     fps: PositiveFloat = 8.0
