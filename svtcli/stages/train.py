@@ -120,12 +120,11 @@ def train(
     refuses; `Locked` while another process trains this run; `Stopped` after SIGTERM or
     Ctrl-C, with everything saved; `BadData`; `StorageFailed`.
     """
+    keep_freed_memory()  # first: the heaps of jax's threads are there once it starts
     plan = plan_training(loaded, run, stop_at, fresh)
     if plan.start >= plan.until and holds(run.checkpoints, plan.start):
         progress.note(f"{run.path}: already trained to step {plan.start}")
         return _trained(plan, plan.start)
-    if jax.default_backend() == "cpu":
-        keep_freed_memory()
     with StopSignals() as stop, only_writer(run.path):
         if plan.starts_over and (place := move_aside(run)):
             progress.note(f"starting over; what was here is now in {place}")
