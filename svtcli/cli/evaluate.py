@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from svtcli.cli import console
-from svtcli.cli.sample import clips_and_split
+from svtcli.cli.arguments import ClipsAndSplit, clips_and_split, said
 from svtcli.cli.scores import score_data, score_table
 
 
@@ -43,12 +43,7 @@ def evaluate(
         list[Baseline] | None,
         typer.Option("--baseline", help="Also score this; may be repeated."),
     ] = None,
-    data: Annotated[
-        str | None,
-        typer.Option(
-            metavar="CLIPS[:SPLIT]", help="Other clips than the run's, or a split."
-        ),
-    ] = None,
+    data: ClipsAndSplit = None,
     dry_run: Annotated[
         bool, typer.Option("-n", "--dry-run", help="Only say what would be scored.")
     ] = False,
@@ -66,17 +61,14 @@ def evaluate(
     from svtcli.stages.trained import open_checkpoint
 
     folder, split = clips_and_split(data)
-    given = {
-        "prime": prime,
-        "frames": frames,
-        "clips": clips,
-        "batch": batch,
-        "split": split,
-        "baselines": tuple(each.value for each in baselines) if baselines else None,
-    }
-    flags: dict[str, Any] = {
-        key: value for key, value in given.items() if value is not None
-    }
+    flags = said(
+        prime=prime,
+        frames=frames,
+        clips=clips,
+        batch=batch,
+        split=split,
+        baselines=tuple(each.value for each in baselines) if baselines else None,
+    )
     plans = []
     for run, step in checkpoints:
         checkpoint = open_checkpoint(run, step)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from svtcli.cli import console
+from svtcli.cli.arguments import Overrides, RecipeName, RunName
 from svtcli.cli.scores import score_data, score_table
 
 if TYPE_CHECKING:
@@ -24,21 +25,9 @@ class StageName(StrEnum):
 
 
 def run(
-    recipe: Annotated[
-        str, typer.Argument(metavar="RECIPE", help="A YAML file or a shipped name.")
-    ],
-    overrides: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[K=V]...", help="For example train.steps=500."),
-    ] = None,
-    name: Annotated[
-        str | None,
-        typer.Option(
-            "--run",
-            metavar="NAME",
-            help="Name of the run folder. Default: the recipe's name.",
-        ),
-    ] = None,
+    recipe: RecipeName,
+    overrides: Overrides = None,
+    name: RunName = None,
     first: Annotated[
         StageName | None, typer.Option("--from", help="Begin with this stage.")
     ] = None,

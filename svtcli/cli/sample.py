@@ -3,11 +3,12 @@
 from dataclasses import replace
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from svtcli.cli import console
+from svtcli.cli.arguments import ClipsAndSplit, clips_and_split, said
 from svtcli.failure import Refused
 
 if TYPE_CHECKING:
@@ -42,12 +43,7 @@ def sample(
         int | None,
         typer.Option(min=1, help="Videos at once; does not change the samples."),
     ] = None,
-    data: Annotated[
-        str | None,
-        typer.Option(
-            metavar="CLIPS[:SPLIT]", help="Other clips than the run's, or a split."
-        ),
-    ] = None,
+    data: ClipsAndSplit = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder of the samples. Default: in the run's samples/."),
@@ -72,19 +68,16 @@ def sample(
     from svtcli.stages.trained import open_checkpoint
 
     checkpoint = open_checkpoint(run, step)
-    given = {
-        "prime": prime,
-        "frames": frames,
-        "count": count,
-        "per_prime": per_prime,
-        "temperature": temp,
-        "seed": seed,
-        "batch": batch,
-        "split": split,
-    }
-    flags: dict[str, Any] = {
-        key: value for key, value in given.items() if value is not None
-    }
+    flags = said(
+        prime=prime,
+        frames=frames,
+        count=count,
+        per_prime=per_prime,
+        temperature=temp,
+        seed=seed,
+        batch=batch,
+        split=split,
+    )
     settings = replace(checkpoint.recipe.sample, **flags)
     plan = stage.plan_samples(checkpoint, settings, clips, out)
     if dry_run:
@@ -92,14 +85,6 @@ def sample(
     else:
         folder = stage.sample(plan, console.progress())
         console.show(str(folder), {"samples": str(folder), "dry_run": False})
-
-
-def clips_and_split(data: str | None) -> tuple[Path | None, str | None]:
-    """CLIPS[:SPLIT] as a folder and a split, None for what is not said."""
-    if not data:
-        return None, None
-    folder, _, split = data.partition(":")
-    return (Path(folder) if folder else None), (split or None)
 
 
 def _show_plan(plan: "SamplePlan") -> None:

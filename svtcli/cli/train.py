@@ -5,25 +5,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from svtcli.cli import console
+from svtcli.cli.arguments import Overrides, RecipeName, RunName
 
 if TYPE_CHECKING:
     from svtcli.stages.train import Plan, Trained
 
 
 def train(
-    recipe: Annotated[
-        str, typer.Argument(metavar="RECIPE", help="A YAML file or a shipped name.")
-    ],
-    overrides: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[K=V]...", help="For example train.batch=16."),
-    ] = None,
-    run: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME", help="Name of the run folder. Default: the recipe's name."
-        ),
-    ] = None,
+    recipe: RecipeName,
+    overrides: Overrides = None,
+    run: RunName = None,
     steps: Annotated[
         int | None,
         typer.Option(

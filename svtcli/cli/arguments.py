@@ -1,0 +1,41 @@
+"""Arguments and flags that mean the same in several commands."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+RecipeName = Annotated[
+    str, typer.Argument(metavar="RECIPE", help="A YAML file or a shipped name.")
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[K=V]...", help="For example train.batch=16."),
+]
+RunName = Annotated[
+    str | None,
+    typer.Option(
+        "--run",
+        metavar="NAME",
+        help="Name of the run folder. Default: the recipe's name.",
+    ),
+]
+ClipsAndSplit = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CLIPS[:SPLIT]", help="Other clips than the run's, or a split."
+    ),
+]
+
+
+def clips_and_split(data: str | None) -> tuple[Path | None, str | None]:
+    """CLIPS[:SPLIT] as a folder and a split, None for what is not said."""
+    if not data:
+        return None, None
+    folder, _, split = data.partition(":")
+    return (Path(folder) if folder else None), (split or None)
+
+
+def said(**flags: Any) -> dict[str, Any]:
+    """The flags that were given; the recipe decides the others."""
+    return {name: value for name, value in flags.items() if value is not None}
