@@ -150,7 +150,8 @@ def _train_status(loaded: LoadedRecipe, run: RunFolder) -> Status:
 def _status(stage: Stage, done: bool, place: Path) -> Status:
     if done:
         return Status(stage, "done", f"{place}")
-    if any(place.parent.glob("[!.]*")):
+    # Beside clips are those of other recipes; the rest is this run's own.
+    if stage != "prepare" and any(place.parent.glob("[!.]*")):
         changed = "settings or checkpoint are not those of what is there"
         return Status(stage, "to do", f"{place}: {changed}")
     return Status(stage, "to do", f"{place}: not there yet")

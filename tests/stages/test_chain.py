@@ -115,6 +115,10 @@ def test_other_clips_are_reported_and_refused(place):
         chain("data.size=8", "model.video=[4,8,8]")
 
 
+def test_clips_of_another_recipe_are_no_reason(place):
+    assert reason("prepare", "data.clips=clips/new") == "clips/new: not there yet"
+
+
 def test_a_changed_recipe_is_reported_and_refused(place):
     assert "train.batch: 4 then, 2 now" in reason("train", "train.batch=2")
     with pytest.raises(Refused, match="trained with another recipe"):
