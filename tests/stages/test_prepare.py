@@ -11,13 +11,11 @@ import numpy as np
 import pytest
 
 from svtcli.data.clips import open_clips, read_manifest, verify
-from svtcli.data.sources.bouncing import bouncing_clip, clip_rng
 from svtcli.failure import BadData, CheckFailed, Failure, Locked, Refused
-from svtcli.recipe.schema import FolderData, MovingMnistData
+from svtcli.recipe.schema import FolderData
 from svtcli.run.progress import Silent
 from svtcli.stages.prepare import clips_folder, prepare, preview
 from svtcli.video.decode import decode
-from tests.idx_files import handwritten_digits, write_idx, write_mnist
 from tests.video.video_files import moving_square, truncate, write_sound, write_video
 
 LENGTHS = {"a": 20, "b": 9, "sub/c": 30, "sub/d": 12, "e": 16}
@@ -314,97 +312,6 @@ def test_the_preview_promises_what_is_made(videos: Path, tmp_path: Path) -> None
     assert (promised.sources, promised.clips) == (5, sum(made.clips.values()))
     assert promised.bytes == sum(made.frames.values()) * 16 * 16 * 3
     assert not promised.finished
-
-
-def mnist_data(source: Path, **settings: object) -> MovingMnistData:
-    data = MovingMnistData(
-        kind="moving-mnist", source=str(source), train=520, val=3, test=30
-    )
-    return replace(data, **settings)  # type: ignore[arg-type]
-
-
-@pytest.fixture(scope="module")
-def mnist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_mnist(tmp_path_factory.mktemp("mnist"))
-
-
-def test_moving_mnist_is_what_the_generator_says(mnist: Path, tmp_path: Path) -> None:
-    done = prepare(mnist_data(mnist), tmp_path / "two", Silent(), workers=2)
-    prepare(mnist_data(mnist), tmp_path / "one", Silent(), workers=1)
-    assert contents(tmp_path / "one") == contents(tmp_path / "two")
-    assert done.clips == {"train": 520, "val": 3, "test": 30}
-    digits = handwritten_digits()
-    for split, source in (("train", digits[:1500]), ("test", digits[-297:])):
-        clips = open_clips(tmp_path / "two", split)
-        assert clips.shape == (64, 64, 1)
-        for i in (0, 29, len(clips) - 1):
-            wanted = bouncing_clip(source, clip_rng(0, split, i), 2, 20, 64)
-            np.testing.assert_array_equal(clips.read(i), wanted)
-
-
-def test_the_lower_bound_counts_predicted_frames_only(
-    mnist: Path, tmp_path: Path
-) -> None:
-    done = prepare(mnist_data(mnist), tmp_path, Silent())
-    clips = open_clips(tmp_path, "test")
-    video = np.stack([clips.read(i, 10, 10) for i in range(len(clips))])
-    z = video.astype(np.float64).clip(1e-300, 255) / 255
-    entropy = -z * np.log(z) - (1 - z) * np.log(np.where(video == 255, 1, 1 - z))
-    bound = done.lower_bound["test"]
-    assert bound == pytest.approx(entropy.sum((2, 3, 4)).mean())
-    assert read_manifest(tmp_path).lower_bound == done.lower_bound
-
-
-def test_without_t10k_digits_are_held_out_and_it_says_so(tmp_path: Path) -> None:
-    source = write_mnist(tmp_path / "raw", train=60, t10k=0)
-    progress = Recorder()
-    prepare(mnist_data(source, train=2, val=2, test=2), tmp_path / "out", progress)
-    assert "no t10k file" in progress.lines[0]
-    assert read_manifest(tmp_path / "out").notes == (progress.lines[0],)
-    digits = handwritten_digits()
-    test = open_clips(tmp_path / "out", "test").read(1)
-    wanted = bouncing_clip(digits[50:60], clip_rng(0, "test", 1), 2, 20, 64)
-    np.testing.assert_array_equal(test, wanted)
-
-
-def test_the_official_test_set_is_used_where_it_lies(
-    mnist: Path, tmp_path: Path
-) -> None:
-    source = tmp_path / "raw"
-    shutil.copytree(mnist, source)
-    official = np.random.default_rng(0).integers(0, 256, (20, 40, 64, 64), np.uint8)
-    np.save(source / "mnist_test_seq.npy", official)
-    data = mnist_data(source, train=2, val=0)
-    done = prepare(data, tmp_path / "out", Silent())
-    clips = open_clips(tmp_path / "out", "test")
-    for i in range(30):
-        np.testing.assert_array_equal(clips.read(i)[..., 0], official[:, i])
-    assert done.notes == ("test is the official mnist_test_seq.npy",)
-    with pytest.raises(Refused, match="holds 40 clips, test wants 41"):
-        prepare(replace(data, test=41), tmp_path / "more", Silent())
-    small = replace(data, size=40, test=2)
-    assert "not used" in prepare(small, tmp_path / "small", Silent()).notes[0]
-    np.save(source / "mnist_test_seq.npy", official.transpose(1, 0, 2, 3))
-    with pytest.raises(BadData, match=r"expected uint8 \(20, 10000, 64, 64\)"):
-        prepare(data, tmp_path / "wrong", Silent())
-
-
-def test_wrong_digits_are_named(tmp_path: Path) -> None:
-    digits = handwritten_digits()[:10]
-    path = tmp_path / "train-images-idx3-ubyte"
-    data = mnist_data(tmp_path)
-    with pytest.raises(Refused, match="no train-images-idx3-ubyte"):
-        prepare(data, tmp_path / "out", Silent())
-    write_idx(path, digits, magic=2049)
-    with pytest.raises(BadData, match="2049 are labels"):
-        prepare(data, tmp_path / "out", Silent())
-    write_idx(path, digits[:, :14, :14])
-    with pytest.raises(BadData, match="digits of 14 x 14 pixels"):
-        prepare(data, tmp_path / "out", Silent())
-    write_idx(path, digits)
-    with pytest.raises(Refused, match="a digit is 28 pixels wide"):
-        prepare(replace(data, size=27), tmp_path / "out", Silent())
-    assert not (tmp_path / "out").exists()
 
 
 def test_clips_go_where_the_recipe_says(tmp_path: Path) -> None:
