@@ -8,6 +8,7 @@ import typer
 
 from svtcli.cli import console
 from svtcli.cli.arguments import Overrides, RecipeName, RunName
+from svtcli.cli.host_memory import keep_freed_memory
 from svtcli.cli.scores import score_data, score_table
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def run(
 
     For example: svt run quickstart. The same command again goes on where it stopped.
     """
+    keep_freed_memory()
     from svtcli.recipe.load import load_recipe
     from svtcli.run.directory import run_folder
 

@@ -6,6 +6,7 @@ import typer
 
 from svtcli.cli import console
 from svtcli.cli.arguments import Overrides, RecipeName, RunName
+from svtcli.cli.host_memory import keep_freed_memory
 
 if TYPE_CHECKING:
     from svtcli.stages.train import Plan, Trained
@@ -36,6 +37,7 @@ def train(
     The same command again goes on where it was stopped. The first Ctrl-C saves and
     stops; a second one stops at once.
     """
+    keep_freed_memory()
     from svtcli.recipe.load import load_recipe
     from svtcli.run.directory import run_folder
 

@@ -26,7 +26,6 @@ from svtcli.run.progress import Progress
 from svtcli.stages.prepare import clips_folder
 from svtcli.training.checkpoint import Checkpoints, holds, latest_step, was_saved
 from svtcli.training.fit import fitting_clips
-from svtcli.training.host_memory import keep_freed_memory
 from svtcli.training.loop import model_inputs, train_until
 from svtcli.training.resume import changes_in, move_aside
 from svtcli.training.state import State, abstract_state, first_state
@@ -120,7 +119,6 @@ def train(
     refuses; `Locked` while another process trains this run; `Stopped` after SIGTERM or
     Ctrl-C, with everything saved; `BadData`; `StorageFailed`.
     """
-    keep_freed_memory()  # first: the heaps of jax's threads are there once it starts
     plan = plan_training(loaded, run, stop_at, fresh)
     if plan.start >= plan.until and holds(run.checkpoints, plan.start):
         progress.note(f"{run.path}: already trained to step {plan.start}")

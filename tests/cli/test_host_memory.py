@@ -6,7 +6,7 @@ import pytest
 PROGRAM = """
 import resource, sys
 import numpy as np
-from svtcli.training.host_memory import keep_freed_memory
+from svtcli.cli.host_memory import keep_freed_memory
 
 if sys.argv[1] == "keep":
     assert keep_freed_memory()

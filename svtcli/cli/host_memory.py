@@ -16,7 +16,8 @@ NEVER = 2**31 - 1
 def keep_freed_memory() -> bool:
     """Let freed memory stay with this process; False where the C library can't.
 
-    The process keeps its peak for as long as it lives, so this is for a training run.
+    The process keeps its peak for as long as it lives, so this is for commands that
+    train. To be called before any thread starts: each would get a heap of its own.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:  # not glibc
