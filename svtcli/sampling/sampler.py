@@ -32,13 +32,6 @@ class Sampler:
     graphdef: nnx.GraphDef
     params: Params
 
-    def slices_of(self, frames: int, prime: int, overlap: int) -> int:
-        """How many slices `continue_video` makes: the unit of its progress."""
-        return sum(
-            len(slices_to_make(self.config, window.given, window.stop))
-            for window in windows(self.config, frames, prime, overlap)
-        )
-
     def continue_video(
         self,
         video: UInt8[np.ndarray, "B F H W I"],
