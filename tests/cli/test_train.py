@@ -178,7 +178,10 @@ def kill_while_it_saves(
     wanted = reached + draw.randint(1, 12)
 
     def saving() -> bool:
-        names = (path.name.split(".")[0] for path in unfinished.glob("*"))
+        try:
+            names = [path.name.split(".")[0] for path in unfinished.iterdir()]
+        except FileNotFoundError:  # a new process is just clearing it
+            return False
         return any(int(name) >= wanted for name in names if name.isdecimal())
 
     wait_for(saving, process)
