@@ -9,7 +9,7 @@ from svtcli.cli import console
 from svtcli.failure import Refused
 
 if TYPE_CHECKING:
-    from svtcli.recipe.schema import Data
+    from svtcli.recipe.data import Data
     from svtcli.stages.prepare import Prepared
 
 app = typer.Typer(help="Make clips of raw videos, and check them.")
@@ -191,8 +191,8 @@ def _validated(settings: dict[str, Any]) -> "Data":
     """The recipe's `data` section; all problems at once, named by their flags."""
     from pydantic import TypeAdapter, ValidationError
 
+    from svtcli.recipe.data import Data
     from svtcli.recipe.model import Misfit
-    from svtcli.recipe.schema import Data
 
     try:
         data: Data = TypeAdapter(Data).validate_python(settings)

@@ -5,7 +5,9 @@ failures.jsonl                         videos that gave no clips, and why
 train-00000-of-00002.frames.npy        uint8 [frames, H, W, C], clips back to back
 train-00000-of-00002.offsets.npy       int64 [clips + 1], where each clip begins
 train-00000-of-00002.actions.npy       float32 [frames, A], where there are any
+train-00000-of-00002.states.npy        float32 [frames, A], where there are any
 train-00000-of-00002.meta.jsonl        one line per clip: its name and its source
+report.json                            how the preparation went, for people
 """
 
 from dataclasses import dataclass, field
@@ -14,8 +16,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from svtcli.data.durable import crc32c, sync_folder
-from svtcli.failure import BadData, Refused, StorageFailed
+from svtcli.data.durable import sync_folder
+from svtcli.failure import BadData, Refused
 from svtcli.run.whole_file import write_whole
 
 FORMAT = 1
@@ -35,7 +37,7 @@ class Shard:
 
 @dataclass(frozen=True)
 class Split:
-    """The clips of one split: `train`, `val`, `test`."""
+    """The clips of one split: `train`, `val`, `test`, …"""
 
     clips: int
     frames: int
@@ -63,8 +65,10 @@ class Manifest:
     """Moving MNIST: H(z, z) of each split in nats per predicted frame (A.1)."""
     notes: tuple[str, ...] = ()
     """What a reader of numbers should know about the source."""
-    actions: int = 0
-    """Numbers per frame beside the pixels."""
+    beside: dict[str, int] = field(default_factory=dict)
+    """Float32 numbers per frame beside the pixels: `actions`, `states`."""
+    pixels: str = ""
+    """How frames were made of pictures: crop, filter, frame rate."""
     versions: dict[str, str] = field(default_factory=dict)
     """Of svt and of the libraries that made the pixels."""
     format: int = FORMAT
@@ -105,23 +109,3 @@ def read_manifest(folder: Path) -> Manifest:
             "prepare them again with --force",
         )
     return manifest
-
-
-def verify(folder: Path) -> int:
-    """Read every file again and compare its checksum; the number of files that hold.
-
-    Errors: `StorageFailed`, which names every file that is missing or has changed.
-    """
-    manifest = read_manifest(folder)
-    wrong, files = [], 0
-    for split in manifest.splits.values():
-        for shard in split.shards:
-            for ending, checksum in shard.files.items():
-                path, files = folder / f"{shard.name}.{ending}", files + 1
-                if not path.is_file():
-                    wrong.append(f"{path.name} is missing")
-                elif (now := crc32c(path)) != checksum:
-                    wrong.append(f"{path.name} has changed ({now}, was {checksum})")
-    if wrong:
-        raise StorageFailed(f"{folder}: " + "; ".join(wrong), "prepare with --force")
-    return files

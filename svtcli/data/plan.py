@@ -5,11 +5,14 @@ are, or where they are.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from svtcli.data.shards import ClipFacts
+from svtcli.data.shards import ClipFacts, Layout
+from svtcli.recipe.data import UNPLACED, Data
+from svtcli.run.fingerprint import fingerprint
 
 
 @dataclass(frozen=True)
@@ -28,17 +31,27 @@ class Miss:
     """Something of the source that gave no clip."""
 
     source: str
+    """The task's."""
     reason: str
     """`open`, `no-video`, `decode`, `crash`, `timeout`: the file is broken;
     `too-short`: it is whole, but holds less than one clip."""
     detail: str
     split: str | None = None
     """Where only the part for one split is missing."""
+    record: int | None = None
+    """Where only one record of a file of many is missing."""
+    lost: int = 1
+    """How many units of the plan went with it."""
 
     @property
     def broken(self) -> bool:
         """Whether the source is at fault, and not its length."""
         return self.reason != "too-short"
+
+    @property
+    def item(self) -> str:
+        """What is missing, for messages."""
+        return self.source if self.record is None else f"{self.source}#{self.record}"
 
 
 @dataclass(frozen=True)
@@ -56,13 +69,21 @@ class Outcome:
     each split."""
 
 
+@dataclass(frozen=True)
+class Promise:
+    """What a task will give, as far as headers tell."""
+
+    clips: int
+    frames: int
+
+
 @runtime_checkable
 class Task(Protocol):
     """The smallest piece of work, the one that a crash may take with it."""
 
     @property
     def source(self) -> str:
-        """What it works on, for messages."""
+        """What it works on, for messages; no two tasks of a plan have the same."""
         ...
 
     @property
@@ -70,12 +91,23 @@ class Task(Protocol):
         """How much it is, in the plan's unit."""
         ...
 
+    def promise(self) -> Promise:
+        """Look at headers only; a broken source promises nothing."""
+        ...
+
     def run(self, frames: Path) -> Outcome:
         """Write uint8 frames back to back to the file `frames`, which does not exist.
 
-        Runs in another process. A broken source is an outcome, not an error.
+        Numbers that go with each frame, float32, go to `beside(frames, name)`, one
+        file for each name in the plan's layout. Runs in another process. A broken
+        source is an outcome, not an error.
         """
         ...
+
+
+def beside(frames: Path, name: str) -> Path:
+    """Where a task writes the `actions` or `states` of its frames."""
+    return frames.with_suffix(f".{name}")
 
 
 @dataclass(frozen=True)
@@ -96,19 +128,33 @@ class Plan:
     """The settings, without where the source and the clips are."""
     inventory: str
     """Fingerprint of the list of source files."""
-    shape: tuple[int, int, int]
-    """Height, width, channels of a frame."""
+    layout: Layout
+    """What a frame is."""
     groups: tuple[Group, ...]
     unit: str
     """What is counted: `videos` or `clips`."""
     predicted_frames: int = 0
     """Moving MNIST: frames of a clip that count for the lower bound."""
     notes: tuple[str, ...] = ()
+    findings: Mapping[str, Any] = field(default_factory=dict)
+    """What was found in the source, for `report.json`."""
 
-    @property
+    @cached_property
     def units(self) -> int:
         """How much there is to do."""
         return sum(task.units for group in self.groups for task in group.tasks)
+
+    @cached_property
+    def order(self) -> str:
+        """Fingerprint of which task is where: equal orders have equal shards."""
+        return fingerprint(
+            [(g.name, [task.source for task in g.tasks]) for g in self.groups]
+        )
+
+
+def spec_of(data: Data) -> dict[str, Any]:
+    """What decides the clips: everything but where source and clips are."""
+    return {key: value for key, value in asdict(data).items() if key not in UNPLACED}
 
 
 def labelled(groups: list[tuple[Task, ...]], prefix: str) -> list[Group]:

@@ -6,11 +6,13 @@ under a temporary name, synced, and renamed.
 """
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import BinaryIO
 
+import google_crc32c
 import numpy as np
 from jaxtyping import Float, UInt8
 
@@ -20,6 +22,17 @@ from svtcli.data.manifest import Shard
 HEADER = 128
 """Bytes before the first number of an `.npy` file that we write."""
 FRAMES_AT_ONCE = 256
+NOTHING: Mapping[str, np.ndarray] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What goes with each frame of a dataset."""
+
+    shape: tuple[int, int, int]
+    """Height, width, channels."""
+    beside: Mapping[str, int] = field(default_factory=dict)
+    """Float32 numbers per frame: `actions` of a robot, `states` of its arm."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +50,8 @@ class ClipFacts:
     height: int | None = None
     fps: float | None = None
     codec: str | None = None
+    crc32c: str | None = None
+    """Of the clip's frames; the writer adds it."""
 
 
 def npy_header(dtype: np.dtype, shape: tuple[int, ...]) -> bytes:
@@ -55,16 +70,19 @@ class ArrayFile:
         self._file: BinaryIO = self._aside.open("wb")
         self._file.write(bytes(HEADER))
 
-    def append(self, array: np.ndarray) -> None:
-        """Add rows; a memory map is read piece by piece."""
+    def append(self, array: np.ndarray) -> int:
+        """Add rows and give their CRC-32C; a memory map is read piece by piece."""
         if array.shape[1:] != self.row or array.dtype != self.dtype:
             raise ValueError(
                 f"{array.dtype}{array.shape} is not {self.dtype}{self.row}"
             )
+        checksum = 0
         for start in range(0, len(array), FRAMES_AT_ONCE):
-            piece = array[start : start + FRAMES_AT_ONCE]
-            self._file.write(np.ascontiguousarray(piece).data)
+            piece = array[start : start + FRAMES_AT_ONCE].tobytes()
+            checksum = google_crc32c.extend(checksum, piece)
+            self._file.write(piece)
         self.rows += len(array)
+        return checksum
 
     def close(self) -> str:
         """Finish the file under its own name; its checksum."""
@@ -83,19 +101,15 @@ class ArrayFile:
 
 
 class ShardWriter:
-    """Writes the files of one shard; a context manager that keeps all or nothing.
+    """Writes the files of one shard; a context manager that keeps all or nothing."""
 
-    `shape` is (H, W, C) of a frame, `actions` how many numbers go with each frame.
-    """
-
-    def __init__(
-        self, folder: Path, name: str, shape: tuple[int, int, int], actions: int = 0
-    ) -> None:
+    def __init__(self, folder: Path, name: str, layout: Layout) -> None:
         self._folder, self._name = folder, name
-        self._frames = self._array("frames", np.dtype(np.uint8), shape)
-        self._actions = (
-            self._array("actions", np.dtype("<f4"), (actions,)) if actions else None
-        )
+        self._frames = self._array("frames", np.dtype(np.uint8), layout.shape)
+        self._beside = {
+            ending: self._array(ending, np.dtype("<f4"), (size,))
+            for ending, size in layout.beside.items()
+        }
         self._offsets, self._facts = [0], list[ClipFacts]()
         self.shard: Shard | None = None
         """What was written, once the context has ended well."""
@@ -107,20 +121,21 @@ class ShardWriter:
         self,
         facts: ClipFacts,
         video: UInt8[np.ndarray, "F H W C"],
-        actions: Float[np.ndarray, "F A"] | None = None,
+        beside: Mapping[str, Float[np.ndarray, "F A"]] = NOTHING,
     ) -> None:
-        """Append one clip of at least one frame."""
+        """Append one clip of at least one frame, with what the layout puts beside."""
         if not len(video):
             raise ValueError(f"{facts.id}: a clip has at least one frame")
-        if (actions is None) != (self._actions is None):
-            raise ValueError(f"{facts.id}: actions go with every clip or with none")
-        self._frames.append(video)
-        if self._actions is not None and actions is not None:
-            if len(actions) != len(video):
-                raise ValueError(f"{facts.id}: {len(actions)} actions, {len(video)}")
-            self._actions.append(actions.astype("<f4"))
+        if beside.keys() != self._beside.keys():
+            raise ValueError(f"{facts.id}: not the {list(self._beside)} of the layout")
+        for name, numbers in beside.items():
+            if len(numbers) != len(video):
+                raise ValueError(f"{facts.id}: {len(numbers)} {name}, {len(video)}")
+        checksum = self._frames.append(video)
+        for name, numbers in beside.items():
+            self._beside[name].append(numbers.astype("<f4"))
         self._offsets.append(self._offsets[-1] + len(video))
-        self._facts.append(facts)
+        self._facts.append(replace(facts, crc32c=f"{checksum:08x}"))
 
     def __enter__(self) -> "ShardWriter":
         return self
@@ -132,13 +147,12 @@ class ShardWriter:
         trace: TracebackType | None,
     ) -> None:
         if kind is not None or not self._facts:
-            for array in (self._frames, self._actions):
-                if array is not None:
-                    array.discard()
+            for array in (self._frames, *self._beside.values()):
+                array.discard()
             return
         files = {"frames.npy": self._frames.close()}
-        if self._actions is not None:
-            files["actions.npy"] = self._actions.close()
+        for name, array in self._beside.items():
+            files[f"{name}.npy"] = array.close()
         files["offsets.npy"] = self._write_offsets()
         files["meta.jsonl"] = self._write_meta()
         sync_folder(self._folder)

@@ -32,8 +32,8 @@ def outcomes(
     """Each task with what it gave and the file of its frames, in the order of `tasks`.
 
     A task that takes its worker with it, or more than `time_limit` seconds, gives a
-    `Miss`. Any other exception in a worker is raised here. The file of the frames is
-    gone as soon as the next result is asked for.
+    `Miss`. Any other exception in a worker is raised here. The file of the frames, and
+    what lies beside it, is gone as soon as the next result is asked for.
     """
     numbered = ((task, folder / f"{i:08d}.frames") for i, task in enumerate(tasks))
     pool = ProcessPool(
@@ -54,7 +54,8 @@ def outcomes(
             try:
                 yield task, _outcome(task, future, time_limit), frames
             finally:
-                frames.unlink(missing_ok=True)
+                for file in folder.glob(f"{frames.stem}.*"):
+                    file.unlink()
     finally:
         # Whoever is still at work now, is for a consumer that has gone.
         pool.stop()
@@ -66,7 +67,12 @@ def _outcome(task: Task, future: Future[Outcome], time_limit: float) -> Outcome:
         return future.result()
     except TimeoutError:
         detail = f"took more than {time_limit:g} s"
-        return Outcome(misses=(Miss(task.source, "timeout", detail),))
+        return lost(task, "timeout", detail)
     except ProcessExpired as error:
         detail = f"took its process with it (exit code {error.exitcode})"
-        return Outcome(misses=(Miss(task.source, "crash", detail),))
+        return lost(task, "crash", detail)
+
+
+def lost(task: Task, reason: str, detail: str) -> Outcome:
+    """The outcome of a task that gave nothing at all."""
+    return Outcome(misses=(Miss(task.source, reason, detail, lost=task.units),))

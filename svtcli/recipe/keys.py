@@ -5,9 +5,10 @@ from dataclasses import fields
 from difflib import get_close_matches
 from typing import Any, get_args
 
+from svtcli.recipe.data import Data
 from svtcli.recipe.document import Path
 from svtcli.recipe.model import Dilated, Model
-from svtcli.recipe.schema import Data, Eval, Recipe, Render, Sample, Train
+from svtcli.recipe.schema import Eval, Recipe, Render, Sample, Train
 
 SECTIONS: dict[str, type] = {
     "model": Model,

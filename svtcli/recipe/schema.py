@@ -4,75 +4,17 @@ Every section is a frozen dataclass and is passed whole to the room that needs i
 that the paper names carry the paper's letters: `s`, `k`, `de`, `d`, `na`, `da`.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, PositiveFloat, PositiveInt
 
+from svtcli.recipe.data import Data, Share
 from svtcli.recipe.model import Misfit, Model
+from svtcli.recipe.subsets import Subset, misfit_of
 
-Share = Annotated[float, Field(ge=0, lt=1)]
 Format = Literal["png", "gif", "mp4"]
-
-
-@dataclass(frozen=True)
-class FolderData:
-    """Any folder of videos, cut into clips."""
-
-    kind: Literal["folder"]
-    source: str | None = None
-    """Where the videos are: a folder, or `package:NAME` for those that an installed
-    Python distribution ships. Default: `$SVT_DATA/folder`, else `raw/folder`."""
-    clips: str | None = None
-    """Where the prepared clips go. Default: `clips/<recipe name>`."""
-    match: str = ""
-    """Only videos whose path under the source holds this regular expression."""
-    size: PositiveInt = 64
-    """Side of the square frame after centre crop and Lanczos, in pixels (§4.3)."""
-    fps: PositiveFloat | None = None
-    """Frames per second to keep, by timestamp; None keeps every frame."""
-    frames: PositiveInt | Literal["all"] = "all"
-    """Frames per clip: each video is cut end to end; `all` makes one clip of it."""
-    split: Literal["video", "time"] = "video"
-    """Hold out whole videos, or the end of every video."""
-    val: Share = 0.0
-    """Share of the videos, or of each video's frames, that goes to `val`."""
-    test: Share = 0.1
-    """Share that goes to `test`."""
-    seed: int = 0
-    """Which videos are held out."""
-
-    def __post_init__(self) -> None:
-        if self.val + self.test >= 1:
-            raise Misfit({"test": "val and test together leave nothing to train on"})
-        try:
-            re.compile(self.match)
-        except re.error as error:
-            raise Misfit({"match": f"not a regular expression: {error}"}) from error
-
-
-@dataclass(frozen=True)
-class MovingMnistData:
-    """Two digits that bounce in a 64×64 frame (appendix A.1)."""
-
-    kind: Literal["moving-mnist"]
-    source: str | None = None
-    """Folder with MNIST's idx files. Default: `$SVT_DATA/moving-mnist`, else
-    `raw/moving-mnist`."""
-    clips: str | None = None
-    size: PositiveInt = 64
-    frames: PositiveInt = 20
-    digits: PositiveInt = 2
-    train: PositiveInt = 100_000
-    """How many videos of each split to make (appendix A.1)."""
-    val: Annotated[int, Field(ge=0)] = 10_000
-    test: PositiveInt = 10_000
-    seed: int = 0
-
-
-Data = Annotated[FolderData | MovingMnistData, Field(discriminator="kind")]
 
 
 @dataclass(frozen=True)
@@ -124,6 +66,10 @@ class Sample:
     """Continuations of given frames (§4.1, §4.2)."""
 
     split: str = "test"
+    subset: Subset | None = None
+    """Only clips whose label is in a named subset: `cooking` (appendix E)."""
+    match: str = ""
+    """Only clips whose label matches this regular expression from its start."""
     prime: PositiveInt | None = None
     """Given frames; None takes `train.prime`."""
     frames: PositiveInt | None = None
@@ -146,6 +92,10 @@ class Eval:
     """Likelihood on held-out clips (§4.1)."""
 
     split: str = "test"
+    subset: Subset | None = None
+    """Only clips whose label is in a named subset: `cooking` (appendix E)."""
+    match: str = ""
+    """Only clips whose label matches this regular expression from its start."""
     prime: PositiveInt | None = None
     """Given frames, not scored; None takes `train.prime`."""
     frames: PositiveInt | None = None
@@ -209,14 +159,15 @@ class Recipe:
         if (height, width) != (self.data.size, self.data.size):
             what = f"frames of {height} by {width}, but data.size is {self.data.size}"
             yield "model.video", what
-        channels = 1 if isinstance(self.data, MovingMnistData) else 3
-        if self.model.channels != channels:
-            what = f"should be {channels}, as {self.data.kind} videos have it"
+        if self.model.channels != self.data.channels:
+            what = f"should be {self.data.channels}, as {self.data.kind} videos have it"
             yield "model.channels", what
         if self.model.pixel_bits != 8:
             yield "model.pixel_bits", "should be 8, as every prepared video has it"
-        if self.model.actions:
-            yield "model.actions", f"{self.data.kind} data carries no actions"
+        if self.model.actions not in (0, self.data.actions):
+            either = f"0 or {self.data.actions}" if self.data.actions else "0"
+            what = f"should be {either}, as {self.data.kind} clips have it"
+            yield "model.actions", what
 
     def _length_problems(self) -> Iterator[tuple[str, str]]:
         """More given frames than there are, or more frames than a clip has."""
@@ -245,12 +196,11 @@ class Recipe:
                 yield f"{name}.frames", what
 
     def _split_problems(self) -> Iterator[tuple[str, str]]:
-        """A split that is not cut, or is cut empty."""
-        sizes = {"train": 1.0, "val": self.data.val, "test": self.data.test}
+        """A split that is not made, or a filter of labels that is none."""
+        made = self.data.splits
         for name, section in (("sample", self.sample), ("eval", self.eval)):
-            if section.split not in sizes:
-                what = f"should be train, val or test, not {section.split!r}"
-                yield f"{name}.split", what
-            elif not sizes[section.split]:
-                what = f"data.{section.split} is 0, so the split holds no clips"
-                yield f"{name}.split", what
+            if section.split not in made:
+                what = f"should be {' or '.join(made)}, not {section.split!r}"
+                yield f"{name}.split", f"{what}, the splits that data makes"
+            for key, what in misfit_of(section.subset, section.match).items():
+                yield f"{name}.{key}", what

@@ -27,7 +27,7 @@ from svtcli.data.sources.bouncing import lower_bound
 from svtcli.data.sources.folder import estimate, plan_folder
 from svtcli.data.sources.moving_mnist import find_files, plan_moving_mnist
 from svtcli.failure import BadData, CheckFailed, Refused
-from svtcli.recipe.schema import Data, FolderData
+from svtcli.recipe.data import Data, FolderData
 from svtcli.run.fingerprint import fingerprint
 from svtcli.run.lock import only_writer
 from svtcli.run.progress import Progress

@@ -13,7 +13,7 @@ from svtcli.data.sources.folder import (
     split_by_time,
 )
 from svtcli.failure import Refused
-from svtcli.recipe.schema import FolderData
+from svtcli.recipe.data import FolderData
 
 DATA = FolderData(kind="folder")
 shares = st.sampled_from([0.0, 0.01, 0.1, 0.3, 0.49])

@@ -6,9 +6,10 @@ beartype's checks draw random numbers, which hypothesis does not allow in a stra
 
 from hypothesis import strategies as st
 
+from svtcli.recipe.data import FolderData, MovingMnistData
 from svtcli.recipe.keys import SECTIONS
 from svtcli.recipe.model import Dilated
-from svtcli.recipe.schema import FolderData, MovingMnistData, Recipe
+from svtcli.recipe.schema import Recipe
 
 words = st.one_of(
     st.text(max_size=12),

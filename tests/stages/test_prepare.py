@@ -12,7 +12,7 @@ import pytest
 
 from svtcli.data.clips import open_clips, read_manifest, verify
 from svtcli.failure import BadData, CheckFailed, Failure, Locked, Refused
-from svtcli.recipe.schema import FolderData
+from svtcli.recipe.data import FolderData
 from svtcli.run.progress import Silent
 from svtcli.stages.prepare import clips_folder, prepare, preview
 from svtcli.video.decode import decode

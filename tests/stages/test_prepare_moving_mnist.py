@@ -10,7 +10,7 @@ import pytest
 from svtcli.data.clips import open_clips, read_manifest
 from svtcli.data.sources.bouncing import bouncing_clip, clip_rng
 from svtcli.failure import BadData, Refused
-from svtcli.recipe.schema import MovingMnistData
+from svtcli.recipe.data import MovingMnistData
 from svtcli.run.progress import Silent
 from svtcli.stages.prepare import prepare
 from tests.idx_files import handwritten_digits, write_idx, write_mnist

@@ -4,12 +4,29 @@ Clip i of a split depends on the seed, the split and i alone: its random numbers
 from a counter, so neither workers nor shards move a pixel.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 STEP = 0.1
 """How far a digit moves in a frame; its room is 1 wide and high."""
 SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Clips that are not stored: clip i is drawn from the digits when it is read."""
+
+    digits: str
+    """File with the digits: uint8 [n, 28, 28]."""
+    crc32c: str
+    """Of that file."""
+    count: int
+    """Digits in a clip."""
+    seed: int
+    frames: int
+    """Of each clip."""
 
 
 def clip_rng(seed: int, split: str, index: int) -> np.random.Generator:
@@ -27,15 +44,18 @@ def path_of_digit(
 
     At a wall the position is clamped and the velocity flips; nothing is reflected.
     """
-    place, velocity = start.copy(), np.array([np.sin(angle), np.cos(angle)])
-    path = np.empty((frames, 2))
-    for frame in range(frames):
-        place += velocity * STEP
-        outside = (place <= 0) | (place >= 1)
-        velocity[outside] *= -1
-        place.clip(0, 1, out=place)
-        path[frame] = place
-    return path
+    # Plain floats: the same additions as NumPy's, bit for bit, in a tenth of the time.
+    y, x = start.tolist()
+    v_y, v_x = float(np.sin(angle)), float(np.cos(angle))
+    path = []
+    for _ in range(frames):
+        y, x = y + v_y * STEP, x + v_x * STEP
+        if y <= 0 or y >= 1:
+            y, v_y = min(max(y, 0.0), 1.0), -v_y
+        if x <= 0 or x >= 1:
+            x, v_x = min(max(x, 0.0), 1.0), -v_x
+        path.append((y, x))
+    return np.array(path).reshape(frames, 2)
 
 
 def bouncing_clip(
@@ -44,15 +64,20 @@ def bouncing_clip(
     count: int,
     frames: int,
     size: int,
+    first: int = 0,
 ) -> UInt8[np.ndarray, "F size size 1"]:
-    """`count` digits over each other by maximum, top left at `int(room * place)`."""
+    """`count` digits over each other by maximum, top left at `int(room * place)`.
+
+    The `frames` frames from `first` on: a part has the pixels that the whole has.
+    """
     video = np.zeros((frames, size, size, 1), np.uint8)
     chosen = rng.integers(len(digits), size=count)
     starts, angles = rng.random((count, 2)), rng.random(count) * 2 * np.pi
     side = digits.shape[1]
     for digit, start, angle in zip(digits[chosen], starts, angles, strict=True):
-        path = path_of_digit(start, float(angle), frames)
-        for frame, (top, left) in enumerate(((size - side) * path).astype(int)):
+        path = path_of_digit(start, float(angle), first + frames)[first:]
+        corners = ((size - side) * path).astype(int).tolist()
+        for frame, (top, left) in enumerate(corners):
             under = video[frame, top : top + side, left : left + side, 0]
             np.maximum(under, digit, out=under)
     return video

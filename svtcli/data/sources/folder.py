@@ -14,7 +14,7 @@ from svtcli.data.plan import Cut, Miss, Outcome, Plan, Task, labelled
 from svtcli.data.shards import ClipFacts
 from svtcli.data.sources.where import source_folder
 from svtcli.failure import Refused
-from svtcli.recipe.schema import FolderData
+from svtcli.recipe.data import FolderData
 from svtcli.run.fingerprint import fingerprint
 from svtcli.video.decode import Undecodable, VideoFacts, decode, probe
 

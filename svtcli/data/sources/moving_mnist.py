@@ -1,20 +1,31 @@
 """Moving MNIST: generated from MNIST's digits; the official test set where it lies.
 
 Train clips take the digits of MNIST's train file; val and test those of its t10k file
-where there is one, else digits that are held out of the train file.
+where there is one, else digits that are held out of the train file. With `on_the_fly`
+the folder keeps the digits of train and not its clips (`svtcli.data.drawn`).
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
 
+from svtcli.data.drawn import clip_facts
 from svtcli.data.durable import crc32c
-from svtcli.data.plan import Cut, Group, Outcome, Plan, Task, labelled
-from svtcli.data.shards import ClipFacts
+from svtcli.data.plan import (
+    Cut,
+    Group,
+    Outcome,
+    Plan,
+    Promise,
+    Task,
+    labelled,
+    spec_of,
+)
+from svtcli.data.shards import ClipFacts, Layout
 from svtcli.data.sources.bouncing import (
     SPLITS,
     bouncing_clip,
@@ -24,7 +35,7 @@ from svtcli.data.sources.bouncing import (
 from svtcli.data.sources.idx import read_idx_images
 from svtcli.data.sources.where import source_folder
 from svtcli.failure import BadData, Refused
-from svtcli.recipe.schema import MovingMnistData
+from svtcli.recipe.data import MovingMnistData
 from svtcli.run.fingerprint import fingerprint
 
 SIDE = 28
@@ -83,10 +94,12 @@ def _images(path: Path) -> np.ndarray:
 def find_files(source: str | None) -> Files:
     """The idx files, also in folders inside. Errors: `Refused` with what to get."""
     folder = source_folder(source, "moving-mnist", WHAT_TO_GET)
+    root = folder.resolve()
 
     def first(*patterns: str) -> Path | None:
         found = sorted(path for each in patterns for path in folder.rglob(each))
-        return next((path for path in found if path.is_file()), None)
+        inside = (path for path in found if path.resolve().is_relative_to(root))
+        return next((path for path in inside if path.is_file()), None)
 
     train = first("train-images*idx3-ubyte", "train-images*idx3-ubyte.gz")
     if train is None:
@@ -98,11 +111,6 @@ def find_files(source: str | None) -> Files:
 def predicted(data: MovingMnistData) -> int:
     """Frames that are predicted: the second half, 10 of 20."""
     return data.frames - data.frames // 2
-
-
-def clip_number(split: str, index: int) -> ClipFacts:
-    """The facts of a generated clip."""
-    return ClipFacts(id=f"{split}/{index:06d}", source="generated")
 
 
 @dataclass(frozen=True)
@@ -123,6 +131,9 @@ class GeneratedTask:
     def units(self) -> int:
         return self.last - self.first
 
+    def promise(self) -> Promise:
+        return Promise(self.units, self.units * self.data.frames)
+
     def run(self, frames: Path) -> Outcome:
         digits = self.digits.read()
         data, indices = self.data, range(self.first, self.last)
@@ -136,7 +147,7 @@ class GeneratedTask:
             )
             for index in indices
         )
-        facts = [clip_number(self.split, index) for index in indices]
+        facts = [clip_facts(self.split, index) for index in indices]
         return write_clips(clips, facts, self.split, predicted(data), frames)
 
 
@@ -159,6 +170,9 @@ class OfficialTask:
     @property
     def units(self) -> int:
         return self.last - self.first
+
+    def promise(self) -> Promise:
+        return Promise(self.units, self.units * self.data.frames)
 
     def run(self, frames: Path) -> Outcome:
         part = open_official(self.path)[: self.data.frames, self.first : self.last]
@@ -214,31 +228,39 @@ def plan_moving_mnist(data: MovingMnistData) -> Plan:
     notes: list[str] = []
     digits = _digits(files, notes)
     official = _official(files, data, notes)
+    stored = [split for split in SPLITS if not (split == "train" and data.on_the_fly)]
     groups: list[Group] = []
-    for split in SPLITS:
-        total = getattr(data, split)
-        tasks: list[Task] = []
-        for first in range(0, total, TASK_CLIPS):
-            last = min(first + TASK_CLIPS, total)
-            if split == "test" and official is not None:
-                tasks.append(OfficialTask(data, official, first, last))
-            else:
-                task = GeneratedTask(data, split, digits[split], first, last)
-                tasks.append(task)
-        shards = [
-            tuple(tasks[i : i + SHARD_TASKS]) for i in range(0, len(tasks), SHARD_TASKS)
-        ]
-        groups += labelled(shards, split)
-    unplaced = ("source", "clips")
+    for split in stored:
+        taken = official if split == "test" else None
+        groups += labelled(_shards(data, split, digits[split], taken), split)
+    if data.on_the_fly:
+        notes.append(f"train is drawn when it is read: {data.train} clips, none stored")
     return Plan(
-        spec={k: v for k, v in asdict(data).items() if k not in unplaced},
+        spec=spec_of(data),
         inventory=_inventory(files, official),
-        shape=(data.size, data.size, 1),
+        layout=Layout((data.size, data.size, 1)),
         groups=tuple(groups),
         unit="clips",
         predicted_frames=predicted(data),
         notes=tuple(notes),
     )
+
+
+def _shards(
+    data: MovingMnistData, split: str, digits: Digits, official: Path | None
+) -> list[tuple[Task, ...]]:
+    """The tasks of a split, in groups of one shard each."""
+    total = {"train": data.train, "val": data.val, "test": data.test}[split]
+    tasks: list[Task] = []
+    for first in range(0, total, TASK_CLIPS):
+        last = min(first + TASK_CLIPS, total)
+        if official is not None:
+            tasks.append(OfficialTask(data, official, first, last))
+        else:
+            tasks.append(GeneratedTask(data, split, digits, first, last))
+    return [
+        tuple(tasks[i : i + SHARD_TASKS]) for i in range(0, len(tasks), SHARD_TASKS)
+    ]
 
 
 def _digits(files: Files, notes: list[str]) -> dict[str, Digits]:

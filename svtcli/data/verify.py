@@ -1,0 +1,69 @@
+"""`svt prepare verify`: reads everything again and says what is not as it was."""
+
+from pathlib import Path
+
+import google_crc32c
+
+from svtcli.data.clips import open_clips
+from svtcli.data.durable import crc32c
+from svtcli.data.manifest import Manifest, Shard, read_manifest
+from svtcli.data.shards import HEADER
+from svtcli.data.stored import read_facts, read_offsets
+from svtcli.failure import BadData, StorageFailed
+from svtcli.run.progress import Progress
+
+NAMED = 5
+"""At most so many broken clips of one shard are named."""
+
+
+def verify(folder: Path, progress: Progress) -> int:
+    """Compare the checksum of every file, and of every clip; how many clips hold.
+
+    Errors: `StorageFailed`, which names every file that is missing or has changed, and
+    the clips that are broken in it; `BadData` where files contradict each other.
+    """
+    manifest = read_manifest(folder)
+    shards = [shard for split in manifest.splits.values() for shard in split.shards]
+    wrong: list[str] = []
+    progress.begin("verify", len(shards), "shards")
+    for done, shard in enumerate(shards, start=1):
+        wrong += _changes(folder, manifest, shard)
+        progress.advance(done)
+    progress.end()
+    if wrong:
+        raise StorageFailed(f"{folder}: " + "; ".join(wrong), "prepare with --force")
+    return sum(len(open_clips(folder, split)) for split in manifest.splits)
+
+
+def _changes(folder: Path, manifest: Manifest, shard: Shard) -> list[str]:
+    """What is wrong with a shard, in words; empty if nothing is."""
+    wrong = []
+    for ending, checksum in shard.files.items():
+        path = folder / f"{shard.name}.{ending}"
+        if not path.is_file():
+            wrong.append(f"{path.name} is missing")
+        elif (now := crc32c(path)) != checksum:
+            broken = _broken_clips(folder, manifest, shard, ending)
+            wrong.append(f"{path.name} has changed ({now}, was {checksum}){broken}")
+    return wrong
+
+
+def _broken_clips(folder: Path, manifest: Manifest, shard: Shard, ending: str) -> str:
+    """Which clips of a frames file are not what they were, as the end of a sentence."""
+    if ending != "frames.npy":
+        return ""
+    try:
+        facts = read_facts(folder / shard.name, shard.clips)
+        offsets = read_offsets(folder, shard)
+    except BadData:
+        return ""
+    height, width, channels = manifest.shape
+    row, broken = height * width * channels, []
+    with (folder / f"{shard.name}.{ending}").open("rb") as file:
+        file.seek(HEADER)
+        for about, first, last in zip(facts, offsets, offsets[1:], strict=True):
+            now = google_crc32c.value(file.read(int(last - first) * row))
+            if about.crc32c not in (None, f"{now:08x}"):
+                broken.append(about.id)
+    more = ", …" if len(broken) > NAMED else ""
+    return f", {len(broken)} clips: {', '.join(broken[:NAMED])}{more}"
