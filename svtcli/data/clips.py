@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from svtcli.data.drawn import open_drawn
 from svtcli.data.manifest import read_manifest
 from svtcli.data.reader import Clips
 from svtcli.data.stored import open_stored
@@ -24,5 +25,9 @@ def open_clips(
         raise Refused(
             f"{folder}: no split '{split}'; it has {', '.join(manifest.splits)}"
         )
+    if (drawn := manifest.splits[split].drawn) is not None:
+        if labels is not None:
+            raise Refused(f"{folder}: clips of split {split} carry no labels")
+        return open_drawn(folder, manifest, split, drawn)
     clips = open_stored(folder, manifest, split)
     return clips if labels is None else clips.chosen(labels)

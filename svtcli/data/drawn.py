@@ -86,7 +86,7 @@ def open_drawn(
     Errors: `BadData` where the digits are missing or not those of the manifest.
     """
     path, clips = folder / drawn.digits, manifest.splits[split].clips
-    read_digits(path, drawn.crc32c)
+    _check(path, drawn.crc32c)
     return DrawnClips(
         name=folder.resolve().name,
         split=split,
@@ -103,17 +103,26 @@ def open_drawn(
 @lru_cache(maxsize=2)
 def read_digits(path: Path, checksum: str) -> UInt8[np.ndarray, "n side side"]:
     """The digits of a split, read once in each process. Errors: `BadData`."""
+    _check(path, checksum)
     try:
-        if (now := crc32c(path)) != checksum:
-            raise BadData(
-                f"{path}: has changed ({now}, was {checksum})",
-                "prepare the clips again with --force",
-            )
         digits: np.ndarray = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise BadData(f"{path}: cannot be read ({error})") from error
     digits.flags.writeable = False
     return digits
+
+
+def _check(path: Path, checksum: str) -> None:
+    """See that the digits are those that were kept; milliseconds for all of MNIST."""
+    try:
+        now = crc32c(path)
+    except OSError as error:
+        raise BadData(f"{path}: cannot be read ({error.strerror})") from error
+    if now != checksum:
+        raise BadData(
+            f"{path}: has changed ({now}, was {checksum})",
+            "prepare the clips again with --force",
+        )
 
 
 def write_digits(

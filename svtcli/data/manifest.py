@@ -7,6 +7,7 @@ train-00000-of-00002.offsets.npy       int64 [clips + 1], where each clip begins
 train-00000-of-00002.actions.npy       float32 [frames, A], where there are any
 train-00000-of-00002.states.npy        float32 [frames, A], where there are any
 train-00000-of-00002.meta.jsonl        one line per clip: its name and its source
+train.digits.npy                       instead of all these, where clips are drawn
 report.json                            how the preparation went, for people
 """
 
@@ -17,6 +18,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from svtcli.data.durable import sync_folder
+from svtcli.data.sources.bouncing import Drawn
 from svtcli.failure import BadData, Refused
 from svtcli.run.whole_file import write_whole
 
@@ -42,6 +44,15 @@ class Split:
     clips: int
     frames: int
     shards: tuple[Shard, ...]
+    drawn: Drawn | None = None
+    """In place of shards: what its clips are drawn from when they are read."""
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The names of all its files."""
+        drawn = () if self.drawn is None else (self.drawn.digits,)
+        stored = (f"{s.name}.{ending}" for s in self.shards for ending in s.files)
+        return (*drawn, *stored)
 
 
 @dataclass(frozen=True)
@@ -57,8 +68,6 @@ class Manifest:
     splits: dict[str, Split]
     failures: dict[str, int]
     """How many videos gave no clips (or no clips for one split), by reason."""
-    leftover_frames: int
-    """Frames at the end of a video that did not fill a clip."""
     fingerprint: str
     """Of the settings and of every byte of every shard."""
     lower_bound: dict[str, float] = field(default_factory=dict)
@@ -67,6 +76,8 @@ class Manifest:
     """What a reader of numbers should know about the source."""
     beside: dict[str, int] = field(default_factory=dict)
     """Float32 numbers per frame beside the pixels: `actions`, `states`."""
+    order: str = ""
+    """Fingerprint of which source is in which shard."""
     pixels: str = ""
     """How frames were made of pictures: crop, filter, frame rate."""
     versions: dict[str, str] = field(default_factory=dict)

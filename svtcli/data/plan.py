@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from svtcli.data.manifest import Split
 from svtcli.data.shards import ClipFacts, Layout
 from svtcli.recipe.data import UNPLACED, Data
 from svtcli.run.fingerprint import fingerprint
@@ -120,6 +121,15 @@ class Group:
     tasks: tuple[Task, ...]
 
 
+@runtime_checkable
+class Drawing(Protocol):
+    """How the clips of a split are drawn when they are read, instead of stored."""
+
+    def keep(self, folder: Path) -> Split:
+        """Write what they are drawn from to `folder`; the split for the manifest."""
+        ...
+
+
 @dataclass(frozen=True)
 class Plan:
     """Everything that decides the bytes of a dataset."""
@@ -133,9 +143,13 @@ class Plan:
     groups: tuple[Group, ...]
     unit: str
     """What is counted: `videos` or `clips`."""
+    pixels: str = ""
+    """How frames are made: crop, filter, frame rate."""
     predicted_frames: int = 0
     """Moving MNIST: frames of a clip that count for the lower bound."""
     notes: tuple[str, ...] = ()
+    drawn: Mapping[str, Drawing] = field(default_factory=dict)
+    """Splits without groups: their clips are drawn when they are read."""
     findings: Mapping[str, Any] = field(default_factory=dict)
     """What was found in the source, for `report.json`."""
 

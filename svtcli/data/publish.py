@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from svtcli.data.durable import sync_folder
-from svtcli.data.journal import Journal, shard_files
+from svtcli.data.journal import Journal
 from svtcli.data.manifest import NAME as MANIFEST
 from svtcli.data.manifest import Manifest, write_manifest
 from svtcli.data.plan import Miss
@@ -24,6 +24,7 @@ FAILURES = "failures.jsonl"
 REPORT = "report.json"
 SHARD_FILE = re.compile(
     r"[\w-]+-\d{5}-of-\d{5}\.((frames|offsets|actions|states)\.npy|meta\.jsonl)"
+    r"|train\.digits\.npy"
 )
 _miss = TypeAdapter(Miss)
 
@@ -42,8 +43,7 @@ def publish(
     out, work = journal.out, journal.work
     (out / MANIFEST).unlink(missing_ok=True)
     sync_folder(out)
-    shards = [shard for split in manifest.splits.values() for shard in split.shards]
-    ours = {name for shard in shards for name in shard_files(shard)}
+    ours = {name for split in manifest.splits.values() for name in split.files}
     waiting = [name for name in ours if (work / name).is_file()]
     for file in list(out.iterdir()):
         replaced = file.name in waiting or file.name not in ours
@@ -99,4 +99,6 @@ def read_failures(folder: Path) -> list[Miss]:
         lines = path.read_text(encoding="utf-8").split("\n")[:-1]
         return [_miss.validate_json(line) for line in lines]
     except (OSError, ValidationError) as error:
-        raise BadData(f"{path}: cannot be read", "prepare again with --force") from error
+        raise BadData(
+            f"{path}: cannot be read", "prepare again with --force"
+        ) from error

@@ -30,6 +30,9 @@ def verify(folder: Path, progress: Progress) -> int:
         wrong += _changes(folder, manifest, shard)
         progress.advance(done)
     progress.end()
+    drawn = [s.drawn for s in manifest.splits.values() if s.drawn is not None]
+    changes = (_change(folder / each.digits, each.crc32c) for each in drawn)
+    wrong += [change for change in changes if change]
     if wrong:
         raise StorageFailed(f"{folder}: " + "; ".join(wrong), "prepare with --force")
     return sum(len(open_clips(folder, split)) for split in manifest.splits)
@@ -39,18 +42,24 @@ def _changes(folder: Path, manifest: Manifest, shard: Shard) -> list[str]:
     """What is wrong with a shard, in words; empty if nothing is."""
     wrong = []
     for ending, checksum in shard.files.items():
-        path = folder / f"{shard.name}.{ending}"
-        if not path.is_file():
-            wrong.append(f"{path.name} is missing")
-        elif (now := crc32c(path)) != checksum:
-            broken = _broken_clips(folder, manifest, shard, ending)
-            wrong.append(f"{path.name} has changed ({now}, was {checksum}){broken}")
+        if change := _change(folder / f"{shard.name}.{ending}", checksum):
+            wrong.append(change + _broken_clips(folder, manifest, shard, ending))
     return wrong
+
+
+def _change(path: Path, checksum: str) -> str:
+    """How a file is not what it was, in words; empty if it is."""
+    if not path.is_file():
+        return f"{path.name} is missing"
+    if (now := crc32c(path)) != checksum:
+        return f"{path.name} has changed ({now}, was {checksum})"
+    return ""
 
 
 def _broken_clips(folder: Path, manifest: Manifest, shard: Shard, ending: str) -> str:
     """Which clips of a frames file are not what they were, as the end of a sentence."""
-    if ending != "frames.npy":
+    frames = folder / f"{shard.name}.{ending}"
+    if ending != "frames.npy" or not frames.is_file():
         return ""
     try:
         facts = read_facts(folder / shard.name, shard.clips)
@@ -59,7 +68,7 @@ def _broken_clips(folder: Path, manifest: Manifest, shard: Shard, ending: str) -
         return ""
     height, width, channels = manifest.shape
     row, broken = height * width * channels, []
-    with (folder / f"{shard.name}.{ending}").open("rb") as file:
+    with frames.open("rb") as file:
         file.seek(HEADER)
         for about, first, last in zip(facts, offsets, offsets[1:], strict=True):
             now = google_crc32c.value(file.read(int(last - first) * row))

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from svtcli.data.drawn import clip_facts
+from svtcli.data.drawn import clip_facts, write_digits
 from svtcli.data.durable import crc32c
+from svtcli.data.manifest import Split
 from svtcli.data.plan import (
     Cut,
     Group,
@@ -184,6 +185,21 @@ class OfficialTask:
         return write_clips(clips, facts, "test", predicted(self.data), frames)
 
 
+@dataclass(frozen=True)
+class DrawnTrain:
+    """Keeps the digits of train in place of its clips."""
+
+    data: MovingMnistData
+    digits: Digits
+
+    def keep(self, folder: Path) -> Split:
+        """Write the digits; what the manifest says of the split."""
+        data = self.data
+        how = (data.digits, data.seed, data.frames)
+        drawn = write_digits(folder, "train", self.digits.read(), *how)
+        return Split(data.train, data.train * data.frames, (), drawn)
+
+
 def write_clips(
     clips: Iterator[UInt8[np.ndarray, "F H W 1"]],
     facts: list[ClipFacts],
@@ -235,7 +251,9 @@ def plan_moving_mnist(data: MovingMnistData) -> Plan:
         groups += labelled(_shards(data, split, digits[split], taken), split)
     if data.on_the_fly:
         notes.append(f"train is drawn when it is read: {data.train} clips, none stored")
+    drawn = {"train": DrawnTrain(data, digits["train"])} if data.on_the_fly else {}
     return Plan(
+        drawn=drawn,
         spec=spec_of(data),
         inventory=_inventory(files, official),
         layout=Layout((data.size, data.size, 1)),
