@@ -1,12 +1,13 @@
 """Video files → small square RGB frames, one after the other, in one thread.
 
-Damage is an error here, never a shorter video: a file either gives all its frames or
-raises `Undecodable` with the reason that `svt prepare` counts.
+Damage is an error here, never a shorter video: a file either gives all the frames that
+are asked for or raises `Undecodable` with the reason that `svt prepare` counts.
 """
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -18,11 +19,18 @@ from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
 from svtcli.failure import BadData
+from svtcli.video.promised import cut_short, has_its_end, promised_frames
 from svtcli.video.resize import Resizer
 
 T = TypeVar("T")
 COVER = Disposition.attached_pic
 Reason = Literal["open", "no-video", "decode"]
+FORMATS = (
+    "mov,mp4,matroska,webm,avi,flv,mpegts,mpeg,mpegvideo,m4v,h264,hevc,ivf,ogg,asf,"
+    "yuv4mpegpipe,nut,mxf,rm,dv,wtv,gif,apng"
+)
+"""What FFmpeg may take a file for. Playlists (HLS, concat, DASH …) are not among them:
+a file with such content would make FFmpeg read other files."""
 
 
 class Undecodable(BadData):
@@ -31,6 +39,14 @@ class Undecodable(BadData):
     def __init__(self, path: Path, reason: Reason, detail: str) -> None:
         super().__init__(f"{path}: {detail}")
         self.reason, self.detail = reason, detail
+
+
+class EndsEarly(Exception):
+    """A whole video ends before the frames that were asked for; it has `frames`."""
+
+    def __init__(self, frames: int) -> None:
+        super().__init__(f"ends after {frames} frames")
+        self.frames = frames
 
 
 @dataclass(frozen=True)
@@ -43,47 +59,78 @@ class VideoFacts:
     codec: str
     frames: int
 
+    def kept(self, fps: float | None) -> int:
+        """How many frames `decode` will give at `fps`, 0 where nothing is known."""
+        if fps is None or not self.frames or not self.fps:
+            return self.frames
+        return int((self.frames - 1) / self.fps * fps + 1e-3) + 1
+
 
 def probe(path: Path) -> VideoFacts:
     """Read the header only. Errors: `Undecodable` (`open`, `no-video`)."""
     with _opened(path) as (container, stream):
-        fps = float(stream.average_rate) if stream.average_rate else None
-        seconds = (container.duration or 0) / av.time_base
         return VideoFacts(
             stream.codec_context.width,
             stream.codec_context.height,
-            fps,
+            float(stream.average_rate) if stream.average_rate else None,
             stream.codec_context.name,
-            stream.frames or round(seconds * (fps or 0)),
+            promised_frames(container, stream),
         )
 
 
 def decode(
-    path: Path, size: int, fps: float | None = None
+    path: Path,
+    size: int,
+    fps: float | None = None,
+    first: int = 0,
+    frames: int | None = None,
 ) -> Iterator[UInt8[np.ndarray, "H W 3"]]:
-    """Every frame of a video, centre-cropped and resized to `size` × `size`.
+    """Frames of a video, centre-cropped and resized to `size` × `size`.
 
     `fps` picks the frames nearest in time to 0, 1/fps, 2/fps … seconds after the first
-    frame, which repeats frames where the video is slower. Errors: `Undecodable`.
+    frame, which repeats frames where the video is slower. `frames` keeps so many of
+    them from number `first` on: the others are decoded, but never resized, and those
+    after the last one not even decoded. Errors: `Undecodable`; `EndsEarly` where the
+    video does not hold `first + frames`.
     """
+    if frames is None:
+        yield from map(_resizer(path, size), islice(_kept(path, fps), first, None))
+        return
+    resize, count = _resizer(path, size), 0
+    with closing(_kept(path, fps)) as kept:
+        for count, frame in enumerate(islice(kept, first + frames), 1):
+            if count > first:
+                yield resize(frame)
+    if count < first + frames:
+        raise EndsEarly(count)
+
+
+def count_frames(path: Path, fps: float | None = None) -> int:
+    """How many frames `decode` gives: decodes all. Errors: `Undecodable`."""
+    return sum(1 for _ in _kept(path, fps))
+
+
+def _kept(path: Path, fps: float | None) -> Iterator[av.VideoFrame]:
+    frames = _frames(path)
+    return frames if fps is None else nearest_in_time(_timed(path, frames), fps)
+
+
+def _resizer(path: Path, size: int) -> Callable[[av.VideoFrame], np.ndarray]:
+    """Resizes; a frame that comes twice in a row is resized once."""
     resizer = Resizer(size)
+    previous: tuple[av.VideoFrame, np.ndarray] | None = None
 
     def resize(frame: av.VideoFrame) -> np.ndarray:
-        try:
-            return resizer(frame)
-        except (av.FFmpegError, OSError) as error:
-            detail = f"cannot convert {frame.format.name} ({_why(error)})"
-            raise Undecodable(path, "decode", detail) from error
-
-    frames = _frames(path)
-    if fps is None:
-        yield from map(resize, frames)
-        return
-    previous: tuple[av.VideoFrame, np.ndarray] | None = None
-    for frame in nearest_in_time(_timed(path, frames), fps):
+        nonlocal previous
         if previous is None or previous[0] is not frame:
-            previous = (frame, resize(frame))
-        yield previous[1]
+            try:
+                previous = (frame, resizer(frame))
+            except (av.FFmpegError, OSError) as error:
+                detail = f"cannot convert {frame.format.name} ({_why(error)})"
+                raise Undecodable(path, "decode", detail) from error
+        return previous[1]
+
+    return resize
 
 
 def nearest_in_time(timed: Iterable[tuple[float, T]], fps: float) -> Iterator[T]:
@@ -113,7 +160,8 @@ def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     """The container and its first video stream, closed at the end."""
     try:
         # A `file:` name keeps a path that looks like an option or a URL a path.
-        container = av.open(f"file:{path.absolute()}")
+        only = {"format_whitelist": FORMATS}
+        container = av.open(f"file:{path.absolute()}", options=only)
     except (av.FFmpegError, OSError) as error:
         raise Undecodable(path, "open", f"not a video ({_why(error)})") from error
     with container:
@@ -134,11 +182,14 @@ def _frames(path: Path) -> Iterator[av.VideoFrame]:
         # One process per file is faster than threads that steal from other files.
         stream.thread_type = "NONE"
         stream.codec_context.options = {"err_detect": "explode"}
-        done = 0
+        done, end = 0, 0.0
+        if not has_its_end(path, container):
+            raise Undecodable(path, "decode", "its last bytes are missing")
         try:
             for packet in container.demux(stream):
                 if packet.is_corrupt:
                     raise Undecodable(path, "decode", f"broken after frame {done}")
+                end = max(end, _end(packet))
                 for frame in packet.decode():
                     if frame.is_corrupt:
                         raise Undecodable(path, "decode", f"broken at frame {done}")
@@ -149,6 +200,15 @@ def _frames(path: Path) -> Iterator[av.VideoFrame]:
             raise Undecodable(path, "decode", detail) from error
         if not done:
             raise Undecodable(path, "decode", "its video stream holds no frame")
+        if missing := cut_short(path, container, stream, done, end):
+            raise Undecodable(path, "decode", missing)
+
+
+def _end(packet: av.Packet) -> float:
+    """When the last thing in a packet is over, in seconds; 0 where it does not say."""
+    if packet.pts is None or packet.time_base is None:
+        return 0.0
+    return float((packet.pts + (packet.duration or 0)) * packet.time_base)
 
 
 def _timed(
