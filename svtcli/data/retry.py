@@ -94,9 +94,10 @@ def _tasks(
     manifest: Manifest,
 ) -> tuple[Task, ...]:
     pieces = defaultdict[str, list[Piece]](list)
+    sources = {task.source for task in group.tasks}
     for split, shard in group_shards(group, manifest):
         for piece in _pieces(split, shard, folder):
-            pieces[piece.facts.source].append(piece)
+            pieces[_task_of(piece, sources)].append(piece)
     layout = Layout(manifest.shape, manifest.beside)
     return tuple(
         task
@@ -109,6 +110,12 @@ def _tasks(
         )
         for task in group.tasks
     )
+
+
+def _task_of(piece: Piece, sources: set[str]) -> str:
+    """The source of the task that gave a clip; a record of a file is `FILE#NUMBER`."""
+    source = piece.facts.source
+    return source if source in sources else source.rpartition("#")[0]
 
 
 def group_shards(group: Group, manifest: Manifest) -> Iterator[tuple[str, Shard]]:

@@ -17,6 +17,8 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 Window = Literal["all", "start", "center", "random"]
 """Which frames of a longer video are kept: `all` cuts it end to end."""
 
+SPLITS = ("train", "val", "test", "test-seen", "test-novel")
+"""Every split that some dataset has, in the order they are shown."""
 UNPLACED = ("source", "clips")
 """Keys that say where things are; all others decide what the clips are."""
 

@@ -11,16 +11,19 @@ from filelock import FileLock, Timeout
 
 from svtcli.failure import Locked
 
+NAME = ".lock"
+
 
 @contextmanager
-def only_writer(folder: Path) -> Iterator[None]:
+def only_writer(folder: Path, wait: float = 0.0) -> Iterator[None]:
     """Hold `folder` against every other writer; `Locked` names the one that has it.
 
-    Holds between processes of one machine; a network file system may not honour it.
+    Waits at most `wait` seconds for it. Holds between processes of one machine; a
+    network file system may not honour it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    file = folder / ".lock"
-    lock = FileLock(file, blocking=False)
+    file = folder / NAME
+    lock = FileLock(file, timeout=wait)
     try:
         lock.acquire()
     except Timeout:
@@ -35,3 +38,16 @@ def only_writer(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def is_held(folder: Path) -> bool:
+    """Whether some process is the writer of `folder` at this moment."""
+    if not (folder / NAME).is_file():
+        return False
+    lock = FileLock(folder / NAME, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        return True
+    lock.release()
+    return False

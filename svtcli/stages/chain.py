@@ -15,6 +15,7 @@ from svtcli.run.directory import RunFolder
 from svtcli.run.progress import Progress
 from svtcli.stages import evaluate as evaluating
 from svtcli.stages import prepare as preparing
+from svtcli.stages import prepared as prepared_clips
 from svtcli.stages import render as rendering
 from svtcli.stages import sample as sampling
 from svtcli.stages import train as training
@@ -39,7 +40,7 @@ class Status:
 class Results:
     """What a chain has made or found; None for stages that were not asked for."""
 
-    prepared: preparing.Prepared | None = None
+    prepared: prepared_clips.Prepared | None = None
     trained: training.Trained | None = None
     samples: Path | None = None
     evaluation: evaluating.Evaluation | None = None
@@ -57,7 +58,7 @@ def chosen_stages(first: Stage | None, last: Stage | None) -> tuple[Stage, ...]:
 def survey(loaded: LoadedRecipe, run: RunFolder) -> tuple[Status, ...]:
     """Where every stage stands; writes nothing."""
     recipe = loaded.recipe
-    clips = preparing.clips_folder(recipe.data, loaded.name)
+    clips = prepared_clips.clips_folder(recipe.data, loaded.name)
     statuses = [_prepare_status(loaded, clips), _train_status(loaded, run)]
     step = latest_step(run.checkpoints)
     if step is None or any(status.state != "done" for status in statuses):
@@ -86,7 +87,7 @@ def run_chain(
 ) -> Results:
     """Run those of `stages` that are not done. Errors: those of the stages."""
     recipe = loaded.recipe
-    clips = preparing.clips_folder(recipe.data, loaded.name)
+    clips = prepared_clips.clips_folder(recipe.data, loaded.name)
     prepared = trained = samples = evaluation = pictures = None
     if "prepare" in stages:
         prepared = preparing.prepare(recipe.data, clips, progress)
@@ -130,7 +131,7 @@ def _checkpoint(loaded: LoadedRecipe, run: RunFolder) -> Checkpoint:
 
 def _prepare_status(loaded: LoadedRecipe, clips: Path) -> Status:
     try:
-        done = preparing.find_finished(loaded.recipe.data, clips) is not None
+        done = prepared_clips.find_finished(loaded.recipe.data, clips) is not None
     except Refused as problem:
         return Status("prepare", "to do", problem.sentence)
     return _status("prepare", done, clips)

@@ -23,7 +23,7 @@ from svtcli.run.lock import only_writer
 from svtcli.run.manifest import write_run
 from svtcli.run.metrics_log import MetricsLog, read_metrics
 from svtcli.run.progress import Progress
-from svtcli.stages.prepare import clips_folder
+from svtcli.stages.prepared import clips_folder
 from svtcli.training.checkpoint import Checkpoints, holds, latest_step, was_saved
 from svtcli.training.fit import fitting_clips
 from svtcli.training.loop import model_inputs, train_until

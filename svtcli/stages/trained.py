@@ -18,7 +18,7 @@ from svtcli.recipe.model import Model
 from svtcli.recipe.schema import Recipe
 from svtcli.run.directory import RunFolder
 from svtcli.run.fingerprint import fingerprint, fingerprint_file
-from svtcli.stages.prepare import clips_folder
+from svtcli.stages.prepared import clips_folder
 from svtcli.training.checkpoint import latest_step, restore_params, steps_in
 from svtcli.training.commit_record import RECORD
 

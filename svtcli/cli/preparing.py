@@ -1,0 +1,300 @@
+"""What all `svt prepare` commands share: flags that say how, and the work itself."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from enum import StrEnum
+from inspect import Parameter, signature
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+
+import typer
+
+from svtcli.cli import console
+from svtcli.failure import Refused
+
+if TYPE_CHECKING:
+    from svtcli.recipe.data import Data
+    from svtcli.stages.prepare import How, Prepared, Unfinished
+    from svtcli.stages.preview import Preview
+
+Settings = dict[str, Any]
+"""The recipe's `data` section; a flag that is None leaves the recipe's default."""
+
+
+class Engine(StrEnum):
+    """Where the work is done."""
+
+    local = "local"
+    ray = "ray"
+
+
+def _how(
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where the clips go. Default: clips/NAME."),
+    ] = None,
+    download: Annotated[
+        bool,
+        typer.Option(
+            "--download", help="First fetch what the publisher offers and is not there."
+        ),
+    ] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Processes; no influence on the clips. Default: CPUs."
+        ),
+    ] = None,
+    engine: Annotated[
+        Engine, typer.Option(help="This machine, or a Ray cluster (extra svt[ray]).")
+    ] = Engine.local,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT|auto",
+            help="Of the Ray cluster. Default: Ray is started on this machine.",
+        ),
+    ] = None,
+    task_index: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            metavar="I",
+            help="Make the shards of task I (from 0) of a job array; the last task to "
+            "end publishes all, as with --task-index $SLURM_ARRAY_TASK_ID.",
+        ),
+    ] = None,
+    task_count: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Tasks of the job array.")
+    ] = None,
+    retry_failed: Annotated[
+        bool,
+        typer.Option(
+            "--retry-failed", help="In finished clips, redo only what is broken."
+        ),
+    ] = False,
+    max_failures: Annotated[
+        str,
+        typer.Option(
+            metavar="SHARE", help="Give up when more is broken: 5% or 0.05, 100% never."
+        ),
+    ] = "5%",
+    time_limit: Annotated[
+        float, typer.Option(min=0.1, metavar="SECONDS", help="For one file.")
+    ] = 600.0,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace clips made otherwise.")
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "-n", "--dry-run", help="Say how many clips, bytes and hours; make nothing."
+        ),
+    ] = False,
+) -> None:
+    """The flags that every command gets behind its own."""
+
+
+def prepares(settings_of: Callable[..., Settings]) -> Callable[..., None]:
+    """A command of a function that turns its own flags into a `data` section."""
+    own, shared = signature(settings_of), signature(_how)
+
+    def command(**given: Any) -> None:
+        said = {name: given.pop(name) for name in own.parameters}
+        settings = {k: v for k, v in settings_of(**said).items() if v is not None}
+        _run(settings, **given)
+
+    parameters = (*own.parameters.values(), *shared.parameters.values())
+    hints = get_type_hints(settings_of, include_extras=True) | get_type_hints(
+        _how, include_extras=True
+    )
+    command.__signature__ = own.replace(  # type: ignore[attr-defined]
+        parameters=[p.replace(kind=Parameter.KEYWORD_ONLY) for p in parameters],
+        return_annotation=None,
+    )
+    command.__annotations__ = {p.name: hints[p.name] for p in parameters}
+    command.__doc__, command.__name__ = settings_of.__doc__, settings_of.__name__
+    return command
+
+
+def _run(
+    settings: Settings,
+    out: Path | None,
+    download: bool,
+    workers: int | None,
+    engine: Engine,
+    address: str | None,
+    task_index: int | None,
+    task_count: int | None,
+    retry_failed: bool,
+    max_failures: str,
+    time_limit: float,
+    force: bool,
+    dry_run: bool,
+) -> None:
+    from svtcli.stages.preparation import How, Part
+    from svtcli.stages.prepared import clips_folder
+    from svtcli.stages.preview import preview
+
+    part = None
+    if task_index is not None and task_count is not None:
+        part = Part(task_index, task_count)
+    how = How(workers, engine.value, address, part, time_limit, _share(max_failures))
+    _check(how, task_index, task_count, retry_failed, force)
+    data = _validated(settings)
+    folder = out or clips_folder(data, _name(data))
+    if download and not dry_run:
+        _download(data)
+    if dry_run:
+        would = preview(data, folder, how)
+        console.show(_in_words(would), asdict(would))
+        return
+    done = _prepare(data, folder, how, retry_failed, force)
+    console.show(str(done.folder), asdict(done))
+
+
+def _prepare(
+    data: "Data", folder: Path, how: "How", retry_failed: bool, force: bool
+) -> "Prepared | Unfinished":
+    from svtcli.stages import prepare as stage
+
+    if retry_failed:
+        done = stage.retry(data, folder, console.progress(), how)
+    elif how.part is None:
+        done = stage.prepare(data, folder, console.progress(), how, force)
+    else:
+        ended = stage.prepare_part(data, folder, console.progress(), how)
+        if isinstance(ended, stage.Unfinished):
+            console.note(f"{ended.shards} of {ended.of} shards are finished so far")
+            return ended
+        done = ended
+    _report(done)
+    return done
+
+
+def _check(
+    how: "How", index: int | None, count: int | None, retry: bool, force: bool
+) -> None:
+    """Errors: `Refused` for flags that do not go together."""
+    if (index is None) != (count is None):
+        raise Refused("--task-index and --task-count go together")
+    if how.part is not None:
+        if how.part.index >= how.part.count:
+            raise Refused(f"--task-index {index}: the last one is {how.part.count - 1}")
+        clashes = {
+            "--engine ray": how.engine == "ray",
+            "--retry-failed": retry,
+            "--force": force,
+        }
+        for flag, given in clashes.items():
+            if given:
+                raise Refused(f"{flag} cannot be combined with --task-index")
+    if how.address is not None and how.engine != "ray":
+        raise Refused("--address: goes with --engine ray")
+    if retry and force:
+        raise Refused("--retry-failed keeps what is whole, --force replaces it: choose")
+
+
+def _download(data: "Data") -> None:
+    """Fetch the raw data of `data` to where its source is looked for."""
+    from svtcli.data.download import download
+    from svtcli.data.sources.where import download_folder
+
+    splits = None if data.kind == "moving-mnist" else data.splits
+    folder = download_folder(data.source, data.kind)
+    download(data.kind, folder, console.progress(), splits)
+
+
+def _name(data: "Data") -> str:
+    """Of the dataset: the last part of a folder's source, else its kind."""
+    if data.kind != "folder" or data.source is None:
+        return data.kind
+    return Path(data.source.removeprefix("package:")).resolve().name
+
+
+def _report(done: "Prepared") -> None:
+    """What a person should know, on stderr; stdout has the folder alone."""
+    for split, clips in done.clips.items():
+        bound = done.lower_bound.get(split)
+        tail = f", lower bound {bound:.2f} nats/frame" if bound is not None else ""
+        console.note(f"{split}: {clips} clips, {done.frames[split]} frames{tail}")
+    if done.failures:
+        reasons = ", ".join(f"{n} {reason}" for reason, n in done.failures.items())
+        console.note(f"gave no clips: {reasons} (failures.jsonl)")
+
+
+def _in_words(would: "Preview") -> str:
+    """The answer of -n."""
+    videos = f"{would.sources} videos -> " if would.sources else ""
+    state = "these clips are there already" if would.finished else "not made yet"
+    time = ""
+    if would.seconds is not None:
+        pace = f"{would.workers} worker{'s' if would.workers > 1 else ''}"
+        time = f", about {_duration(would.seconds)} with {pace}"
+    notes = "".join(f"\n  {note}" for note in would.notes)
+    return (
+        f"{would.folder}: {videos}about {would.clips} clips, {_bytes(would.bytes)}"
+        f"{time}; {state}{notes}"
+    )
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise Refused(f"--max-failures {text}: not a share, such as 5% or 0.05")
+    return share
+
+
+def _validated(settings: Settings) -> "Data":
+    """The recipe's `data` section; all problems at once, named by their flags."""
+    from pydantic import TypeAdapter, ValidationError
+
+    from svtcli.recipe.data import Data
+    from svtcli.recipe.model import Misfit
+
+    try:
+        data: Data = TypeAdapter(Data).validate_python(settings)
+    except ValidationError as error:
+        wanted: dict[str, list[str]] = {}
+        for problem in error.errors(include_url=False):
+            if isinstance(misfit := problem.get("ctx", {}).get("error"), Misfit):
+                wanted |= {key: [why] for key, why in misfit.problems.items()}
+                continue
+            said = problem["msg"].removeprefix("Input ").split(",")[0]
+            wanted.setdefault(str(problem["loc"][1]), []).append(said)
+        raise Refused(
+            "; ".join(
+                f"{_flag(key)} {_given(settings.get(key))}: {' or '.join(all_said)}"
+                for key, all_said in wanted.items()
+            )
+        ) from error
+    return data
+
+
+def _flag(key: str) -> str:
+    return "--split" if key == "splits" else f"--{key.replace('_', '-')}"
+
+
+def _given(value: object) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _bytes(count: float) -> str:
+    """A size for people, in powers of 1000."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"
+
+
+def _duration(seconds: float) -> str:
+    """A time for people."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 5400:
+        return f"{round(seconds / 60)} min"
+    return f"{seconds / 3600:.3g} h"

@@ -1,0 +1,75 @@
+"""How far a preparation is, and when to give up."""
+
+from collections.abc import Iterable
+from time import monotonic
+
+from svtcli.data.plan import Miss, Outcome, Task
+from svtcli.data.publish import count_reasons
+from svtcli.failure import CheckFailed
+from svtcli.run.progress import Progress
+
+
+class TooManyBroken(CheckFailed):
+    """More of the sources are broken than the caller allows."""
+
+
+class Tally:
+    """Counts what is done and what is broken, and tells the progress."""
+
+    def __init__(self, progress: Progress, units: int, unit: str, most: float) -> None:
+        self._progress, self._units, self._unit = progress, units, unit
+        self._most = most
+        self._done = 0
+        self._since = monotonic()
+        self.frames = 0
+        """Written in this run."""
+        self.misses: list[Miss] = []
+        """All there are so far."""
+
+    @property
+    def seconds(self) -> float:
+        """Since the run began."""
+        return monotonic() - self._since
+
+    def skip(self, units: int, misses: Iterable[Miss]) -> None:
+        """Count what was done before."""
+        self._done += units
+        self.misses += misses
+
+    def task(self, task: Task, outcome: Outcome) -> None:
+        """One task more is done."""
+        self.units(task.units, outcome.frames, outcome.misses)
+
+    def units(self, units: int, frames: int, misses: tuple[Miss, ...]) -> None:
+        """So much more is done; what is broken is named at once.
+
+        Errors: `TooManyBroken` as soon as that is certain.
+        """
+        self._done += units
+        self.frames += frames
+        self.misses += misses
+        for miss in misses:
+            if miss.broken:
+                self._progress.note(f"{miss.item}: {miss.reason}: {miss.detail}")
+        self._progress.advance(self._done, self._facts())
+        if misses:
+            self.check()
+
+    def _facts(self) -> dict[str, str] | None:
+        facts = {"frames/s": f"{self.frames / max(self.seconds, 1e-3):.0f}"}
+        if broken := self._broken():
+            facts["failed"] = str(broken)
+        return facts if self.frames or broken else None
+
+    def _broken(self) -> int:
+        return sum(miss.lost for miss in self.misses if miss.broken)
+
+    def check(self) -> None:
+        """Errors: `TooManyBroken`."""
+        if self._broken() > self._most * self._units:
+            reasons = count_reasons(self.misses)
+            listed = ", ".join(f"{n} {reason}" for reason, n in reasons.items())
+            raise TooManyBroken(
+                f"{self._broken()} of {self._units} {self._unit} are broken "
+                f"({listed}), more than {self._most:.3g} of them"
+            )
