@@ -18,7 +18,12 @@ def legend_width(facts: Sequence[str], style: Style) -> int:
 
 def legend_height(facts: Sequence[str], width: int, style: Style) -> int:
     """How high the legend gets when it is `width` wide."""
-    return (len(_lines(facts, width, style)) + 1) * style.line
+    return facts_height(facts, width, style) + style.line
+
+
+def facts_height(facts: Sequence[str], width: int, style: Style) -> int:
+    """The same without the key."""
+    return len(_lines(facts, width, style)) * style.line
 
 
 def draw_legend(
@@ -33,7 +38,16 @@ def draw_legend(
     room = width - indent
     fitting = (key for key in KEYS if text_width(key, style.font) <= room)
     write(canvas, next(fitting, ""), (top, left + indent), style.font, QUIET)
-    for line, text in enumerate(_lines(facts, width, style), start=1):
+    draw_facts(canvas, facts, (top + style.line, left), style)
+
+
+def draw_facts(
+    canvas: Canvas, facts: Sequence[str], corner: Corner, style: Style
+) -> None:
+    """Write the facts alone, as wide as the canvas allows."""
+    top, left = corner
+    width = canvas.shape[1] - left - style.margin
+    for line, text in enumerate(_lines(facts, width, style)):
         write(canvas, text, (top + line * style.line, left), style.font, QUIET)
 
 

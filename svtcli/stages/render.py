@@ -7,14 +7,10 @@ figures.json   what they were made from; written last, so its presence means "wh
 """
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from shutil import rmtree
-from tempfile import mkdtemp
 
-from svtcli.failure import BadData, Refused
+from svtcli.failure import BadData
 from svtcli.figures.film import film
 from svtcli.figures.groups import caption, sample_groups
 from svtcli.figures.strip import strip
@@ -23,6 +19,7 @@ from svtcli.run.fingerprint import fingerprint, fingerprint_file
 from svtcli.run.progress import Progress
 from svtcli.run.samples import Samples, read_facts, read_samples
 from svtcli.run.whole_file import write_whole
+from svtcli.stages.pictures import drawing_aside, free_places
 from svtcli.video.encode import FASTEST_GIF, write_gif, write_mp4, write_png
 
 FILES: dict[Format, str] = {
@@ -56,10 +53,10 @@ def render(
     Nothing appears in `out` before everything is drawn. Errors: Refused where there are
     no finished samples or, without `force`, a picture stands already; BadData.
     """
-    pictures = _pictures(out, settings, force)
+    pictures = free_places(out, FILES, settings.formats, force)
     samples = _drawable(read_samples(samples_folder), samples_folder)
     made_from = figures_fingerprint(samples_folder, settings)
-    with _aside(out) as aside:
+    with drawing_aside(out) as aside:
         progress.begin("draw", len(pictures), "pictures")
         for done, format_ in enumerate(dict.fromkeys(settings.formats), start=1):
             _draw(samples, format_, aside / FILES[format_], settings)
@@ -81,20 +78,7 @@ def planned(
 ) -> list[Path]:
     """The pictures that `render` would write; refuses what `render` refuses."""
     _drawable(read_samples(samples_folder), samples_folder)
-    return _pictures(out, settings, force)
-
-
-def _pictures(out: Path, settings: Render, force: bool) -> list[Path]:
-    """The paths of the pictures, if they may be written."""
-    if out.exists() and not out.is_dir():
-        raise Refused(f"{out}: not a folder", "name another one with --out")
-    pictures = [out / FILES[format_] for format_ in dict.fromkeys(settings.formats)]
-    standing = [picture for picture in pictures if picture.exists()]
-    if standing and not force:
-        raise Refused(
-            f"{standing[0]}: already there", "replace it with --force, or choose --out"
-        )
-    return pictures
+    return free_places(out, FILES, settings.formats, force)
 
 
 def fresh(samples_folder: Path, out: Path, settings: Render) -> bool:
@@ -141,25 +125,3 @@ def _draw(samples: Samples, format_: Format, path: Path, settings: Render) -> No
             write_gif(path, film(groups, facts, settings.scale), settings.fps)
         case "mp4":
             write_mp4(path, film(groups, facts, settings.scale), settings.fps)
-
-
-@contextmanager
-def _aside(out: Path) -> Iterator[Path]:
-    """A folder in `out` to draw in; it goes in the end, and with it an empty `out`."""
-    made = _missing(out)
-    out.mkdir(parents=True, exist_ok=True)
-    aside = Path(mkdtemp(prefix=".drawing-", dir=out))
-    try:
-        yield aside
-    except BaseException:
-        rmtree(aside)
-        with suppress(OSError):  # a picture stands there already
-            for folder in made:
-                folder.rmdir()
-        raise
-    rmtree(aside)
-
-
-def _missing(out: Path) -> list[Path]:
-    """`out` and its parents as far as they don't exist, innermost first."""
-    return [folder for folder in (out, *out.parents) if not folder.exists()]

@@ -5,6 +5,7 @@ No font of the machine is used, so a picture looks the same everywhere.
 
 from functools import cache
 from math import ceil
+from unicodedata import combining, normalize
 
 import numpy as np
 from jaxtyping import UInt8
@@ -38,5 +39,9 @@ def draw_text(text: str, size: int) -> UInt8[np.ndarray, "height width"]:
 
 
 def _drawable(text: str) -> str:
-    """`text` on one line; a file name may hold line breaks, or what is no text."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
+    """`text` on one line; a file name may hold line breaks, or what is no text.
+
+    The font has no accents: they are left out.
+    """
+    plain = (each for each in normalize("NFKD", text) if not combining(each))
+    return "".join(letter if letter.isprintable() else "?" for letter in plain)
