@@ -2,6 +2,7 @@
 
 import gzip
 import zlib
+from io import BufferedIOBase
 from pathlib import Path
 
 import numpy as np
@@ -9,27 +10,58 @@ from jaxtyping import UInt8
 
 from svtcli.failure import BadData
 
-IMAGES = 2051
-"""Magic number: unsigned bytes, three axes. Labels have 2049."""
+IMAGES, LABELS = 2051, 2049
+"""Magic numbers: unsigned bytes with three axes, and with one."""
+HEADER = 16
+MOST = 1 << 30
+"""A header that announces more bytes is not believed; MNIST has 47 million."""
 
 
 def read_idx_images(path: Path) -> UInt8[np.ndarray, "n rows columns"]:
-    """The images of an idx file, gzipped or not. Errors: `BadData`."""
+    """The images of an idx file, gzipped or not.
+
+    Never more is unpacked than the header announces. Errors: `BadData`.
+    """
     try:
-        raw = path.read_bytes()
-        content = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
+        with path.open("rb") as raw:
+            packed = raw.read(2) == b"\x1f\x8b"
+            raw.seek(0)
+            if not packed:
+                return _images(path, raw)
+            with gzip.GzipFile(fileobj=raw) as unpacked:
+                return _images(path, unpacked)
     except (OSError, EOFError, zlib.error) as error:
-        raise BadData(f"{path}: cannot be read ({error})") from error
-    sizes = [int.from_bytes(content[i : i + 4], "big") for i in range(0, 16, 4)]
-    magic, count, rows, columns = sizes
-    if len(content) < 16 or magic != IMAGES:
         raise BadData(
-            f"{path}: not idx images (magic number {magic}, expected {IMAGES}"
-            + (", 2049 are labels)" if magic == 2049 else ")")
-        )
-    if len(content) != 16 + count * rows * columns:
+            f"{path}: cannot be read ({error})", "is the download whole?"
+        ) from error
+
+
+def _images(path: Path, file: BufferedIOBase) -> UInt8[np.ndarray, "n rows columns"]:
+    head = file.read(HEADER)
+    magic, count, rows, columns = (
+        int.from_bytes(head[i : i + 4], "big") for i in range(0, HEADER, 4)
+    )
+    if magic == LABELS:
         raise BadData(
-            f"{path}: {len(content)} bytes do not hold {count} images of "
-            f"{rows} x {columns} pixels: is the download whole?"
+            f"{path}: holds labels (magic number {LABELS}), not idx images ({IMAGES})",
+            "take the file with `images` in its name",
         )
-    return np.frombuffer(content, np.uint8, offset=16).reshape(count, rows, columns)
+    if len(head) < HEADER or magic != IMAGES:
+        raise BadData(
+            f"{path}: not idx images (magic number {magic}, expected {IMAGES})"
+        )
+    announced = count * rows * columns
+    if announced > MOST:
+        raise BadData(
+            f"{path}: announces {count} images of {rows} x {columns} pixels; more than "
+            f"{MOST} bytes are not believed"
+        )
+    # One byte more tells a file that goes on; its end checks the gzip's own checksum.
+    content = file.read(announced + 1)
+    if len(content) != announced:
+        held = "more bytes" if len(content) > announced else f"{len(content)} bytes"
+        raise BadData(
+            f"{path}: {held} do not hold {count} images of {rows} x {columns} pixels: "
+            "is the download whole?"
+        )
+    return np.frombuffer(content, np.uint8).reshape(count, rows, columns)
