@@ -19,6 +19,8 @@ ENDINGS = tuple(
 """What is taken for a video; a `.webp` only if it is animated (FFmpeg cannot decode it
 then, so that it is a failure, and not overlooked). All else is not looked at."""
 
+TABLES = (".csv", ".txt")
+
 
 @dataclass(frozen=True)
 class Listing:
@@ -30,6 +32,8 @@ class Listing:
     """Links that lead out of the folder; they are not followed."""
     nameless: int = 0
     """Files and folders whose name is not Unicode text; they are not read."""
+    tables: tuple[str, ...] = ()
+    """Names of `.csv` and `.txt` files, for whom they concern."""
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -59,13 +63,15 @@ def list_videos(folder: Path) -> Listing:
     """
     walk = _Walk(folder)
     videos = sorted(walk.videos(folder, ""), key=lambda video: video.name)
-    return Listing(tuple(videos), tuple(sorted(walk.outside)), walk.nameless)
+    return Listing(
+        tuple(videos), tuple(sorted(walk.outside)), walk.nameless, tuple(walk.tables)
+    )
 
 
 class _Walk:
     def __init__(self, folder: Path) -> None:
         self.root, self.real = folder, Path(os.path.realpath(folder))
-        self.outside = list[str]()
+        self.outside, self.tables = list[str](), list[str]()
         self.nameless = 0
 
     def videos(self, folder: Path, prefix: str) -> Iterator[Video]:
@@ -78,6 +84,8 @@ class _Walk:
                     yield from self.videos(Path(entry.path), f"{name}/")
                 elif is_video(entry.path) and entry.is_file():
                     yield Video(self.root, name, entry.stat().st_size)
+                elif name.endswith(TABLES) and entry.is_file():
+                    self.tables.append(name)
 
     def _may_be_read(self, entry: os.DirEntry[str], prefix: str) -> bool:
         try:

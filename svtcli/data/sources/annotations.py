@@ -1,0 +1,211 @@
+"""Kinetics' lists of videos: who is in which split, and what a person does there.
+
+They come as CSV (`label,youtube_id,time_start,time_end,split`; the test list has no
+label), or as text of the same columns with another delimiter and perhaps no header.
+"""
+
+import csv
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from itertools import islice
+from pathlib import Path
+
+from svtcli.failure import Refused
+
+SPLIT_WORDS = {
+    "train": "train",
+    "val": "val",
+    "validate": "val",
+    "validation": "val",
+    "test": "test",
+}
+COLUMNS = {
+    "id": ("youtube_id", "video_id", "videoid", "ytid"),
+    "start": ("time_start", "start_time", "start"),
+    "label": ("label", "class", "class_name"),
+    "split": ("split", "subset"),
+}
+DELIMITERS = ",\t;| "
+SAMPLE = 50
+"""Rows that a table without a header is judged by."""
+ID = re.compile(r"[\w-]{11}", re.ASCII)
+EXPECTED = (
+    "expected are rows under the header label,youtube_id,time_start,time_end,split "
+    "(label and split may be absent); repair the file, or move it out of the source"
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One listed clip."""
+
+    id: str
+    """Of the video on YouTube."""
+    start: int | None
+    """Where in it the clip begins, in whole seconds."""
+    label: str | None
+    split: str | None
+    """`train`, `val` or `test`, by its own column, else by the file's name."""
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """All lists of a source together."""
+
+    rows: dict[tuple[str, int | None], Row] = field(default_factory=dict)
+    """By id and start; the first list that names a clip counts."""
+    files: tuple[str, ...] = ()
+    contradictions: int = 0
+    """Rows that say of a clip something else than an earlier one."""
+
+    @cached_property
+    def _only(self) -> dict[str, Row | None]:
+        """By id, None where several clips of one video are listed."""
+        only: dict[str, Row | None] = {}
+        for row in self.rows.values():
+            only[row.id] = None if row.id in only else row
+        return only
+
+    @cached_property
+    def _labels(self) -> dict[str, str]:
+        labels = sorted({row.label for row in self.rows.values() if row.label})
+        return {normal(label): label for label in labels}
+
+    def find(self, video: str, start: int | None) -> Row | None:
+        """The row of a clip: by id and start, else by an id that is listed once."""
+        return self.rows.get((video, start)) or self._only.get(video)
+
+    def spelled(self, folder: str) -> str:
+        """A folder's name as the label that it stands for."""
+        return self._labels.get(normal(folder)) or folder.replace("_", " ")
+
+
+@lru_cache(maxsize=4096)
+def normal(label: str) -> str:
+    """A label in the one spelling that all layouts share: `making a cake`."""
+    return " ".join(re.split(r"[^a-z0-9]+", label.lower().replace("'", ""))).strip()
+
+
+def split_in(name: str) -> str | None:
+    """The split that a folder, a file or a column names as one of its words."""
+    words = re.split(r"[^a-z]+", name.lower())
+    splits = {SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS}
+    return splits.pop() if len(splits) == 1 else None
+
+
+def read_annotations(folder: Path, names: Iterable[str]) -> Annotations:
+    """Read the lists among the files `names` below `folder`.
+
+    A file named after a split must be a list, except one of addresses; any other that
+    is none is passed over. Errors: `Refused`, with the line.
+    """
+    rows: dict[tuple[str, int | None], Row] = {}
+    files, contradictions = [], 0
+    for name in sorted(names):
+        read = False
+        for row in read_table(folder / name):
+            read = True
+            first = rows.setdefault((row.id, row.start), row)
+            contradictions += (first.split, first.label) != (row.split, row.label)
+        if read:
+            files.append(name)
+    return Annotations(rows, tuple(files), contradictions)
+
+
+def read_table(path: Path) -> Iterator[Row]:
+    """The rows of one file; none where it is no list. Errors: `Refused`."""
+    split, line = split_in(path.stem), 0
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            sample = [text for text in islice(file, SAMPLE) if text.strip()]
+            if not sample or sample[0].startswith(("http://", "https://")):
+                return
+            form = _with_header(sample[0]) or (_by_shape(sample) if split else None)
+            if form is None:
+                if split is None:
+                    return
+                first = sample[0].strip()[:60]
+                raise Refused(f"{path}: no list of videos: {first!r}", EXPECTED)
+            file.seek(0)
+            table = csv.reader(file, delimiter=form.delimiter)
+            filled = (row for row in table if any(field.strip() for field in row))
+            for fields in islice(filled, 1 if form.header else 0, None):
+                line = table.line_num
+                yield form.row(fields, split)
+    except (ValueError, OverflowError, IndexError, csv.Error) as error:
+        raise Refused(f"{path}, line {line}: {error}", EXPECTED) from error
+    except OSError as error:
+        raise Refused(f"{path}: cannot be read ({error.strerror})") from error
+
+
+@dataclass(frozen=True)
+class _Form:
+    """Where in a line the columns stand."""
+
+    delimiter: str
+    header: bool
+    columns: dict[str, int]
+
+    def row(self, fields: list[str], split: str | None) -> Row:
+        """Errors: ValueError, OverflowError, IndexError: no such row."""
+        texts = {name: fields[at].strip() for name, at in self.columns.items()}
+        if not texts["id"]:
+            raise ValueError("no id")
+        start, label = texts.get("start"), texts.get("label")
+        return Row(
+            texts["id"],
+            int(float(start)) if start else None,
+            label or None,
+            split_in(texts.get("split") or "") or split,
+        )
+
+
+def _with_header(line: str) -> _Form | None:
+    """The form that a first line of column names says; None if it is no such line."""
+    for delimiter in DELIMITERS:
+        names = [name.strip().lower() for name in _cut(line, delimiter)]
+        columns = {
+            column: next(names.index(name) for name in known if name in names)
+            for column, known in COLUMNS.items()
+            if set(known) & set(names)
+        }
+        if "id" in columns:
+            return _Form(delimiter, True, columns)
+    return None
+
+
+def _by_shape(lines: list[str]) -> _Form | None:
+    """The form of a list without header, by what its columns look like.
+
+    One column holds ids, the first of numbers is the start; a label has a letter.
+    """
+    for delimiter in DELIMITERS:
+        rows = [[text.strip() for text in _cut(line, delimiter)] for line in lines]
+        if len({len(row) for row in rows}) != 1:
+            continue
+        by_kind: dict[str, list[int]] = {}
+        for at, column in enumerate(zip(*rows, strict=True)):
+            by_kind.setdefault(_kind(column), []).append(at)
+        ids, labels = by_kind.get("id", []), by_kind.get("label", [])
+        if len(ids) == 1 and len(labels) <= 1 and len(rows[0]) > 1:
+            columns = {kind: places[0] for kind, places in by_kind.items()}
+            return _Form(delimiter, False, columns)
+    return None
+
+
+def _kind(column: Iterable[str]) -> str:
+    """What the texts of one column are."""
+    texts = list(column)
+    if all(text.lower() in SPLIT_WORDS for text in texts):
+        return "split"
+    if all(re.fullmatch(r"\d+(\.\d*)?", text) and len(text) < 11 for text in texts):
+        return "start"
+    if all(ID.fullmatch(text) for text in texts):
+        return "id"
+    return "label"
+
+
+def _cut(line: str, delimiter: str) -> list[str]:
+    return next(csv.reader([line], delimiter=delimiter), [])
