@@ -69,7 +69,7 @@ def size_of(session: requests.Session, url: str) -> int | None:
         answer = session.head(url, headers=PLAIN, timeout=TIMEOUT, allow_redirects=True)
         length = answer.headers.get("Content-Length", "")
         known = answer.ok and length.isdecimal()
-        return int(length) if known else None
+        return (int(length) if known else 0) or None  # some answer 0 to any HEAD
 
     return _patiently(url, ask, lambda: False)
 

@@ -1,20 +1,18 @@
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from svtcli.data import fetch, publishers
+from svtcli.data import fetch
 from svtcli.data.download import download, mirrored
 from svtcli.data.publishers import PUBLISHERS, Offer, Publisher
-from svtcli.data.sources.where import download_folder, source_folder
 from svtcli.failure import Locked, Refused, StorageFailed
 from svtcli.run.lock import only_writer
 from svtcli.run.progress import Silent
-from tests.data.archives import regular, tar_gz
-from tests.data.loopback import Loopback, serve
+from tests.data.downloading import Told, files, publishing, room
+from tests.data.loopback import Loopback
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
 OTHER = CONTENT[::-1]
@@ -24,11 +22,8 @@ PATH = "/datasets/bair.tar"
 
 @pytest.fixture
 def host(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
-    """A server for all addresses; waiting for it takes no time."""
-    monkeypatch.setattr(fetch, "BACK_OFF", (0.0,) * 3)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with serve(Loopback({PATH: CONTENT})) as loopback:
-        monkeypatch.setenv("SVT_MIRROR", loopback.base)
+    """A server that has CONTENT."""
+    with publishing(monkeypatch, {PATH: CONTENT}) as loopback:
         yield loopback
 
 
@@ -45,29 +40,6 @@ def offer(
         instead=("unpacked",),
     )
     monkeypatch.setitem(PUBLISHERS, "bair", Publisher((one,)))
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    """All files below, the lock apart."""
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != ".lock"
-    }
-
-
-@dataclass
-class Told(Silent):
-    """What progress was told."""
-
-    totals: list[int | None] = field(default_factory=list)
-    last: int = 0
-
-    def begin(self, task: str, total: int | None = None, unit: str = "") -> None:
-        self.totals.append(total)
-
-    def advance(self, done: int, facts: object = None) -> None:
-        self.last = done
 
 
 @pytest.mark.parametrize("checked", [True, False])
@@ -252,13 +224,6 @@ def test_a_size_told_late_is_still_told_before_the_disk_is_full(
     assert files(tmp_path) == {}
 
 
-def room(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
-    """So many bytes are free from now on."""
-    usage = (0, 0, free)
-    named = type("Usage", (), {"free": usage[2]})
-    monkeypatch.setattr(fetch.shutil, "disk_usage", lambda _: named)
-
-
 @pytest.mark.parametrize("status", [404, 403])
 def test_a_file_that_is_gone_is_one_clear_line(
     host: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int
@@ -383,181 +348,3 @@ def test_a_mirror_replaces_the_host_and_keeps_the_path() -> None:
 def test_nobody_publishes_a_folder_of_videos(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="no publisher"):
         download("folder", tmp_path, Silent())
-
-
-# --- Kinetics: lists of archives
-
-VIDEOS = {
-    f"-{split[:2]}_{i}abcdef"[:11]: split for split in ("train", "val") for i in "12"
-}
-
-
-@pytest.fixture
-def kinetics(host: Loopback) -> Loopback:
-    """Two archives of one video in train and in val, as the CVDF names them."""
-    k600 = "/kinetics/600/"
-    host.files.clear()
-    names = {"train": ("pull ups", "squat"), "val": ("part_0", "part_1")}
-    for split, both in names.items():
-        urls = []
-        for number, name in enumerate(both):
-            urls.append(f"https://s3.amazonaws.com{k600}{split}/{name}.tar.gz")
-            path = f"{k600}{split}/{name}.tar.gz".replace(" ", "%20")
-            video = regular(f"./{video_name(split, number)}", CONTENT[:5000])
-            host.files[path] = tar_gz([video])
-        text = "\n".join(urls) + "\n"
-        host.files[f"{k600}{split}/k600_{split}_path.txt"] = text.encode()
-        host.files[f"{k600}annotations/{split}.txt"] = b"label,youtube_id\n"
-    return host
-
-
-def video_name(split: str, number: int) -> str:
-    return f"-{number}_{split:_<8}_000001_000011.mp4"
-
-
-BOTH = ("train", "val")
-
-
-def test_kinetics_comes_as_videos_and_annotations(
-    kinetics: Loopback, tmp_path: Path
-) -> None:
-    told = Told()
-    download("kinetics", tmp_path, told, BOTH)
-    got = files(tmp_path)
-    videos = {f"{s}/{video_name(s, n)}" for s in BOTH for n in range(2)}
-    lists = {f"archives/{s}/k600_{s}_path.txt" for s in BOTH}
-    marks = {
-        f"archives/{place}.tar.gz.unpacked"
-        for place in ("train/pull ups", "train/squat", "val/part_0", "val/part_1")
-    }
-    notes = {f"annotations/{s}.txt" for s in BOTH}
-    assert set(got) == videos | lists | marks | notes
-    assert all(got[video] == CONTENT[:5000] for video in videos)
-    assert told.totals[-1] == told.last
-    kinetics.asked.clear()
-    download("kinetics", tmp_path, Silent(), BOTH)
-    assert not kinetics.asked
-
-
-def test_only_the_splits_asked_for_are_fetched(
-    kinetics: Loopback, tmp_path: Path
-) -> None:
-    download("kinetics", tmp_path, Silent(), ("val",))
-    assert all("val" in path for _, path, _ in kinetics.asked)
-    assert len(list((tmp_path / "val").iterdir())) == 2
-
-
-def test_an_archive_that_is_gone_or_broken_stops_no_other(
-    kinetics: Loopback, tmp_path: Path
-) -> None:
-    broken = "/kinetics/600/train/squat.tar.gz"
-    whole, kinetics.files[broken] = kinetics.files[broken], b"no archive"
-    kinetics.statuses["/kinetics/600/train/pull%20ups.tar.gz"] = [404]
-    with pytest.raises(StorageFailed, match=r"2 of 6 files are lacking.*pull%20ups"):
-        download("kinetics", tmp_path, Silent(), BOTH)
-    assert len(list((tmp_path / "val").iterdir())) == 2
-    kinetics.statuses.clear()
-    kinetics.files[broken] = whole
-    download("kinetics", tmp_path, Silent(), BOTH)
-    assert len(list((tmp_path / "train").iterdir())) == 2
-
-
-def test_room_is_kept_for_an_archive_and_its_videos(
-    kinetics: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    room(monkeypatch, 19_000)  # the four archives alone have 20,900 bytes
-    with pytest.raises(StorageFailed, match="19,000 are free"):
-        download("kinetics", tmp_path, Silent(), BOTH)
-    assert not any(path.endswith(".gz") for path, _ in kinetics.gets())
-    room(monkeypatch, 24_000)
-    with pytest.raises(StorageFailed, match="24,000 are free"):
-        download("kinetics", tmp_path, Silent(), BOTH)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        b"",
-        b"<html><body>Moved</body></html>",
-        b"file:///etc/passwd.tar.gz\n",
-        b"https://host/folder/..\n",
-        b"https://host/%2e%2e%2fup.mp4\n",
-        b"https://host/.hidden.tar.gz\n",
-        b"\xff\xfe\x00",
-    ],
-)
-def test_what_is_no_list_of_archives_is_an_error(
-    kinetics: Loopback, tmp_path: Path, text: bytes
-) -> None:
-    kinetics.files["/kinetics/600/val/k600_val_path.txt"] = text
-    with pytest.raises(StorageFailed, match="list"):
-        download("kinetics", tmp_path, Silent(), ("val",))
-
-
-def test_a_name_in_a_list_cannot_lead_out_of_its_folder() -> None:
-    lists = publishers.KINETICS.lists[0]
-    (got,) = lists.archives("https://host/a/%2e%2e%2f%2e%2e%2fup.tar.gz")
-    assert got.place == "archives/train/up.tar.gz"
-
-
-# --- what is published
-
-
-def test_every_offer_has_a_place_of_its_own_and_an_address() -> None:
-    for publisher in PUBLISHERS.values():
-        offers = [*publisher.files, *(each.file for each in publisher.lists)]
-        assert len({each.place for each in offers}) == len(offers)
-        for each in offers:
-            assert each.url.startswith(("http://", "https://"))
-            assert not Path(each.place).is_absolute()
-            assert ".." not in Path(each.place).parts
-            assert each.sha256 is None or len(bytes.fromhex(each.sha256)) == 32
-
-
-def test_the_push_records_have_the_names_of_the_release() -> None:
-    offers = publishers.ROBOT_PUSH.files
-    assert len(offers) == 264 + 5 + 5
-    assert offers[263].url == (
-        "https://storage.googleapis.com/brain-robotics-data/push/push_train/"
-        "push_train.tfrecord-00263-of-00264"
-    )
-    assert offers[-1].place == "push_testnovel/push_testnovel.tfrecord-00004-of-00005"
-
-
-# --- where it goes
-
-
-def test_raw_data_that_is_missing_says_what_to_get_and_how(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("SVT_DATA", raising=False)
-    for name in PUBLISHERS:
-        with pytest.raises(Refused, match=f"looked in .*raw/{name}") as caught:
-            source_folder(None, name, "get it there")
-        assert caught.value.hint == (
-            f"get it there; `svt prepare {name} --download` fetches it"
-        )
-    with pytest.raises(Refused) as caught:
-        source_folder(None, "folder", "get it there")
-    assert caught.value.hint == "get it there"
-
-
-def test_a_download_goes_where_it_is_looked_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("SVT_DATA", str(tmp_path / "data"))
-    assert download_folder("here", "bair") == Path("here")
-    assert download_folder(None, "bair") == tmp_path / "data/bair"
-    monkeypatch.delenv("SVT_DATA")
-    assert download_folder(None, "bair") == Path("raw/bair")
-
-
-def test_a_source_may_be_a_link_but_not_one_to_nowhere(tmp_path: Path) -> None:
-    (tmp_path / "real").mkdir()
-    (tmp_path / "link").symlink_to(tmp_path / "real")
-    assert source_folder(str(tmp_path / "link"), "bair", "") == tmp_path / "link"
-    (tmp_path / "real").rmdir()
-    with pytest.raises(Refused, match=r"a link to .*real, which is gone"):
-        source_folder(str(tmp_path / "link"), "bair", "")
