@@ -1,13 +1,14 @@
-"""`svt render`: pictures of samples."""
+"""`svt render`: pictures of samples, and of prepared clips."""
 
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from svtcli.cli import console
+from svtcli.cli.arguments import clips_and_split, said
 from svtcli.failure import Refused
 
 if TYPE_CHECKING:
@@ -27,8 +28,9 @@ def render(
     source: Annotated[
         str | None,
         typer.Argument(
-            metavar="[SAMPLES|RUN]",
-            help="A samples folder, a run folder or a run's name (its newest samples). "
+            metavar="[SAMPLES|RUN|CLIPS[:SPLIT]]",
+            help="A samples folder, a run folder or a run's name (its newest samples); "
+            "or prepared clips, a folder or a name in clips/. "
             "Default: the newest samples of all runs.",
             show_default=False,
         ),
@@ -38,10 +40,14 @@ def render(
         typer.Option("--format", help="What to make; may be repeated."),
     ] = None,
     every: Annotated[
-        int | None, typer.Option(min=1, help="Show every k-th frame in the strip.")
+        int | None,
+        typer.Option(
+            min=1, help="Show every k-th frame. Default for clips: spread over each."
+        ),
     ] = None,
     rows: Annotated[
-        int | None, typer.Option(min=1, help="How many clips a picture shows.")
+        int | None,
+        typer.Option(min=1, help="How many clips are shown; of CLIPS, in each split."),
     ] = None,
     scale: Annotated[
         int | None, typer.Option(min=1, help="Screen pixels per video pixel.")
@@ -53,7 +59,15 @@ def render(
         Path | None,
         typer.Option(
             help="Folder of the pictures. Default: RUN/figures/NAME of a run's "
-            "samples, else SAMPLES/figures.",
+            "samples, else SAMPLES/figures or CLIPS/figures[/SPLIT].",
+            show_default=False,
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Which clips of CLIPS are shown. Default: 0.",
             show_default=False,
         ),
     ] = None,
@@ -64,12 +78,18 @@ def render(
         bool, typer.Option("-n", "--dry-run", help="Only say what would be drawn.")
     ] = False,
 ) -> None:
-    """Draw samples: a film strip (PNG), a GIF, an MP4.
+    """Draw samples: a film strip (PNG), a GIF, an MP4. Of clips: a contact sheet.
 
-    What no flag says, the recipe of the run says (its section `render`).
+    For samples, what no flag says, the recipe of the run says (its section `render`).
     """
     if fps is not None and not 0.01 <= fps <= 1000:
         raise Refused(f"--fps {fps:g}: must lie between 0.01 and 1000")
+    if source is not None and (found := _clips(source)):
+        stated = said(rows=rows, every=every, scale=scale, fps=fps)
+        _draw_sheet(*found, out, formats, stated, seed or 0, force, dry_run)
+        return
+    if seed is not None:
+        raise Refused("--seed: samples are not drawn by chance; clips are")
     samples = _samples_folder(source)
     recipe = _recipe_settings(samples)
     settings = replace(
@@ -83,6 +103,32 @@ def render(
     _render(samples, out or _default_out(samples), settings, force, dry_run)
 
 
+def _draw_sheet(
+    clips: Path,
+    split: str | None,
+    out: Path | None,
+    formats: list[Picture] | None,
+    stated: dict[str, Any],
+    seed: int,
+    force: bool,
+    dry_run: bool,
+) -> None:
+    """The contact sheet of clips; its paths on stdout."""
+    from svtcli.stages import sheet as stage
+
+    default = stage.SheetSettings()
+    settings = replace(default, formats=_formats(formats) or default.formats, **stated)
+    place = out or clips / "figures" / (split or "")
+    if dry_run:
+        pictures = stage.planned_sheet(clips, place, split, settings, force)
+    else:
+        progress = console.progress()
+        pictures = stage.render_sheet(
+            clips, place, split, settings, seed, progress, force
+        )
+    _say({"clips": str(clips)}, pictures, dry_run)
+
+
 def _render(
     samples: Path, out: Path, settings: "Render", force: bool, dry_run: bool
 ) -> None:
@@ -93,13 +139,42 @@ def _render(
         pictures = stage.planned(samples, out, settings, force)
     else:
         pictures = stage.render(samples, out, settings, console.progress(), force)
+    _say({"samples": str(samples)}, pictures, dry_run)
+
+
+def _say(of_what: dict[str, str], pictures: list[Path], dry_run: bool) -> None:
     lines = (f"would write {path}" if dry_run else f"{path}" for path in pictures)
-    data = {"samples": str(samples), "files": [str(path) for path in pictures]}
+    data = {**of_what, "files": [str(path) for path in pictures]}
     console.show("\n".join(lines), {**data, "dry_run": dry_run})
 
 
 def _formats(pictures: list[Picture] | None) -> "tuple[Format, ...]":
     return tuple(picture.value for picture in pictures or ())
+
+
+def _clips(source: str) -> tuple[Path, str | None] | None:
+    """The clips and the split that the argument means; None if it means no clips.
+
+    Where a run and clips have one name, the name alone means the run.
+    """
+    from svtcli.run.directory import runs_root
+
+    whole = Path(source)
+    if _is_clips(whole):
+        return whole, None
+    if (runs_root() / source).is_dir() or whole.exists():
+        return None
+    folder, split = clips_and_split(source)
+    for clips in (folder, Path("clips") / folder) if folder else ():
+        if _is_clips(clips):
+            if clips != folder:
+                console.note(f"clips: {clips}")
+            return clips, split
+    return None
+
+
+def _is_clips(folder: Path) -> bool:
+    return (folder / "manifest.json").is_file()
 
 
 def _samples_folder(source: str | None) -> Path:
@@ -119,7 +194,7 @@ def _samples_folder(source: str | None) -> Path:
             return newest
     if Path(source).exists():
         raise Refused(f"{source}: a file; name a folder of samples or a run")
-    raise Refused(f"no run or samples folder called {source!r}", _nearest(source))
+    raise Refused(f"no run, samples or clips called {source!r}", _nearest(source))
 
 
 def _newest_of(run: "RunFolder") -> Path:
@@ -137,7 +212,12 @@ def _newest_of(run: "RunFolder") -> Path:
             f"{run.path}: no finished samples in this run yet",
             f"make some with: svt sample {run.path}",
         )
-    raise Refused(f"{run.path}: neither samples nor a run are in this folder")
+    if (run.path / ".work").is_dir():
+        raise Refused(
+            f"{run.path}: its clips are not finished (manifest.json is missing)",
+            "repeat the svt prepare command that began them: it goes on from there",
+        )
+    raise Refused(f"{run.path}: no samples, run or clips are in this folder")
 
 
 def _nearest(wanted: str) -> str | None:
@@ -145,8 +225,10 @@ def _nearest(wanted: str) -> str | None:
 
     from svtcli.run.directory import runs_root
 
-    runs = sorted(file.parent.parent.name for file in runs_root().glob("*/samples/*"))
-    near = get_close_matches(Path(wanted).name, runs, n=1)
+    runs = {file.parent.parent.name for file in runs_root().glob("*/samples/*")}
+    clips = {file.parent.name for file in Path("clips").glob("*/manifest.json")}
+    name = Path(wanted.partition(":")[0]).name
+    near = get_close_matches(name, sorted(runs | clips), n=1)
     return f"did you mean {near[0]}?" if near else None
 
 

@@ -64,8 +64,8 @@ def render_sheet(
     Nothing appears in `out` before everything is drawn. Errors: Refused where there are
     no clips, no such split or, without `force`, a picture stands already; BadData.
     """
-    pictures = free_places(out, FILES, settings.formats, force)
     splits = _open(clips_folder, split)
+    pictures = free_places(out, FILES, settings.formats, force)
     with drawing_aside(out) as aside:
         progress.begin("draw", len(pictures), "pictures")
         for done, format_ in enumerate(dict.fromkeys(settings.formats), start=1):
@@ -154,11 +154,12 @@ def _cell(
 ) -> Cell:
     facts, length = clips.facts[number], int(clips.lengths[number])
     label, note = (facts.label, facts.id) if facts.label else (facts.id, "")
-    if still:
-        times = still_times(length, settings.every)
-        video = np.concatenate([clips.read(number, time, 1) for time in times])
-    else:
+    if not still:
+        # No room for the length below a single frame, and no need: one sees it.
         video = _film_frames(clips, number, length, settings.every or 1)
+        return Cell(label, "", note, video)
+    times = still_times(length, settings.every)
+    video = np.concatenate([clips.read(number, time, 1) for time in times])
     return Cell(label, _count(length, "frame") if uneven else "", note, video)
 
 

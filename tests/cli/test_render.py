@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from PIL import Image
 
 from svtcli.cli.app import main
 from svtcli.cli.render import Picture
 from svtcli.recipe.schema import Format
 from svtcli.run.samples import write_samples
 from tests.figures.made_up import made_up_samples
+from tests.stages.written_clips import write_clips
 
 RECIPE = """\
 data: {kind: folder}
@@ -135,6 +137,78 @@ def test_pictures_are_replaced_only_by_force(capsys):
     assert main(["render", "--force"]) == 0
 
 
+def make_clips(folder="clips/cooking"):
+    """A dataset of two splits, with labels in one of them."""
+    return write_clips(Path(folder), {"train": [9, 3, 5], "test": [4]})
+
+
+def test_clips_are_drawn_as_a_contact_sheet(capsys):
+    make_clips()
+    assert main(["render", "clips/cooking"]) == 0
+    assert capsys.readouterr().out == "clips/cooking/figures/sheet.png\n"
+    assert files("clips/cooking/figures") == ["sheet.png"]
+    assert main(["--json", "render", "clips/cooking:test", "--format", "gif"]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "clips": "clips/cooking",
+        "files": ["clips/cooking/figures/test/sheet.gif"],
+        "dry_run": False,
+    }
+
+
+@pytest.mark.parametrize("split", ["", ":train"])
+def test_clips_are_found_by_their_name(capsys, split):
+    make_clips()
+    assert main(["render", f"cooking{split}", "--out", "shown", "-n"]) == 0
+    said = capsys.readouterr()
+    assert said.out == "would write shown/sheet.png\n"
+    assert said.err == "clips: clips/cooking\n"
+    assert not Path("shown").exists()
+
+
+def test_a_run_goes_before_clips_of_the_same_name(capsys):
+    make_run("bunny", "100")
+    make_clips("clips/bunny")
+    assert main(["render", "bunny", "-n"]) == 0
+    assert "runs/bunny/figures" in capsys.readouterr().out
+    assert main(["render", "bunny:test", "-n"]) == 0
+    assert "clips/bunny/figures" in capsys.readouterr().out
+
+
+def test_flags_reach_the_sheet(capsys):
+    make_clips()
+    sizes = {}
+    flags = [[], ["--rows", "1"], ["--scale", "3"], ["--every", "4"], ["--seed", "1"]]
+    for flag in flags:
+        out = Path("_".join(flag) or "plain")
+        assert main(["render", "cooking:train", "--out", str(out), *flag]) == 0
+        with Image.open(out / "sheet.png") as picture:
+            sizes[out.name] = picture.size
+    plain = sizes["plain"]
+    assert sizes["--seed_1"] == plain, "all three clips, whatever the seed"
+    assert all(sizes[f"--{flag}"] != plain for flag in ("rows_1", "scale_3", "every_4"))
+
+
+def test_a_wrong_name_is_answered_with_the_nearest_clips(capsys):
+    make_clips()
+    for wrong in ("coking", "coking:train", "clips/coking"):
+        assert main(["render", wrong]) == 2
+        assert "hint: did you mean cooking?" in capsys.readouterr().err
+
+
+def unfinished_clips():
+    Path("clips/cooking/.work").mkdir(parents=True)
+
+
+def torn_clips():
+    shard = next(make_clips().glob("test*.frames.npy"))
+    shard.write_bytes(shard.read_bytes()[:-1])
+
+
+def unreadable_clips():
+    Path("clips/cooking").mkdir(parents=True)
+    Path("clips/cooking/manifest.json").write_text("{")
+
+
 def interrupted():
     make_run("bunny", "100")
     Path("runs/bunny/samples/100/samples.json").unlink()
@@ -168,10 +242,10 @@ REFUSALS = [
     (interrupted, [], 2, "no finished samples under runs/"),
     (interrupted, ["bunny"], 2, "no finished samples in this run yet"),
     (interrupted, ["runs/bunny/samples/100"], 2, "sampling did not finish here"),
-    (empty, ["void"], 2, "void: neither samples nor a run are in this folder"),
-    (foreign, ["photos"], 2, "photos: neither samples nor a run are in this folder"),
+    (empty, ["void"], 2, "void: no samples, run or clips are in this folder"),
+    (foreign, ["photos"], 2, "photos: no samples, run or clips are in this folder"),
     (a_file, ["clip.mp4"], 2, "clip.mp4: a file; name a folder of samples or a run"),
-    (lambda: make_run("bunny", "100"), ["buny"], 2, "no run or samples folder called"),
+    (lambda: make_run("bunny", "100"), ["buny"], 2, "no run, samples or clips called"),
     (lambda: make_run("bunny", "100"), ["--format", "webp"], 2, "webp"),
     (lambda: make_run("bunny", "100"), ["--every", "0"], 2, "--every"),
     (lambda: make_run("bunny", "100"), ["--scale", "x"], 2, "--scale"),
@@ -180,6 +254,14 @@ REFUSALS = [
     (a_file, ["--out", "clip.mp4"], 2, "clip.mp4: not a folder"),
     (of_another_program, ["theirs"], 65, "not a description of samples"),
     (torn, ["torn"], 65, "torn: unreadable samples"),
+    (lambda: make_run("a", "1"), ["a", "--seed", "1"], 2, "--seed: samples are not"),
+    (make_clips, ["cooking:val"], 2, "no split 'val'; it has train, test"),
+    (make_clips, ["cooking", "--rows", "0"], 2, "--rows"),
+    (make_clips, ["cooking", "--seed", "-1"], 2, "--seed"),
+    (make_clips, ["cooking", "--fps", "0"], 2, "--fps"),
+    (unfinished_clips, ["clips/cooking"], 2, "clips are not finished"),
+    (torn_clips, ["cooking"], 65, "not the file that was prepared"),
+    (unreadable_clips, ["cooking"], 65, "not a manifest of clips"),
 ]
 
 
