@@ -14,7 +14,7 @@ import numpy as np
 
 from svtcli.cli.app import main
 from svtcli.data.manifest import Manifest, Split, write_manifest
-from svtcli.data.shards import ClipFacts, ShardWriter
+from svtcli.data.shards import ClipFacts, Layout, ShardWriter
 from svtcli.recipe.load import load_recipe
 
 RECIPE = """\
@@ -52,11 +52,11 @@ def write_clips(
 ) -> Path:
     """Prepared clips: uint8 [F, H, W, C] each, `spec` the settings that made them."""
     folder.mkdir(parents=True)
-    done = {}
+    done, layout = {}, Layout(next(iter(splits.values()))[0].shape[1:])
     for split, videos in splits.items():
-        with ShardWriter(folder, f"{split}-00000", videos[0].shape[1:], 0) as writer:
+        with ShardWriter(folder, f"{split}-00000", layout) as writer:
             for i, video in enumerate(videos):
-                writer.add(ClipFacts(f"{split} {i}", f"{split}{i}.mp4"), video, None)
+                writer.add(ClipFacts(f"{split} {i}", f"{split}{i}.mp4"), video)
         assert writer.shard is not None
         frames = sum(len(video) for video in videos)
         done[split] = Split(len(videos), frames, (writer.shard,))
@@ -66,7 +66,6 @@ def write_clips(
         shape=videos[0].shape[1:],
         splits=done,
         failures={},
-        leftover_frames=0,
         fingerprint=f"of {folder}",
     )
     write_manifest(folder, manifest)

@@ -30,6 +30,7 @@ class Batch:
     start: Int32[np.ndarray, " B"]
     """First frame of the crop in its clip."""
     actions: Float[np.ndarray, "B T A"] | None
+    """None where the model takes none."""
 
 
 @dataclass(frozen=True)
@@ -51,27 +52,33 @@ class Batches:
     """Row r of step n is element n * B + r."""
     size: int
     """B, examples in a batch."""
+    actions: bool
+    """Whether the model is given the actions."""
 
     def __getitem__(self, step: int) -> Batch:
         first = step * self.size
         rows: list[Row] = [self.rows[first + row] for row in range(self.size)]
         crops = [(row.clip, row.start, self.frames) for row in rows]
-        actions = [self.clips.actions(*crop) for crop in crops]
+        actions = [self.clips.actions(*crop) for crop in crops if self.actions]
         return Batch(
             video=np.stack([self.clips.read(*crop) for crop in crops]),
             slice_index=np.array([row.slice_index for row in rows], np.int32),
             clip=np.array([row.clip for row in rows], np.int32),
             start=np.array([row.start for row in rows], np.int32),
             actions=np.stack([each for each in actions if each is not None])
-            if self.clips.action_size
+            if self.actions
             else None,
         )
 
 
 def training_batches(
-    clips: Clips, frames: int, slice_choices: Sequence[Sequence[int]], seed: int
+    clips: Clips,
+    frames: int,
+    slice_choices: Sequence[Sequence[int]],
+    seed: int,
+    actions: bool = False,
 ) -> Batches:
-    """Batches of `len(slice_choices)` crops of `frames` frames.
+    """Batches of `len(slice_choices)` crops of `frames` frames, also their `actions`.
 
     Row r draws its slice uniformly from `slice_choices[r]`. Errors: `Refused` where a
     clip is shorter than `frames` (all of them are counted, the first one is named),
@@ -79,7 +86,7 @@ def training_batches(
     """
     if not len(clips):
         raise BadData(f"{clips.name}: split '{clips.split}' holds no clips")
-    short = [i for i, length in enumerate(clips.lengths) if length < frames]
+    short = np.flatnonzero(clips.lengths < frames).tolist()
     if short:
         raise Refused(
             f"{clips.name}: {len(short)} of {len(clips)} clips in '{clips.split}' are "
@@ -100,7 +107,7 @@ def training_batches(
 
     numbers = grain.MapDataset.range(len(clips)).seed(seed).shuffle().repeat(None)
     rows = numbers.random_map(crop).map_with_index(choose)
-    return Batches(clips, frames, rows, size)
+    return Batches(clips, frames, rows, size, actions)
 
 
 def prefetch(

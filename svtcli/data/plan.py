@@ -167,8 +167,12 @@ class Plan:
 
 
 def spec_of(data: Data) -> dict[str, Any]:
-    """What decides the clips: everything but where source and clips are."""
-    return {key: value for key, value in asdict(data).items() if key not in UNPLACED}
+    """What decides the clips, as JSON can say it: all but where source and clips are."""
+    return {
+        key: list(value) if isinstance(value, tuple) else value
+        for key, value in asdict(data).items()
+        if key not in UNPLACED
+    }
 
 
 def labelled(groups: list[tuple[Task, ...]], prefix: str) -> list[Group]:

@@ -3,11 +3,11 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 from jaxtyping import Float, Int64, UInt8
 
-from svtcli.data.shards import ClipFacts
 
 Numbers = Float[np.ndarray, "F A"]
 
@@ -25,8 +25,8 @@ class Clips(ABC):
     """Of the split's name, of every byte it holds, and of the filter."""
     lengths: Int64[np.ndarray, " n"]
     """Frames of each clip."""
-    facts: Sequence[ClipFacts]
-    """Name, label and origin of each clip; read when it is asked for."""
+    facts: Sequence
+    """`ClipFacts`: name, label and origin of each clip; read when it is asked for."""
     beside: dict[str, int]
     """Float32 numbers per frame: `actions` of a robot, `states` of its arm."""
 
@@ -82,12 +82,16 @@ class Clips(ABC):
 class Ids(Sequence[str]):
     """The names of clips, read when they are asked for."""
 
-    facts: Sequence[ClipFacts]
+    facts: Sequence
 
     def __len__(self) -> int:
         return len(self.facts)
 
-    def __getitem__(self, index):  # type: ignore[no-untyped-def]
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[str]: ...
+    def __getitem__(self, index: int | slice) -> str | Sequence[str]:
         if isinstance(index, slice):
-            return tuple(facts.id for facts in self.facts[index])
+            return [facts.id for facts in self.facts[index]]
         return self.facts[index].id

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -131,5 +132,5 @@ def group_shards(group: Group, manifest: Manifest) -> Iterator[tuple[str, Shard]
 def _pieces(split: str, shard: Shard, folder: Path) -> Iterator[Piece]:
     offsets = read_offsets(folder, shard).tolist()
     facts = read_facts(folder / shard.name, shard.clips)
-    for about, first, last in zip(facts, offsets, offsets[1:], strict=True):
+    for about, (first, last) in zip(facts, pairwise(offsets), strict=True):
         yield Piece(split, folder / shard.name, first, last - first, about)

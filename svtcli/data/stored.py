@@ -11,8 +11,8 @@ from typing import overload
 import numpy as np
 from jaxtyping import Int64, UInt8
 
-from svtcli.data.reader import Clips, Numbers
 from svtcli.data.manifest import Manifest, Shard
+from svtcli.data.reader import Clips, Numbers
 from svtcli.data.shards import HEADER, ClipFacts, npy_header
 from svtcli.failure import BadData, Refused
 from svtcli.run.fingerprint import fingerprint

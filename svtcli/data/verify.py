@@ -1,5 +1,6 @@
 """`svt prepare verify`: reads everything again and says what is not as it was."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import google_crc32c
@@ -70,7 +71,7 @@ def _broken_clips(folder: Path, manifest: Manifest, shard: Shard, ending: str) -
     row, broken = height * width * channels, []
     with frames.open("rb") as file:
         file.seek(HEADER)
-        for about, first, last in zip(facts, offsets, offsets[1:], strict=True):
+        for about, (first, last) in zip(facts, pairwise(offsets), strict=True):
             now = google_crc32c.value(file.read(int(last - first) * row))
             if about.crc32c not in (None, f"{now:08x}"):
                 broken.append(about.id)

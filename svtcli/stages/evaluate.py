@@ -3,32 +3,28 @@
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import jax
 import numpy as np
 
-from svtcli.data.clips import Clips
 from svtcli.data.sources.bouncing import level_counts, lower_bound
 from svtcli.evaluation.likelihood import Score, Scorer, score
 from svtcli.failure import BadData
 from svtcli.model.loss import score_name
 from svtcli.model.svt import create, structure, uniform_params
 from svtcli.recipe.schema import Eval
-from svtcli.run.fingerprint import fingerprint
 from svtcli.run.progress import Progress
 from svtcli.run.whole_file import write_whole
-from svtcli.stages.trained import (
-    Checkpoint,
+from svtcli.stages.held_out import (
     HeldOut,
-    choose_clips,
+    HeldOutPlan,
     full_batches,
-    load_network,
-    open_fitting,
+    plan_held_out,
     read_held_out,
-    slices_per_batch,
 )
+from svtcli.stages.trained import Checkpoint, load_network
 
 TRAINED = "trained"
 
@@ -67,22 +63,16 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class EvalPlan:
+class EvalPlan(HeldOutPlan):
     """What a call of `evaluate` will score; making one checks all that it needs."""
 
-    checkpoint: Checkpoint
     settings: Eval
-    folder: Path
-    clips: Clips
-    numbers: tuple[int, ...]
-    """Which clips of the split are scored."""
-    prime: int
-    frames: int
-    overlap: int
-    slices: int
-    """In how many a batch is scored."""
-    out: Path
-    fingerprint: str
+
+    @property
+    def out(self) -> Path:
+        """The file of the result."""
+        settled = f"{self.settings.split}-prime{self.prime}-{self.fingerprint[:6]}"
+        return self.checkpoint.run.eval / f"{self.checkpoint.step}-{settled}.json"
 
     @property
     def finished(self) -> bool:
@@ -97,37 +87,10 @@ def plan_evaluation(
 ) -> EvalPlan:
     """Check settings and clips against the checkpoint; writes nothing.
 
-    Errors: Refused for clips that are missing or do not fit, or frames that cannot be
-    laid out in windows.
+    Errors: Refused, as `plan_held_out`.
     """
-    recipe = checkpoint.recipe
-    folder = clips or checkpoint.clips
-    opened = open_fitting(folder, settings.split, recipe)
-    prime = settings.prime or recipe.train.prime
-    frames = settings.frames or recipe.model.video[0]
-    overlap = settings.overlap or recipe.train.prime
-    made_from = fingerprint(
-        "evaluation",
-        checkpoint.fingerprint,
-        opened.fingerprint,
-        replace(settings, prime=prime, frames=frames, overlap=overlap, batch=1),
-    )
-    out = checkpoint.run.eval / (
-        f"{checkpoint.step}-{settings.split}-prime{prime}-{made_from[:6]}.json"
-    )
-    return EvalPlan(
-        checkpoint,
-        settings,
-        folder,
-        opened,
-        choose_clips(opened, frames, settings.clips),
-        prime,
-        frames,
-        overlap,
-        slices_per_batch(recipe.model, frames, prime, overlap),
-        out,
-        made_from,
-    )
+    held_out = plan_held_out(checkpoint, settings, clips, settings.clips)
+    return EvalPlan(**vars(held_out), settings=settings)
 
 
 def evaluate(plan: EvalPlan, progress: Progress) -> Evaluation:
@@ -138,7 +101,7 @@ def evaluate(plan: EvalPlan, progress: Progress) -> Evaluation:
     if plan.finished:
         progress.note(f"{plan.out}: scored already")
         return read_evaluation(plan.out)
-    held_out = read_held_out(plan.clips, plan.numbers, plan.frames)
+    held_out = read_held_out(plan)
     evaluation = Evaluation(
         run=plan.checkpoint.run.name,
         step=plan.checkpoint.step,

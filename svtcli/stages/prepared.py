@@ -94,13 +94,8 @@ def _difference(there: Mapping[str, object], asked: Mapping[str, object]) -> str
     return ", ".join(
         f"{key} is {there.get(key, 'not stated')} there, {asked.get(key)} asked"
         for key in (*asked, *(key for key in there if key not in asked))
-        if _plain(there.get(key, ...)) != _plain(asked.get(key, ...))
+        if there.get(key, ...) != asked.get(key, ...)
     )
-
-
-def _plain(value: object) -> object:
-    """A tuple is the list that JSON makes of it."""
-    return list(value) if isinstance(value, tuple) else value
 
 
 def refuse_foreign(folder: Path) -> None:

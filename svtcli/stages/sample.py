@@ -2,50 +2,36 @@
 
 import shutil
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
 
 import numpy as np
 
-from svtcli.data.clips import Clips
 from svtcli.failure import Refused
 from svtcli.recipe.schema import Sample
-from svtcli.run.fingerprint import fingerprint
 from svtcli.run.progress import Progress
 from svtcli.run.samples import SampleFacts, Samples, read_facts, write_samples
 from svtcli.sampling.noise import row_keys
 from svtcli.sampling.sampler import Continuation, Sampler
-from svtcli.stages.trained import (
-    Checkpoint,
+from svtcli.stages.held_out import (
     HeldOut,
-    choose_clips,
+    HeldOutPlan,
     full_batches,
-    load_network,
-    open_fitting,
+    plan_held_out,
     read_held_out,
-    slices_per_batch,
 )
+from svtcli.stages.trained import Checkpoint, load_network
 
 SCHEDULE = "sequential"
 
 
 @dataclass(frozen=True)
-class SamplePlan:
+class SamplePlan(HeldOutPlan):
     """What a call of `sample` will make; making one checks all that it needs."""
 
-    checkpoint: Checkpoint
     settings: Sample
-    clips: Clips
-    numbers: tuple[int, ...]
-    """Which clips of the split are continued."""
-    prime: int
-    frames: int
-    overlap: int
-    slices: int
-    """In how many a batch is made."""
     out: Path
-    fingerprint: str
 
     @property
     def finished(self) -> bool:
@@ -63,37 +49,16 @@ def plan_samples(
 ) -> SamplePlan:
     """Check settings, clips and output against the checkpoint; writes nothing.
 
-    `clips` defaults to the recipe's; `out` to a folder of the run whose name tells the
-    settings apart. Errors: Refused.
+    `out` defaults to a folder of the run whose name tells the settings apart. Errors:
+    Refused, as `plan_held_out`, and where something else is in `out`.
     """
-    recipe = checkpoint.recipe
-    opened = open_fitting(clips or checkpoint.clips, settings.split, recipe)
-    prime = settings.prime or recipe.train.prime
-    frames = settings.frames or recipe.model.video[0]
-    overlap = settings.overlap or recipe.train.prime
-    # The batch has no influence on the samples, so it is no part of what they are.
-    made_from = fingerprint(
-        "samples",
-        checkpoint.fingerprint,
-        opened.fingerprint,
-        replace(settings, prime=prime, frames=frames, overlap=overlap, batch=1),
-    )
+    held_out = plan_held_out(checkpoint, settings, clips, settings.count)
     name = (
-        f"{checkpoint.step}-prime{prime}-temp{settings.temperature:g}"
-        f"-seed{settings.seed}-{made_from[:6]}"
+        f"{checkpoint.step}-prime{held_out.prime}-temp{settings.temperature:g}"
+        f"-seed{settings.seed}-{held_out.fingerprint[:6]}"
     )
-    plan = SamplePlan(
-        checkpoint,
-        settings,
-        opened,
-        choose_clips(opened, frames, settings.count),
-        prime,
-        frames,
-        overlap,
-        slices_per_batch(recipe.model, frames, prime, overlap),
-        out or checkpoint.run.samples / name,
-        made_from,
-    )
+    place = out or checkpoint.run.samples / name
+    plan = SamplePlan(**vars(held_out), settings=settings, out=place)
     if plan.out.exists() and not plan.finished:
         raise Refused(
             f"{plan.out}: already there, and not these samples",
@@ -110,7 +75,7 @@ def sample(plan: SamplePlan, progress: Progress) -> Path:
     if plan.finished:
         progress.note(f"{plan.out}: these samples are there already")
         return plan.out
-    held_out = read_held_out(plan.clips, plan.numbers, plan.frames)
+    held_out = read_held_out(plan)
     made = _continue_all(plan, held_out, progress)
     N, M = len(held_out.video), plan.settings.per_prime
     samples = Samples(

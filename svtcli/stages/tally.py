@@ -9,6 +9,11 @@ from svtcli.failure import CheckFailed
 from svtcli.run.progress import Progress
 
 
+SURE = 100
+"""So many broken sources are seen before the rest is not tried any more: of few, a
+person wants to know all."""
+
+
 class TooManyBroken(CheckFailed):
     """More of the sources are broken than the caller allows."""
 
@@ -25,6 +30,7 @@ class Tally:
         """Written in this run."""
         self.misses: list[Miss] = []
         """All there are so far."""
+        self._broken = 0
 
     @property
     def seconds(self) -> float:
@@ -34,7 +40,12 @@ class Tally:
     def skip(self, units: int, misses: Iterable[Miss]) -> None:
         """Count what was done before."""
         self._done += units
-        self.misses += misses
+        self._add(misses)
+
+    def _add(self, misses: Iterable[Miss]) -> None:
+        new = list(misses)
+        self.misses += new
+        self._broken += sum(miss.lost for miss in new if miss.broken)
 
     def task(self, task: Task, outcome: Outcome) -> None:
         """One task more is done."""
@@ -43,33 +54,30 @@ class Tally:
     def units(self, units: int, frames: int, misses: tuple[Miss, ...]) -> None:
         """So much more is done; what is broken is named at once.
 
-        Errors: `TooManyBroken` as soon as that is certain.
+        Errors: `TooManyBroken` when it is certain and not worth to go on.
         """
         self._done += units
         self.frames += frames
-        self.misses += misses
+        self._add(misses)
         for miss in misses:
             if miss.broken:
                 self._progress.note(f"{miss.item}: {miss.reason}: {miss.detail}")
         self._progress.advance(self._done, self._facts())
-        if misses:
+        if self._broken > SURE:
             self.check()
 
     def _facts(self) -> dict[str, str] | None:
         facts = {"frames/s": f"{self.frames / max(self.seconds, 1e-3):.0f}"}
-        if broken := self._broken():
-            facts["failed"] = str(broken)
-        return facts if self.frames or broken else None
-
-    def _broken(self) -> int:
-        return sum(miss.lost for miss in self.misses if miss.broken)
+        if self._broken:
+            facts["failed"] = str(self._broken)
+        return facts if self.frames or self._broken else None
 
     def check(self) -> None:
         """Errors: `TooManyBroken`."""
-        if self._broken() > self._most * self._units:
+        if self._broken > self._most * self._units:
             reasons = count_reasons(self.misses)
             listed = ", ".join(f"{n} {reason}" for reason, n in reasons.items())
             raise TooManyBroken(
-                f"{self._broken()} of {self._units} {self._unit} are broken "
+                f"{self._broken} of {self._units} {self._unit} are broken "
                 f"({listed}), more than {self._most:.3g} of them"
             )

@@ -93,11 +93,14 @@ def plan_training(
         )
     clips = _open_clips(loaded)
     choices = slice_choices(recipe.model, train.prime, train.batch)
+    batches = training_batches(
+        clips, recipe.model.video[0], choices, train.seed, recipe.model.actions > 0
+    )
     return Plan(
         recipe=recipe,
         run=run,
         clips=clips,
-        batches=training_batches(clips, recipe.model.video[0], choices, train.seed),
+        batches=batches,
         start=0 if fresh else latest_step(run.checkpoints) or 0,
         starts_over=fresh or bool(changes),
         until=stop_at or train.steps,

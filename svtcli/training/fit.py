@@ -1,16 +1,13 @@
 """Whether prepared clips are those of a recipe, and such that its model takes them."""
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 
 from svtcli.data.clips import Clips, open_clips
 from svtcli.data.manifest import read_manifest
+from svtcli.data.plan import spec_of
 from svtcli.failure import Refused
 from svtcli.recipe.schema import Recipe
-
-PLACES = {"source", "clips"}
-"""Settings that say where files stand, and nothing of what is in them."""
 
 
 def fitting_clips(folder: Path, recipe: Recipe) -> Clips:
@@ -38,11 +35,14 @@ def _other_pixels(clips: Clips, recipe: Recipe) -> Iterator[str]:
     if channels != recipe.model.channels:
         wanted = f"model.channels is {recipe.model.channels}"
         yield f"frames have {channels} channels, {wanted}"
+    if recipe.model.actions not in (0, clips.action_size):
+        wanted = f"model.actions is {recipe.model.actions}"
+        yield f"frames have {clips.action_size} numbers of action, {wanted}"
 
 
 def _other_settings(folder: Path, recipe: Recipe) -> Iterator[str]:
     """Settings that the clips were prepared with and the recipe says otherwise."""
     made_with = read_manifest(folder).spec
-    for key, wanted in asdict(recipe.data).items():
-        if key in made_with and key not in PLACES and made_with[key] != wanted:
+    for key, wanted in spec_of(recipe.data).items():
+        if key in made_with and made_with[key] != wanted:
             yield f"made with {key} {made_with[key]}, data.{key} is {wanted}"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from svtcli.data.manifest import Manifest, Split, write_manifest
-from svtcli.data.shards import ClipFacts, ShardWriter
+from svtcli.data.shards import ClipFacts, Layout, ShardWriter
 
 MakeClips = Callable[..., Path]
 
@@ -21,15 +21,21 @@ def make_clips(tmp_path: Path) -> MakeClips:
         shape: tuple[int, int, int] = (4, 6, 3),
         actions: int = 0,
         per_shard: int = 2,
+        labels: Sequence[str | None] = (None,),
         folder: Path = tmp_path / "tiny",
     ) -> Path:
         folder.mkdir(parents=True)
+        layout = Layout(shape, {"actions": actions} if actions else {})
         shards = []
         for first in range(0, len(lengths), per_shard):
-            with ShardWriter(folder, f"train-{first:05d}", shape, actions) as writer:
+            with ShardWriter(folder, f"train-{first:05d}", layout) as writer:
                 for i, length in enumerate(lengths[first : first + per_shard], first):
                     video, given = clip(i, length, shape, actions)
-                    writer.add(ClipFacts(f"clip {i}", f"v{i}.mp4"), video, given)
+                    beside = {} if given is None else {"actions": given}
+                    facts = ClipFacts(
+                        f"clip {i}", f"v{i}.mp4", label=labels[i % len(labels)]
+                    )
+                    writer.add(facts, video, beside)
             assert writer.shard is not None
             shards.append(writer.shard)
         split = Split(len(lengths), sum(lengths), tuple(shards))
@@ -39,9 +45,8 @@ def make_clips(tmp_path: Path) -> MakeClips:
             shape=shape,
             splits={"train": split},
             failures={},
-            leftover_frames=0,
             fingerprint="f",
-            actions=actions,
+            beside=dict(layout.beside),
         )
         write_manifest(folder, manifest)
         return folder

@@ -2,14 +2,16 @@ import json
 import re
 from pathlib import Path
 
+import google_crc32c
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from svtcli.data.clips import ClipFacts, ShardWriter, open_clips, read_manifest, verify
-from svtcli.data.shards import npy_header
-from svtcli.failure import BadData, Refused, StorageFailed
+from svtcli.data.clips import open_clips
+from svtcli.data.manifest import read_manifest
+from svtcli.data.shards import ClipFacts, Layout, ShardWriter, npy_header
+from svtcli.failure import BadData, Refused
 from tests.data.conftest import MakeClips, clip
 
 LENGTHS = (5, 1, 300, 7, 2)
@@ -17,8 +19,8 @@ LENGTHS = (5, 1, 300, 7, 2)
 
 def test_every_clip_comes_back_as_it_was_written(make_clips: MakeClips) -> None:
     clips = open_clips(make_clips(LENGTHS), "train")
-    assert clips.lengths == LENGTHS
-    assert clips.ids == tuple(f"clip {i}" for i in range(5))
+    assert tuple(clips.lengths) == LENGTHS
+    assert tuple(clips.ids) == tuple(f"clip {i}" for i in range(5))
     assert clips.name == "tiny"
     assert clips.shape == (4, 6, 3)
     for i, length in enumerate(LENGTHS):
@@ -56,31 +58,35 @@ def test_numpy_alone_can_open_a_shard(make_clips: MakeClips) -> None:
     assert offsets.tolist() == [0, 300, 307]
     assert offsets.dtype == np.int64
     meta = (folder / "train-00002.meta.jsonl").read_text().splitlines()
-    assert json.loads(meta[1]) == {"id": "clip 3", "source": "v3.mp4", "start": 0}
+    checksum = f"{google_crc32c.value(frames[300:].tobytes()):08x}"
+    said = {"id": "clip 3", "source": "v3.mp4", "start": 0, "crc32c": checksum}
+    assert json.loads(meta[1]) == said
+
+
+def test_labels_choose_clips(make_clips: MakeClips) -> None:
+    labels = ("making tea", "playing chess", None)
+    folder = make_clips(LENGTHS, labels=labels)
+    every = open_clips(folder, "train")
+    assert [facts.label for facts in every.facts] == [labels[i % 3] for i in range(5)]
+    tea = open_clips(folder, "train", re.compile("making"))
+    assert [*tea.ids] == ["clip 0", "clip 3"]
+    assert tuple(tea.lengths) == (5, 7)
+    np.testing.assert_array_equal(tea.read(1, 2, 4), every.read(3, 2, 4))
+    assert tea.fingerprint != every.fingerprint
+    with pytest.raises(IndexError):
+        tea.read(2)
+    with pytest.raises(Refused, match=r"matches 'tea' \(2 labels, .* 'making tea'\)"):
+        open_clips(folder, "train", re.compile("tea"))
+
+
+def test_a_dataset_without_labels_has_none_to_choose(make_clips: MakeClips) -> None:
+    with pytest.raises(Refused, match="its clips carry no labels"):
+        open_clips(make_clips(LENGTHS), "train", re.compile(""))
 
 
 @given(st.lists(st.integers(0, 10**12), max_size=5))
 def test_every_header_has_the_same_length(shape: list[int]) -> None:
     assert len(npy_header(np.dtype("<f4"), tuple(shape))) == 128
-
-
-@pytest.mark.parametrize("ending", ["frames.npy", "offsets.npy", "meta.jsonl"])
-def test_verify_finds_a_flipped_bit(make_clips: MakeClips, ending: str) -> None:
-    folder = make_clips(LENGTHS)
-    assert verify(folder) == 9
-    path = folder / f"train-00002.{ending}"
-    content = bytearray(path.read_bytes())
-    content[-1] ^= 1
-    path.write_bytes(content)
-    with pytest.raises(StorageFailed, match=re.escape(path.name)):
-        verify(folder)
-
-
-def test_verify_names_a_missing_file(make_clips: MakeClips) -> None:
-    folder = make_clips(LENGTHS)
-    (folder / "train-00004.meta.jsonl").unlink()
-    with pytest.raises(StorageFailed, match=r"train-00004\.meta\.jsonl is missing"):
-        verify(folder)
 
 
 @pytest.mark.parametrize("ending", ["frames.npy", "offsets.npy", "meta.jsonl"])
@@ -97,7 +103,7 @@ def test_a_broken_shard_is_named_when_it_is_opened(
     if damage == "garbage":
         path.write_bytes(b"<html>" + whole[6:])
     with pytest.raises(BadData, match=re.escape(path.name)):
-        open_clips(folder, "train")
+        list(open_clips(folder, "train").ids)
 
 
 def test_what_is_not_there_is_refused(make_clips: MakeClips, tmp_path: Path) -> None:
@@ -117,7 +123,7 @@ def test_a_manifest_that_is_none_is_bad_data(tmp_path: Path, text: str) -> None:
 
 
 def write_shard(folder: Path, *videos: np.ndarray) -> None:
-    with ShardWriter(folder, "train-00000", (4, 4, 1)) as writer:
+    with ShardWriter(folder, "train-00000", Layout((4, 4, 1))) as writer:
         for number, video in enumerate(videos):
             writer.add(ClipFacts(f"{number}", "a"), video)
 

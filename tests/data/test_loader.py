@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from svtcli.data.clips import Clips, open_clips
+from svtcli.data.stored import StoredClips
 from svtcli.data.loader import Batch, prefetch, training_batches
 from svtcli.failure import BadData, Refused
 from tests.data.conftest import MakeClips, clip
@@ -38,7 +39,7 @@ def test_a_batch_is_a_pure_function_of_its_step(clips: Clips) -> None:
 
 
 def test_a_batch_holds_what_it_says(clips: Clips) -> None:
-    batches = training_batches(clips, 4, CHOICES, seed=0)
+    batches = training_batches(clips, 4, CHOICES, seed=0, actions=True)
     for step in (0, 1, 1_000_000):
         batch = batches[step]
         assert batch.video.shape == (4, 4, 4, 6, 3)
@@ -100,7 +101,7 @@ def test_reading_ahead_gives_the_same_batches(clips: Clips) -> None:
 
 
 def test_an_error_in_the_thread_reaches_the_step_it_belongs_to(clips: Clips) -> None:
-    class Torn(Clips):
+    class Torn(StoredClips):
         def read(
             self, index: int, start: int = 0, frames: int | None = None
         ) -> np.ndarray:
@@ -127,6 +128,6 @@ def test_a_clip_shorter_than_the_model_is_refused_by_name(clips: Clips) -> None:
 
 
 def test_a_split_without_clips_is_bad_data(clips: Clips, tmp_path: Path) -> None:
-    empty = replace(clips, lengths=(), ids=(), facts=())
+    empty = replace(clips, lengths=np.zeros(0, np.int64), facts=())
     with pytest.raises(BadData, match="holds no clips"):
         training_batches(empty, 4, CHOICES, seed=0)

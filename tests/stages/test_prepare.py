@@ -10,11 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from svtcli.data.clips import open_clips, read_manifest, verify
-from svtcli.failure import BadData, CheckFailed, Failure, Locked, Refused
+from svtcli.data.clips import open_clips
+from svtcli.data.manifest import read_manifest
+from svtcli.data.verify import verify
+from svtcli.failure import BadData, CheckFailed, Failure, Locked, Refused, Stopped
 from svtcli.recipe.data import FolderData
 from svtcli.run.progress import Silent
-from svtcli.stages.prepare import clips_folder, prepare, preview
+from svtcli.stages.prepare import How, prepare
+from svtcli.stages.prepared import clips_folder
+from svtcli.stages.preview import preview
 from svtcli.video.decode import decode
 from tests.video.video_files import moving_square, truncate, write_sound, write_video
 
@@ -60,10 +64,10 @@ class Recorder(Silent):
 
 def test_clips_are_the_frames_of_their_videos(videos: Path, tmp_path: Path) -> None:
     data = folder_data(videos, frames=8, test=0.4)
-    done = prepare(data, tmp_path / "clips", Silent(), workers=2)
+    done = prepare(data, tmp_path / "clips", Silent(), How(workers=2))
     assert sum(done.clips.values()) == sum(n // 8 for n in LENGTHS.values())
-    manifest = read_manifest(tmp_path / "clips")
-    assert manifest.leftover_frames == sum(n % 8 for n in LENGTHS.values())
+    report = json.loads((tmp_path / "clips/report.json").read_text())
+    assert report["leftover_frames"] == sum(n % 8 for n in LENGTHS.values())
     seen: dict[str, set[str]] = {}
     for split in ("train", "test"):
         clips = open_clips(tmp_path / "clips", split)
@@ -77,12 +81,12 @@ def test_clips_are_the_frames_of_their_videos(videos: Path, tmp_path: Path) -> N
         seen[split] = {facts.source for facts in clips.facts}
     assert len(seen["test"]) == 2
     assert not seen["test"] & seen["train"]
-    assert verify(tmp_path / "clips") == 6
+    assert verify(tmp_path / "clips", Silent()) == sum(done.clips.values())
 
 
 def test_a_split_in_time_keeps_each_frame_once(videos: Path, tmp_path: Path) -> None:
     data = folder_data(videos, split="time", test=0.2, val=0.2)
-    prepare(data, tmp_path, Silent(), workers=2)
+    prepare(data, tmp_path, Silent(), How(workers=2))
     found: dict[str, list[np.ndarray]] = {}
     for split in ("train", "val", "test"):
         clips = open_clips(tmp_path, split)
@@ -100,8 +104,8 @@ def test_the_bytes_do_not_depend_on_workers_or_place(
 ) -> None:
     elsewhere = tmp_path / "moved"
     shutil.copytree(videos, elsewhere)
-    prepare(folder_data(videos, frames=4), tmp_path / "one", Silent(), workers=1)
-    prepare(folder_data(elsewhere, frames=4), tmp_path / "three", Silent(), workers=3)
+    prepare(folder_data(videos, frames=4), tmp_path / "one", Silent(), How(workers=1))
+    prepare(folder_data(elsewhere, frames=4), tmp_path / "three", Silent(), How(workers=3))
     assert contents(tmp_path / "one") == contents(tmp_path / "three")
     other = prepare(folder_data(videos, frames=4, seed=1), tmp_path / "two", Silent())
     assert other.fingerprint != read_manifest(tmp_path / "one").fingerprint
@@ -132,7 +136,7 @@ REASONS = {
 
 def test_a_broken_file_takes_only_itself(dirty: Path, tmp_path: Path) -> None:
     data, progress = folder_data(dirty, frames=8), Recorder()
-    done = prepare(data, tmp_path / "out", progress, max_failures=0.5)
+    done = prepare(data, tmp_path / "out", progress, How(max_failures=0.5))
     rows = (tmp_path / "out/failures.jsonl").read_text().splitlines()
     missed = {row["source"]: row["reason"] for row in map(json.loads, rows)}
     assert missed == REASONS
@@ -153,7 +157,7 @@ def test_too_many_broken_files_fail_the_check(dirty: Path, tmp_path: Path) -> No
     listed = (out / ".work/failures.jsonl").read_text().splitlines()
     assert len(listed) == 5
     again = Recorder()
-    prepare(data, out, again, max_failures=0.4)
+    prepare(data, out, again, How(max_failures=0.4))
     assert again.lines == ["2 of 2 shards were finished before"]
     assert not (out / ".work").exists()
 
@@ -196,7 +200,7 @@ def test_other_clips_are_kept_unless_forced(videos: Path, tmp_path: Path) -> Non
     prepare(other, out, Silent(), force=True)
     assert read_manifest(out).spec["frames"] == 8
     assert (out / "mine.txt").exists()
-    assert verify(out) == len(contents(out)) - 2
+    assert verify(out, Silent()) == sum(n // 8 for n in LENGTHS.values())
 
 
 def test_a_changed_source_is_noticed(videos: Path, tmp_path: Path) -> None:
@@ -254,7 +258,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(
     data = folder_data(videos, frames=4, test=0.4)
     prepare(data, tmp_path / "whole", Silent())
     out = tmp_path / "out"
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Stopped, match=r"interrupted; \d of 2 shards are finished"):
         prepare(data, out, Interrupted(after))
     assert set(contents_of_top(out)) == {".work"}
     with pytest.raises(Failure, match="no prepared clips here"):

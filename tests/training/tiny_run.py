@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from svtcli.data.manifest import Manifest, Split, write_manifest
-from svtcli.data.shards import ClipFacts, ShardWriter
+from svtcli.data.shards import ClipFacts, Layout, ShardWriter
 from svtcli.recipe.load import LoadedRecipe, load_recipe
 
 RECIPE = """\
@@ -37,12 +37,13 @@ def write_clips(
     """Prepared clips of 6 frames of noise."""
     folder.mkdir(parents=True)
     draw = np.random.default_rng(seed)
-    with ShardWriter(folder, "train-00000", shape, actions) as writer:
+    layout = Layout(shape, {"actions": actions} if actions else {})
+    with ShardWriter(folder, "train-00000", layout) as writer:
         for i in range(count):
             video = draw.integers(0, 256, (6, *shape), dtype=np.uint8)
             given = draw.normal(size=(6, actions)).astype(np.float32)
             facts = ClipFacts(f"clip {i}", f"v{i}.mp4")
-            writer.add(facts, video, given if actions else None)
+            writer.add(facts, video, dict.fromkeys(layout.beside, given))
     assert writer.shard is not None
     manifest = Manifest(
         spec=spec or {},
@@ -50,9 +51,8 @@ def write_clips(
         shape=shape,
         splits={"train": Split(count, 6 * count, (writer.shard,))},
         failures={},
-        leftover_frames=0,
         fingerprint=f"made of seed {seed}",
-        actions=actions,
+        beside=dict(layout.beside),
     )
     write_manifest(folder, manifest)
     return folder
