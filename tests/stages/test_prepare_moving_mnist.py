@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from svtcli.data.clips import open_clips, read_manifest
+from svtcli.data.clips import open_clips
+from svtcli.data.manifest import read_manifest
 from svtcli.data.sources.bouncing import bouncing_clip, clip_rng
-from svtcli.failure import BadData, Refused
+from svtcli.data.verify import verify
+from svtcli.failure import BadData, Refused, StorageFailed
 from svtcli.recipe.data import MovingMnistData
 from svtcli.run.progress import Silent
-from svtcli.stages.prepare import prepare
+from svtcli.stages.prepare import How, prepare
 from tests.idx_files import handwritten_digits, write_idx, write_mnist
 from tests.stages.test_prepare import Recorder, contents
 
@@ -30,8 +32,8 @@ def mnist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_moving_mnist_is_what_the_generator_says(mnist: Path, tmp_path: Path) -> None:
-    done = prepare(mnist_data(mnist), tmp_path / "two", Silent(), workers=2)
-    prepare(mnist_data(mnist), tmp_path / "one", Silent(), workers=1)
+    done = prepare(mnist_data(mnist), tmp_path / "two", Silent(), How(workers=2))
+    prepare(mnist_data(mnist), tmp_path / "one", Silent(), How(workers=1))
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
     assert done.clips == {"train": 520, "val": 3, "test": 30}
     digits = handwritten_digits()
@@ -54,6 +56,87 @@ def test_the_lower_bound_counts_predicted_frames_only(
     bound = done.lower_bound["test"]
     assert bound == pytest.approx(entropy.sum((2, 3, 4)).mean())
     assert read_manifest(tmp_path).lower_bound == done.lower_bound
+
+
+def test_on_the_fly_train_has_the_same_clips_and_no_shards(
+    mnist: Path, tmp_path: Path
+) -> None:
+    stored, drawn = tmp_path / "stored", tmp_path / "drawn"
+    data, how = mnist_data(mnist, train=7, test=4), How(workers=1)
+    prepare(data, stored, Silent(), how)
+    progress = Recorder()
+    done = prepare(replace(data, on_the_fly=True), drawn, progress, how)
+    assert done.clips == {"train": 7, "val": 3, "test": 4}
+    assert done.frames == {"train": 140, "val": 60, "test": 80}
+    assert set(done.lower_bound) == {"val", "test"}
+    assert "train is drawn when it is read: 7 clips, none stored" in progress.lines
+    names = {path.name for path in drawn.glob("train*")}
+    assert names == {"train.digits.npy"}
+    for split in ("train", "val", "test"):
+        one, other = open_clips(stored, split), open_clips(drawn, split)
+        assert (one.shape, list(one.lengths)) == (other.shape, list(other.lengths))
+        assert tuple(one.ids) == tuple(other.ids)
+        for i in range(len(one)):
+            np.testing.assert_array_equal(one.read(i), other.read(i))
+            np.testing.assert_array_equal(one.read(i, 3, 5), other.read(i, 3, 5))
+    again = prepare(replace(data, on_the_fly=True), drawn, Silent(), how)
+    assert again.existed
+
+
+def test_on_the_fly_train_costs_the_same_for_millions(
+    mnist: Path, tmp_path: Path
+) -> None:
+    data = mnist_data(mnist, train=19_200_000, val=0, test=2, on_the_fly=True)
+    done = prepare(data, tmp_path, Silent(), How(workers=1))
+    assert done.clips == {"train": 19_200_000, "test": 2}
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 2_000_000
+    assert verify(tmp_path, Silent()) == 19_200_002
+    last = open_clips(tmp_path, "train").read(19_199_999)
+    rng = clip_rng(0, "train", 19_199_999)
+    wanted = bouncing_clip(handwritten_digits()[:1500], rng, 2, 20, 64)
+    np.testing.assert_array_equal(last, wanted)
+
+
+def test_stored_and_drawn_clips_replace_each_other_by_force(
+    mnist: Path, tmp_path: Path
+) -> None:
+    data, how = mnist_data(mnist, train=3, val=0, test=2), How(workers=1)
+    names = []
+    for on_the_fly in (False, True, False):
+        asked = replace(data, on_the_fly=on_the_fly)
+        if names:
+            with pytest.raises(Refused, match="on_the_fly is"):
+                prepare(asked, tmp_path, Silent(), how)
+        prepare(asked, tmp_path, Silent(), how, force=True)
+        verify(tmp_path, Silent())
+        names.append({path.name for path in tmp_path.glob("train*")})
+    assert names[1] == {"train.digits.npy"}
+    assert names[0] == names[2]
+    assert names[1].isdisjoint(names[0])
+
+
+def test_harmed_digits_are_found_by_verify_and_by_the_reader(
+    mnist: Path, tmp_path: Path
+) -> None:
+    data = mnist_data(mnist, train=3, val=0, test=2, on_the_fly=True)
+    prepare(data, tmp_path, Silent(), How(workers=1))
+    path = tmp_path / "train.digits.npy"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(StorageFailed, match=r"train\.digits\.npy has changed"):
+        verify(tmp_path, Silent())
+    with pytest.raises(BadData, match=r"train\.digits\.npy: has changed"):
+        open_clips(tmp_path, "train")
+
+
+def test_digits_outside_the_source_are_not_followed(
+    mnist: Path, tmp_path: Path
+) -> None:
+    source = tmp_path / "raw"
+    source.mkdir()
+    for file in mnist.iterdir():
+        (source / file.name).symlink_to(file)
+    with pytest.raises(Refused, match="no train-images-idx3-ubyte"):
+        prepare(mnist_data(source), tmp_path / "out", Silent())
 
 
 def test_without_t10k_digits_are_held_out_and_it_says_so(tmp_path: Path) -> None:
@@ -97,7 +180,7 @@ def test_wrong_digits_are_named(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="no train-images-idx3-ubyte"):
         prepare(data, tmp_path / "out", Silent())
     write_idx(path, digits, magic=2049)
-    with pytest.raises(BadData, match="2049 are labels"):
+    with pytest.raises(BadData, match="holds labels"):
         prepare(data, tmp_path / "out", Silent())
     write_idx(path, digits[:, :14, :14])
     with pytest.raises(BadData, match="digits of 14 x 14 pixels"):
