@@ -18,6 +18,12 @@ def moving_square(frames: int, width: int = 48, height: int = 32) -> np.ndarray:
     return video
 
 
+def counting(frames: int, width: int = 48, height: int = 32) -> np.ndarray:
+    """Flat frames whose brightness is 10 times their number plus 5, 255 at most."""
+    levels = (10 * np.arange(frames) + 5).clip(0, 255).astype(np.uint8)
+    return np.broadcast_to(levels[:, None, None, None], (frames, height, width, 3))
+
+
 def write_video(
     path: Path,
     video: np.ndarray,
