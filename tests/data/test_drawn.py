@@ -102,7 +102,7 @@ def test_what_lies_outside_is_an_error(clips: DrawnClips) -> None:
 
 def test_clips_have_names_and_neither_labels_nor_actions(clips: DrawnClips) -> None:
     assert clips.ids[7] == "train/000007"
-    assert clips.ids[5:7] == ("train/000005", "train/000006")
+    assert list(clips.ids[5:7]) == ["train/000005", "train/000006"]
     assert clips.facts[0].label is None
     assert clips.actions(3) is None
     assert clips.states(3) is None
