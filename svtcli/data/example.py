@@ -47,7 +47,9 @@ class Example(Mapping[str, Value]):
 
     def __contains__(self, key: object) -> bool:
         # A feature of no kind says nothing.
-        return key in self._features and bool(self._features[key].WhichOneof("kind"))
+        if not isinstance(key, str) or key not in self._features:
+            return False
+        return self._features[key].WhichOneof("kind") is not None
 
     def __iter__(self) -> Iterator[str]:
         return (key for key in self._features if key in self)

@@ -314,7 +314,7 @@ def test_a_video_that_is_there_twice_is_refused(tmp_path: Path) -> None:
 def test_an_empty_source_says_what_to_get(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="no BAIR videos there") as refused:
         plan(tmp_path)
-    for words in (ADDRESS, "30 GB", "softmotion30_44k/{train,test}", "--download"):
+    for words in (ADDRESS, "30 GiB", "softmotion30_44k/{train,test}", "--download"):
         assert words in str(refused.value.hint)
 
 

@@ -53,12 +53,13 @@ TRAJECTORIES = re.compile(
 ARCHIVE = re.compile(rf"/{re.escape(TAR)}$")
 
 WHAT_TO_GET = (
-    f"get {TAR} (30 GB) from {ADDRESS}, or let --download do it, and put it there or "
-    "name its folder: --source DIR, or data.source=DIR in a recipe. It need not be "
-    "unpacked; softmotion30_44k/{train,test}/traj_*.tfrecords, which is in it, will "
-    "do, and so will SVG's processed_data/{train,test}/traj_*/*/*.png, which has no "
-    "actions. Links that lead out of the folder are not followed"
+    f"get {TAR} (30 GiB) from {ADDRESS} and put it there, or name its folder: "
+    "--source DIR, or data.source=DIR in a recipe. It need not be unpacked; "
+    "softmotion30_44k/{train,test}/traj_*.tfrecords, which is in it, will do, and so "
+    "will SVG's processed_data/{train,test}/traj_*/*/*.png, which has no actions. "
+    "Links that lead out of the folder are not followed"
 )
+DOWNLOAD = "; `svt prepare bair --download` fetches it"
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ def plan_bair(data: BairData) -> Plan:
     folder = source_folder(data.source, "bair", WHAT_TO_GET)
     found = find_trajectories(folder)
     if not found:
-        raise Refused(f"{folder}: no BAIR videos there", WHAT_TO_GET)
+        raise Refused(f"{folder}: no BAIR videos there", WHAT_TO_GET + DOWNLOAD)
     only_once((each.file.name, each.file.path) for each in found)
     want_splits(data.splits, {each.split for each in found}, folder)
     notes, as_png = list[str](), isinstance(found[0].file, PngFolder)

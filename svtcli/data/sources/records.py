@@ -13,6 +13,7 @@ from jaxtyping import Float, UInt8
 from svtcli.data.example import BadExample, Example, parse_example
 from svtcli.data.plan import Cut, Miss, Outcome, Task, beside
 from svtcli.data.shards import ClipFacts
+from svtcli.data.sources.where import inside
 from svtcli.data.tfrecord import BadRecord, count_records, read_records
 from svtcli.failure import BadData, Refused
 
@@ -157,7 +158,6 @@ def files_below(folder: Path, pattern: re.Pattern[str]) -> list[Path]:
 
     Links out of the folder are not followed, and hidden folders not entered.
     """
-    inside = folder.resolve()
     found = []
     for place, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -165,7 +165,7 @@ def files_below(folder: Path, pattern: re.Pattern[str]) -> list[Path]:
             path = Path(place, name)
             if not pattern.search(f"/{path.relative_to(folder).as_posix()}"):
                 continue
-            if path.is_file() and path.resolve().is_relative_to(inside):
+            if path.is_file() and inside(folder, path):
                 found.append(path)
     return found
 

@@ -46,10 +46,11 @@ NAMED = re.compile(
 
 WHAT_TO_GET = (
     f"get the files of {ADDRESS} (push_train/push_train.tfrecord-00000-of-00264 and so "
-    "on, push_testseen and push_testnovel 00000-of-00005 and so on), or let --download "
-    "do it, and put them there or name their folder: --source DIR, or data.source=DIR "
-    "in a recipe. Links that lead out of the folder are not followed"
+    "on, push_testseen and push_testnovel 00000-of-00005 and so on) and put them "
+    "there, or name their folder: --source DIR, or data.source=DIR in a recipe. Links "
+    "that lead out of the folder are not followed"
 )
+DOWNLOAD = "; `svt prepare robot-push --download` fetches them"
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,8 @@ def plan_robot_push(data: RobotPushData) -> Plan:
     folder = source_folder(data.source, "robot-push", WHAT_TO_GET)
     parts, notes = find_files(folder)
     if not parts:
-        raise Refused(f"{folder}: no robot-push videos there", WHAT_TO_GET)
+        hint = WHAT_TO_GET + DOWNLOAD
+        raise Refused(f"{folder}: no robot-push videos there", hint)
     want_splits(data.splits, parts, folder)
     groups, files, videos = list[Group](), dict[str, int](), dict[str, int]()
     for split in data.splits:
