@@ -6,6 +6,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from PIL import Image
 
 
 def moving_square(frames: int, width: int = 48, height: int = 32) -> np.ndarray:
@@ -32,8 +33,9 @@ def write_video(
     fps: int = 10,
     times: Sequence[int] | None = None,
     gop: int = 12,
+    sound: float = 0.0,
 ) -> Path:
-    """Encode uint8 [F, H, W, 3]; `times` are time stamps in milliseconds."""
+    """Encode uint8 [F, H, W, 3]; `times` in milliseconds, seconds of silent `sound`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     options = {"movflags": "+faststart"} if path.suffix == ".mp4" else {}
     with av.open(str(path), "w", options=options) as container:
@@ -44,6 +46,8 @@ def write_video(
             stream.options = {"crf": "10", "preset": "veryfast"}
         if times is not None:
             stream.codec_context.time_base = Fraction(1, 1000)
+        if sound:
+            _add_silence(container, sound)
         for number, picture in enumerate(video):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), "rgb24")
             if times is not None:
@@ -53,17 +57,35 @@ def write_video(
     return path
 
 
+def _add_silence(container: av.container.OutputContainer, seconds: float) -> None:
+    stream = container.add_stream("aac", rate=8000, layout="mono")
+    frame = av.AudioFrame.from_ndarray(
+        np.zeros((1, round(8000 * seconds)), np.float32), "fltp", layout="mono"
+    )
+    frame.sample_rate = 8000
+    container.mux(stream.encode(frame))
+    container.mux(stream.encode())
+
+
 def write_sound(path: Path) -> Path:
     """An mp4 that holds sound only."""
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("aac", rate=8000, layout="mono")
-        frame = av.AudioFrame.from_ndarray(
-            np.zeros((1, 8000), np.float32), "fltp", layout="mono"
-        )
-        frame.sample_rate = 8000
-        container.mux(stream.encode(frame))
-        container.mux(stream.encode())
+        _add_silence(container, 1.0)
     return path
+
+
+def write_animation(path: Path, video: np.ndarray) -> Path:
+    """An animated GIF, APNG or WebP, ten frames a second, by another library."""
+    first, *others = [Image.fromarray(picture) for picture in video]
+    kind = {".gif": "GIF", ".apng": "PNG", ".webp": "WEBP"}[path.suffix]
+    first.save(path, kind, save_all=True, append_images=others, duration=100)
+    return path
+
+
+def packet_positions(path: Path) -> list[int]:
+    """Where in a file its packets of video begin."""
+    with av.open(str(path)) as container:
+        return sorted(packet.pos for packet in container.demux(video=0) if packet.pos)
 
 
 def truncate(path: Path, to: Path, share: float) -> Path:
