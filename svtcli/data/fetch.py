@@ -95,15 +95,12 @@ def _patiently(
             raise StorageFailed(f"{url}: cannot be fetched ({error})") from error
 
 
-def _reason(error: Exception) -> str:
-    """The innermost cause, without the objects that urllib3 names on the way."""
-    text = str(error)
-    while text == "" or "object at 0x" in text:
-        inner = error.__context__ or getattr(error, "reason", None)
-        if not isinstance(inner, Exception):
-            return type(error).__name__
-        error, text = inner, str(inner)
-    return text
+def _reason(error: BaseException) -> str:
+    """The innermost cause alone: around it, urllib3 tells of its own objects."""
+    while (inner := error.__cause__ or error.__context__) is not None:
+        error = inner
+    told = error.strerror if isinstance(error, OSError) else None
+    return told or str(error) or type(error).__name__
 
 
 @dataclass

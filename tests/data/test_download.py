@@ -49,6 +49,7 @@ def test_a_file_is_fetched_once_and_nothing_is_printed(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
     checked: bool,
     sized: bool,
 ) -> None:
@@ -60,6 +61,7 @@ def test_a_file_is_fetched_once_and_nothing_is_printed(
     assert files(tmp_path) == {"bair.tar": CONTENT}
     assert host.gets() == [(PATH, None)]
     assert capfd.readouterr() == ("", "")
+    assert not [record for record in caplog.records if record.name == "pooch"]
 
 
 @pytest.mark.parametrize("checked", [True, False])
@@ -82,7 +84,6 @@ def test_a_network_that_stays_away_leaves_what_was_fetched_for_the_next_run(
     with pytest.raises(StorageFailed, match="cannot be fetched") as caught:
         download("bair", tmp_path, Silent())
     assert PATH in caught.value.sentence
-    assert "object at" not in caught.value.sentence
     assert "SVT_MIRROR" in (caught.value.hint or "")
     assert files(tmp_path)["bair.tar.part"] == CONTENT[: 2 * fetch.CHUNK]
     host.asked.clear()
@@ -263,9 +264,11 @@ def test_no_server_at_all_is_one_clear_line(
     host: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     offer(monkeypatch, sized=False)
-    with pytest.raises(StorageFailed, match="Connection refused") as caught:
+    with pytest.raises(StorageFailed) as caught:
         download("bair", tmp_path, Silent(), base="http://127.0.0.1:9")
-    assert "object at" not in caught.value.sentence
+    assert caught.value.sentence == (
+        f"http://127.0.0.1:9{PATH}: cannot be fetched (Connection refused)"
+    )
 
 
 def test_ctrl_c_leaves_what_was_fetched(

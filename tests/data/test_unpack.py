@@ -2,6 +2,7 @@ import gzip
 import io
 import os
 import tarfile
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -146,6 +147,19 @@ def test_a_bomb_is_broken_and_leaves_no_video(tmp_path: Path, content: bytes) ->
     with pytest.raises(BrokenArchive, match=r"part_0.*removed"):
         unpack(path, tmp_path / "source/train")
     assert everything(tmp_path / "source") == {"train"}
+
+
+def test_a_header_that_is_a_bomb_never_comes_into_memory(tmp_path: Path) -> None:
+    path = archive(tmp_path)
+    path.write_bytes(pax_bomb(64 << 20))
+    tracemalloc.start()
+    try:
+        with pytest.raises(BrokenArchive, match="too long"):
+            unpack(path, tmp_path / "source/train")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 16 << 20
 
 
 def test_members_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
