@@ -45,7 +45,17 @@ def cpu_seconds(work: Callable[[], object]) -> float:
 
 def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence]) -> None:
     """A Markdown table with its title and the machine, ready to be committed."""
+    print_title(title)
+    print_rows(header, rows)
+
+
+def print_title(title: str) -> None:
+    """A Markdown title and the machine."""
     print(f"# {title}\n\n{machine()}\n")
+
+
+def print_rows(header: Sequence[str], rows: Sequence[Sequence]) -> None:
+    """A Markdown table alone."""
     print("| " + " | ".join(header) + " |")
     print("|" + " --- |" * len(header))
     for row in rows:
