@@ -74,9 +74,9 @@ def test_splits_are_the_publishers_and_val_the_last_train_files(tmp_path: Path) 
         "videos": {"train": 4, "val": 2, "test-seen": 2, "test-novel": 2},
     }
     assert made.layout == Layout((64, 64, 3), {"actions": 5, "states": 5})
-    assert "push_train has 3 files, the published one has 264" in made.notes
+    assert "files of push_train: 3; of the published one: 264" in made.notes
     val = "push_train.tfrecord-00010-of-00264"
-    assert f"val is {val} … {val}, cut from train" in made.notes
+    assert f"val is {val}, cut from train" in made.notes
 
 
 def test_val_is_five_files_of_all_and_at_least_one_of_two() -> None:
@@ -181,6 +181,21 @@ def test_a_damaged_record_takes_only_itself_with_it(tmp_path: Path) -> None:
     _, outcome = run(only_task(tmp_path), tmp_path)
     assert [miss.item for miss in outcome.misses] == [f"{path.name}#1"]
     assert len(outcome.cuts) == 2
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_every_video_is_a_clip_or_counted_as_lost(tmp_path: Path, seed: int) -> None:
+    path = write_push_file(tmp_path, "testseen", 0, [small(2, i) for i in range(6)])
+    rng = np.random.default_rng(seed)
+    data = bytearray(path.read_bytes())
+    for at in rng.integers(len(data), size=seed % 4):
+        data[at] ^= 1 << rng.integers(8)
+    path.write_bytes(data[: rng.integers(len(data)) if seed % 2 else None])
+    task = only_task(tmp_path, min_frames=2)
+    _, outcome = run(task, tmp_path)
+    lost = sum(miss.lost for miss in outcome.misses)
+    assert len(outcome.cuts) + lost == task.units
+    assert lost or not seed % 4
 
 
 def test_a_promise_is_taken_from_the_first_video_that_is_long_enough(

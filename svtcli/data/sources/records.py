@@ -122,7 +122,7 @@ def write_videos(
             if isinstance(video, Miss):
                 misses.append(video)
                 continue
-            file.write(video.pixels.tobytes())
+            file.write(np.ascontiguousarray(video.pixels).data)
             for name, other in others.items():
                 other.write(video.beside[name].astype("<f4").tobytes())
             cuts.append(Cut(split, first, len(video.pixels), video.facts))
@@ -140,17 +140,19 @@ def numbers(
     example: Example, keys: Iterable[str], size: int, missing: str
 ) -> Float[np.ndarray, "F A"]:
     """`size` finite floats from each key. Errors: `Unusable`, `missing` its reason."""
-    rows = []
-    for key in keys:
+    rows, names = [], list(keys)
+    for key in names:
         value = example.get(key)
         if value is None:
             raise Unusable(missing, f"has no {key}")
         if isinstance(value, list) or value.dtype != np.float32 or len(value) != size:
             raise Unusable("decode", f"{key} is not {size} floats")
-        if not np.isfinite(value).all():
-            raise Unusable("decode", f"{key} is not finite")
         rows.append(value)
-    return np.stack(rows)
+    table = np.stack(rows)
+    if not np.isfinite(table).all():
+        broken = names[int(np.flatnonzero(~np.isfinite(table).all(1))[0])]
+        raise Unusable("decode", f"{broken} is not finite")
+    return table
 
 
 def files_below(folder: Path, pattern: re.Pattern[str]) -> list[Path]:

@@ -158,8 +158,8 @@ def plan_robot_push(data: RobotPushData) -> Plan:
         groups += labelled(in_shards([*tasks]), split)
         files[split], videos[split] = len(parts[split]), sum(units)
     if "val" in data.splits:
-        first, last = parts["val"][0].name, parts["val"][-1].name
-        notes.append(f"val is {first} … {last}, cut from train")
+        names = sorted({parts["val"][0].name, parts["val"][-1].name})
+        notes.append(f"val is {' … '.join(names)}, cut from train")
     chosen = [file for split in data.splits for file in parts[split]]
     return Plan(
         spec=spec_of(data),
@@ -187,7 +187,7 @@ def find_files(folder: Path) -> tuple[dict[str, list[RecordFile]], list[str]]:
         size = path.stat().st_size
         official[name].append(RecordFile(path, 0, size, path.name))
     notes = [
-        f"{name} has {len(found)} files, the published one has {FILES[name]}"
+        f"files of {name}: {len(found)}; of the published one: {FILES[name]}"
         for name, found in official.items()
         if found and len(found) != FILES[name]
     ]
