@@ -8,7 +8,9 @@ import pytest
 
 from svtcli.data import publishers
 from svtcli.data.download import download
+from svtcli.data.sources.kinetics import survey_source
 from svtcli.failure import StorageFailed
+from svtcli.recipe.data import KineticsData
 from svtcli.run.progress import Silent
 from tests.data.archives import regular, tar_gz
 from tests.data.downloading import Told, files, publishing, room
@@ -38,7 +40,9 @@ def published() -> dict[str, bytes]:
             video = regular(f"./{video_name(split, number)}", CONTENT)
             served[path.replace(" ", "%20")] = tar_gz([video])
         served[f"{K600}{split}/k600_{split}_path.txt"] = "".join(urls).encode()
-        served[f"{K600}annotations/{split}.txt"] = b"label,youtube_id\n"
+        rows = [f"squat,{video_name(split, i)[:11]},1,11,{split}\n" for i in (0, 1)]
+        text = "label,youtube_id,time_start,time_end,split\n" + "".join(rows)
+        served[f"{K600}annotations/{split}.txt"] = text.encode()
     return served
 
 
@@ -68,6 +72,19 @@ def test_kinetics_comes_as_videos_and_annotations(
     kinetics.asked.clear()
     download("kinetics", tmp_path, Silent(), BOTH)
     assert not kinetics.asked
+
+
+def test_what_was_fetched_is_what_the_source_understands(
+    kinetics: Loopback, tmp_path: Path
+) -> None:
+    download("kinetics", tmp_path, Silent(), BOTH)
+    survey = survey_source(KineticsData(kind="kinetics", source=str(tmp_path)))
+    assert sorted((clip.split, clip.label) for clip in survey.clips) == [
+        ("train", "squat"),
+        ("train", "squat"),
+        ("val", "squat"),
+        ("val", "squat"),
+    ]
 
 
 def test_only_the_splits_asked_for_are_fetched(
