@@ -161,7 +161,9 @@ def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     try:
         # A `file:` name keeps a path that looks like an option or a URL a path.
         only = {"format_whitelist": FORMATS}
-        container = av.open(f"file:{path.absolute()}", options=only)
+        name = f"file:{path.absolute()}"
+        # Titles in another encoding are no damage.
+        container = av.open(name, options=only, metadata_errors="replace")
     except (av.FFmpegError, OSError) as error:
         raise Undecodable(path, "open", f"not a video ({_why(error)})") from error
     with container:
