@@ -175,22 +175,25 @@ def _caption(
 ) -> tuple[str, ...]:
     """What is shown, fact by fact."""
     H, W, C = splits[0].shape
-    lengths = [int(ends) for c in splits for ends in (c.lengths.min(), c.lengths.max())]
-    every, longest = settings.every, max(lengths)
-    if every is not None and every > 1:
-        shown = (f"frames {every} apart",)
-    elif still:
-        shown = ("frames spread over each clip",) if every is None else ()
-    else:
-        shown = (f"the first {LONGEST} frames",) if longest > LONGEST else ()
-    few, many = min(lengths), max(lengths)
+    few = min(int(clips.lengths.min()) for clips in splits)
+    many = max(int(clips.lengths.max()) for clips in splits)
     return (
         splits[0].name,
         f"{W} by {H}, {'gray' if C == 1 else 'RGB'}",
-        f"clips of {few} frames" if few == many else f"clips of {few} to {many} frames",
+        f"clips of {few if few == many else f'{few} to {many}'} frames",
         f"chosen by seed {seed}",
-        *shown,
+        *_times_in_words(settings.every, many, still),
     )
+
+
+def _times_in_words(every: int | None, longest: int, still: bool) -> tuple[str, ...]:
+    """Which frames are shown, where that is not plain."""
+    if every is not None and every > 1:
+        return (f"frames {every} apart",)
+    if still:
+        first = f"the first {SHOWN} frames of each clip"
+        return ("frames spread over each clip" if every is None else first,)
+    return (f"the first {LONGEST} frames",) if longest > LONGEST else ()
 
 
 def _count(number: int, thing: str) -> str:

@@ -102,6 +102,30 @@ def test_clips_of_one_length_say_it_once(tmp_path, shown):
 
 
 @pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (SheetSettings(), ("frames spread over each clip",)),
+        (SheetSettings(every=1), ("the first 4 frames of each clip",)),
+        (SheetSettings(every=5), ("frames 5 apart",)),
+        (SheetSettings(("mp4",)), ("the first 150 frames",)),
+        (SheetSettings(("mp4",), every=2), ("frames 2 apart",)),
+    ],
+)
+def test_the_caption_says_which_frames_are_shown(
+    clips, tmp_path, shown, settings, said
+):
+    render_sheet(clips, tmp_path / "a", "test", settings, 0, Silent())
+    ((_, facts),) = shown
+    assert facts[:4] == (
+        "cooking",
+        "12 by 12, RGB",
+        "clips of 7 to 200 frames",
+        "chosen by seed 0",
+    )
+    assert facts[4:] == said
+
+
+@pytest.mark.parametrize(
     ("length", "every", "times"),
     [
         (1, None, [0]),
