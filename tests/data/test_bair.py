@@ -225,6 +225,19 @@ def test_a_file_that_vanishes_or_shrinks_after_planning_is_a_miss(
     assert (rest.record, rest.lost) == (1, 1)
 
 
+def test_a_file_that_holds_fewer_records_than_were_counted_is_a_miss(
+    tmp_path: Path,
+) -> None:
+    raw = write_bair(tmp_path / "raw", 2)
+    made = plan(raw, splits=("test",))
+    path = tfrecords(raw, "test", 0)
+    write_records(path, [bytes(path.stat().st_size - 16)])
+    _, outcomes = run(made, tmp_path / "out")
+    _, rest = misses(outcomes)
+    assert (rest.record, rest.lost) == (1, 1)
+    assert rest.detail == "ends after 1 records, 2 were counted"
+
+
 ONE = bair_features(bair_video("test", 0, 0))
 WITHOUT_ACTION = {key: value for key, value in ONE.items() if key != "7/action"}
 WITHOUT_FRAME = {k: v for k, v in ONE.items() if k != "29/image_aux1/encoded"}
@@ -359,7 +372,7 @@ def test_links_and_strange_names_in_a_tar_are_only_looked_at(tmp_path: Path) -> 
     sources = [task.source for group in made.groups for task in group.tasks]
     assert "train/traj_2048_to_2303.tfrecords" not in sources
     clips, _ = run(made, tmp_path / "out")
-    assert "test/traj_256_to_511/0" in clips
+    assert str(clips["test/traj_256_to_511/0"]["split"]) == "test"
     assert {path.name for path in tmp_path.iterdir()} == {"raw", "inside", "out"}
 
 

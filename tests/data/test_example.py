@@ -80,6 +80,7 @@ def test_a_file_of_the_tfrecord_package_is_read(tmp_path: Path) -> None:
 def test_a_key_that_is_not_there_stays_away() -> None:
     parsed = parse_example(encode_example({"a": [b"x"]}))
     assert parsed.get("b") is None
+    assert 5 not in parsed
     with pytest.raises(KeyError):
         parsed["b"]
     assert list(parsed) == ["a"]

@@ -91,7 +91,13 @@ def test_a_cut_off_picture_is_an_error(write, kept: float) -> None:
     assert not ImageFile.LOAD_TRUNCATED_IMAGES
 
 
-@pytest.mark.parametrize("data", [b"", b"<html>", b"GIF89a", b"%!PS-Adobe-3.0 EPSF"])
+def gif() -> bytes:
+    file = BytesIO()
+    Image.fromarray(TABLE[:9, :9]).save(file, "GIF")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("data", [b"", b"<html>", gif(), b"%!PS-Adobe-3.0 EPSF"])
 def test_what_is_no_jpeg_or_png_is_not_opened(data: bytes) -> None:
     with pytest.raises(Unreadable) as error:
         still(data, 64, "crop")
