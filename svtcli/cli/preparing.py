@@ -263,7 +263,7 @@ def _validated(settings: Settings) -> "Data":
             if isinstance(misfit := problem.get("ctx", {}).get("error"), Misfit):
                 wanted |= {key: [why] for key, why in misfit.problems.items()}
                 continue
-            said = problem["msg"].removeprefix("Input ").split(",")[0]
+            said = problem["msg"].removeprefix("Input ").split(", unable")[0]
             wanted.setdefault(str(problem["loc"][1]), []).append(said)
         raise Refused(
             "; ".join(

@@ -62,7 +62,9 @@ def _assemble(
                 video, numbers = _written(path, outcome.frames, layout)
                 for cut in outcome.cuts:
                     if cut.split not in writers:
-                        writer = ShardWriter(place, f"{cut.split}-{group.label}", layout)
+                        writer = ShardWriter(
+                            place, f"{cut.split}-{group.label}", layout
+                        )
                         writers[cut.split] = stack.enter_context(writer)
                     here = slice(cut.first, cut.first + cut.frames)
                     cut_numbers = {name: rows[here] for name, rows in numbers.items()}

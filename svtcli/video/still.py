@@ -15,6 +15,7 @@ from PIL import Image, UnidentifiedImageError
 from svtcli.failure import BadData
 
 Fit = Literal["crop", "squash"]
+FILTER = "Pillow LANCZOS"
 FORMATS = ("JPEG", "PNG")
 MOST_PIXELS = 4096 * 4096
 """A header may promise more than memory holds: larger pictures are not decoded."""

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from svtcli.data.clips import Clips, open_clips
-from svtcli.data.stored import StoredClips
 from svtcli.data.loader import Batch, prefetch, training_batches
+from svtcli.data.stored import StoredClips
 from svtcli.failure import BadData, Refused
 from tests.data.conftest import MakeClips, clip
 
@@ -128,6 +128,7 @@ def test_a_clip_shorter_than_the_model_is_refused_by_name(clips: Clips) -> None:
 
 
 def test_a_split_without_clips_is_bad_data(clips: Clips, tmp_path: Path) -> None:
-    empty = replace(clips, lengths=np.zeros(0, np.int64), facts=())
+    none = np.zeros(0, np.int64)
+    empty = replace(clips, lengths=none, shard_of=none, offsets=none, facts=())
     with pytest.raises(BadData, match="holds no clips"):
         training_batches(empty, 4, CHOICES, seed=0)

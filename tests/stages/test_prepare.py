@@ -105,7 +105,9 @@ def test_the_bytes_do_not_depend_on_workers_or_place(
     elsewhere = tmp_path / "moved"
     shutil.copytree(videos, elsewhere)
     prepare(folder_data(videos, frames=4), tmp_path / "one", Silent(), How(workers=1))
-    prepare(folder_data(elsewhere, frames=4), tmp_path / "three", Silent(), How(workers=3))
+    prepare(
+        folder_data(elsewhere, frames=4), tmp_path / "three", Silent(), How(workers=3)
+    )
     assert contents(tmp_path / "one") == contents(tmp_path / "three")
     other = prepare(folder_data(videos, frames=4, seed=1), tmp_path / "two", Silent())
     assert other.fingerprint != read_manifest(tmp_path / "one").fingerprint

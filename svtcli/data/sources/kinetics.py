@@ -109,6 +109,7 @@ def plan_kinetics(data: KineticsData) -> Plan:
         layout=Layout((data.size, data.size, 3)),
         groups=tuple(groups),
         unit="videos",
+        pixels=cutting.pixels,
         notes=_notes(data, survey, chosen, findings),
         findings=findings | {"used": {s: len(clips) for s, clips in chosen.items()}},
     )

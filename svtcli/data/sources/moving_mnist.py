@@ -259,6 +259,7 @@ def plan_moving_mnist(data: MovingMnistData) -> Plan:
         layout=Layout((data.size, data.size, 1)),
         groups=tuple(groups),
         unit="clips",
+        pixels="drawn, digits of 28 x 28 as they are",
         predicted_frames=predicted(data),
         notes=tuple(notes),
     )

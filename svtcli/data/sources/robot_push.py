@@ -32,7 +32,7 @@ from svtcli.data.tfrecord import BadRecord
 from svtcli.failure import Refused
 from svtcli.recipe.data import RobotPushData
 from svtcli.run.fingerprint import fingerprint
-from svtcli.video.still import Unreadable, dimensions, still
+from svtcli.video.still import FILTER, Unreadable, dimensions, still
 
 ADDRESS = "https://storage.googleapis.com/brain-robotics-data/push"
 FILES = {"push_train": 264, "push_testseen": 5, "push_testnovel": 5}
@@ -169,6 +169,7 @@ def plan_robot_push(data: RobotPushData) -> Plan:
         ),
         groups=tuple(groups),
         unit="videos",
+        pixels=f"{data.fit} to a square, {FILTER}",
         notes=tuple(notes),
         findings={"files": files, "videos": videos},
     )

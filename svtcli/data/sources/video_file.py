@@ -17,6 +17,7 @@ from svtcli.video.decode import (
     decode,
     probe,
 )
+from svtcli.video.resize import FILTER
 
 Frames = int | Literal["all"]
 
@@ -46,6 +47,17 @@ class Cutting:
     min_frames: int = 1
     """Of a clip, with `frames: all`."""
     seed: int = 0
+
+    @property
+    def pixels(self) -> str:
+        """How frames are made, for the manifest."""
+        rate = f"{self.fps:g} frames/s by time stamp" if self.fps else "every frame"
+        return f"{rate}, turned upright, centre crop, swscale {FILTER} to gbrp"
+
+    @property
+    def windowed(self) -> bool:
+        """Whether one window of a video is kept; of `all` frames there is none."""
+        return self.frames != "all" and self.window != "all"
 
     @property
     def least(self) -> int:
@@ -130,7 +142,7 @@ class VideoTask:
         if not facts.frames:
             return Promise(1, cutting.least)
         count = facts.kept(cutting.fps)
-        if cutting.window != "all":
+        if cutting.windowed:
             fits = count >= cutting.least
             return Promise(1, cutting.least) if fits else Promise(0, 0)
         lengths = [length for _, _, length in self._clips(count)]
@@ -141,7 +153,7 @@ class VideoTask:
         try:
             facts = probe(self.video.path)
             with frames.open("xb") as file:
-                if self.cutting.window == "all":
+                if not self.cutting.windowed:
                     return self._cut(_write(file, self._decode()), facts)
                 start = self._write_window(file, facts)
         except Undecodable as error:
