@@ -14,7 +14,9 @@ from svtcli.failure import Refused
 
 if TYPE_CHECKING:
     from svtcli.recipe.data import Data
-    from svtcli.stages.prepare import How, Prepared, Unfinished
+    from svtcli.stages.preparation import How
+    from svtcli.stages.prepare import Unfinished
+    from svtcli.stages.prepared import Prepared
     from svtcli.stages.preview import Preview
 
 Settings = dict[str, Any]

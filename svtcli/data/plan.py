@@ -167,7 +167,7 @@ class Plan:
 
 
 def spec_of(data: Data) -> dict[str, Any]:
-    """What decides the clips, as JSON can say it: all but where source and clips are."""
+    """What decides the clips, as JSON says it: all but where source and clips are."""
     return {
         key: list(value) if isinstance(value, tuple) else value
         for key, value in asdict(data).items()

@@ -8,7 +8,6 @@ from typing import overload
 import numpy as np
 from jaxtyping import Float, Int64, UInt8
 
-
 Numbers = Float[np.ndarray, "F A"]
 
 

@@ -8,7 +8,6 @@ from svtcli.data.publish import count_reasons
 from svtcli.failure import CheckFailed
 from svtcli.run.progress import Progress
 
-
 SURE = 100
 """So many broken sources are seen before the rest is not tried any more: of few, a
 person wants to know all."""

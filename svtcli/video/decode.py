@@ -4,7 +4,7 @@ Damage is an error here, never a shorter video: a file either gives all the fram
 are asked for or raises `Undecodable` with the reason that `svt prepare` counts.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -110,7 +110,7 @@ def count_frames(path: Path, fps: float | None = None) -> int:
     return sum(1 for _ in _kept(path, fps))
 
 
-def _kept(path: Path, fps: float | None) -> Iterator[av.VideoFrame]:
+def _kept(path: Path, fps: float | None) -> Generator[av.VideoFrame, None, None]:
     frames = _frames(path)
     return frames if fps is None else nearest_in_time(_timed(path, frames), fps)
 
@@ -133,7 +133,9 @@ def _resizer(path: Path, size: int) -> Callable[[av.VideoFrame], np.ndarray]:
     return resize
 
 
-def nearest_in_time(timed: Iterable[tuple[float, T]], fps: float) -> Iterator[T]:
+def nearest_in_time(
+    timed: Iterable[tuple[float, T]], fps: float
+) -> Generator[T, None, None]:
     """Of things with rising times in seconds, those nearest to a regular beat.
 
     The beat starts at the first time and ends at the last one; the earlier of two
@@ -178,7 +180,7 @@ def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         yield container, streams[0]
 
 
-def _frames(path: Path) -> Iterator[av.VideoFrame]:
+def _frames(path: Path) -> Generator[av.VideoFrame, None, None]:
     """Decoded frames in the order of display; strict about damage."""
     with _opened(path) as (container, stream):
         # One process per file is faster than threads that steal from other files.

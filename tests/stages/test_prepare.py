@@ -16,7 +16,8 @@ from svtcli.data.verify import verify
 from svtcli.failure import BadData, CheckFailed, Failure, Locked, Refused, Stopped
 from svtcli.recipe.data import FolderData
 from svtcli.run.progress import Silent
-from svtcli.stages.prepare import How, prepare
+from svtcli.stages.preparation import How
+from svtcli.stages.prepare import prepare
 from svtcli.stages.prepared import clips_folder
 from svtcli.stages.preview import preview
 from svtcli.video.decode import decode
@@ -105,10 +106,9 @@ def test_the_bytes_do_not_depend_on_workers_or_place(
     elsewhere = tmp_path / "moved"
     shutil.copytree(videos, elsewhere)
     prepare(folder_data(videos, frames=4), tmp_path / "one", Silent(), How(workers=1))
-    prepare(
-        folder_data(elsewhere, frames=4), tmp_path / "three", Silent(), How(workers=3)
-    )
-    assert contents(tmp_path / "one") == contents(tmp_path / "three")
+    four = folder_data(elsewhere, frames=4)
+    prepare(four, tmp_path / "four", Silent(), How(workers=4))
+    assert contents(tmp_path / "one") == contents(tmp_path / "four")
     other = prepare(folder_data(videos, frames=4, seed=1), tmp_path / "two", Silent())
     assert other.fingerprint != read_manifest(tmp_path / "one").fingerprint
 

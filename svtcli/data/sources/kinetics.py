@@ -146,7 +146,8 @@ def _clips(videos: tuple[Video, ...], lists: Annotations) -> Iterator[Clip]:
         folder, _, file = video.name.rpartition("/")
         split, said = place(folder)
         named = FILE.fullmatch(file.rpartition(".")[0])
-        row, key = None, (video.name, None)
+        row: Row | None = None
+        key: tuple[str, int | None] = (video.name, None)
         if named:
             start = None if named[2] is None else int(named[2])
             row = lists.find(named[1], start)
