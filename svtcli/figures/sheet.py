@@ -28,8 +28,6 @@ from svtcli.video.text import text_width
 
 SHAPE = 1.4
 """Width over height that a sheet comes close to."""
-EMPTY = 0.5
-"""How much an unfilled grid counts against that."""
 LETTERS = 9
 """A label has room for so many fonts' heights, however narrow the frames are."""
 
@@ -128,11 +126,9 @@ class SheetLayout:
 
     @property
     def misshape(self) -> float:
-        """How far it is from a full page of the wanted shape."""
+        """How far it is from the wanted shape."""
         height, width = self.extent
-        places = sum(ceil(len(p.cells) / self.across) for p in self.parts) * self.across
-        filled = sum(len(part.cells) for part in self.parts) / places
-        return abs(log(width / height / SHAPE)) + EMPTY * (1 - filled)
+        return abs(log(width / height / SHAPE))
 
 
 def sheet_layout(

@@ -188,6 +188,18 @@ def test_flags_reach_the_sheet(capsys):
     assert all(sizes[f"--{flag}"] != plain for flag in ("rows_1", "scale_3", "every_4"))
 
 
+def test_another_seed_shows_other_clips():
+    make_clips()
+    sheets = set()
+    for seed in "012345":
+        words = ["render", "cooking:train", "--rows", "1", "--seed", seed]
+        assert main([*words, "--out", seed]) == 0
+        with Image.open(Path(seed, "sheet.png")) as picture:
+            clip_alone = picture.crop((0, 0, picture.width, picture.height // 2))
+        sheets.add(clip_alone.tobytes())
+    assert len(sheets) == 3
+
+
 def test_a_wrong_name_is_answered_with_the_nearest_clips(capsys):
     make_clips()
     for wrong in ("coking", "coking:train", "clips/coking"):
