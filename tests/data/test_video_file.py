@@ -84,6 +84,14 @@ def test_one_window_is_kept(
     assert task.promise() == Promise(1, 5)
 
 
+def test_of_all_frames_there_is_no_window(video: Video, tmp_path: Path) -> None:
+    task = VideoTask(video, replace(FIVE, frames="all", min_frames=3), "train")
+    outcome, numbers = run(task, tmp_path)
+    assert starts(outcome) == [("train", "a/b.mkv", 0, 0, 20)]
+    assert len(numbers) == 20
+    assert task.promise() == Promise(1, 20)
+
+
 def test_a_random_window_is_drawn_by_seed_and_name(
     video: Video, tmp_path: Path
 ) -> None:
