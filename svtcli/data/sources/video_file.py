@@ -64,11 +64,6 @@ class Cutting:
         """The fewest frames that make a clip."""
         return self.min_frames if self.frames == "all" else self.frames
 
-    @property
-    def keeps_one(self) -> bool:
-        """Whether one window of each video is kept; of all frames there is none."""
-        return self.frames != "all" and self.window != "all"
-
     def window_start(self, name: str, frames: int) -> int:
         """Where the window of a video of so many frames begins."""
         assert self.frames != "all"
