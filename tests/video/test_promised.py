@@ -65,6 +65,16 @@ def test_frames_that_an_edit_hides_are_not_missing(tmp_path: Path) -> None:
     assert shown == 20 < probe(part).frames
 
 
+def test_a_box_that_is_too_large_for_its_frames_hides_none(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4", moving_square(10))
+    content = bytearray(path.read_bytes())
+    at = content.index(b"mdat") - 4
+    size = int.from_bytes(content[at : at + 4]) + 100
+    content[at : at + 4] = size.to_bytes(4)
+    path.write_bytes(content)
+    assert count_frames(path) == 10
+
+
 def test_an_uneven_rate_is_no_damage(tmp_path: Path) -> None:
     times = [0, 40, 80, 120, 5000]
     for name in ("a.mkv", "a.mp4"):

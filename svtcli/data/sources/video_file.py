@@ -183,8 +183,8 @@ class VideoTask:
         except EndsEarly as end:
             if end.frames < wanted:
                 raise
+            # What is there is shorter than a window: the second one covers it.
             file.seek(0)
-            file.truncate()
             start = self.cutting.window_start(self.source, end.frames)
             _write(file, self._decode(start, wanted))
         return start
