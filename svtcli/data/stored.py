@@ -1,12 +1,16 @@
 """Clips that lie in shards: frames are read from the file, and nothing else is."""
 
 import json
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from math import prod
 from pathlib import Path
+from threading import Lock
 from typing import overload
+from weakref import finalize
 
 import numpy as np
 from jaxtyping import Int64, UInt8
@@ -19,6 +23,37 @@ from svtcli.run.fingerprint import fingerprint
 
 FLOAT = np.dtype("<f4")
 BYTE = np.dtype(np.uint8)
+
+
+class OpenFile:
+    """A file that any thread may read anywhere; closed when nobody holds it."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("rb", buffering=0)
+        self._moving = Lock()
+        finalize(self, self._file.close)
+
+    def read_into(self, wanted: memoryview, place: int) -> bool:
+        """Fill `wanted` from byte `place` on; False where the file ends before."""
+        done = 0
+        while done < len(wanted):
+            if not (got := self._read_some(wanted[done:], place + done)):
+                return False
+            done += got
+        return True
+
+    def _read_some(self, wanted: memoryview, place: int) -> int:
+        if hasattr(os, "preadv"):
+            return os.preadv(self._file.fileno(), [wanted], place)
+        with self._moving:  # Windows: a file has one position for all threads
+            self._file.seek(place)
+            return self._file.readinto(wanted) or 0
+
+
+@lru_cache(maxsize=128)
+def open_file(shard: Path, ending: str, fingerprint: str) -> OpenFile:
+    """A file of a shard, kept open between reads. Errors: `OSError`."""
+    return OpenFile(shard.with_name(f"{shard.name}.{ending}"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,18 +87,17 @@ class StoredClips(Clips):
     def _read_into(
         self, array: np.ndarray, ending: str, index: int, start: int
     ) -> None:
-        # Opening costs microseconds; a file kept open would be one of thousands.
         shard = self.shards[self.shard_of[index]]
-        path = shard.with_name(f"{shard.name}.{ending}")
-        row = array.itemsize * int(np.prod(array.shape[1:]))
-        wanted = array.reshape(-1).view(BYTE).data
-        with path.open("rb", buffering=0) as file:
-            file.seek(HEADER + int(self.offsets[index] + start) * row)
-            done = 0
-            while done < len(wanted):
-                if not (got := file.readinto(wanted[done:])):
-                    raise BadData(f"{path}: ends in the middle of clip {index}")
-                done += got
+        # A clip takes microseconds to copy, and as many to open its file or to build
+        # its path: files stay open, by the fingerprint of what is in them.
+        file = open_file(shard, ending, self.fingerprint)
+        row = array.itemsize * prod(array.shape[1:])
+        place = HEADER + int(self.offsets[index] + start) * row
+        if not file.read_into(array.reshape(-1).view(BYTE).data, place):
+            name = f"{shard.name}.{ending}"
+            raise BadData(
+                f"{shard.with_name(name)}: ends in the middle of clip {index}"
+            )
 
     def chosen(self, labels: re.Pattern[str]) -> "StoredClips":
         """Those whose label matches from its start. Errors: `Refused` if none does."""
