@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     ProgressColumn,
     SpinnerColumn,
     Task,
@@ -17,6 +16,8 @@ from rich.progress import (
 )
 from rich.progress import Progress as RichProgress
 from rich.text import Text
+
+from svtcli.cli.quantities import amount, duration, size
 
 LINE_SECONDS = 30.0
 LINE_SHARE = 0.05
@@ -28,7 +29,19 @@ class Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
         """For example `3.1 steps/s`; empty before the first measurement."""
         rate = task.finished_speed or task.speed
-        return Text(f"{rate:.3g} {task.fields['unit']}/s" if rate else "")
+        unit = task.fields["unit"]
+        label = "" if unit == "bytes" else f" {unit}"
+        return Text(f"{amount(rate, unit)}{label}/s" if rate else "")
+
+
+class Count(ProgressColumn):
+    """How much is done, and of how much."""
+
+    def render(self, task: Task) -> Text:
+        """For example `12/240` or `1.2 GB/30 GB`."""
+        unit = task.fields["unit"]
+        of = "?" if task.total is None else _exact(task.total, unit)
+        return Text(f"{_exact(task.completed, unit)}/{of}")
 
 
 class Bar:
@@ -46,7 +59,7 @@ class Bar:
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=None),
             TaskProgressColumn(),
-            MofNCompleteColumn(),
+            Count(),
             Rate(),
             TimeRemainingColumn(),
             TextColumn("{task.fields[facts]}", markup=False),
@@ -126,22 +139,24 @@ class Lines:
 
     def _line(self, done: int, now: float) -> str:
         share = f" ({done / self._total:.0%})" if self._total else ""
-        count = f"{done}/{self._total}" if self._total else f"{done}"
-        parts = [f"{self._task}: {count} {self._unit}".rstrip() + share]
+        unit = self._unit
+        count = _exact(done, unit)
+        if self._total:
+            count = f"{count}/{_exact(self._total, unit)}"
+        label = "" if unit == "bytes" else f" {unit}".rstrip()
+        parts = [f"{self._task}: {count}{label}{share}"]
         finished = done - (self._start_done or 0)
         if finished and now > self._start_at:
             rate = finished / (now - self._start_at)
-            parts.append(f"{rate:.3g}/s")
+            parts.append(f"{amount(rate, unit)}/s")
             if self._total:
                 parts.append(f"{duration((self._total - done) / rate)} left")
         return " · ".join([*parts, self._facts] if self._facts else parts)
 
 
-def duration(seconds: float) -> str:
-    """`h:mm:ss` or `m:ss`, whole seconds."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+def _exact(count: int | float, unit: str) -> str:
+    """A count to the last one; bytes are rounded."""
+    return size(count) if unit == "bytes" else f"{count:.0f}"
 
 
 def _join(facts: Mapping[str, str]) -> str:

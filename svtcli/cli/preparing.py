@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 
 from svtcli.cli import console
+from svtcli.cli.quantities import about, size
 from svtcli.failure import Refused
 
 if TYPE_CHECKING:
@@ -232,10 +233,10 @@ def _in_words(would: "Preview") -> str:
     time = ""
     if would.seconds is not None:
         pace = f"{would.workers} worker{'s' if would.workers > 1 else ''}"
-        time = f", about {_duration(would.seconds)} with {pace}"
+        time = f", about {about(would.seconds)} with {pace}"
     notes = "".join(f"\n  {note}" for note in would.notes)
     return (
-        f"{would.folder}: {videos}about {would.clips} clips, {_bytes(would.bytes)}"
+        f"{would.folder}: {videos}about {would.clips} clips, {size(would.bytes)}"
         f"{time}; {state}{notes}"
     )
 
@@ -282,21 +283,3 @@ def _flag(key: str) -> str:
 
 def _given(value: object) -> str:
     return " ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def _bytes(count: float) -> str:
-    """A size for people, in powers of 1000."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} TB"
-
-
-def _duration(seconds: float) -> str:
-    """A time for people."""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    if seconds < 5400:
-        return f"{round(seconds / 60)} min"
-    return f"{seconds / 3600:.3g} h"

@@ -125,6 +125,11 @@ class Group:
 class Drawing(Protocol):
     """How the clips of a split are drawn when they are read, instead of stored."""
 
+    @property
+    def clips(self) -> int:
+        """How many there are to read."""
+        ...
+
     def keep(self, folder: Path) -> Split:
         """Write what they are drawn from to `folder`; the split for the manifest."""
         ...

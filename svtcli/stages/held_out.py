@@ -113,15 +113,15 @@ def choose_clips(clips: Clips, frames: int, count: int | None) -> tuple[int, ...
     Shorter clips are passed over; None takes all others. Errors: Refused when all are
     shorter.
     """
-    fit = np.flatnonzero(clips.lengths >= frames).tolist()
-    if not fit:
+    fit = np.flatnonzero(clips.lengths >= frames)
+    if not len(fit):
         raise Refused(
             f"{clips.name}: no clip of split {clips.split} has {frames} frames "
-            f"(the longest has {max(clips.lengths, default=0)})",
+            f"(the longest has {clips.lengths.max(initial=0)})",
             "ask for fewer frames, or prepare longer clips",
         )
     wanted = min(count or len(fit), len(fit))
-    return tuple(fit[i * len(fit) // wanted] for i in range(wanted))
+    return tuple(int(fit[i * len(fit) // wanted]) for i in range(wanted))
 
 
 def read_held_out(plan: HeldOutPlan) -> HeldOut:

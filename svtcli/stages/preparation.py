@@ -85,7 +85,6 @@ class Preparation:
             with self._resumable(groups), self._patient(tally):
                 for group, each in self._engine(missing, who, tally):
                     built[group.name] = each
-                tally.check()
         finally:
             self.progress.end()
         return built
@@ -149,7 +148,10 @@ class Preparation:
             raise
 
     def publish(self, built: Mapping[str, Built]) -> Prepared:
-        """Declare the dataset finished. Errors: `BadData` where there is no clip."""
+        """Declare the dataset finished.
+
+        Errors: `BadData` where there is no clip, `TooManyBroken`.
+        """
         plan = self.plan
         in_order = {group.name: built[group.name] for group in plan.groups}
         misses = tuple(miss for each in in_order.values() for miss in each.misses)
@@ -157,6 +159,9 @@ class Preparation:
         if not splits:
             self.journal.leave_nothing()
             raise BadData(_no_clips(plan, misses))
+        tally = self._tally(plan.groups, built)
+        with self._patient(tally):
+            tally.check()
         manifest = make_manifest(plan, in_order, misses, splits)
         publish(self.journal, manifest, misses, _report(plan, in_order, misses))
         return prepared(self.journal.out, manifest)

@@ -68,11 +68,12 @@ def _spread(tasks: list[Task], most: int) -> list[Task]:
 
 
 def _promised(plan: Plan, tasks: list[Task]) -> tuple[int, int]:
-    """Clips and frames of the whole plan, if all files are like these."""
+    """Clips and stored frames of the whole plan, if all files are like these."""
     looked = sum(task.units for task in tasks)
     promises = [task.promise() for task in tasks]
     scale = plan.units / looked if looked else 0.0
     clips = round(scale * sum(promise.clips for promise in promises))
+    clips += sum(drawing.clips for drawing in plan.drawn.values())
     return clips, round(scale * sum(promise.frames for promise in promises))
 
 

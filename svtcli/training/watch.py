@@ -84,7 +84,7 @@ class Watch:
         """Say which step and clips; give up after too many."""
         self._bad_in_a_row += 1
         what = "gradient" if math.isfinite(metrics.loss) else "loss"
-        clips = sorted({self.clip_ids[index] for index in batch.clip})
+        clips = sorted({self.clip_ids[int(index)] for index in batch.clip})
         named = ", ".join(clips[:5]) + (
             f" and {len(clips) - 5} more" * (len(clips) > 5)
         )

@@ -4,8 +4,8 @@ Damage is an error here, never a shorter video: a file either gives all the fram
 are asked for or raises `Undecodable` with the reason that `svt prepare` counts.
 """
 
-from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -66,16 +66,66 @@ class VideoFacts:
         return int((self.frames - 1) / self.fps * fps + 1e-3) + 1
 
 
-def probe(path: Path) -> VideoFacts:
-    """Read the header only. Errors: `Undecodable` (`open`, `no-video`)."""
-    with _opened(path) as (container, stream):
+@dataclass(frozen=True)
+class OpenVideo:
+    """A video file that is open; its frames can be read once."""
+
+    path: Path
+    container: InputContainer
+    stream: VideoStream
+
+    @property
+    def facts(self) -> VideoFacts:
+        """What the header says."""
+        stream = self.stream
         return VideoFacts(
             stream.codec_context.width,
             stream.codec_context.height,
             float(stream.average_rate) if stream.average_rate else None,
             stream.codec_context.name,
-            promised_frames(container, stream),
+            promised_frames(self.container, stream),
         )
+
+    def decode(
+        self,
+        size: int,
+        fps: float | None = None,
+        first: int = 0,
+        frames: int | None = None,
+    ) -> Iterator[UInt8[np.ndarray, "H W 3"]]:
+        """Frames, centre-cropped and resized to `size` × `size`.
+
+        `fps` picks the frames nearest in time to 0, 1/fps, 2/fps … seconds after the
+        first frame, which repeats frames where the video is slower. `frames` keeps so
+        many of them from number `first` on: the others are decoded, but never resized,
+        and those after the last one not even decoded. Errors: `Undecodable`;
+        `EndsEarly` where the video does not hold `first + frames`.
+        """
+        resize, kept, count = _resizer(self.path, size), self._kept(fps), 0
+        if frames is None:
+            yield from map(resize, islice(kept, first, None))
+            return
+        for count, frame in enumerate(islice(kept, first + frames), 1):
+            if count > first:
+                yield resize(frame)
+        if count < first + frames:
+            raise EndsEarly(count)
+
+    def count_frames(self, fps: float | None = None) -> int:
+        """How many frames `decode` gives: decodes all. Errors: `Undecodable`."""
+        return sum(1 for _ in self._kept(fps))
+
+    def _kept(self, fps: float | None) -> Iterator[av.VideoFrame]:
+        frames = _frames(self.path, self.container, self.stream)
+        return (
+            frames if fps is None else nearest_in_time(_timed(self.path, frames), fps)
+        )
+
+
+def probe(path: Path) -> VideoFacts:
+    """Read the header only. Errors: `Undecodable` (`open`, `no-video`)."""
+    with open_video(path) as video:
+        return video.facts
 
 
 def decode(
@@ -85,34 +135,15 @@ def decode(
     first: int = 0,
     frames: int | None = None,
 ) -> Iterator[UInt8[np.ndarray, "H W 3"]]:
-    """Frames of a video, centre-cropped and resized to `size` × `size`.
-
-    `fps` picks the frames nearest in time to 0, 1/fps, 2/fps … seconds after the first
-    frame, which repeats frames where the video is slower. `frames` keeps so many of
-    them from number `first` on: the others are decoded, but never resized, and those
-    after the last one not even decoded. Errors: `Undecodable`; `EndsEarly` where the
-    video does not hold `first + frames`.
-    """
-    if frames is None:
-        yield from map(_resizer(path, size), islice(_kept(path, fps), first, None))
-        return
-    resize, count = _resizer(path, size), 0
-    with closing(_kept(path, fps)) as kept:
-        for count, frame in enumerate(islice(kept, first + frames), 1):
-            if count > first:
-                yield resize(frame)
-    if count < first + frames:
-        raise EndsEarly(count)
+    """Frames of a video file, as `OpenVideo.decode`."""
+    with open_video(path) as video:
+        yield from video.decode(size, fps, first, frames)
 
 
 def count_frames(path: Path, fps: float | None = None) -> int:
     """How many frames `decode` gives: decodes all. Errors: `Undecodable`."""
-    return sum(1 for _ in _kept(path, fps))
-
-
-def _kept(path: Path, fps: float | None) -> Generator[av.VideoFrame, None, None]:
-    frames = _frames(path)
-    return frames if fps is None else nearest_in_time(_timed(path, frames), fps)
+    with open_video(path) as video:
+        return video.count_frames(fps)
 
 
 def _resizer(path: Path, size: int) -> Callable[[av.VideoFrame], np.ndarray]:
@@ -133,9 +164,7 @@ def _resizer(path: Path, size: int) -> Callable[[av.VideoFrame], np.ndarray]:
     return resize
 
 
-def nearest_in_time(
-    timed: Iterable[tuple[float, T]], fps: float
-) -> Generator[T, None, None]:
+def nearest_in_time(timed: Iterable[tuple[float, T]], fps: float) -> Iterator[T]:
     """Of things with rising times in seconds, those nearest to a regular beat.
 
     The beat starts at the first time and ends at the last one; the earlier of two
@@ -158,8 +187,11 @@ def nearest_in_time(
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """The container and its first video stream, closed at the end."""
+def open_video(path: Path) -> Iterator[OpenVideo]:
+    """A file and its first video stream, closed at the end.
+
+    Errors: `Undecodable` (`open`, `no-video`).
+    """
     try:
         # A `file:` name keeps a path that looks like an option or a URL a path.
         only = {"format_whitelist": FORMATS}
@@ -177,35 +209,36 @@ def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         ]
         if not streams:
             raise Undecodable(path, "no-video", "holds no video that can be decoded")
-        yield container, streams[0]
+        yield OpenVideo(path, container, streams[0])
 
 
-def _frames(path: Path) -> Generator[av.VideoFrame, None, None]:
+def _frames(
+    path: Path, container: InputContainer, stream: VideoStream
+) -> Iterator[av.VideoFrame]:
     """Decoded frames in the order of display; strict about damage."""
-    with _opened(path) as (container, stream):
-        # One process per file is faster than threads that steal from other files.
-        stream.thread_type = "NONE"
-        stream.codec_context.options = {"err_detect": "explode"}
-        done, end = 0, 0.0
-        if not has_its_end(path, container):
-            raise Undecodable(path, "decode", "its last bytes are missing")
-        try:
-            for packet in container.demux(stream):
-                if packet.is_corrupt:
-                    raise Undecodable(path, "decode", f"broken after frame {done}")
-                end = max(end, _end(packet))
-                for frame in packet.decode():
-                    if frame.is_corrupt:
-                        raise Undecodable(path, "decode", f"broken at frame {done}")
-                    yield frame
-                    done += 1
-        except (av.FFmpegError, OSError) as error:
-            detail = f"broken after {done} frames ({_why(error)})"
-            raise Undecodable(path, "decode", detail) from error
-        if not done:
-            raise Undecodable(path, "decode", "its video stream holds no frame")
-        if missing := cut_short(path, container, stream, done, end):
-            raise Undecodable(path, "decode", missing)
+    # One process per file is faster than threads that steal from other files.
+    stream.thread_type = "NONE"
+    stream.codec_context.options = {"err_detect": "explode"}
+    done, end = 0, 0.0
+    if not has_its_end(path, container):
+        raise Undecodable(path, "decode", "its last bytes are missing")
+    try:
+        for packet in container.demux(stream):
+            if packet.is_corrupt:
+                raise Undecodable(path, "decode", f"broken after frame {done}")
+            end = max(end, _end(packet))
+            for frame in packet.decode():
+                if frame.is_corrupt:
+                    raise Undecodable(path, "decode", f"broken at frame {done}")
+                yield frame
+                done += 1
+    except (av.FFmpegError, OSError) as error:
+        detail = f"broken after {done} frames ({_why(error)})"
+        raise Undecodable(path, "decode", detail) from error
+    if not done:
+        raise Undecodable(path, "decode", "its video stream holds no frame")
+    if missing := cut_short(path, container, stream, done, end):
+        raise Undecodable(path, "decode", missing)
 
 
 def _end(packet: av.Packet) -> float:

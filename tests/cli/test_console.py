@@ -5,7 +5,8 @@ import json
 import pytest
 
 from svtcli.cli import console
-from svtcli.cli.bar import Bar, Lines, duration
+from svtcli.cli.bar import Bar, Lines
+from svtcli.cli.quantities import duration
 from svtcli.run.progress import Silent
 
 

@@ -57,7 +57,7 @@ WRONG = [
     Wrong("subscale", "train mine.yaml model.s=[3,2,2]", "3 does not divide the video"),
     Wrong("size", "train mine.yaml data.size=32", "data.size is 32"),
     Wrong("short clips", "train mine.yaml data.frames=3", "clips of 3"),
-    Wrong("split", "train mine.yaml eval.split=tset", "train, val or test"),
+    Wrong("split", "train mine.yaml eval.split=tset", "should be train or test"),
     Wrong("regular expression", "train mine.yaml data.match='['", "not a regular exp"),
     Wrong("no clips", "train mine.yaml", "clips/mine: no prepared clips", "svt run"),
     Wrong("too many steps", "train mine.yaml --steps 9", "the recipe has 4 steps"),

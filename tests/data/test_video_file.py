@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from svtcli.data.plan import Outcome, Promise
-from svtcli.data.sources import video_file
 from svtcli.data.sources.video_file import Cutting, TimeSplit, Video, VideoTask
+from svtcli.recipe.data import Window
+from svtcli.video import decode as module
 from svtcli.video.decode import decode
 from tests.video.video_files import counting, write_video
 
@@ -74,7 +75,7 @@ def test_a_video_is_split_in_time(video: Video, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("window", "start"), [("start", 0), ("center", 7)])
 def test_one_window_is_kept(
-    video: Video, tmp_path: Path, window: video_file.Window, start: int
+    video: Video, tmp_path: Path, window: Window, start: int
 ) -> None:
     task = VideoTask(video, replace(FIVE, window=window), "train", id="i")
     outcome, numbers = run(task, tmp_path)
@@ -128,10 +129,7 @@ def test_a_header_that_is_wrong_changes_no_window_beyond_the_video(
     video: Video, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, promised: int
 ) -> None:
     """Header promises too many: chosen again. None: counted. Too few: within them."""
-    probe = video_file.probe
-    monkeypatch.setattr(
-        video_file, "probe", lambda path: replace(probe(path), frames=promised)
-    )
+    monkeypatch.setattr(module, "promised_frames", lambda container, stream: promised)
     outcome, numbers = run(VideoTask(video, FIVE, "train"), tmp_path)
     start = {0: 7, 23: 9, 200: 7, 3: 0}[promised]
     assert outcome.cuts[0].facts.start == start
@@ -188,8 +186,6 @@ def test_a_pipe_in_place_of_a_file_is_not_waited_for(tmp_path: Path) -> None:
 def test_frames_outside_a_window_are_not_resized(
     video: Video, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from svtcli.video import decode as module
-
     resized: list[int] = []
     original = module.Resizer.__call__
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from svtcli.data.plan import Outcome
+from svtcli.data.plan import Outcome, Promise
 from svtcli.data.workers import outcomes
 
 
@@ -16,6 +16,9 @@ class Job:
 
     source: str
     units: int = 1
+
+    def promise(self) -> Promise:
+        return Promise(0, 0)
 
     def run(self, frames: Path) -> Outcome:
         frames.write_bytes(self.source.encode())

@@ -192,6 +192,11 @@ class DrawnTrain:
     data: MovingMnistData
     digits: Digits
 
+    @property
+    def clips(self) -> int:
+        """All of train."""
+        return self.data.train
+
     def keep(self, folder: Path) -> Split:
         """Write the digits; what the manifest says of the split."""
         data = self.data

@@ -11,10 +11,11 @@ from svtcli.data.shards import ClipFacts
 from svtcli.recipe.data import Window
 from svtcli.video.decode import (
     EndsEarly,
+    OpenVideo,
     Undecodable,
     VideoFacts,
     count_frames,
-    decode,
+    open_video,
     probe,
 )
 from svtcli.video.resize import FILTER
@@ -151,11 +152,11 @@ class VideoTask:
     def run(self, frames: Path) -> Outcome:
         """Write the frames of all clips; what is broken or too short is a `Miss`."""
         try:
-            facts = probe(self.video.path)
-            with frames.open("xb") as file:
+            with open_video(self.video.path) as video, frames.open("xb") as file:
+                facts = video.facts
                 if not self.cutting.windowed:
-                    return self._cut(_write(file, self._decode()), facts)
-                start = self._write_window(file, facts)
+                    return self._cut(_write(file, self._decode(video)), facts)
+                start = self._write_window(file, video, facts)
         except Undecodable as error:
             return Outcome(misses=(Miss(self.source, error.reason, error.detail),))
         except EndsEarly as end:
@@ -164,12 +165,14 @@ class VideoTask:
         cut = self._clip(self.split, 0, self.cutting.least, facts, start=start)
         return Outcome(cut.frames, (cut,))
 
-    def _decode(self, first: int = 0, frames: int | None = None) -> Iterator[bytes]:
-        cutting = self.cutting
-        for frame in decode(self.video.path, cutting.size, cutting.fps, first, frames):
+    def _decode(
+        self, video: OpenVideo, first: int = 0, frames: int | None = None
+    ) -> Iterator[bytes]:
+        size, fps = self.cutting.size, self.cutting.fps
+        for frame in video.decode(size, fps, first, frames):
             yield frame.tobytes()
 
-    def _write_window(self, file: BinaryIO, facts: VideoFacts) -> int:
+    def _write_window(self, file: BinaryIO, video: OpenVideo, facts: VideoFacts) -> int:
         """Write the frames of the window; where in the video it starts.
 
         It is chosen by the length that the header promises, so that a video is decoded
@@ -179,14 +182,15 @@ class VideoTask:
         count = facts.kept(fps) or count_frames(self.video.path, fps)
         start = self.cutting.window_start(self.source, count)
         try:
-            _write(file, self._decode(start, wanted))
+            _write(file, self._decode(video, start, wanted))
         except EndsEarly as end:
             if end.frames < wanted:
                 raise
             # What is there is shorter than a window: the second one covers it.
             file.seek(0)
             start = self.cutting.window_start(self.source, end.frames)
-            _write(file, self._decode(start, wanted))
+            with open_video(self.video.path) as again:
+                _write(file, self._decode(again, start, wanted))
         return start
 
     def _clips(self, count: int) -> Iterator[tuple[str, int, int]]:
