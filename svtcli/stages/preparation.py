@@ -2,8 +2,8 @@
 
 import errno
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -82,8 +82,12 @@ class Preparation:
         tally = self._tally(groups, built)
         self.progress.begin("prepare", _units(groups), self.plan.unit)
         try:
-            with self._resumable(groups), self._patient(tally):
-                for group, each in self._engine(missing, who, tally):
+            with (
+                self._resumable(groups),
+                self._patient(tally),
+                closing(self._engine(missing, who, tally)) as engine,
+            ):
+                for group, each in engine:
                     built[group.name] = each
         finally:
             self.progress.end()
@@ -99,7 +103,7 @@ class Preparation:
 
     def _engine(
         self, groups: tuple[Group, ...], who: str, tally: Tally
-    ) -> Iterator[tuple[Group, Built]]:
+    ) -> Generator[tuple[Group, Built], None, None]:
         """The groups, each as it is finished; a cluster does not keep their order."""
         how, layout = self.how, self.plan.layout
         if how.engine == "local" or not groups:
@@ -108,12 +112,14 @@ class Preparation:
                 groups, layout, self.journal, who, workers, limit, tally.task
             )
             return
-        for group, built in build_on_ray(
+        on_ray = build_on_ray(
             groups, layout, self.journal, how.address, how.workers, how.time_limit
-        ):
-            frames = sum(shard.frames for shard in built.shards.values())
-            tally.units(_units((group,)), frames, built.misses)
-            yield group, built
+        )
+        with closing(on_ray):
+            for group, built in on_ray:
+                frames = sum(shard.frames for shard in built.shards.values())
+                tally.units(_units((group,)), frames, built.misses)
+                yield group, built
 
     @contextmanager
     def _resumable(self, groups: tuple[Group, ...]) -> Iterator[None]:

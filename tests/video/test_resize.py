@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
@@ -50,12 +51,32 @@ def reference(frame: av.VideoFrame, size: int, kr: float, kb: float) -> np.ndarr
     return np.einsum("ywc,xw->yxc", rows, weights, optimize=True).round().clip(0, 255)
 
 
-def errors(name: str) -> np.ndarray:
-    """Ours − the reference in levels, [10, 64, 64, 3]: ten frames of the first 100."""
+def plane_by_plane(frame: av.VideoFrame, size: int, kr: float, kb: float) -> np.ndarray:
+    """The same, but Lanczos takes each plane to `size` at once, and RGB comes last."""
+    h, w = frame.height, frame.width
+    side = min(h, w)
+    planes = frame.to_ndarray(format="yuv420p").astype(np.float64)
+    luma = small((planes[:h] - 16) / 219, side, size)
+    chroma = (planes[h:].reshape(2, h // 2, w // 2) - 128) / 112
+    cb, cr = (small(plane, side // 2, size) for plane in chroma)
+    red, blue = luma + (1 - kr) * cr, luma + (1 - kb) * cb
+    green = (luma - kr * red - kb * blue) / (1 - kr - kb)
+    return (255 * np.stack([red, green, blue], -1)).round().clip(0, 255)
+
+
+def small(plane: np.ndarray, side: int, size: int) -> np.ndarray:
+    """Centre crop of one plane, then Lanczos."""
+    top, left = (plane.shape[0] - side) // 2, (plane.shape[1] - side) // 2
+    weights = lanczos3(side, size)
+    return weights @ plane[top : top + side, left : left + side] @ weights.T
+
+
+def errors(name: str, truth: Callable[..., np.ndarray] = reference) -> np.ndarray:
+    """Ours − `truth` in levels, [10, 64, 64, 3]: ten frames of the first 100."""
     path = real_video(name)
     with av.open(str(path)) as container:
         frames = list(islice(container.decode(video=0), 100))[::10]
-    wanted = np.stack([reference(frame, 64, *BT601) for frame in frames])
+    wanted = np.stack([truth(frame, 64, *BT601) for frame in frames])
     return np.stack(list(islice(decode(path, 64), 100))[::10]) - wanted
 
 
@@ -68,19 +89,20 @@ def test_pixels_are_those_of_float_lanczos(name: str) -> None:
     assert np.abs(error).max() <= 16
 
 
-def test_brightness_of_a_small_video_is_that_of_float_lanczos() -> None:
-    """144 → 64 pixels: the tolerance holds for brightness, and not for colour.
+def test_colour_of_a_small_video_is_that_of_its_own_plane() -> None:
+    """144 → 64 pixels: colour has 72 pixels of its own, and they are not doubled first.
 
-    Colour has 72 pixels of its own. The reference first doubles them (bilinear) and
-    then shrinks 144 to 64; swscale goes from 72 to 64 at once and keeps them sharper.
-    Where a video is four times larger than its frames or more, the two are the same.
+    The reference doubles them (bilinear) and then shrinks 144 to 64; swscale goes from
+    72 to 64 at once, which blurs less: to a twentieth of a level, it is the filter
+    on the plane itself. Where a video is four times its frames or more, the two agree.
     """
-    error = errors("carphone_pristine.mp4")
-    brightness = error @ (BT601[0], 1 - sum(BT601), BT601[1])
+    error = errors("carphone_pristine.mp4", plane_by_plane)
+    assert np.abs(error).mean() <= 0.05
+    assert np.abs(error).max() <= 3
+    doubled = errors("carphone_pristine.mp4")
+    brightness = doubled @ (BT601[0], 1 - sum(BT601), BT601[1])
     assert np.abs(brightness).mean() <= 0.5
-    assert np.abs(brightness).max() <= 16
-    assert abs(error.mean()) <= 0.05
-    assert np.abs(error).mean() <= 0.75
+    assert np.abs(doubled).mean() <= 0.75
 
 
 def test_the_reference_is_the_filter_of_jax() -> None:

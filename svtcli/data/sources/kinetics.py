@@ -46,9 +46,9 @@ LAYOUTS = (
 )
 WHAT_TO_GET = (
     "get Kinetics-600 (600 GB and more) from the archives listed at "
-    "https://github.com/cvdfoundation/kinetics-dataset, with its annotations, or let "
-    f"--download fetch them; understood are {LAYOUTS}. Put it there, or name its "
-    "place: --source DIR, or data.source=DIR in a recipe"
+    "https://github.com/cvdfoundation/kinetics-dataset, with its annotations; "
+    f"understood are {LAYOUTS}. Put it there, or name its place: "
+    "--source DIR, or data.source=DIR in a recipe"
 )
 
 
