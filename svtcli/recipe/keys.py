@@ -8,11 +8,12 @@ from typing import Any, get_args
 from svtcli.recipe.data import Data
 from svtcli.recipe.document import Path
 from svtcli.recipe.model import Dilated, Model
-from svtcli.recipe.schema import Eval, Recipe, Render, Sample, Train
+from svtcli.recipe.schema import Eval, Mesh, Recipe, Render, Sample, Train
 
 SECTIONS: dict[str, type] = {
     "model": Model,
     "train": Train,
+    "mesh": Mesh,
     "sample": Sample,
     "eval": Eval,
     "render": Render,

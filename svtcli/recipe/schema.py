@@ -41,11 +41,32 @@ class Train:
     """AdamW only."""
     clip_norm: PositiveFloat | None = None
     """Largest global norm of a gradient; None never clips, as in the paper."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of products and activations; parameters, optimizer, layer norms, softmax and loss
+    are float32 always."""
+    remat: bool = False
+    """Compute each layer's activations again in the backward pass: less memory, about
+    a third more arithmetic."""
+    accumulate: PositiveInt = 1
+    """In how many parts a batch is taken, one after the other, for one update."""
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Decay of an average of the parameters, which sampling and scoring then use; 0
+    keeps none, as in the paper."""
     seed: int = 0
     save_every: PositiveInt = 2_000
     """Steps between checkpoints; the last step is always saved."""
     keep: PositiveInt = 3
-    """How many checkpoints stay."""
+    """How many of the newest checkpoints stay."""
+    keep_every: PositiveInt | None = None
+    """Checkpoints of these multiples of steps stay for good."""
+    validate_every: PositiveInt | None = None
+    """Steps between scores on held-out clips; None never takes any."""
+    validate_split: str | None = None
+    """The split of these clips; None takes `val` where the data has it, else `test`."""
+    validate_clips: PositiveInt = 32
+    """How many clips are scored, always the same."""
+    tensorboard: bool = False
+    """Also write the metrics for TensorBoard (extra `tensorboard`)."""
     log_every: PositiveInt = 50
     """Steps between rows of `metrics.jsonl`."""
 
@@ -57,8 +78,24 @@ class Train:
         """What does not fit together: (key, sentence) each."""
         if self.weight_decay and self.optimizer != "adamw":
             yield "weight_decay", f"is not used by {self.optimizer}; adamw has it"
+        if self.batch % self.accumulate:
+            yield "accumulate", f"should divide the {self.batch} slices of a batch"
         if self.warmup >= self.steps:
             yield "warmup", f"must be shorter than the {self.steps} steps"
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """How the devices share a batch and the parameters."""
+
+    data: int = -1
+    """Groups of devices that see different slices; -1 takes all that `shard` leaves."""
+    shard: PositiveInt = 1
+    """Devices of a group, each of which keeps a part of parameters and optimizer."""
+
+    def __post_init__(self) -> None:
+        if self.data != -1 and self.data < 1:
+            raise Misfit({"data": "should be 1 or more, or -1 for all devices"})
 
 
 @dataclass(frozen=True)
@@ -139,6 +176,7 @@ class Recipe:
     """One line for `svt recipes list`."""
     model: Model = field(default_factory=Model)
     train: Train = field(default_factory=Train)
+    mesh: Mesh = field(default_factory=Mesh)
     sample: Sample = field(default_factory=Sample)
     eval: Eval = field(default_factory=Eval)
     render: Render = field(default_factory=Render)
@@ -152,6 +190,7 @@ class Recipe:
         yield from self._data_problems()
         yield from self._length_problems()
         yield from self._split_problems()
+        yield from self._validation_problems()
 
     def _data_problems(self) -> Iterator[tuple[str, str]]:
         """The model's pixels are not those of the data."""
@@ -194,6 +233,17 @@ class Recipe:
             if section.frames and most is not None and frames > most:
                 what = f"{frames} frames, but data.frames makes clips of {most}"
                 yield f"{name}.frames", what
+
+    def _validation_problems(self) -> Iterator[tuple[str, str]]:
+        """A validation split that is not made, or of the clips that are trained on."""
+        split = self.train.validate_split
+        made = [each for each in self.data.splits if each != "train"]
+        if split is not None and split not in made:
+            what = f"should be {' or '.join(made) or 'left out'}, not {split!r}"
+            yield "train.validate_split", what
+        if self.train.validate_every is not None and not made:
+            what = "needs a split beside train, and the data makes none"
+            yield "train.validate_every", what
 
     def _split_problems(self) -> Iterator[tuple[str, str]]:
         """A split that is not made, or a filter of labels that is none."""

@@ -13,8 +13,16 @@ SECTIONS = ("model", "data", "train")
 FREE = {
     "train.steps",
     "train.keep",
+    "train.keep_every",
     "train.save_every",
     "train.log_every",
+    "train.validate_every",
+    "train.validate_split",
+    "train.validate_clips",
+    "train.tensorboard",
+    # Neither changes what is computed, but for the order of sums.
+    "train.remat",
+    "train.accumulate",
     # Where files stand; that they hold the same is checked by their fingerprint.
     "data.source",
     "data.clips",
