@@ -145,7 +145,11 @@ def _train(plan: Plan, progress: Progress, stop: StopSignals) -> Trained:
     )
     with (
         Checkpoints(
-            run.checkpoints, settings.keep, plan.clips.fingerprint, progress.note
+            run.checkpoints,
+            settings.keep,
+            plan.clips.fingerprint,
+            progress.note,
+            settings.keep_every,
         ) as checkpoints,
         MetricsLog(run.metrics) as log,
     ):

@@ -43,9 +43,15 @@ class Checkpoints:
     """
 
     def __init__(
-        self, folder: Path, keep: int, clips: str, note: Callable[[str], None]
+        self,
+        folder: Path,
+        keep: int,
+        clips: str,
+        note: Callable[[str], None],
+        keep_every: int | None = None,
     ) -> None:
         self.folder, self.keep, self.clips, self.note = folder, keep, clips, note
+        self.keep_every = keep_every
         self.saved: int | None = None
         """The newest step that is known to be safe on the disk."""
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
@@ -147,8 +153,13 @@ class Checkpoints:
             )
 
     def _forget_old(self) -> None:
-        """Keep the newest `keep`; what goes loses its number before its files."""
+        """Keep the newest `keep` and all multiples of `keep_every`.
+
+        What goes loses its number before its files.
+        """
         for step in _numbered(self.folder)[: -self.keep]:
+            if self.keep_every is not None and step % self.keep_every == 0:
+                continue
             going = self.folder / UNFINISHED / f"old-{step}"
             (self.folder / str(step)).rename(going)
             shutil.rmtree(going)

@@ -44,7 +44,7 @@ def train_until(
         # 4. Look for a signal once: asked twice, it could stop us and not save us.
         signal = stop.received
         # 5. Save what is due, in the background; hear of a save that failed.
-        if step % train.save_every == 0:
+        if _is_due(step, train.save_every) or _is_due(step, train.keep_every):
             checkpoints.save(state)
         checkpoints.poll()
 
@@ -56,6 +56,10 @@ def train_until(
     if step < until:
         raise stop.failure(checkpoints.saved)
     return state
+
+
+def _is_due(step: int, every: int | None) -> bool:
+    return every is not None and step % every == 0
 
 
 def model_inputs(batch: Batch) -> dict[str, Any]:

@@ -97,6 +97,13 @@ def test_a_run_folder_holds_what_training_made(trained: Train, run: RunFolder) -
     assert json.loads(run.run_file.read_text())["data_fingerprint"]
 
 
+def test_kept_multiples_are_saved_even_between_two_saves(
+    trained: Train, run: RunFolder
+) -> None:
+    trained("train.keep_every=4", "train.keep=1")
+    assert run.steps() == (4, 8, 12)
+
+
 def test_rows_are_as_far_apart_as_the_recipe_says(
     trained: Train, run: RunFolder
 ) -> None:

@@ -98,6 +98,14 @@ def test_only_the_newest_are_kept(opened) -> None:
     assert latest_step(folder) == 20
 
 
+def test_multiples_stay_for_good_beside_the_newest(tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoints"
+    with Checkpoints(folder, 2, "clips-1", print, keep_every=4) as checkpoints:
+        for step in range(1, 11):
+            checkpoints.save(at(step))
+    assert module.steps_in(folder) == [4, 8, 9, 10]
+
+
 def test_the_latest_step_of_an_empty_folder_is_none(tmp_path: Path) -> None:
     assert latest_step(tmp_path / "nowhere") is None
 
