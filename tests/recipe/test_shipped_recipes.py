@@ -1,0 +1,226 @@
+"""The paper's recipes: its models, its training, what its tables and figures need."""
+
+import re
+import shlex
+from dataclasses import replace
+
+import pytest
+
+from svtcli.data.plan import spec_of
+from svtcli.model.svt import parameter_count
+from svtcli.model.variants import PAPER, with_first_slice_decoder
+from svtcli.model.windows import windows
+from svtcli.recipe.data import (
+    BairData,
+    KineticsData,
+    MovingMnistData,
+    RobotPushData,
+)
+from svtcli.recipe.library import read_about, shipped_recipes
+from svtcli.recipe.load import load_recipe
+from svtcli.recipe.schema import Train
+
+GRAY = {"channels": 1, "loss": "deterministic"}
+TWENTY = {"video": (20, 64, 64), "s": (5, 2, 2)}
+MODELS = {
+    "bair_single_frame": PAPER["single_frame"],
+    "bair_spatial": PAPER["spatial"],
+    "bair_spatiotemporal": PAPER["spatiotemporal"],
+    "bair_large": PAPER["spatiotemporal_large"],
+    "bair_ablations": PAPER["spatiotemporal"],
+    "kinetics_single_frame": PAPER["single_frame"],
+    "kinetics_spatial": with_first_slice_decoder(PAPER["spatial"]),
+    "kinetics_spatiotemporal": with_first_slice_decoder(PAPER["spatiotemporal"]),
+    "kinetics_single_frame_large": PAPER["single_frame_large"],
+    "kinetics_large": with_first_slice_decoder(PAPER["spatiotemporal_large"]),
+    "moving_mnist_single_frame": replace(
+        PAPER["single_frame"], video=(20, 64, 64), s=(20, 1, 1), **GRAY
+    ),
+    "moving_mnist_spatial": replace(PAPER["spatial"], **GRAY),
+    "moving_mnist_spatiotemporal": replace(PAPER["spatiotemporal"], **TWENTY, **GRAY),
+    "robot_push_large": replace(PAPER["spatiotemporal_large"], **TWENTY, actions=5),
+}
+MILLIONS = {
+    "bair_single_frame": 46.0,
+    "bair_spatial": 45.9,
+    "bair_spatiotemporal": 46.1,
+    "bair_large": 373.4,
+    "kinetics_spatiotemporal": 91.6,
+    "kinetics_large": 742.2,
+    "robot_push_large": 373.5,
+}
+CLIPS = {
+    "bair": BairData("bair"),
+    "kinetics": KineticsData("kinetics"),
+    "moving-mnist": MovingMnistData("moving-mnist"),
+    "robot-push": RobotPushData("robot-push"),
+}
+"""What `svt prepare KIND` makes of no flags, in clips/KIND."""
+SCORES = {
+    "bair_single_frame": ("1.49", "104±4", "99±2"),
+    "bair_spatial": ("1.57", "111±4", "108±1"),
+    "bair_spatiotemporal": ("1.53", "106±3", "106±2"),
+    "bair_large": ("1.35", "94±2", "96±2"),
+    "kinetics_single_frame": ("1.40", "243±6", "413±11"),
+    "kinetics_spatial": ("1.47", "263±6", "450±15"),
+    "kinetics_spatiotemporal": ("1.49", "195±7", "375±11"),
+    "kinetics_single_frame_large": ("1.14", "207±8", "353±13"),
+    "kinetics_large": ("1.19", "170±5", "316±12"),
+    "moving_mnist_single_frame": ("86.2", "85.1"),
+    "moving_mnist_spatial": ("91.8", "85.1"),
+    "moving_mnist_spatiotemporal": ("90.0", "85.1"),
+    "robot_push_large": ("0.51", "0.47"),
+}
+TABLE_3 = {
+    ("layers", 4): 1.63,
+    ("layers", 16): 1.48,
+    ("layers", 24): 1.45,
+    ("heads", 4): 1.59,
+    ("heads", 16): 1.51,
+    ("heads", 24): 1.47,
+    ("width", 256): 1.65,
+    ("width", 1024): 1.47,
+    ("width", 2048): 1.40,
+}
+
+
+def recipe(name: str, *overrides: str):
+    return load_recipe(name, overrides).recipe
+
+
+def header(name: str) -> str:
+    """The comment that a recipe opens with, without its `#`."""
+    lines = shipped_recipes()[name].read_text(encoding="utf-8").splitlines()
+    end = next(i for i, line in enumerate(lines) if not line.startswith("#"))
+    return "\n".join(line[1:] for line in lines[:end])
+
+
+def commands(name: str) -> list[tuple[list[str], str]]:
+    """The `svt train` commands of a header: overrides, and the comment behind."""
+    joined = header(name).replace("\\\n", " ")
+    found = re.findall(r"^ +svt train \S+ --run (\S+)([^#\n]*)#?(.*)$", joined, re.M)
+    assert len({run for run, _, _ in found}) == len(found)
+    return [(shlex.split(words), score.strip()) for _, words, score in found]
+
+
+def test_the_recipes_of_the_paper_are_shipped():
+    assert set(MODELS) | {"quickstart", "moving_mnist_small"} == set(shipped_recipes())
+
+
+@pytest.mark.parametrize("name", sorted(shipped_recipes()))
+def test_a_recipe_opens_with_needs_data_scores_and_command(name):
+    said = header(name)
+    for word in ("needs", "data", "scores", "command"):
+        assert re.search(rf"^ {word} {{2,}}\S", said, re.M), word
+    assert f"svt run {name}" in said or f"svt train {name}" in said
+    assert 20 < len(read_about(shipped_recipes()[name])) <= 88
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_size_is_the_paper_s(name):
+    assert recipe(name).model == MODELS[name]
+
+
+@pytest.mark.parametrize("name", MILLIONS)
+def test_the_parameters_count_to_the_paper_s_number(name):
+    count = parameter_count(recipe(name).model)
+    assert round(count / 1e6, 1) == MILLIONS[name]
+
+
+@pytest.mark.parametrize("name", SCORES)
+def test_the_header_tells_the_paper_s_scores(name):
+    said = header(name).partition(" scores ")[2]
+    for score in SCORES[name]:
+        assert re.search(rf"(?<![\d.]){re.escape(score)}(?!\d)", said), score
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_training_is_the_paper_s(name):
+    train = recipe(name).train
+    large = name.endswith("large")
+    own = Train()
+    assert train.steps == (1_000_000 if large else 300_000)
+    assert train.batch == (256 if large and "kinetics" in name else 64)
+    assert (train.optimizer, train.learning_rate) == ("rmsprop", 2e-5)
+    assert (train.decay, train.momentum, train.schedule) == (0.95, 0.9, "constant")
+    assert (train.epsilon, train.warmup, train.clip_norm) == (own.epsilon, 0, None)
+    assert (train.weight_decay, train.ema, train.accumulate) == (0.0, 0.0, 1)
+    assert (train.precision, train.remat) == ("bfloat16", True)
+    assert train.validate_every is not None
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_one_preparation_without_flags_serves_all_recipes_of_a_dataset(name):
+    data = recipe(name).data
+    assert data.clips == f"clips/{data.kind}"
+    assert spec_of(data) == spec_of(CLIPS[data.kind])
+
+
+@pytest.mark.parametrize(
+    ("dataset", "train", "sample", "scored"),
+    [
+        ("bair", 1, (1, 30), (1, 16)),
+        ("kinetics", 1, (5, 16), (1, 16)),
+        ("moving_mnist_s", 10, (10, 20), (10, 20)),
+        ("robot_push", 2, (None, None), (None, None)),
+    ],
+)
+def test_given_frames_are_the_paper_s(dataset, train, sample, scored):
+    for name in (name for name in MODELS if name.startswith(dataset)):
+        found = recipe(name)
+        # A window of four frames cannot be given ten.
+        assert found.train.prime == (3 if name == "moving_mnist_spatial" else train)
+        assert (found.sample.prime, found.sample.frames) == sample
+        assert (found.eval.prime, found.eval.frames) == scored
+        assert found.sample.temperature == 0.9
+        assert found.eval.clips == (256 if name == "bair_ablations" else None)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_windows_make_every_frame_that_is_sampled_and_scored(name):
+    found = recipe(name)
+    for section in (found.sample, found.eval):
+        frames = section.frames or found.model.video[0]
+        prime = section.prime or found.train.prime
+        laid = windows(found.model, frames, prime, found.train.prime)
+        made = [t for w in laid for t in range(w.start + w.given, w.start + w.stop)]
+        assert made == list(range(prime, frames))
+
+
+def test_splits_and_subsets_are_the_paper_s():
+    assert recipe("kinetics_large").sample.subset == "cooking"
+    assert recipe("kinetics_large").eval.subset is None
+    push = recipe("robot_push_large")
+    assert (push.sample.split, push.eval.split) == ("test-seen", "test-seen")
+    assert "robot-push:test-novel" in header("robot_push_large")
+    assert recipe("bair_ablations").eval.split == "val"
+    assert recipe("bair_spatiotemporal").eval.split == "test"
+
+
+def test_table_3_is_documented_as_overrides_that_load():
+    scores = {}
+    for overrides, score in commands("bair_ablations"):
+        model = recipe("bair_ablations", *overrides).model
+        if not score:
+            continue
+        base, changed = PAPER["spatiotemporal"], {}
+        if model.encoder_layers != base.encoder_layers:
+            assert model.encoder_layers == model.decoder_layers
+            changed["layers"] = model.encoder_layers
+        if model.na != base.na:
+            changed["heads"] = model.na
+        if model.d != base.d:
+            changed["width"] = model.d
+        scores[tuple(changed.items())] = float(score)
+    expected = {((key, value),): score for (key, value), score in TABLE_3.items()}
+    assert scores == {**expected, (): 1.55}
+
+
+def test_the_further_ablations_change_what_they_say():
+    base = recipe("bair_ablations")
+    rest = [words for words, score in commands("bair_ablations") if not score]
+    order, adam, dilated = (recipe("bair_ablations", *words) for words in rest)
+    assert sorted(order.model.blocks) == sorted(base.model.blocks)
+    assert order.model.blocks != base.model.blocks
+    assert adam.train.optimizer == "adam"
+    assert any(hasattr(block, "dilated") for block in dilated.model.blocks)
