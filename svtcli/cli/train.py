@@ -60,6 +60,7 @@ def _show_plan(plan: "Plan") -> None:
         "clips": f"{plan.clips.name}, {len(plan.clips)} of split train",
         "parameters": f"{plan.parameters:,}",
         "steps": f"{plan.start:,} to {plan.until:,}, {batch} slices each",
+        **_validation_fact(plan),
         "device": plan.device,
     }
     data = {
@@ -76,13 +77,23 @@ def _show_plan(plan: "Plan") -> None:
     console.show("\n".join(lines), data)
 
 
+def _validation_fact(plan: "Plan") -> dict[str, str]:
+    every = plan.recipe.train.validate_every
+    if plan.validation is None:
+        return {}
+    return {"validation": f"{plan.validation}, every {every:,} steps"}
+
+
 def _show(trained: "Trained") -> None:
     """The run folder on stdout, alone, so that it can be passed on; the rest beside."""
     score = f", {trained.score:.3f} {trained.unit}" if trained.score is not None else ""
     console.note(f"step {trained.step}{score} (last training batch)")
+    if trained.validation is not None:
+        console.note(f"validation: {trained.validation:.3f} {trained.unit}")
     data = {
         "run": str(trained.run.path),
         "step": trained.step,
         trained.score_name: trained.score,
+        f"validation_{trained.score_name}": trained.validation,
     }
     console.show(str(trained.run.path), data)

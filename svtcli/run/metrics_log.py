@@ -48,7 +48,8 @@ class MetricsLog:
 def read_metrics(path: Path) -> list[Row]:
     """The rows in order of steps; [] when there is no file yet.
 
-    A resumed run repeats steps: the last row of a step counts. null reads as NaN.
+    A step may have several rows, one beside the other: of training, of validation. A
+    resumed run repeats steps: the last value of a name counts. null reads as NaN.
     Errors: BadData for a line that is not a row, unless it is a torn last line.
     """
     if not path.is_file():
@@ -56,7 +57,9 @@ def read_metrics(path: Path) -> list[Row]:
     text = path.read_bytes().decode("utf-8", errors="replace")
     whole_lines = text.split("\n")[:-1]
     rows = [_row(path, number, line) for number, line in enumerate(whole_lines, 1)]
-    latest = {row["step"]: row for row in rows}
+    latest: dict[int | float, Row] = {}
+    for row in rows:
+        latest.setdefault(row["step"], {}).update(row)
     return [latest[step] for step in sorted(latest)]
 
 

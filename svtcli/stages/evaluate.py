@@ -2,15 +2,13 @@
 
 import json
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import jax
-import numpy as np
 
 from svtcli.data.sources.bouncing import level_counts, lower_bound
-from svtcli.evaluation.likelihood import Score, Scorer, score
+from svtcli.evaluation.likelihood import Scorer
 from svtcli.failure import BadData
 from svtcli.model.loss import score_name
 from svtcli.model.svt import create, structure, uniform_params
@@ -24,6 +22,7 @@ from svtcli.stages.held_out import (
     plan_held_out,
     read_held_out,
 )
+from svtcli.stages.scoring import score_clips
 from svtcli.stages.trained import Checkpoint, load_network
 
 TRAINED = "trained"
@@ -149,11 +148,11 @@ def _score_all(
         done += 1
         progress.advance(done)
 
-    rows = []
+    rows, shape = [], (plan.prime, plan.overlap, plan.settings.batch)
     try:
         for model in models:
             begun = time.perf_counter()
-            result = _score(plan, _scorer(plan, model), held_out, on_slice)
+            result = score_clips(_scorer(plan, model), held_out, *shape, on_slice)
             rows.append(Row(model, result.mean, result.error, result.per_frame))
             seconds = time.perf_counter() - begun
             progress.note(f"{model}: {result.mean:.3f} in {seconds:.1f} s")
@@ -172,27 +171,6 @@ def _scorer(plan: EvalPlan, model: str) -> Scorer:
         return Scorer(config, *create(config, jax.random.key(recipe.train.seed)))
     network = load_network(plan.checkpoint)
     return Scorer(config, network.graphdef, network.params)
-
-
-def _score(
-    plan: EvalPlan,
-    scorer: Scorer,
-    held_out: HeldOut,
-    on_slice: Callable[[], None],
-) -> Score:
-    """The score over all clips, `settings.batch` at a time."""
-    nats = [
-        scorer.frame_nats(
-            held_out.video[rows],
-            plan.prime,
-            plan.overlap,
-            None if held_out.actions is None else held_out.actions[rows],
-            on_slice,
-        )
-        for rows in full_batches(len(held_out.video), plan.settings.batch)
-    ]
-    scored = np.concatenate(nats)[: len(held_out.video)]
-    return score(scored, plan.prime, plan.checkpoint.recipe.model)
 
 
 def _lower_bound(plan: EvalPlan, held_out: HeldOut) -> float | None:

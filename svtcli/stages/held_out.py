@@ -126,12 +126,15 @@ def choose_clips(clips: Clips, frames: int, count: int | None) -> tuple[int, ...
 
 def read_held_out(plan: HeldOutPlan) -> HeldOut:
     """The first frames of the plan's clips, with actions if the model takes them."""
-    clips, numbers, frames = plan.clips, plan.numbers, plan.frames
-    actions = [
-        clips.actions(number, 0, frames)
-        for number in numbers
-        if plan.checkpoint.recipe.model.actions
-    ]
+    model = plan.checkpoint.recipe.model
+    return read_clips(plan.clips, plan.numbers, plan.frames, model)
+
+
+def read_clips(
+    clips: Clips, numbers: tuple[int, ...], frames: int, config: Model
+) -> HeldOut:
+    """The first frames of these clips, with actions if the model takes them."""
+    actions = [clips.actions(number, 0, frames) for number in numbers if config.actions]
     given = [each for each in actions if each is not None]
     return HeldOut(
         video=np.stack([clips.read(number, 0, frames) for number in numbers]),

@@ -21,12 +21,18 @@ from svtcli.recipe.schema import Recipe
 from svtcli.run.directory import RunFolder
 from svtcli.run.lock import only_writer
 from svtcli.run.manifest import write_run
-from svtcli.run.metrics_log import MetricsLog, read_metrics
+from svtcli.run.metrics_log import MetricsLog, Row, read_metrics
 from svtcli.run.progress import Progress
 from svtcli.stages.prepared import clips_folder
+from svtcli.stages.validation import (
+    ValidationPlan,
+    make_validation,
+    plan_validation,
+)
 from svtcli.training.checkpoint import Checkpoints, holds, latest_step, was_saved
 from svtcli.training.fit import fitting_clips
 from svtcli.training.loop import model_inputs, train_until
+from svtcli.training.pace import pace_of
 from svtcli.training.resume import changes_in, move_aside
 from svtcli.training.state import State, abstract_state, first_state
 from svtcli.training.step import Loss, Update, jit_update, make_update
@@ -44,6 +50,8 @@ class Trained:
     """Of the last logged training batch; None before the first row."""
     score_name: str
     """`bits_per_dim` or `nats_per_frame`."""
+    validation: float | None
+    """The last score on held-out clips; None where none was taken."""
 
     @property
     def unit(self) -> str:
@@ -59,6 +67,8 @@ class Plan:
     run: RunFolder
     clips: Clips
     batches: Batches
+    validation: ValidationPlan | None
+    """None where the recipe wants none."""
     start: int
     """The newest checkpoint's step; 0 for a new run."""
     starts_over: bool
@@ -101,6 +111,7 @@ def plan_training(
         run=run,
         clips=clips,
         batches=batches,
+        validation=plan_validation(recipe, clips_folder(recipe.data, loaded.name)),
         start=0 if fresh else latest_step(run.checkpoints) or 0,
         starts_over=fresh or bool(changes),
         until=stop_at or train.steps,
@@ -157,11 +168,23 @@ def _train(plan: Plan, progress: Progress, stop: StopSignals) -> Trained:
         start = int(state["step"])
         progress.begin("train", plan.until, "steps")
         progress.advance(start)
-        watch = Watch(settings, score_name(recipe.model), plan.clips.ids, log, progress)
+        name, pace = score_name(recipe.model), pace_of(recipe.model, settings)
+        watch = Watch(settings, name, plan.clips.ids, log, progress, pace)
+        validation = make_validation(
+            plan.validation, recipe, graphdef, lambda: stop.received is not None
+        )
         batches = prefetch(plan.batches, start)
         try:
             state = train_until(
-                plan.until, state, update, batches, settings, watch, checkpoints, stop
+                plan.until,
+                state,
+                update,
+                batches,
+                settings,
+                watch,
+                checkpoints,
+                stop,
+                validation,
             )
         finally:
             batches.close()
@@ -196,7 +219,13 @@ def _compiled(
 
 def _trained(plan: Plan, step: int) -> Trained:
     name, rows = score_name(plan.recipe.model), read_metrics(plan.run.metrics)
-    return Trained(plan.run, step, rows[-1].get(name) if rows else None, name)
+    logged = f"validation_{name}"
+    return Trained(plan.run, step, _last(rows, name), name, _last(rows, logged))
+
+
+def _last(rows: list[Row], name: str) -> float | None:
+    """The newest value of that name."""
+    return next((row[name] for row in reversed(rows) if name in row), None)
 
 
 def _open_clips(loaded: LoadedRecipe) -> Clips:

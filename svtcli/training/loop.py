@@ -13,6 +13,7 @@ from svtcli.training.checkpoint import Checkpoints
 from svtcli.training.state import State
 from svtcli.training.step import Update
 from svtcli.training.stop import StopSignals
+from svtcli.training.validation import NO_VALIDATION, Validation
 from svtcli.training.watch import Watch
 
 
@@ -25,6 +26,7 @@ def train_until(
     watch: Watch,
     checkpoints: Checkpoints,
     stop: StopSignals,
+    validation: Validation = NO_VALIDATION,
 ) -> State:
     """Take steps until `until` of them are behind `state`; save what was reached.
 
@@ -35,18 +37,25 @@ def train_until(
     step, signal = int(state["step"]), stop.received
     while step < until and signal is None:
         # 1. The batch of this step; the next ones are read meanwhile.
-        batch = next(batches)
+        with watch.pace.waiting():
+            batch = next(batches)
         # 2. Send the step off. `state` is given up to it, the new one is a promise.
         state, metrics = update(state, model_inputs(batch))
         step += 1
         # 3. Read what the step before it said; waits for that one, not for this.
         watch.sent(step, metrics, batch)
-        # 4. Look for a signal once: asked twice, it could stop us and not save us.
-        signal = stop.received
-        # 5. Save what is due, in the background; hear of a save that failed.
+        # 4. Save what is due, in the background; hear of a save that failed.
         if _is_due(step, train.save_every) or _is_due(step, train.keep_every):
             checkpoints.save(state)
         checkpoints.poll()
+        # 5. Score the held-out clips, while that save goes on.
+        if validation.due(step):
+            watch.settle()
+            with watch.pace.paused():
+                score = validation.of(state)
+            watch.validated(step, score)
+        # 6. Look for a signal once: asked twice, it could stop us and not save us.
+        signal = stop.received
 
     watch.settle()
     checkpoints.wait()

@@ -1,7 +1,6 @@
 """What is said about the steps: rows of the log, the progress bar, the bad ones."""
 
 import math
-import time
 from collections.abc import Sequence
 
 import jax
@@ -11,6 +10,7 @@ from svtcli.failure import BadData
 from svtcli.recipe.schema import Train
 from svtcli.run.metrics_log import MetricsLog
 from svtcli.run.progress import Progress
+from svtcli.training.pace import Pace
 from svtcli.training.step import Metrics
 
 MOST_BAD_STEPS = 10
@@ -27,15 +27,16 @@ class Watch:
         clip_ids: Sequence[str],
         log: MetricsLog,
         progress: Progress,
+        pace: Pace | None = None,
     ) -> None:
         self.train, self.score_name, self.clip_ids = train, score_name, clip_ids
         self.log, self.progress = log, progress
         self.score: float | None = None
         """Of the newest finite step."""
+        self.pace = pace or Pace(train.batch)
+        self._validation: float | None = None
         self._unread: tuple[int, Metrics, Batch] | None = None
         self._bad_in_a_row = 0
-        self._clock = time.perf_counter
-        self._timed_steps, self._timed_from = 0, self._clock()
 
     def sent(self, step: int, metrics: Metrics, batch: Batch) -> None:
         """Step number `step` (from 1) was sent off; read the one before it."""
@@ -51,7 +52,7 @@ class Watch:
             return
         (step, metrics, batch), self._unread = self._unread, None
         metrics = jax.device_get(metrics)
-        self._timed_steps += 1
+        self.pace.step()
         if metrics.finite:
             self._bad_in_a_row, self.score = 0, float(metrics.score)
         else:
@@ -60,25 +61,39 @@ class Watch:
             self._row(step, metrics)
         self.progress.advance(step, self._facts())
 
+    def validated(self, step: int, score: float | None) -> None:
+        """The held-out clips were scored after `step`; None if a signal cut it short.
+
+        The progress line shows the newest score from now on.
+        """
+        if score is None:
+            return
+        self._validation = score
+        self.log.append(step, **{f"validation_{self.score_name}": score})
+        self.progress.note(f"step {step}: validation {self._said(score)} {self._unit}")
+
     def _row(self, step: int, metrics: Metrics) -> None:
-        now = self._clock()
-        speed = self._timed_steps / (now - self._timed_from)
-        self._timed_steps, self._timed_from = 0, now
         self.log.append(
             step,
             loss=float(metrics.loss),
             **{self.score_name: float(metrics.score)},
             learning_rate=float(metrics.learning_rate),
             grad_norm=float(metrics.grad_norm),
-            steps_per_second=speed,
-            slices_per_second=speed * self.train.batch,
+            **self.pace.read(),
         )
 
     def _facts(self) -> dict[str, str]:
-        if self.score is None:
-            return {}
-        digits = 1 if self.score_name == "nats_per_frame" else 3
-        return {UNITS[self.score_name]: f"{self.score:.{digits}f}"}
+        facts = {} if self.score is None else {self._unit: self._said(self.score)}
+        if self._validation is not None:
+            facts["validation"] = self._said(self._validation)
+        return facts | self.pace.facts()
+
+    @property
+    def _unit(self) -> str:
+        return UNITS[self.score_name]
+
+    def _said(self, score: float) -> str:
+        return f"{score:.{1 if self.score_name == 'nats_per_frame' else 3}f}"
 
     def _bad_step(self, step: int, metrics: Metrics, batch: Batch) -> None:
         """Say which step and clips; give up after too many."""

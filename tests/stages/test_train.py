@@ -88,6 +88,8 @@ def test_a_run_folder_holds_what_training_made(trained: Train, run: RunFolder) -
         "grad_norm",
         "steps_per_second",
         "slices_per_second",
+        "input_wait",
+        "model_flops_per_second",
     }
     assert rows[0]["slices_per_second"] == pytest.approx(
         4 * rows[0]["steps_per_second"]

@@ -9,6 +9,7 @@ from svtcli.failure import BadData
 from svtcli.recipe.schema import Train
 from svtcli.run.metrics_log import MetricsLog, read_metrics
 from svtcli.run.progress import Silent
+from svtcli.training.pace import Pace
 from svtcli.training.step import Metrics
 from svtcli.training.watch import MOST_BAD_STEPS, Watch
 
@@ -54,10 +55,12 @@ def test_metrics_are_read_one_step_late(terminal, log, tmp_path) -> None:
     watch.sent(1, metrics(1.0), batch(0))
     assert terminal.seen == []
     watch.sent(2, metrics(2.0), batch(0))
-    assert terminal.seen == [(1, {"bits/dim": "2.000"})]
+    assert [step for step, _ in terminal.seen] == [1]
+    assert terminal.seen[0][1]["bits/dim"] == "2.000"
     watch.settle()
     watch.settle()
-    assert terminal.seen[1:] == [(2, {"bits/dim": "4.000"})]
+    assert [step for step, _ in terminal.seen] == [1, 2]
+    assert terminal.seen[1][1]["bits/dim"] == "4.000"
     assert [row["loss"] for row in read_metrics(tmp_path / "metrics.jsonl")] == [1, 2]
 
 
@@ -65,21 +68,40 @@ def test_nats_per_frame_are_called_so(terminal, log, tmp_path) -> None:
     watch = Watch(Train(log_every=1), "nats_per_frame", IDS, log, terminal)
     watch.sent(1, metrics(45.0), batch(0))
     watch.settle()
-    assert terminal.seen == [(1, {"nats/frame": "90.0"})]
+    assert terminal.seen[0][1]["nats/frame"] == "90.0"
     assert read_metrics(tmp_path / "metrics.jsonl")[0]["nats_per_frame"] == 90
 
 
-def test_speed_counts_the_steps_since_the_row_before(terminal, log, tmp_path) -> None:
-    watch = Watch(Train(log_every=5, batch=8), "bits_per_dim", IDS, log, terminal)
-    clock = iter([10.0, 12.0, 22.0])
-    watch._clock = lambda: next(clock)
-    watch._timed_from = watch._clock()
+def test_a_row_says_how_fast_the_steps_since_the_row_before_were(
+    terminal, log, tmp_path
+) -> None:
+    clock = iter([10.0, 12.0, 12.0, 22.0, 22.0])
+    pace = Pace(8, clock=lambda: next(clock))
+    watch = Watch(Train(log_every=5, batch=8), "bits_per_dim", IDS, log, terminal, pace)
     for step in range(3, 13):  # a resumed run: its first row is after three steps
         watch.sent(step, metrics(1.0), batch(0))
     rows = read_metrics(tmp_path / "metrics.jsonl")
     assert [row["step"] for row in rows] == [5, 10]
     assert [row["steps_per_second"] for row in rows] == [3 / 2, 5 / 10]
     assert [row["slices_per_second"] for row in rows] == [12, 4]
+    assert terminal.seen[-1] == (11, {"bits/dim": "2.000", "slices/s": "4"})
+
+
+def test_a_validation_is_a_row_of_its_own_and_stays_on_the_line(
+    terminal, log, tmp_path
+) -> None:
+    watch = Watch(Train(log_every=1), "bits_per_dim", IDS, log, terminal)
+    watch.sent(1, metrics(1.0), batch(0))
+    watch.settle()
+    watch.validated(1, 3.25)
+    watch.validated(2, None)  # cut short by a signal
+    watch.sent(2, metrics(1.0), batch(0))
+    watch.settle()
+    rows = read_metrics(tmp_path / "metrics.jsonl")
+    assert [row.get("validation_bits_per_dim") for row in rows] == [3.25, None]
+    assert [row["loss"] for row in rows] == [1, 1]
+    assert terminal.lines == ["step 1: validation 3.250 bits/dim"]
+    assert terminal.seen[-1][1]["validation"] == "3.250"
 
 
 def test_bad_steps_are_named_and_only_ten_in_a_row_end_the_run(terminal, log) -> None:

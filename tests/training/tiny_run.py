@@ -33,23 +33,27 @@ def write_clips(
     actions: int = 0,
     seed: int = 0,
     spec: dict[str, Any] | None = None,
+    held_out: tuple[str, ...] = (),
 ) -> Path:
-    """Prepared clips of 6 frames of noise."""
+    """Prepared clips of 6 frames of noise, `count` in each split."""
     folder.mkdir(parents=True)
     draw = np.random.default_rng(seed)
     layout = Layout(shape, {"actions": actions} if actions else {})
-    with ShardWriter(folder, "train-00000", layout) as writer:
-        for i in range(count):
-            video = draw.integers(0, 256, (6, *shape), dtype=np.uint8)
-            given = draw.normal(size=(6, actions)).astype(np.float32)
-            facts = ClipFacts(f"clip {i}", f"v{i}.mp4")
-            writer.add(facts, video, dict.fromkeys(layout.beside, given))
-    assert writer.shard is not None
+    splits = {}
+    for split in ("train", *held_out):
+        with ShardWriter(folder, f"{split}-00000", layout) as writer:
+            for i in range(count):
+                video = draw.integers(0, 256, (6, *shape), dtype=np.uint8)
+                given = draw.normal(size=(6, actions)).astype(np.float32)
+                facts = ClipFacts(f"clip {i}", f"v{i}.mp4")
+                writer.add(facts, video, dict.fromkeys(layout.beside, given))
+        assert writer.shard is not None
+        splits[split] = Split(count, 6 * count, (writer.shard,))
     manifest = Manifest(
         spec=spec or {},
         inventory="",
         shape=shape,
-        splits={"train": Split(count, 6 * count, (writer.shard,))},
+        splits=splits,
         failures={},
         fingerprint=f"made of seed {seed}",
         beside=dict(layout.beside),

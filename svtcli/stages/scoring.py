@@ -1,0 +1,31 @@
+"""The one definition of a score on held-out clips: `svt eval`'s and validation's."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from svtcli.evaluation.likelihood import Score, Scorer, score
+from svtcli.stages.held_out import HeldOut, full_batches
+
+
+def score_clips(
+    scorer: Scorer,
+    held_out: HeldOut,
+    prime: int,
+    overlap: int,
+    batch: int,
+    on_slice: Callable[[], None],
+) -> Score:
+    """The score over all clips, `batch` at a time, which does not change it."""
+    nats = [
+        scorer.frame_nats(
+            held_out.video[rows],
+            prime,
+            overlap,
+            None if held_out.actions is None else held_out.actions[rows],
+            on_slice,
+        )
+        for rows in full_batches(len(held_out.video), batch)
+    ]
+    scored = np.concatenate(nats)[: len(held_out.video)]
+    return score(scored, prime, scorer.config)
