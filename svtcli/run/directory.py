@@ -2,7 +2,8 @@
 
 runs/NAME/recipe.yaml   the recipe, resolved
 runs/NAME/run.json      what made it (manifest.py)
-runs/NAME/metrics.jsonl checkpoints/STEP/ samples/ eval/ figures/
+runs/NAME/metrics.jsonl tensorboard/ profile/
+runs/NAME/checkpoints/STEP/ samples/ eval/ figures/
 """
 
 import os
@@ -39,6 +40,14 @@ class RunFolder:
     @property
     def metrics(self) -> Path:
         return self.path / "metrics.jsonl"
+
+    @property
+    def tensorboard(self) -> Path:
+        return self.path / "tensorboard"
+
+    @property
+    def profile(self) -> Path:
+        return self.path / "profile"
 
     @property
     def checkpoints(self) -> Path:

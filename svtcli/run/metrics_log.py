@@ -6,13 +6,36 @@ A number that is not finite is written as null: JSON has no NaN.
 
 import json
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Protocol, runtime_checkable
 
 from svtcli.failure import BadData
 
 Row = dict[str, int | float]
 """`step` and whatever else a stage measured there."""
+
+
+@runtime_checkable
+class Rows(Protocol):
+    """Whatever takes rows of metrics."""
+
+    def append(self, step: int, **values: float | int) -> None:
+        """Add the row of `step`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Together:
+    """Several that take the same rows."""
+
+    logs: tuple[Rows, ...]
+
+    def append(self, step: int, **values: float | int) -> None:
+        """Add the row of `step` to each."""
+        for log in self.logs:
+            log.append(step, **values)
 
 
 class MetricsLog:

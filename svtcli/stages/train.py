@@ -2,7 +2,8 @@
 
 import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,11 +18,11 @@ from svtcli.model.priming import slice_choices
 from svtcli.model.svt import create, parameter_count, structure
 from svtcli.recipe.library import shipped_recipes
 from svtcli.recipe.load import LoadedRecipe
-from svtcli.recipe.schema import Recipe
+from svtcli.recipe.schema import Recipe, Train
 from svtcli.run.directory import RunFolder
 from svtcli.run.lock import only_writer
 from svtcli.run.manifest import write_run
-from svtcli.run.metrics_log import MetricsLog, Row, read_metrics
+from svtcli.run.metrics_log import MetricsLog, Row, Rows, Together, read_metrics
 from svtcli.run.progress import Progress
 from svtcli.stages.prepared import clips_folder
 from svtcli.stages.validation import (
@@ -37,6 +38,7 @@ from svtcli.training.resume import changes_in, move_aside
 from svtcli.training.state import State, abstract_state, first_state
 from svtcli.training.step import Loss, Update, jit_update, make_update
 from svtcli.training.stop import StopSignals
+from svtcli.training.tensorboard import TensorBoard, refuse_missing_tensorboard
 from svtcli.training.watch import UNITS, Watch
 
 
@@ -101,6 +103,8 @@ def plan_training(
             f"{run.path}: was trained with another recipe: {'; '.join(changes)}",
             "start another run with --run NAME, or this one over with --fresh",
         )
+    if train.tensorboard:
+        refuse_missing_tensorboard()
     clips = _open_clips(loaded)
     choices = slice_choices(recipe.model, train.prime, train.batch)
     batches = training_batches(
@@ -162,7 +166,7 @@ def _train(plan: Plan, progress: Progress, stop: StopSignals) -> Trained:
             progress.note,
             settings.keep_every,
         ) as checkpoints,
-        MetricsLog(run.metrics) as log,
+        _logs(run, settings) as log,
     ):
         state = checkpoints.restore(abstract) or _first(recipe)
         start = int(state["step"])
@@ -190,6 +194,13 @@ def _train(plan: Plan, progress: Progress, stop: StopSignals) -> Trained:
             batches.close()
             progress.end()
     return _trained(plan, int(state["step"]))
+
+
+@contextmanager
+def _logs(run: RunFolder, settings: Train) -> Iterator[Rows]:
+    """Where the rows of metrics go."""
+    with MetricsLog(run.metrics) as log, TensorBoard(run.tensorboard) as board:
+        yield Together((log, board)) if settings.tensorboard else log
 
 
 def _first(recipe: Recipe) -> State:

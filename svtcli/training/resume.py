@@ -51,7 +51,8 @@ def move_aside(run: RunFolder) -> Path | None:
 
     None when there is nothing to move. Samples and figures stay where they are.
     """
-    written = (run.checkpoints, run.metrics, run.recipe_file, run.run_file)
+    named = (run.checkpoints, run.metrics, run.tensorboard, run.profile)
+    written = (*named, run.recipe_file, run.run_file)
     there = [path for path in written if path.exists()]
     if not there:
         return None

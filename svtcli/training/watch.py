@@ -8,7 +8,7 @@ import jax
 from svtcli.data.loader import Batch
 from svtcli.failure import BadData
 from svtcli.recipe.schema import Train
-from svtcli.run.metrics_log import MetricsLog
+from svtcli.run.metrics_log import Rows
 from svtcli.run.progress import Progress
 from svtcli.training.pace import Pace
 from svtcli.training.step import Metrics
@@ -25,7 +25,7 @@ class Watch:
         train: Train,
         score_name: str,
         clip_ids: Sequence[str],
-        log: MetricsLog,
+        log: Rows,
         progress: Progress,
         pace: Pace | None = None,
     ) -> None:
