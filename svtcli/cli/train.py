@@ -28,6 +28,14 @@ def train(
             "--fresh", help="Start over; what the run has saved is moved aside."
         ),
     ] = False,
+    profile: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="Trace N steps, after the first few, into the run's profile/.",
+        ),
+    ] = 0,
     dry_run: Annotated[
         bool, typer.Option("-n", "--dry-run", help="Only say what would be done.")
     ] = False,
@@ -47,9 +55,10 @@ def train(
     from svtcli.stages import train as stage
 
     if dry_run:
-        _show_plan(stage.plan_training(loaded, folder, steps, fresh))
+        _show_plan(stage.plan_training(loaded, folder, steps, fresh, profile))
     else:
-        _show(stage.train(loaded, folder, console.progress(), steps, fresh))
+        progress = console.progress()
+        _show(stage.train(loaded, folder, progress, steps, fresh, profile))
 
 
 def _show_plan(plan: "Plan") -> None:
@@ -61,6 +70,7 @@ def _show_plan(plan: "Plan") -> None:
         "parameters": f"{plan.parameters:,}",
         "steps": f"{plan.start:,} to {plan.until:,}, {batch} slices each",
         **_validation_fact(plan),
+        **_profile_fact(plan),
         "device": plan.device,
     }
     data = {
@@ -82,6 +92,12 @@ def _validation_fact(plan: "Plan") -> dict[str, str]:
     if plan.validation is None:
         return {}
     return {"validation": f"{plan.validation}, every {every:,} steps"}
+
+
+def _profile_fact(plan: "Plan") -> dict[str, str]:
+    if not plan.profile:
+        return {}
+    return {"profile": f"{plan.profile} steps, into {plan.run.profile}"}
 
 
 def _show(trained: "Trained") -> None:

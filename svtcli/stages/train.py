@@ -31,9 +31,11 @@ from svtcli.stages.validation import (
     plan_validation,
 )
 from svtcli.training.checkpoint import Checkpoints, holds, latest_step, was_saved
+from svtcli.training.compilation_cache import use_compilation_cache
 from svtcli.training.fit import fitting_clips
 from svtcli.training.loop import model_inputs, train_until
 from svtcli.training.pace import pace_of
+from svtcli.training.profile import Profile, refuse_short_profile
 from svtcli.training.resume import changes_in, move_aside
 from svtcli.training.state import State, abstract_state, first_state
 from svtcli.training.step import Loss, Update, jit_update, make_update
@@ -76,6 +78,8 @@ class Plan:
     starts_over: bool
     """What training has written here before is of no use, and will be moved aside."""
     until: int
+    profile: int
+    """How many steps are traced."""
     parameters: int
     device: str
 
@@ -85,6 +89,7 @@ def plan_training(
     run: RunFolder,
     stop_at: int | None = None,
     fresh: bool = False,
+    profile: int = 0,
 ) -> Plan:
     """Check clips, model and run against each other; writes nothing.
 
@@ -105,6 +110,8 @@ def plan_training(
         )
     if train.tensorboard:
         refuse_missing_tensorboard()
+    start = 0 if fresh else latest_step(run.checkpoints) or 0
+    refuse_short_profile(profile, (stop_at or train.steps) - start)
     clips = _open_clips(loaded)
     choices = slice_choices(recipe.model, train.prime, train.batch)
     batches = training_batches(
@@ -116,9 +123,10 @@ def plan_training(
         clips=clips,
         batches=batches,
         validation=plan_validation(recipe, clips_folder(recipe.data, loaded.name)),
-        start=0 if fresh else latest_step(run.checkpoints) or 0,
+        start=start,
         starts_over=fresh or bool(changes),
         until=stop_at or train.steps,
+        profile=profile,
         parameters=parameter_count(recipe.model),
         device=jax.devices()[0].device_kind,
     )
@@ -130,14 +138,16 @@ def train(
     progress: Progress,
     stop_at: int | None = None,
     fresh: bool = False,
+    profile: int = 0,
 ) -> Trained:
     """Train until the recipe's last step, or `stop_at`; go on from the last checkpoint.
 
-    `fresh` starts over and moves what was there aside. Errors: what `plan_training`
+    `fresh` starts over and moves what was there aside; `profile` steps are traced,
+    after the first few. Errors: what `plan_training`
     refuses; `Locked` while another process trains this run; `Stopped` after SIGTERM or
     Ctrl-C, with everything saved; `BadData`; `StorageFailed`.
     """
-    plan = plan_training(loaded, run, stop_at, fresh)
+    plan = plan_training(loaded, run, stop_at, fresh, profile)
     if plan.start >= plan.until and holds(run.checkpoints, plan.start):
         progress.note(f"{run.path}: already trained to step {plan.start}")
         return _trained(plan, plan.start)
@@ -153,6 +163,7 @@ def train(
 def _train(plan: Plan, progress: Progress, stop: StopSignals) -> Trained:
     """The run itself, by the one process that may write there."""
     recipe, run, settings = plan.recipe, plan.run, plan.recipe.train
+    use_compilation_cache()
     graphdef, shapes = structure(recipe.model)
     abstract = abstract_state(shapes, settings)
     update = _compiled(
@@ -167,6 +178,7 @@ def _train(plan: Plan, progress: Progress, stop: StopSignals) -> Trained:
             settings.keep_every,
         ) as checkpoints,
         _logs(run, settings) as log,
+        Profile(plan.profile, run.profile, progress.note) as profile,
     ):
         state = checkpoints.restore(abstract) or _first(recipe)
         start = int(state["step"])
@@ -189,6 +201,7 @@ def _train(plan: Plan, progress: Progress, stop: StopSignals) -> Trained:
                 checkpoints,
                 stop,
                 validation,
+                profile,
             )
         finally:
             batches.close()

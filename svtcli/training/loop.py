@@ -7,9 +7,12 @@ read, and batches and checkpoints have threads of their own.
 from collections.abc import Iterator
 from typing import Any
 
+import jax
+
 from svtcli.data.loader import Batch
 from svtcli.recipe.schema import Train
 from svtcli.training.checkpoint import Checkpoints
+from svtcli.training.profile import Profile
 from svtcli.training.state import State
 from svtcli.training.step import Update
 from svtcli.training.stop import StopSignals
@@ -27,6 +30,7 @@ def train_until(
     checkpoints: Checkpoints,
     stop: StopSignals,
     validation: Validation = NO_VALIDATION,
+    profile: Profile | None = None,
 ) -> State:
     """Take steps until `until` of them are behind `state`; save what was reached.
 
@@ -40,7 +44,10 @@ def train_until(
         with watch.pace.waiting():
             batch = next(batches)
         # 2. Send the step off. `state` is given up to it, the new one is a promise.
-        state, metrics = update(state, model_inputs(batch))
+        if profile is not None:
+            profile.before_step(state)
+        with jax.profiler.StepTraceAnnotation("train", step_num=step):
+            state, metrics = update(state, model_inputs(batch))
         step += 1
         # 3. Read what the step before it said; waits for that one, not for this.
         watch.sent(step, metrics, batch)

@@ -67,7 +67,8 @@ class Pace:
         """As of the last reading, for the progress line; nothing before it."""
         if not self.newest:
             return {}
-        facts = {"slices/s": f"{self.newest['slices_per_second']:.3g}"}
+        speed = self.newest["slices_per_second"]
+        facts = {"slices/s": f"{speed:,.0f}" if speed >= 100 else f"{speed:.3g}"}
         if "mfu" in self.newest:
             facts["MFU"] = f"{self.newest['mfu']:.1%}"
         return facts

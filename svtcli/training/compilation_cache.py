@@ -1,0 +1,91 @@
+"""Compiled programs, kept from one run to the next: the second starts at once.
+
+On for GPU and TPU, off for CPU, where a program of one machine may crash on another;
+`$SVT_COMPILATION_CACHE` names another folder, also for CPU; set but empty turns it off.
+
+Whoever can write there can make us run what he wants. So the folder is ours alone, and
+one that is not is refused.
+"""
+
+import hashlib
+import os
+import platform
+import re
+import stat
+from importlib import metadata
+from pathlib import Path
+
+import jax
+
+from svtcli.failure import Refused
+
+VARIABLE = "SVT_COMPILATION_CACHE"
+SHORTEST = 0.5
+"""Seconds; what compiles faster is not kept."""
+
+
+def use_compilation_cache() -> Path | None:
+    """Keep compiled programs from now on; None where jax has a folder or none is used.
+
+    Errors: Refused for a folder that others could write to.
+    """
+    if jax.config.jax_compilation_cache_dir is not None:  # type: ignore[attr-defined]
+        return None
+    backend = jax.default_backend()
+    root = _root(backend)
+    if root is None:
+        return None
+    folder = private_folder(root) / _key(backend)
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", SHORTEST)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    return folder
+
+
+def private_folder(path: Path) -> Path:
+    """`path`, made if need be. Errors: Refused unless it is ours, and ours alone."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except FileExistsError:
+        raise Refused(f"{path}: is no folder", f"set {VARIABLE} to another") from None
+    real = path.resolve()
+    facts = real.stat()
+    if facts.st_uid != os.getuid():
+        raise Refused(
+            f"{path}: belongs to another user, who could make svt run any program",
+            f"set {VARIABLE} to a folder of your own",
+        )
+    if facts.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise Refused(
+            f"{path}: is open to others, who could make svt run any program",
+            f"close it with: chmod 700 {path}",
+        )
+    return real
+
+
+def _root(backend: str) -> Path | None:
+    wanted = os.environ.get(VARIABLE)
+    if wanted is not None:
+        return Path(wanted).absolute() if wanted else None
+    if backend == "cpu":
+        return None
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "svt" / "compiled"
+
+
+def _key(backend: str) -> str:
+    """Programs of another jaxlib, chip or processor are never looked at."""
+    kind = re.sub(r"[^a-z0-9]+", "-", jax.devices()[0].device_kind.lower())
+    jaxlib = metadata.version("jaxlib")
+    return f"{backend}-{kind}-jaxlib-{jaxlib}-{_processor()}"
+
+
+def _processor() -> str:
+    """Of what this machine's processor can do."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    known = [line for line in lines if line.startswith(("flags", "Features"))][:1]
+    said = "\n".join(known or [platform.machine(), platform.processor()])
+    return hashlib.sha256(said.encode()).hexdigest()[:12]
