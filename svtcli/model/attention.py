@@ -4,7 +4,8 @@
 form `step` reads and extends it and gives what the parallel form gives there.
 """
 
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -67,8 +68,8 @@ class Layer(nnx.Module):
             for rows in self._query_key_value(z)
         )
         bias = self.bias()
-        scores = jnp.einsum("BNKia,BNKja->BNKij", q, k) + bias
-        attended = jnp.einsum("BNKij,BNKja->BNKia", _softmax(scores), v)
+        scores = jnp.einsum("BNKia,BNKja->BNKij", q, k)
+        attended = jnp.einsum("BNKij,BNKja->BNKia", _softmax(scores, bias), v)
         z = z + self._project(rearrange(attended, "B N K L a -> (B N L) K a"))
         z = z + self._map(z)
         return self.blocks.merge(z.reshape(B, N, L, D)), LayerCache(k, v, bias)
@@ -88,8 +89,8 @@ class Layer(nnx.Module):
         block_keys = jax.lax.dynamic_index_in_dim(keys, block, 1, keepdims=False)
         block_values = jax.lax.dynamic_index_in_dim(values, block, 1, keepdims=False)
         bias = jax.lax.dynamic_index_in_dim(cache.bias, place, 1, keepdims=False)
-        scores = jnp.einsum("BKa,BKLa->BKL", q, block_keys) + bias
-        attended = jnp.einsum("BKL,BKLa->BKa", _softmax(scores), block_values)
+        scores = jnp.einsum("BKa,BKLa->BKL", q, block_keys)
+        attended = jnp.einsum("BKL,BKLa->BKa", _softmax(scores, bias), block_values)
         z = z + self._project(attended)
         z = z + self._map(z)
         return z, LayerCache(keys, values, cache.bias)
@@ -120,7 +121,7 @@ class Layer(nnx.Module):
         self, z: Float[Array, "R D"]
     ) -> tuple[Float[Array, "R K a"], Float[Array, "R K a"], Float[Array, "R K a"]]:
         """Eq. 2 for any rows; the queries come divided by √da."""
-        normed, maps = self.attention_norm(z), self.query_key_value[...]
+        normed, maps = norm(self.attention_norm, z), self.query_key_value[...]
         q, k, v = (jnp.einsum("RD,DKa->RKa", normed, maps[:, j]) for j in range(3))
         return q * q.shape[-1] ** -0.5, k, v
 
@@ -130,7 +131,8 @@ class Layer(nnx.Module):
 
     def _map(self, z: Float[Array, "*any D"]) -> Float[Array, "*any D"]:
         """relu(layernorm(z) T1) T2 of eq. 6."""
-        return jax.nn.relu(self.map_norm(z) @ self.map_in[...]) @ self.map_out[...]
+        normed = norm(self.map_norm, z)
+        return jax.nn.relu(normed @ self.map_in[...]) @ self.map_out[...]
 
 
 def layer_stack(config: Model, depth: int, *, causal: bool, rngs: nnx.Rngs) -> nnx.Dict:
@@ -151,11 +153,65 @@ def layer_stack(config: Model, depth: int, *, causal: bool, rngs: nnx.Rngs) -> n
     )
 
 
+def through(
+    layers: nnx.Dict, z: Float[Array, "B t h w D"], *, remat: bool
+) -> Float[Array, "B t h w D"]:
+    """The layers one after the other; `remat` keeps only what goes into each for the
+    backward pass, which then computes the rest once more."""
+    for layer in layers.values():
+        if remat:
+            structure, params = nnx.split(layer)
+            z = _forgetful(structure, params, z)
+        else:
+            z, _ = layer(z)
+    return z
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _forgetful(
+    structure: nnx.GraphDef, params: nnx.State, z: Float[Array, "B t h w D"]
+) -> Float[Array, "B t h w D"]:
+    """A layer of which only the input is kept for the backward pass.
+
+    As `jax.checkpoint`, but that its second forward pass cannot start before the
+    gradient is there: on CPUs XLA drops the barriers of `jax.checkpoint`, runs all the
+    second passes early, and so keeps every activation after all.
+    """
+    return _forward(structure, params, z)
+
+
+def _forward(structure: nnx.GraphDef, params: nnx.State, z: Array) -> Array:
+    after, _ = nnx.merge(structure, params)(z)
+    return after
+
+
+def _keep_input(structure: nnx.GraphDef, params: nnx.State, z: Array) -> Any:
+    return _forgetful(structure, params, z), (params, z)
+
+
+def _compute_again(structure: nnx.GraphDef, kept: Any, gradient: Array) -> Any:
+    params, z = kept
+    waits = 0 * gradient[:, :1, :1, :1, :1]
+    _, back = jax.vjp(partial(_forward, structure), params, z + waits)
+    return back(gradient)
+
+
+_forgetful.defvjp(_keep_input, _compute_again)
+
+
 def layer_norm(d: int, rngs: nnx.Rngs) -> nnx.LayerNorm:
-    """Layer normalisation in at least float32, over the hidden width."""
+    """Layer normalisation over the hidden width; `norm` applies it."""
     return nnx.LayerNorm(d, epsilon=1e-6, use_fast_variance=False, rngs=rngs)
 
 
-def _softmax(scores: Float[Array, "*any L"]) -> Float[Array, "*any L"]:
-    precise = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
+def norm(by: nnx.LayerNorm, z: Float[Array, "*any D"]) -> Float[Array, "*any D"]:
+    """`z` normalised in at least float32, and given in its own precision."""
+    return by(z).astype(z.dtype)
+
+
+def _softmax(
+    scores: Float[Array, "*any L"], bias: Float[Array, "*some L"]
+) -> Float[Array, "*any L"]:
+    """Of scores and bias together, in at least float32."""
+    precise = scores.astype(jnp.promote_types(scores.dtype, jnp.float32)) + bias
     return jax.nn.softmax(precise).astype(scores.dtype)

@@ -12,7 +12,8 @@ from flax import nnx
 from jaxtyping import Array, Float, Int, Integer
 
 from svtcli.model import initial
-from svtcli.model.attention import layer_norm
+from svtcli.model.attention import layer_norm, norm
+from svtcli.model.linear import precise_product
 
 Choose = Callable[[int, Float[Array, "B V"]], Int[Array, " B"]]
 """Picks a value for code k from its logits."""
@@ -48,7 +49,7 @@ class ChannelHead(nnx.Module):
         logits = []
         for k, u in enumerate(self._read_state(rows)):
             u = u + one_hot[:, : k * V] @ self._rows(k).reshape(k * V, y.shape[-1])
-            logits.append(jax.nn.relu(u) @ self.to_logits[k])
+            logits.append(precise_product(jax.nn.relu(u), self.to_logits[k]))
         return jnp.stack(logits, axis=1).reshape(*codes.shape, V)
 
     def generate(
@@ -60,14 +61,15 @@ class ChannelHead(nnx.Module):
         for k, u in enumerate(self._read_state(y)):
             rows = self._rows(k)
             before = sum(rows[j][code] for j, code in enumerate(codes))
-            logits.append(jax.nn.relu(u + before) @ self.to_logits[k])
+            hidden = jax.nn.relu(u + before)
+            logits.append(precise_product(hidden, self.to_logits[k]))
             codes.append(choose(k, logits[k]))
         return jnp.stack(codes, axis=-1), jnp.stack(logits, axis=-2)
 
     def _read_state(self, y: Float[Array, "R D"]) -> list[Float[Array, "R D"]]:
         """What the state says to each code: one product, cut in Nc parts."""
         d = y.shape[-1]
-        whole = self.norm(y) @ self.from_state[...].reshape(d, -1)
+        whole = norm(self.norm, y) @ self.from_state[...].reshape(d, -1)
         return jnp.split(whole, self.codes, axis=-1)
 
     def _rows(self, k: int) -> Float[Array, "k V D"]:
@@ -84,4 +86,5 @@ class IntensityHead(nnx.Module):
 
     def __call__(self, y: Float[Array, "*any D"]) -> Float[Array, "*any"]:
         """One logit per pixel; its sigmoid is the predicted intensity."""
-        return jax.nn.relu(self.norm(y) @ self.from_state[...]) @ self.to_logit[...]
+        hidden = jax.nn.relu(norm(self.norm, y) @ self.from_state[...])
+        return precise_product(hidden, self.to_logit[...])

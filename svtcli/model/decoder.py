@@ -12,7 +12,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Int, Integer
 
 from svtcli.model import initial
-from svtcli.model.attention import LayerCache, layer_stack
+from svtcli.model.attention import LayerCache, layer_stack, through
 from svtcli.model.channels import ChannelHead, IntensityHead
 from svtcli.model.linear import linear, sum_of_rows
 from svtcli.model.masked_conv import MaskedConv
@@ -53,9 +53,13 @@ class Decoder(nnx.Module):
         self,
         codes: Integer[Array, "B t h w C"],
         context: Float[Array, "B t h w D"] | None,
+        *,
+        remat: bool = False,
     ) -> Float[Array, "B t h w *logits"]:
         """Logits `[B, t, h, w, C, V]`, or one per pixel with the deterministic loss."""
-        y, _ = self.states(codes, self.place_context(context))
+        embedded = sum_of_rows(codes, self.code_embedding[...])
+        y = self._entering(embedded, self.place_context(context))
+        y = through(self.layers, y, remat=remat)
         if isinstance(self.head, IntensityHead):
             return self.head(y)
         return self.head(y, codes)
@@ -76,12 +80,19 @@ class Decoder(nnx.Module):
     ) -> tuple[Float[Array, "B t h w D"], DecoderCache]:
         """The last state of every position, and what sampling needs of it."""
         embedded = sum_of_rows(codes, self.code_embedding[...])
-        y = self.masked_conv(embedded) + placed
+        y = self._entering(embedded, placed)
         caches = []
         for layer in self.layers.values():
             y, cache = layer(y)
             caches.append(cache)
         return y, DecoderCache(self.masked_conv.pad(embedded), tuple(caches))
+
+    def _entering(
+        self, embedded: Float[Array, "B t h w E"], placed: Float[Array, "#B t h w D"]
+    ) -> Float[Array, "B t h w D"]:
+        """What the first layer gets. Positions may be more precise than products."""
+        near = self.masked_conv(embedded)
+        return (near + placed).astype(near.dtype)
 
     def step(
         self,
@@ -91,7 +102,8 @@ class Decoder(nnx.Module):
     ) -> tuple[Float[Array, "B D"], DecoderCache]:
         """The last state at `position` (raster order), all before it being known."""
         where = jnp.stack(jnp.unravel_index(position, self.config.slice_shape))
-        y = self.masked_conv.step(cache.embedded, where) + placed
+        near = self.masked_conv.step(cache.embedded, where)
+        y = (near + placed).astype(near.dtype)
         caches = []
         for layer, layer_cache in zip(self.layers.values(), cache.layers, strict=True):
             blocks, places = (jnp.asarray(of) for of in layer.blocks.places())

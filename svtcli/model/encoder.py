@@ -8,7 +8,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Int, UInt8
 
 from svtcli.model import initial
-from svtcli.model.attention import layer_stack
+from svtcli.model.attention import layer_stack, through
 from svtcli.model.linear import linear, sum_of_rows
 from svtcli.model.positions import PositionEmbedding
 from svtcli.model.subscale import context_patches
@@ -38,6 +38,8 @@ class Encoder(nnx.Module):
         codes: UInt8[Array, "B T H W C"],
         index: Int[Array, " B"],
         actions: Float[Array, "B T A"] | None = None,
+        *,
+        remat: bool = False,
     ) -> Float[Array, "B t h w D"]:
         """The context of slice `index`; only the slices before it are read."""
         patches = context_patches(codes, index, self.config)
@@ -49,10 +51,10 @@ class Encoder(nnx.Module):
             if actions is None:
                 raise ValueError("this model is conditioned on actions")
             z = jnp.concatenate([z, self._spread(actions.astype(z.dtype))], axis=-1)
-        z = linear(z, self.projection[...])
-        for layer in self.layers.values():
-            z, _ = layer(z)
-        return z
+        # Positions and slices are added in float32, products take their own precision.
+        projection = self.projection[...]
+        z = linear(z.astype(projection.dtype), projection)
+        return through(self.layers, z, remat=remat)
 
     def _spread(self, actions: Float[Array, "B T A"]) -> Float[Array, "B t h w stA"]:
         """Position i of a slice gets the actions of frames i·st … i·st+st−1."""

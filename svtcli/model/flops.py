@@ -24,7 +24,7 @@ class Part:
     """Forward and backward: three times `forward`, as each product has two gradients;
     twice for a product with one-hot codes, which need none."""
     repeated: float = 0.0
-    """What `train.remat` computes again in the backward pass: the layers."""
+    """What `train.remat` computes again in the backward pass: most of the layers."""
 
 
 def training_flops(config: Model, batch: int) -> float:
@@ -93,8 +93,9 @@ def _layers(config: Model, rows: int, name: str, depth: int) -> Iterator[Part]:
         # Queries, keys, values and the projection; then scores and weighted values.
         attention += 2.0 * rows * width * (4 * config.d + 2 * length)
     maps = 2.0 * rows * depth * 2 * config.d * config.d
-    for kind, forward in (("attention", attention), ("maps", maps)):
-        yield Part(f"{name} {kind}", forward, 3 * forward, repeated=forward)
+    yield Part(f"{name} attention", attention, 3 * attention, repeated=attention)
+    # What the second map gives, a layer's result, is not needed to go back through it.
+    yield Part(f"{name} maps", maps, 3 * maps, repeated=maps / 2)
 
 
 def _head(config: Model, rows: int, name: str) -> Part:

@@ -5,6 +5,7 @@ products of higher rank several times slower; accelerators don't mind.
 """
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float, Integer
 
 
@@ -26,3 +27,11 @@ def sum_of_rows(
     n, V, E = tables.shape
     one_hot = jax.nn.one_hot(codes, V, dtype=tables.dtype)
     return linear(one_hot.reshape(*codes.shape[:-1], n * V), tables.reshape(n * V, E))
+
+
+def precise_product(
+    x: Float[Array, "*any D"], weights: Float[Array, "D ..."]
+) -> Float[Array, "..."]:
+    """`x @ w` whose sums are given in at least float32, for what enters a loss."""
+    precise = jnp.promote_types(x.dtype, jnp.float32)
+    return jnp.matmul(x, weights, preferred_element_type=precise)

@@ -41,11 +41,12 @@ def slice_nats(
     actions: Float[Array, "B T A"] | None = None,
     *,
     first: bool = False,
+    remat: bool = False,
 ) -> Float[Array, "B t h w"]:
     """Nats of every pixel of slice `index`, given ones included."""
     config = model.config
     codes = codes_from_video(video, config)
-    logits = model(codes, index, actions, first=first)
+    logits = model(codes, index, actions, first=first, remat=remat)
     if config.loss == "deterministic":
         pixels = take_slice(video, index, config.s)[..., 0]
         return deterministic_nats(logits, pixels, 2**config.pixel_bits - 1)
@@ -60,6 +61,8 @@ def training_loss(
     video: UInt8[Array, "B T H W I"],
     slice_index: Int[Array, " B"],
     actions: Float[Array, "B T A"] | None = None,
+    *,
+    remat: bool = False,
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """Mean nats per scored code of a batch of slices, and the score they amount to.
 
@@ -69,12 +72,11 @@ def training_loss(
     """
     model = network(graphdef, params)
     B, n = len(video), first_slices(config, len(video))
-    nats = slice_nats(
-        model, video[n:], slice_index[n:], None if actions is None else actions[n:]
-    )
+    rest = None if actions is None else actions[n:]
+    nats = slice_nats(model, video[n:], slice_index[n:], rest, remat=remat)
     weight = jnp.ones(B)
     if n:
-        own = slice_nats(model, video[:n], slice_index[:n], first=True)
+        own = slice_nats(model, video[:n], slice_index[:n], first=True, remat=remat)
         nats = jnp.concatenate([own, nats])
         share = 1 / config.slices
         weight = jnp.where(jnp.arange(B) < n, share * B / n, (1 - share) * B / (B - n))

@@ -20,6 +20,15 @@ Params = dict[str, Any]
 """Parameters as a plain tree of arrays, as checkpoints hold them."""
 
 
+ADDED = frozenset(
+    (
+        *("positions", "slice_embedding", "relative_bias"),
+        *("attention_norm", "map_norm", "norm"),
+    )
+)
+"""Parameters that are never factors of a matrix product."""
+
+
 class SVT(nnx.Module):
     """The whole network; with a first-slice decoder if the recipe has one (§4.3)."""
 
@@ -39,15 +48,16 @@ class SVT(nnx.Module):
         actions: Float[Array, "B T A"] | None = None,
         *,
         first: bool = False,
+        remat: bool = False,
     ) -> Float[Array, "B t h w *logits"]:
         """Logits of slice `index` of each video, teacher-forced.
 
         `first` says that every row is slice (0, 0, 0) of a model that has a decoder of
-        its own for it.
+        its own for it. `remat` saves memory in the backward pass: `attention.through`.
         """
         slice_codes = take_slice(codes, index, self.config.s)
-        context = None if first else self.encoder(codes, index, actions)
-        return self.decoder_of(first=first)(slice_codes, context)
+        context = None if first else self.encoder(codes, index, actions, remat=remat)
+        return self.decoder_of(first=first)(slice_codes, context, remat=remat)
 
     def decoder_of(self, *, first: bool) -> Decoder:
         """The decoder that makes the first slice, or all others."""
@@ -96,3 +106,19 @@ def uniform_params(config: Model) -> Params:
 def in_precision(params: Params, dtype: DTypeLike) -> Params:
     """The parameters, and so the network's arithmetic, in another precision."""
     return jax.tree.map(lambda leaf: leaf.astype(dtype), params)
+
+
+def for_products_in(params: Params, dtype: DTypeLike) -> Params:
+    """The parameters that are factors of products in `dtype`, the others as they are.
+
+    What is added (positions, attention biases) and the norms stay: their gradients are
+    sums over a whole batch, which a short mantissa would spoil.
+    """
+    return {
+        name: leaf
+        if name in ADDED
+        else for_products_in(leaf, dtype)
+        if isinstance(leaf, dict)
+        else leaf.astype(dtype)
+        for name, leaf in params.items()
+    }
