@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from svtcli import __version__
-from svtcli.cli import console, failures, prepare, recipes
+from svtcli.cli import console, failures, prepare, recipes, runs
 from svtcli.cli.evaluate import evaluate
 from svtcli.cli.render import render
 from svtcli.cli.run import run
@@ -20,7 +20,7 @@ GLOBAL_FLAGS = frozenset(
     ("-q", "--quiet", "-v", "--verbose", "--json", "--no-color", "--debug")
 )
 INTERRUPTED = 130
-ORDER = ("run", "prepare", "train", "sample", "eval", "render", "recipes")
+ORDER = ("run", "prepare", "train", "sample", "eval", "render", "runs", "recipes")
 
 
 class InOrder(TyperGroup):
@@ -45,6 +45,7 @@ app.command()(train)
 app.command()(sample)
 app.command("eval")(evaluate)
 app.command()(render)
+app.add_typer(runs.app, name="runs")
 app.add_typer(recipes.app, name="recipes")
 
 

@@ -103,13 +103,13 @@ def find_checkpoint(ckpt: str) -> tuple[RunFolder, int | None]:
     """
     path = Path(ckpt)
     if path.parent.name == "checkpoints" and path.name.isdecimal():
-        return _with_checkpoint(_existing_run(str(path.parent.parent)), int(path.name))
+        return _with_checkpoint(find_run(str(path.parent.parent)), int(path.name))
     run, at, step = ckpt.rpartition("@")
     if not at:
-        return _with_checkpoint(_existing_run(ckpt), None)
+        return _with_checkpoint(find_run(ckpt), None)
     if not step.isdecimal():
         raise Refused(f"{ckpt}: the step after @ must be a number, not {step!r}")
-    return _with_checkpoint(_existing_run(run), int(step))
+    return _with_checkpoint(find_run(run), int(step))
 
 
 def newest_samples() -> Path:
@@ -122,8 +122,8 @@ def newest_samples() -> Path:
     return max(finished, key=lambda file: (file.stat().st_mtime_ns, file)).parent
 
 
-def _existing_run(name_or_path: str) -> RunFolder:
-    """The run of that path, else of that name."""
+def find_run(name_or_path: str) -> RunFolder:
+    """The run of that path, else of that name; Refused when there is none."""
     for path in (Path(name_or_path), runs_root() / name_or_path):
         if (path / "recipe.yaml").is_file():
             return RunFolder(path)

@@ -75,15 +75,19 @@ def read_metrics(path: Path) -> list[Row]:
     resumed run repeats steps: the last value of a name counts. null reads as NaN.
     Errors: BadData for a line that is not a row, unless it is a torn last line.
     """
+    latest: dict[int | float, Row] = {}
+    for row in read_rows(path):
+        latest.setdefault(row["step"], {}).update(row)
+    return [latest[step] for step in sorted(latest)]
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Every row as it was written, repeated steps too; otherwise as `read_metrics`."""
     if not path.is_file():
         return []
     text = path.read_bytes().decode("utf-8", errors="replace")
     whole_lines = text.split("\n")[:-1]
-    rows = [_row(path, number, line) for number, line in enumerate(whole_lines, 1)]
-    latest: dict[int | float, Row] = {}
-    for row in rows:
-        latest.setdefault(row["step"], {}).update(row)
-    return [latest[step] for step in sorted(latest)]
+    return [_row(path, number, line) for number, line in enumerate(whole_lines, 1)]
 
 
 def _row(path: Path, number: int, line: str) -> Row:

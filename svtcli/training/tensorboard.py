@@ -49,7 +49,7 @@ class TensorBoard:
         scalars = [
             Summary.Value(tag=name, simple_value=float(value))
             for name, value in values.items()
-            if math.isfinite(value)
+            if math.isfinite(value) and name != "time"  # which each event has
         ]
         now, summary = time.time(), Summary(value=scalars)
         self._writer.write_event(Event(step=step, wall_time=now, summary=summary))

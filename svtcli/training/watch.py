@@ -1,6 +1,7 @@
 """What is said about the steps: rows of the log, the progress bar, the bad ones."""
 
 import math
+import time
 from collections.abc import Sequence
 
 import jax
@@ -69,12 +70,14 @@ class Watch:
         if score is None:
             return
         self._validation = score
-        self.log.append(step, **{f"validation_{self.score_name}": score})
+        name = f"validation_{self.score_name}"
+        self.log.append(step, time=time.time(), **{name: score})
         self.progress.note(f"step {step}: validation {self._said(score)} {self._unit}")
 
     def _row(self, step: int, metrics: Metrics) -> None:
         self.log.append(
             step,
+            time=time.time(),
             loss=float(metrics.loss),
             **{self.score_name: float(metrics.score)},
             learning_rate=float(metrics.learning_rate),

@@ -82,6 +82,7 @@ def test_a_run_folder_holds_what_training_made(trained: Train, run: RunFolder) -
     assert [row["step"] for row in rows] == list(range(1, 13))
     assert set(rows[0]) == {
         "step",
+        "time",
         "loss",
         "bits_per_dim",
         "learning_rate",

@@ -1,0 +1,147 @@
+"""`svt runs`: what was trained, how it went, and how two runs differ."""
+
+import math
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from svtcli.cli import console
+from svtcli.cli.quantities import about, size
+
+if TYPE_CHECKING:
+    from svtcli.stages.runs import Details, Overview
+
+app = typer.Typer(help="List, show and compare runs; pass their weights on.")
+
+Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's name or folder.")]
+SCORES = ("bits_per_dim", "nats_per_frame")
+
+
+@app.command("list")
+def list_() -> None:
+    """Every run here, the last changed first."""
+    from svtcli.run.directory import runs_root
+    from svtcli.stages.runs import list_runs
+
+    found = list_runs(runs_root())
+    columns = ("RUN", "RECIPE", "STEP", "LAST", "BEST", "AGE", "SIZE")
+    rows = [_row(run) for run in found if run.problem is None]
+    broken = [f"{run.name}: {run.problem}" for run in found if run.problem]
+    text = console.table("", columns, rows) if rows else ""
+    if not found:
+        text = f"no runs in {runs_root()}/ yet: svt train RECIPE makes one"
+    console.show("\n".join([text, *broken]).strip(), {"runs": list(map(asdict, found))})
+
+
+@app.command()
+def show(run: Run) -> None:
+    """What made a run, what is special about its recipe, and how far it got."""
+    from svtcli.run.directory import find_run
+    from svtcli.stages.runs import details
+
+    found = details(find_run(run))
+    spent = found.goodput
+    data = _finite(asdict(found))
+    if spent is not None:
+        data["goodput"]["share"] = spent.share
+    console.show("\n".join(_lines(found)), data)
+
+
+@app.command()
+def diff(
+    a: Annotated[str, typer.Argument(metavar="A", help="A run's name or folder.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
+) -> None:
+    """The recipe keys in which two runs differ, and their scores side by side."""
+    from svtcli.run.directory import find_run
+    from svtcli.stages.runs import details, differences
+
+    folders = find_run(a), find_run(b)
+    keys = differences(*folders)
+    one, other = (details(folder) for folder in folders)
+    names = one.overview.name, other.overview.name
+    rows: list[tuple[object, ...]] = [
+        (key, *map(_value, values)) for key, values in keys.items()
+    ]
+    scores = [_progress(each) for each in (one, other)]
+    rows += [
+        (name, *(_value(each.get(name)) for each in scores))
+        for name in dict.fromkeys([*scores[0], *scores[1]])
+    ]
+    data = {
+        "runs": names,
+        "recipe": {key: list(values) for key, values in keys.items()},
+        "scores": [_finite(each) for each in scores],
+    }
+    console.show_table("", ("", *names), rows, data)
+
+
+def _row(run: "Overview") -> tuple[str, ...]:
+    steps = f"{run.step or 0:,}/{run.steps:,}" if run.steps else ""
+    age = "" if run.changed is None else about(max(0.0, time.time() - run.changed))
+    scores = (f"{x:.3f}" if x is not None else "-" for x in (run.last, run.best))
+    return (run.name, run.recipe or "", steps, *scores, age, size(run.size))
+
+
+def _lines(found: "Details") -> list[str]:
+    """The details for people: a fact a line, then the recipe, then the metrics."""
+    run, facts = found.overview, found.facts
+    lines = [f"run         {run.name}"]
+    if run.problem:
+        lines.append(f"problem     {run.problem}")
+    if facts is not None:
+        lines += [
+            f"recipe      {run.recipe} from {facts.source}",
+            f"command     {' '.join(facts.command)}",
+            f"clips       {facts.data_fingerprint[:12]}",
+            f"seed        {facts.seed}",
+            f"devices     {', '.join(facts.devices)}",
+            f"versions    {', '.join(f'{k} {v}' for k, v in facts.versions.items())}",
+            f"commit      {facts.git_commit or 'not from a source tree'}",
+        ]
+    steps = ", ".join(f"{step:,}" for step in found.checkpoints) or "none yet"
+    lines.append(f"checkpoints {steps}")
+    if found.goodput is not None:
+        spent = found.goodput
+        lines.append(
+            f"goodput     {spent.share:.1%} of {about(spent.wall)}; "
+            f"{spent.replayed} steps taken again"
+        )
+    lines += ["", "not as by default:"]
+    lines += [f"  {key}: {_value(value)}" for key, value in found.settings.items()]
+    if found.metrics:
+        lines += ["", "newest metrics:"]
+        lines += [f"  {key}: {_value(value)}" for key, value in found.metrics.items()]
+    return lines
+
+
+def _progress(found: "Details") -> dict[str, Any]:
+    """What can be compared of two runs: how far they are, and their scores."""
+    run = found.overview
+    scores: dict[str, Any] = {k: v for k, v in found.metrics.items() if k in SCORES}
+    if run.score_name is not None:
+        name = f"validation_{run.score_name}"
+        scores |= {name: run.last, f"best_{name}": run.best}
+    return {"step": run.step, **scores}
+
+
+def _value(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, tuple):
+        return str(list(value))
+    return "-" if value is None else str(value)
+
+
+def _finite(data: dict[str, Any]) -> dict[str, Any]:
+    """JSON has no NaN; null stands for it."""
+    return {
+        key: _finite(value)
+        if isinstance(value, dict)
+        else None
+        if isinstance(value, float) and not math.isfinite(value)
+        else value
+        for key, value in data.items()
+    }
