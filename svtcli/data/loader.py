@@ -2,13 +2,15 @@
 
 Slices, not videos, are shuffled: a row of a batch is a clip from a shuffled pass over
 all clips, cropped at random in time, with one slice of it drawn uniformly. Batch `step`
-is a pure function of clips, settings and step, so resuming needs no iterator state.
+is a pure function of clips, settings and step, so resuming needs no iterator state, and
+one of several hosts reads its own rows of it, the same that one host alone would read.
 """
 
 from collections import deque
 from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import count
 
 import grain
@@ -43,8 +45,26 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Passes:
+    """Clips without end: element i is of pass i // count, each in an order of its own.
+
+    grain's shuffle takes milliseconds an element where there are few of them.
+    """
+
+    count: int
+    seed: int
+
+    def __len__(self) -> int:
+        return 2**62
+
+    def __getitem__(self, index: int) -> int:
+        number, position = divmod(int(index), self.count)
+        return int(_order(self.count, self.seed, number)[position])
+
+
+@dataclass(frozen=True)
 class Batches:
-    """`batches[step]` for every step from 0 on; there is no end."""
+    """`batches[step]`, or this host's rows of it, for every step from 0; no end."""
 
     clips: Clips
     frames: int
@@ -52,12 +72,14 @@ class Batches:
     """Row r of step n is element n * B + r."""
     size: int
     """B, examples in a batch."""
+    own: Sequence[int]
+    """The rows of a batch that are read here, ascending."""
     actions: bool
     """Whether the model is given the actions."""
 
     def __getitem__(self, step: int) -> Batch:
         first = step * self.size
-        rows: list[Row] = [self.rows[first + row] for row in range(self.size)]
+        rows: list[Row] = [self.rows[first + row] for row in self.own]
         crops = [(row.clip, row.start, self.frames) for row in rows]
         actions = [self.clips.actions(*crop) for crop in crops if self.actions]
         return Batch(
@@ -77,12 +99,13 @@ def training_batches(
     slice_choices: Sequence[Sequence[int]],
     seed: int,
     actions: bool = False,
+    own: Sequence[int] | None = None,
 ) -> Batches:
     """Batches of `len(slice_choices)` crops of `frames` frames, also their `actions`.
 
-    Row r draws its slice uniformly from `slice_choices[r]`. Errors: `Refused` where a
-    clip is shorter than `frames` (all of them are counted, the first one is named),
-    `BadData` where there is no clip at all.
+    Only the rows `own` are read, None for all. Row r draws its slice uniformly from
+    `slice_choices[r]`. Errors: `Refused` where a clip is shorter than `frames` (all of
+    them are counted, the first one is named), `BadData` where there is no clip at all.
     """
     if not len(clips):
         raise BadData(f"{clips.name}: split '{clips.split}' holds no clips")
@@ -105,9 +128,9 @@ def training_batches(
         # 2**31 draws: the excess of the first choices is below 1e-6 for 2000 slices.
         return Row(row.clip, row.start, choices[row.slice_index % len(choices)])
 
-    numbers = grain.MapDataset.range(len(clips)).seed(seed).shuffle().repeat(None)
+    numbers = grain.MapDataset.source(Passes(len(clips), seed)).seed(seed)
     rows = numbers.random_map(crop).map_with_index(choose)
-    return Batches(clips, frames, rows, size, actions)
+    return Batches(clips, frames, rows, size, own or range(size), actions)
 
 
 def prefetch(
@@ -130,3 +153,10 @@ def prefetch(
             yield batch
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@lru_cache(maxsize=4)
+def _order(count: int, seed: int, number: int) -> np.ndarray:
+    """The order of pass `number`, from raw bits, which no version of numpy changes."""
+    key = np.array([seed % 2**64, number], np.uint64)
+    return np.argsort(np.random.Philox(key=key).random_raw(count), kind="stable")

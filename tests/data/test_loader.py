@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -6,7 +7,7 @@ import numpy as np
 import pytest
 
 from svtcli.data.clips import Clips, open_clips
-from svtcli.data.loader import Batch, prefetch, training_batches
+from svtcli.data.loader import Batch, Passes, prefetch, training_batches
 from svtcli.data.stored import StoredClips
 from svtcli.failure import BadData, Refused
 from tests.data.conftest import MakeClips, clip
@@ -90,6 +91,37 @@ def test_clip_and_slice_are_independent_draws(clips: Clips) -> None:
     ]
     for pair in {(c, s) for c in range(3) for s in range(2)}:
         assert abs(pairs.count(pair) - 100) < 50
+
+
+def of_rows(batch: Batch, rows: Sequence[int]) -> Batch:
+    picked = {name: part[list(rows)] for name, part in vars(batch).items()}
+    return Batch(**picked)
+
+
+@pytest.mark.parametrize("hosts", [1, 2, 4])
+def test_hosts_read_their_own_rows_of_what_one_host_would_read(
+    clips: Clips, hosts: int
+) -> None:
+    whole = training_batches(clips, 4, CHOICES, seed=3, actions=True)
+    each = 4 // hosts
+    shares = [range(host * each, (host + 1) * each) for host in range(hosts)]
+    for rows in [*shares, (0, 3)]:
+        mine = training_batches(clips, 4, CHOICES, seed=3, actions=True, own=rows)
+        for step in (0, 7, 8, 1_000_000):
+            assert len(mine[step].video) == len(rows)
+            assert same(mine[step], of_rows(whole[step], rows))
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 1000])
+def test_every_pass_is_an_order_of_its_own_and_orders_are_equally_likely(
+    count: int,
+) -> None:
+    passes = Passes(count, seed=-1)
+    orders = [tuple(passes[p * count + i] for i in range(count)) for p in range(60)]
+    assert all(sorted(order) == list(range(count)) for order in orders)
+    assert len(set(orders)) >= {1: 1, 2: 2, 5: 40, 1000: 60}[count]
+    firsts = [Passes(3, seed)[9] for seed in range(900)]
+    assert all(250 < firsts.count(clip) < 350 for clip in range(3))
 
 
 def test_reading_ahead_gives_the_same_batches(clips: Clips) -> None:
