@@ -71,20 +71,29 @@ def training_loss(
     much as their true share of all slices.
     """
     model = network(graphdef, params)
-    B, n = len(video), first_slices(config, len(video))
+    n = first_slices(config, len(video))
     rest = None if actions is None else actions[n:]
     nats = slice_nats(model, video[n:], slice_index[n:], rest, remat=remat)
-    weight = jnp.ones(B)
     if n:
         own = slice_nats(model, video[:n], slice_index[:n], first=True, remat=remat)
         nats = jnp.concatenate([own, nats])
-        share = 1 / config.slices
-        weight = jnp.where(jnp.arange(B) < n, share * B / n, (1 - share) * B / (B - n))
-    scored = scored_frames(config, slice_index, prime) * weight[:, None]  # [B, t]
+    scored = scored_weight(config, prime, slice_index)
     total = (nats * scored[:, :, None, None]).sum()
     _, _, h, w = nats.shape
     pixels = scored.sum() * h * w
     return total / (pixels * codes_scored(config)), total / pixels * score_unit(config)
+
+
+def scored_weight(
+    config: Model, prime: int, slice_index: Int[Array, " B"]
+) -> Float[Array, "B t"]:
+    """What each frame of a batch of slices counts; nothing if it is given."""
+    B, n = len(slice_index), first_slices(config, len(slice_index))
+    weight = jnp.ones(B)
+    if n:
+        share = 1 / config.slices
+        weight = jnp.where(jnp.arange(B) < n, share * B / n, (1 - share) * B / (B - n))
+    return scored_frames(config, slice_index, prime) * weight[:, None]
 
 
 def codes_scored(config: Model) -> int:

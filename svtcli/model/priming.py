@@ -32,13 +32,8 @@ def slices_to_make(config: Model, given: int, stop: int) -> tuple[int, ...]:
 
 
 def first_slices(config: Model, batch: int) -> int:
-    """How many rows of a training batch are first slices with their own decoder.
-
-    round(batch / S) of them, but at least one; none without such a decoder.
-    """
-    if config.first_slice_layers is None:
-        return 0
-    return max(1, round(batch / config.slices))
+    """How many rows of a training batch are first slices with their own decoder."""
+    return config.first_rows(batch)
 
 
 def slice_choices(config: Model, prime: int, batch: int) -> tuple[tuple[int, ...], ...]:

@@ -110,6 +110,15 @@ class Model:
         """Every slice is one frame: the window can move frame by frame (§4.1)."""
         return self.slice_shape[0] == 1
 
+    def first_rows(self, batch: int) -> int:
+        """How many rows of a training batch are first slices with their own decoder.
+
+        round(batch / S) of them, but at least one; none without such a decoder.
+        """
+        if self.first_slice_layers is None:
+            return 0
+        return max(1, round(batch / self.slices))
+
     def layer_blocks(self, layers: int) -> tuple[Block, ...]:
         """The block of each of `layers` layers: the cycle, then the cycle reversed."""
         cycle = self.blocks

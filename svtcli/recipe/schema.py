@@ -217,6 +217,9 @@ class Recipe:
             yield "model.video", what
         if self.model.first_slice_layers and self.train.batch < 2:
             yield "train.batch", "should be 2 or more: one row is a first slice"
+        if (first := self.model.first_rows(self.train.batch)) % self.train.accumulate:
+            what = f"should divide the {first} first slices of a batch too"
+            yield "train.accumulate", what
         if self.train.prime >= window:
             what = f"should be less than the model's {window} frames"
             yield "train.prime", what

@@ -13,7 +13,7 @@ from svtcli.data.clips import Clips
 from svtcli.data.loader import Batches, prefetch, training_batches
 from svtcli.data.manifest import NAME as MANIFEST
 from svtcli.failure import Refused
-from svtcli.model.loss import score_name, training_loss
+from svtcli.model.loss import score_name
 from svtcli.model.priming import slice_choices
 from svtcli.model.svt import create, parameter_count, structure
 from svtcli.recipe.library import shipped_recipes
@@ -34,11 +34,12 @@ from svtcli.training.checkpoint import Checkpoints, holds, latest_step, was_save
 from svtcli.training.compilation_cache import use_compilation_cache
 from svtcli.training.fit import fitting_clips
 from svtcli.training.loop import model_inputs, train_until
+from svtcli.training.objective import recipe_update
 from svtcli.training.pace import pace_of
 from svtcli.training.profile import Profile, refuse_short_profile
 from svtcli.training.resume import changes_in, move_aside
 from svtcli.training.state import State, abstract_state, first_state
-from svtcli.training.step import Loss, Update, jit_update, make_update
+from svtcli.training.step import Update, jit_update
 from svtcli.training.stop import StopSignals
 from svtcli.training.tensorboard import TensorBoard, refuse_missing_tensorboard
 from svtcli.training.watch import UNITS, Watch
@@ -167,7 +168,7 @@ def _train(plan: Plan, progress: Progress, stop: StopSignals) -> Trained:
     graphdef, shapes = structure(recipe.model)
     abstract = abstract_state(shapes, settings)
     update = _compiled(
-        make_update(_loss(graphdef, recipe), settings), abstract, plan, progress
+        recipe_update(graphdef, recipe.model, settings), abstract, plan, progress
     )
     with (
         Checkpoints(
@@ -220,14 +221,6 @@ def _first(recipe: Recipe) -> State:
     """The state of a new run; its parameters follow from the seed."""
     _, params = create(recipe.model, jax.random.key(recipe.train.seed))
     return first_state(params, recipe.train)
-
-
-def _loss(graphdef: Any, recipe: Recipe) -> Loss:
-    def loss(params: Any, inputs: dict[str, Any]) -> Any:
-        model, prime = recipe.model, recipe.train.prime
-        return training_loss(graphdef, params, model, prime, **inputs)
-
-    return loss
 
 
 def _compiled(

@@ -61,10 +61,12 @@ def open_checkpoint(run: RunFolder, step: int | None = None) -> Checkpoint:
 
 
 def load_network(checkpoint: Checkpoint) -> TrainedNetwork:
-    """The network with the checkpoint's parameters, verified. Errors: a broken one."""
+    """The network with the checkpoint's parameters, verified, or with their average
+    where the recipe keeps one. Errors: a broken checkpoint."""
     graphdef, shapes = structure(checkpoint.recipe.model)
     folder = checkpoint.run.checkpoints
-    params = restore_params(folder, checkpoint.step, shapes)
+    part = "ema" if checkpoint.recipe.train.ema else "params"
+    params = restore_params(folder, checkpoint.step, shapes, part)
     # Restored arrays are committed to their device, and so is all that comes of them:
     # a loop that feeds results back would be compiled twice, for either kind.
     uncommitted = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)), params)

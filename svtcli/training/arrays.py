@@ -1,7 +1,8 @@
 """A training state as named arrays on disk: the only place that knows orbax.
 
-A checkpoint has two parts, `params` and `training` (optimizer and step), so that
-sampling reads the first alone. Each is one flat dict: `layers.0.w` → array.
+A checkpoint has two parts, `params` and `training` (optimizer and step), and `ema`
+where one is kept, so that sampling reads one alone. Each is one flat dict:
+`layers.0.w` → array.
 """
 
 import logging
@@ -35,7 +36,8 @@ class Writing(Protocol):
 def parts_of(state: State) -> dict[str, Named]:
     """What is stored apart: the parameters, and what only training needs."""
     training = {"opt": state["opt"], "step": state["step"]}
-    return {"params": named(state["params"]), "training": named(training)}
+    parts = {"params": named(state["params"]), "training": named(training)}
+    return parts | ({"ema": named(state["ema"])} if "ema" in state else {})
 
 
 def state_from(parts: dict[str, Named], like: State) -> State:
@@ -43,7 +45,10 @@ def state_from(parts: dict[str, Named], like: State) -> State:
     training = {"opt": like["opt"], "step": like["step"]}
     training = unnamed(parts["training"], training)
     params = unnamed(parts["params"], like["params"])
-    return State(params=params, opt=training["opt"], step=training["step"])
+    state = State(params=params, opt=training["opt"], step=training["step"])
+    if "ema" in like:
+        state["ema"] = unnamed(parts["ema"], like["ema"])
+    return state
 
 
 def named(tree: PyTree) -> Named:

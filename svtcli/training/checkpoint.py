@@ -191,12 +191,14 @@ def holds(folder: Path, step: int) -> bool:
     return True
 
 
-def restore_params(folder: Path, step: int, abstract_params: PyTree) -> PyTree:
+def restore_params(
+    folder: Path, step: int, abstract_params: PyTree, part: str = "params"
+) -> PyTree:
     """The parameters alone, float32, as sampling and scoring need them.
 
-    `abstract_params` says shapes, dtypes and, if not the default device, where to.
-    Errors: `StorageFailed` when the checkpoint is broken, `Refused` when another
-    model's.
+    `part` is `params`, or `ema` for their average. `abstract_params` says shapes,
+    dtypes and, if not the default device, where to. Errors: `StorageFailed` when the
+    checkpoint is broken, `Refused` when another model's.
     """
     place = folder / str(step)
     try:
@@ -205,9 +207,9 @@ def restore_params(folder: Path, step: int, abstract_params: PyTree) -> PyTree:
         others = [str(other) for other in steps_in(folder) if other != step]
         hint = f"other steps here: {', '.join(others)}" if others else None
         raise StorageFailed(f"{place}: broken checkpoint: {error}", hint) from error
-    wanted = {"params": arrays.named(abstract_params)}
+    wanted = {part: arrays.named(abstract_params)}
     parts = _read_wanted(place, record, wanted)
-    return arrays.unnamed(parts["params"], like=abstract_params)
+    return arrays.unnamed(parts[part], like=abstract_params)
 
 
 def _read_wanted(

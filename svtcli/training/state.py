@@ -1,11 +1,13 @@
-"""Everything that a training run is: `{params, opt, step}`, a plain pytree of arrays.
+"""Everything that a training run is: a plain pytree of arrays.
 
 params  the model's parameters, float32, nested dict
 opt     the optimizer's state
 step    int32: how many batches were seen, and so the position in the data
+ema     with `train.ema` only: a running average of the parameters, which is what
+        samples and scores; it starts at the first parameters
 """
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 import jax
 import jax.numpy as jnp
@@ -21,12 +23,22 @@ class State(TypedDict):
     params: PyTree
     opt: PyTree
     step: Int[Array, ""]
+    ema: NotRequired[PyTree]
 
 
 def first_state(params: PyTree, train: Train) -> State:
     """The state before the first step."""
     opt = optimizer(train, rate=0.0).init(params)
-    return State(params=params, opt=opt, step=jnp.zeros((), jnp.int32))
+    state = State(params=params, opt=opt, step=jnp.zeros((), jnp.int32))
+    if train.ema:
+        # Arrays of its own: the step gives up its state, and nothing is given up twice.
+        state["ema"] = jax.tree.map(jnp.copy, params)
+    return state
+
+
+def used_params(state: State) -> PyTree:
+    """What samples and scores: the average where one is kept, else the parameters."""
+    return state.get("ema", state["params"])
 
 
 def abstract_state(params: PyTree, train: Train) -> State:

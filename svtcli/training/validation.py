@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from jaxtyping import PyTree
 
-from svtcli.training.state import State
+from svtcli.training.state import State, used_params
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Validation:
 
     def of(self, state: State) -> float | None:
         """The score that `svt eval` gives for a checkpoint of `state`."""
-        return self.score(state["params"])
+        return self.score(used_params(state))
 
 
 NO_VALIDATION = Validation(None, lambda params: None)
