@@ -3,6 +3,7 @@
 import math
 import time
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -76,6 +77,49 @@ def diff(
         "scores": [_finite(each) for each in scores],
     }
     console.show_table("", ("", *names), rows, data)
+
+
+@app.command("export")
+def export_(
+    ckpt: Annotated[
+        str, typer.Argument(metavar="CKPT", help="A run, RUN@STEP, or a checkpoint.")
+    ],
+    file: Annotated[Path, typer.Argument(help="Where to, as NAME.safetensors.")],
+    force: Annotated[
+        bool, typer.Option("--force", help="Overwrite what is there.")
+    ] = False,
+) -> None:
+    """Write a checkpoint's weights, with recipe and step, as one safetensors file."""
+    from svtcli.run.directory import find_checkpoint
+
+    found = find_checkpoint(ckpt)
+    # Only now, for it brings jax: a typo is answered at once.
+    from svtcli.stages.exchange import export_weights
+    from svtcli.stages.trained import open_checkpoint
+
+    checkpoint = open_checkpoint(*found)
+    export_weights(checkpoint, file, force)
+    data = {"file": str(file), "checkpoint": checkpoint.name}
+    console.show(str(file), data)
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="A file that svt runs export wrote.")],
+    run: Annotated[str, typer.Argument(metavar="RUN", help="The new run's name.")],
+) -> None:
+    """Make a new run out of exported weights, to be sampled, scored or trained on."""
+    from svtcli.run.directory import run_folder
+
+    folder = run_folder(run)
+    from svtcli.stages.exchange import import_weights
+
+    weights = import_weights(file, folder, console.progress())
+    console.note(
+        f"step {weights.step} of {weights.recipe.name}; training would go on from "
+        "there with a new optimizer state"
+    )
+    console.show(str(folder.path), {"run": str(folder.path), "step": weights.step})
 
 
 def _row(run: "Overview") -> tuple[str, ...]:

@@ -47,9 +47,16 @@ def _with_clips_folder(recipe: Recipe, name: str) -> Recipe:
     return replace(recipe, data=replace(recipe.data, clips=clips))
 
 
-def recipe_from_text(text: str, origin: str) -> Recipe:
-    """The recipe that `text` says; `origin` is the file it came from, for messages."""
-    document = _with_base(read_document(Text(origin, text)), Path(origin).parent)
+def recipe_from_text(text: str, origin: str, alone: bool = False) -> Recipe:
+    """The recipe that `text` says; `origin` is the file it came from, for messages.
+
+    `alone` takes no base: a recipe from elsewhere must not have other files read.
+    """
+    document = read_document(Text(origin, text))
+    if alone:
+        _open_sections(document)
+    else:
+        document = _with_base(document, Path(origin).parent)
     return _checked(document, ())
 
 
