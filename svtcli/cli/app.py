@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 from svtcli import __version__
 from svtcli.cli import console, failures, prepare, recipes, runs
 from svtcli.cli.evaluate import evaluate
+from svtcli.cli.plan import plan
 from svtcli.cli.render import render
 from svtcli.cli.run import run
 from svtcli.cli.sample import sample
@@ -20,7 +21,17 @@ GLOBAL_FLAGS = frozenset(
     ("-q", "--quiet", "-v", "--verbose", "--json", "--no-color", "--debug")
 )
 INTERRUPTED = 130
-ORDER = ("run", "prepare", "train", "sample", "eval", "render", "runs", "recipes")
+ORDER = (
+    "run",
+    "prepare",
+    "plan",
+    "train",
+    "sample",
+    "eval",
+    "render",
+    "runs",
+    "recipes",
+)
 
 
 class InOrder(TyperGroup):
@@ -41,6 +52,7 @@ app = typer.Typer(
 )
 app.command()(run)
 app.add_typer(prepare.app, name="prepare")
+app.command()(plan)
 app.command()(train)
 app.command()(sample)
 app.command("eval")(evaluate)

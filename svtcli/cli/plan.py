@@ -1,0 +1,74 @@
+"""`svt plan`: what a recipe's training costs, before it is started."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from svtcli.cli import console
+from svtcli.cli.arguments import Overrides, RecipeName
+from svtcli.cli.quantities import size
+
+if TYPE_CHECKING:
+    from svtcli.stages.plan import TrainingPlan
+
+
+def plan(
+    recipe: RecipeName,
+    overrides: Overrides = None,
+    compile_: Annotated[
+        bool,
+        typer.Option("--compile", help="Compile the step, and say what memory it is."),
+    ] = False,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Judge it for this chip, as A100-80GB. Default: the one here.",
+        ),
+    ] = None,
+) -> None:
+    """Say what a recipe's training needs: parameters, arithmetic, memory.
+
+    Nothing is read or computed. --compile compiles the step as training would, for one
+    device of the kind here that takes the whole batch.
+    """
+    from svtcli.recipe.load import load_recipe
+
+    loaded = load_recipe(recipe, overrides or ())
+    # Only now, for it brings jax: a typo is answered at once.
+    from svtcli.stages import plan as stage
+
+    found = stage.plan(loaded.recipe, device, compiled=compile_)
+    data = asdict(found) | {"recipe": loaded.name, "fits": found.fits}
+    lines = (f"{name:<18}  {value}" for name, value in _facts(found).items())
+    console.show("\n".join(lines), data)
+
+
+def _facts(found: "TrainingPlan") -> dict[str, str]:
+    """What is shown, one fact a line."""
+    each = ", ".join(f"{name} {count:,}" for name, count in found.by_part.items())
+    facts = {
+        "parameters": f"{found.parameters:,} ({each})",
+        "slices": f"{found.slices:,} of {found.slice_pixels:,} pixels",
+        "sampling": f"{found.pixels_in_turn:,} pixels one after the other, "
+        f"{found.codes_in_turn:,} codes",
+        "state": size(found.state_memory),
+        "model FLOPs a step": f"{found.model_flops:.3g}",
+    }
+    if found.hardware_flops != found.model_flops:
+        facts["executed FLOPs"] = f"{found.hardware_flops:.3g}, remat included"
+    for part in found.work:
+        facts[f"  {part.name}"[:18]] = f"{part.trained / found.model_flops:.1%}"
+    if found.chip is not None:
+        facts["device"] = f"{found.chip.name}, {size(found.chip.memory)}"
+        facts["step at full rate"] = f"{found.at_peak:.3g} s"
+    if found.compiled is not None:
+        step = found.compiled
+        facts["compiled FLOPs"] = f"{step.flops:.3g}, {size(step.bytes_moved)} moved"
+        facts["compiled memory"] = (
+            f"{size(step.memory)}, {size(step.temporary)} of it temporary"
+        )
+        if found.fits is not None:
+            facts["fits"] = "yes" if found.fits else "no"
+    return facts

@@ -1,0 +1,82 @@
+import json
+from dataclasses import replace
+
+import jax
+import pytest
+
+from svtcli.cli.quantities import size
+from svtcli.model.flops import training_flops
+from svtcli.model.svt import create, parameter_count
+from svtcli.stages.plan import plan
+from svtcli.training.chips import find_chip
+from svtcli.training.state import first_state
+from tests.cli.terminal import svt_here
+from tests.training.tiny_run import loaded, write_recipe
+
+
+@pytest.fixture
+def mine(tmp_path):
+    return write_recipe(tmp_path, tmp_path / "no clips needed")
+
+
+def test_sizes_are_those_of_the_state_and_the_work(mine) -> None:
+    recipe = loaded(mine, "train.ema=0.9").recipe
+    found = plan(recipe)
+    _, params = create(recipe.model, jax.random.key(0))
+    state = first_state(params, recipe.train)
+    assert found.parameters == parameter_count(recipe.model)
+    assert sum(found.by_part.values()) == found.parameters
+    assert set(found.by_part) == {"encoder", "decoder"}
+    assert found.state_memory == sum(leaf.nbytes for leaf in jax.tree.leaves(state))
+    assert found.model_flops == training_flops(recipe.model, 4)
+    assert (found.slices, found.slice_pixels) == (8, 8)
+    # All eight slices have a frame that is not given.
+    assert (found.pixels_in_turn, found.codes_in_turn) == (64, 384)
+    assert found.hardware_flops == found.model_flops
+    assert plan(loaded(mine, "train.remat=true").recipe).hardware_flops > (
+        found.model_flops
+    )
+
+
+def test_compiling_allocates_nothing_and_finds_more_than_the_state(mine) -> None:
+    recipe = loaded(mine).recipe
+    before = {id(array) for array in jax.live_arrays()}
+    found = plan(recipe, "H100", compiled=True)
+    assert not [array for array in jax.live_arrays() if id(array) not in before]
+    assert found.compiled is not None
+    assert found.compiled.memory > found.state_memory + found.compiled.temporary
+    assert found.compiled.flops > found.model_flops
+    assert found.fits is True
+    small = replace(found, chip=replace(found.chip, memory=found.compiled.memory - 1))
+    assert small.fits is False
+    assert replace(found, compiled=None).fits is None
+
+
+def test_a_named_chip_says_how_fast_a_step_could_be(mine) -> None:
+    recipe = loaded(mine, "train.precision=bfloat16").recipe
+    found = plan(recipe, "nvidia a100-sxm4-80gb")
+    assert found.chip is find_chip("A100-80GB")
+    assert found.at_peak == found.hardware_flops / 312e12
+
+
+def test_the_command_says_it_to_people_and_as_json(mine, capfd) -> None:
+    said = svt_here(capfd, "plan", str(mine), "train.remat=true", "--device", "L4")
+    assert said.code == 0, said.err
+    lines = dict(line.strip().split("  ", 1) for line in said.out.splitlines())
+    assert lines["device"].strip() == f"L4, {size(24 << 30)}"
+    assert "remat included" in lines["executed FLOPs"]
+    said = svt_here(capfd, "plan", str(mine), "--compile", "--device", "L4", "--json")
+    data = json.loads(said.out)
+    assert data["fits"] is True
+    assert data["compiled"]["memory"] > data["state_memory"]
+    assert data["chip"]["name"] == "L4"
+
+
+def test_wrong_input_is_one_line(mine, capfd) -> None:
+    said = svt_here(capfd, "plan", str(mine), "--device", "abacus")
+    assert (said.code, said.out) == (2, "")
+    first, hint = said.err.splitlines()
+    assert first == "svt: error: --device abacus: is not known"
+    assert hint.startswith("hint: known are: H200, ")
+    said = svt_here(capfd, "plan", "nothing-of-that-name")
+    assert (said.code, said.out) == (2, "")
