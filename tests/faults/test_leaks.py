@@ -1,0 +1,74 @@
+"""R14: a long run's memory and open files stay what they were at its beginning."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from svtcli.model.svt import parameter_count
+from svtcli.run.directory import RunFolder
+from svtcli.run.progress import Silent
+from svtcli.stages.train import train
+from tests.training import tiny_run
+
+SAVE_EVERY = 2
+# Wide, so that a state that is kept after each save would be seen.
+WIDE = ("model.d=192", "model.de=64")
+
+
+class Scales(Silent):
+    """Weighs the process between saves, once `first` steps have warmed it up."""
+
+    def __init__(self, first: int) -> None:
+        self.first = first
+        self.resident: list[int] = []
+        self.open_files: list[int] = []
+
+    def advance(self, done: int, facts: Mapping[str, str] | None = None) -> None:
+        if done >= self.first and done % SAVE_EVERY == SAVE_EVERY // 2:
+            self.resident.append(resident_bytes())
+            self.open_files.append(len(list(Path("/proc/self/fd").iterdir())))
+
+    def growth(self) -> int:
+        """From the first quarter to the last; the least of each, as noise only adds."""
+        quarter = len(self.resident) // 4
+        return min(self.resident[-quarter:]) - min(self.resident[:quarter])
+
+    def more_files(self) -> int:
+        """The same of open files."""
+        quarter = len(self.open_files) // 4
+        return min(self.open_files[-quarter:]) - min(self.open_files[:quarter])
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+
+def weigh(place: Path, saves: int) -> tuple[Scales, int]:
+    """Train for so many saves after a warm-up; also the bytes that one save writes."""
+    recipe = tiny_run.write_recipe(place, tiny_run.write_clips(place / "clips"))
+    warm = saves * SAVE_EVERY // 5
+    steps = warm + saves * SAVE_EVERY
+    loaded = tiny_run.loaded(
+        recipe, *WIDE, f"train.steps={steps}", f"train.save_every={SAVE_EVERY}"
+    )
+    scales = Scales(warm)
+    train(loaded, RunFolder(place / "runs" / "long"), scales)
+    assert len(scales.resident) == saves
+    return scales, 12 * parameter_count(loaded.recipe.model)
+
+
+def test_memory_and_open_files_are_flat_over_many_saves(tmp_path: Path) -> None:
+    scales, saved = weigh(tmp_path, 60)
+    # Had each save kept its state or a file, there would be 45 of them more. Caches
+    # fill up, and a save that is under way has files open.
+    assert scales.growth() < 10 * saved
+    assert scales.more_files() < 15
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_memory_and_open_files_are_flat_over_a_thousand_saves(tmp_path: Path) -> None:
+    scales, saved = weigh(tmp_path, 1000)
+    assert scales.growth() < 10 * saved
+    assert scales.more_files() < 15
