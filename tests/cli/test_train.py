@@ -110,9 +110,23 @@ def test_a_dry_run_says_what_would_be_done_and_writes_nothing(place: Path) -> No
     assert sorted(place.rglob("*")) == before
 
 
+def test_a_dry_run_mentions_validation_and_profile_where_they_are_wanted(
+    tmp_path: Path,
+) -> None:
+    tiny_run.write_clips(tmp_path / "clips", held_out=("test",))
+    tiny_run.write_recipe(tmp_path, Path("clips"))
+    wanted = ("train.validate_every=4", "--profile", "5")
+    said = svt("train", "tiny.yaml", "-n", *wanted, cwd=tmp_path)
+    assert (said.code, said.err) == (0, "")
+    assert "validation  5 clips of test, every 4 steps" in said.out.splitlines()
+    assert "profile     5 steps, into runs/tiny/profile" in said.out.splitlines()
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
+        (["tiny.yaml", "--profile", "10"], 2, "only 12 steps are left"),
+        (["tiny.yaml", "train.validate_every=4"], 2, "has no held-out split"),
         (["nowhere.yaml"], 2, "nowhere.yaml: no such file"),
         (["tiny.yaml", "train.batches=3"], 2, "did you mean batch"),
         (["tiny.yaml", "train.optimizer=sgd"], 2, "should be rmsprop or adam or adamw"),

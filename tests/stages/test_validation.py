@@ -58,10 +58,11 @@ def validations(run: RunFolder) -> dict[int | float, float]:
     }
 
 
+@pytest.mark.parametrize("ema", ["train.ema=0", "train.ema=0.5"])
 def test_a_validation_is_what_eval_gives_for_that_checkpoint_and_those_clips(
-    trained: Train, run: RunFolder, notes: Notes
+    trained: Train, run: RunFolder, notes: Notes, ema: str
 ) -> None:
-    result = trained(*EVERY_FOUR, "eval.batch=2")
+    result = trained(*EVERY_FOUR, "eval.batch=2", ema)
     scores = validations(run)
     assert list(scores) == [4, 8, 12]
     for step in run.steps():
