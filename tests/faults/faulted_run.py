@@ -1,0 +1,140 @@
+"""A run of `svt train` that is ended from outside again and again, and what it did.
+
+The promise: its log is that of a run that nothing ever happened to, bit for bit, and
+what was once safe on the disk is never lost.
+"""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from svtcli.model.svt import abstract_params
+from svtcli.run.directory import RunFolder
+from svtcli.run.metrics_log import read_metrics
+from svtcli.run.progress import Silent
+from svtcli.stages.train import train
+from svtcli.training.checkpoint import latest_step, restore_params
+from tests.training import tiny_run, toy
+
+SAVE_EVERY = 5
+MOST_ROWS = 12
+"""How far a process comes, more or less, before it is ended."""
+TRAIN = (sys.executable, "-m", "svtcli", "train")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How one process ended, and what it had reached."""
+
+    code: int
+    first_row: int
+    """Rows in the log when it began."""
+    rows: int
+    """Whole rows in the log when it ended."""
+    before: int
+    """The newest checkpoint's step when it began; 0 for none."""
+    saved: int
+    """The newest checkpoint's step when it had ended."""
+
+
+class FaultedRun:
+    """A run folder and the processes that train in it, one after the other."""
+
+    def __init__(self, place: Path, steps: int, program: Sequence[str] = TRAIN) -> None:
+        self.place, self.program = place, program
+        tiny_run.write_clips(place / "clips")
+        self.recipe = tiny_run.write_recipe(place, place / "clips")
+        self.settings = (f"train.steps={steps}", f"train.save_every={SAVE_EVERY}")
+        self.steps = steps
+        self.run = RunFolder(place / "runs" / "tiny")
+        self.straight = RunFolder(place / "runs" / "straight")
+        self.ended: list[Ended] = []
+
+    def train_straight(self) -> None:
+        """The run that nothing happens to."""
+        loaded = tiny_run.loaded(self.recipe, *self.settings)
+        train(loaded, self.straight, Silent())
+
+    def steps_logged(self) -> list[int]:
+        """The step of every whole row as it stands in the file, repeated ones too."""
+        text = self.run.metrics.read_text() if self.run.metrics.exists() else ""
+        return [json.loads(line)["step"] for line in text.split("\n")[:-1]]
+
+    def process(self, *more: str) -> subprocess.Popen:
+        """A process that trains on."""
+        command = (*self.program, self.recipe.name, *self.settings, *more)
+        return subprocess.Popen(
+            command,
+            cwd=self.place,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def end(self, number: signal.Signals, draw: random.Random) -> Ended:
+        """Start a process, end it by a signal at a random moment."""
+        first_row, before = len(self.steps_logged()), self._saved()
+        process = self.process()
+        # Now and then while it imports, compiles and restores; else while it trains.
+        if draw.random() < 0.3:
+            time.sleep(draw.uniform(0, 4))
+        else:
+            self._wait_for_rows(first_row + draw.randint(1, MOST_ROWS), process)
+            time.sleep(draw.uniform(0, 0.05))
+        process.send_signal(number)
+        return self.note_end(process, first_row, before)
+
+    def note_end(self, process: subprocess.Popen, first_row: int, before: int) -> Ended:
+        """Wait for a process to end; remember how."""
+        _, said = process.communicate(timeout=120)
+        assert "Traceback" not in said, said
+        rows, saved = len(self.steps_logged()), self._saved()
+        ended = Ended(process.returncode, first_row, rows, before, saved)
+        self.ended.append(ended)
+        return ended
+
+    def finish(self) -> None:
+        """Let it come to its end."""
+        ended = self.note_end(self.process(), len(self.steps_logged()), self._saved())
+        assert ended.code == 0
+        assert ended.saved == self.steps
+
+    def check(self) -> None:
+        """The promise."""
+        logs = [
+            [(row["step"], row["loss"]) for row in read_metrics(run.metrics)]
+            for run in (self.straight, self.run)
+        ]
+        assert logs[0] == logs[1]
+        shapes = abstract_params(self.straight.recipe().model)
+        one, other = (
+            restore_params(run.checkpoints, self.steps, shapes)
+            for run in (self.straight, self.run)
+        )
+        assert toy.same(one, other)
+        assert not any((self.run.checkpoints / "unfinished").iterdir())
+        assert not (self.run.checkpoints / "quarantine").exists()
+        steps = self.steps_logged()
+        for ended in self.ended:
+            assert ended.saved >= ended.before
+            # It went on from the newest checkpoint, one step after it.
+            if ended.rows > ended.first_row:
+                assert steps[ended.first_row] == ended.before + 1
+                # One save is under way, the next waits for it: no more is repeated.
+                reached = steps[ended.rows - 1]
+                assert reached - ended.saved <= 2 * SAVE_EVERY
+
+    def _saved(self) -> int:
+        return latest_step(self.run.checkpoints) or 0
+
+    def _wait_for_rows(self, rows: int, process: subprocess.Popen) -> None:
+        until = time.monotonic() + 120
+        while len(self.steps_logged()) < rows and process.poll() is None:
+            assert time.monotonic() < until
+            time.sleep(0.005)
