@@ -5,9 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from svtcli.model.codes import codes_from_video
 from svtcli.model.loss import training_loss
 from svtcli.model.priming import slice_choices
-from svtcli.model.svt import ADDED, for_products_in
+from svtcli.model.svt import ADDED, for_products_in, network
 from svtcli.recipe.model import Model
 from svtcli.recipe.schema import Train
 from svtcli.training.state import first_state
@@ -78,7 +79,7 @@ def test_nothing_but_products_and_activations_is_in_bfloat16(name: str) -> None:
         primitives.add(equation.primitive.name)
         types = {getattr(v.aval, "dtype", None) for v in equation.invars}
         if equation.primitive.name in SENSITIVE:
-            assert jnp.bfloat16 not in types, equation
+            assert jnp.dtype(jnp.bfloat16) not in types, equation
     assert {"exp", "reduce_sum", "reduce_max", "rsqrt", "log"} & primitives
 
 
@@ -126,3 +127,14 @@ def test_steps_in_bfloat16_lower_the_loss_and_keep_a_float32_state() -> None:
     assert losses[-1] < 0.9 * losses[0]
     floats = [leaf for leaf in jax.tree.leaves(state) if leaf.ndim]
     assert {leaf.dtype for leaf in floats} == {jnp.dtype(jnp.float32)}
+
+
+@pytest.mark.parametrize("name", ["rgb", "deterministic"])
+def test_logits_are_sums_in_float32(name: str) -> None:
+    config = VARIANTS[name]
+    graphdef, params = network_of(config)
+    inputs = inputs_of(config)
+    codes = codes_from_video(inputs["video"], config)
+    model = network(graphdef, for_products_in(params, jnp.bfloat16))
+    logits = jax.eval_shape(model, codes, inputs["slice_index"])
+    assert logits.dtype == jnp.float32
