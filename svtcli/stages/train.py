@@ -34,6 +34,7 @@ from svtcli.training.checkpoint import Checkpoints, holds, latest_step, was_save
 from svtcli.training.compilation_cache import use_compilation_cache
 from svtcli.training.fit import fitting_clips
 from svtcli.training.loop import model_inputs, train_until
+from svtcli.training.mesh import Layout, layout_of
 from svtcli.training.objective import recipe_update
 from svtcli.training.pace import pace_of
 from svtcli.training.profile import Profile, refuse_short_profile
@@ -82,7 +83,12 @@ class Plan:
     profile: int
     """How many steps are traced."""
     parameters: int
-    device: str
+    layout: Layout
+
+    @property
+    def device(self) -> str:
+        """What it runs on, for people."""
+        return self.layout.said
 
 
 def plan_training(
@@ -111,12 +117,18 @@ def plan_training(
         )
     if train.tensorboard:
         refuse_missing_tensorboard()
+    layout = layout_of(recipe.mesh, train)
     start = 0 if fresh else latest_step(run.checkpoints) or 0
     refuse_short_profile(profile, (stop_at or train.steps) - start)
     clips = _open_clips(loaded)
     choices = slice_choices(recipe.model, train.prime, train.batch)
     batches = training_batches(
-        clips, recipe.model.video[0], choices, train.seed, recipe.model.actions > 0
+        clips,
+        recipe.model.video[0],
+        choices,
+        train.seed,
+        recipe.model.actions > 0,
+        layout.own_rows(train.batch),
     )
     return Plan(
         recipe=recipe,
@@ -129,7 +141,7 @@ def plan_training(
         until=stop_at or train.steps,
         profile=profile,
         parameters=parameter_count(recipe.model),
-        device=jax.devices()[0].device_kind,
+        layout=layout,
     )
 
 
@@ -166,9 +178,12 @@ def _train(plan: Plan, progress: Progress, stop: StopSignals) -> Trained:
     recipe, run, settings = plan.recipe, plan.run, plan.recipe.train
     use_compilation_cache()
     graphdef, shapes = structure(recipe.model)
-    abstract = abstract_state(shapes, settings)
+    abstract = plan.layout.placed(abstract_state(shapes, settings))
     update = _compiled(
-        recipe_update(graphdef, recipe.model, settings), abstract, plan, progress
+        recipe_update(graphdef, recipe.model, settings, plan.layout.gathered),
+        abstract,
+        plan,
+        progress,
     )
     with (
         Checkpoints(
@@ -181,7 +196,7 @@ def _train(plan: Plan, progress: Progress, stop: StopSignals) -> Trained:
         _logs(run, settings) as log,
         Profile(plan.profile, run.profile, progress.note) as profile,
     ):
-        state = checkpoints.restore(abstract) or _first(recipe)
+        state = checkpoints.restore(abstract) or _first(plan, abstract)
         start = int(state["step"])
         progress.begin("train", plan.until, "steps")
         progress.advance(start)
@@ -217,21 +232,29 @@ def _logs(run: RunFolder, settings: Train) -> Iterator[Rows]:
         yield Together((log, board)) if settings.tensorboard else log
 
 
-def _first(recipe: Recipe) -> State:
+def _first(plan: Plan, abstract: State) -> State:
     """The state of a new run; its parameters follow from the seed."""
-    _, params = create(recipe.model, jax.random.key(recipe.train.seed))
-    return first_state(params, recipe.train)
+    model, train = plan.recipe.model, plan.recipe.train
+
+    def first() -> State:
+        _, params = create(model, jax.random.key(train.seed))
+        return first_state(params, train)
+
+    state: State = plan.layout.created(first, abstract)
+    return state
 
 
 def _compiled(
     update: Update, abstract: State, plan: Plan, progress: Progress
 ) -> Callable[..., Any]:
-    """The step for this machine; says how long that took."""
+    """The step for these devices; says how long that took."""
     progress.note(f"compiling the step: {plan.parameters:,} parameters, {plan.device}")
     begun = time.perf_counter()
-    compiled = jit_update(update, abstract, model_inputs(plan.batches[0]))
+    layout, size = plan.layout, plan.recipe.train.batch
+    batch = layout.abstract_batch(model_inputs(plan.batches[0]), size)
+    compiled = jit_update(update, abstract, batch)
     progress.note(f"compiled in {time.perf_counter() - begun:.1f} s")
-    return compiled
+    return lambda state, inputs: compiled(state, layout.global_batch(inputs, size))
 
 
 def _trained(plan: Plan, step: int) -> Trained:

@@ -16,6 +16,7 @@ from svtcli.run.progress import Silent
 from svtcli.stages import train as stage
 from svtcli.stages.train import Trained, train
 from svtcli.training.checkpoint import latest_step, restore_params
+from svtcli.training.step import make_update
 from tests.training import tiny_run, toy
 
 Train = Callable[..., Trained]
@@ -310,13 +311,13 @@ def test_actions_that_the_model_does_not_want_are_left_out(
 def test_a_loss_that_stays_non_finite_ends_in_65_with_step_and_clips(
     trained: Train, run: RunFolder, notes: Notes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def loss(graphdef, recipe):
-        return lambda params, inputs: (
-            jax.tree.leaves(params)[0].sum() * jnp.nan,
-            jnp.zeros(()),
-        )
+    def update(graphdef, model, train, *_):
+        def loss(params, inputs):
+            return jax.tree.leaves(params)[0].sum() * jnp.nan, jnp.zeros(())
 
-    monkeypatch.setattr(stage, "_loss", loss)
+        return make_update(loss, train)
+
+    monkeypatch.setattr(stage, "recipe_update", update)
     with pytest.raises(BadData, match=r"step 10: the loss .*clips: clip \d") as bad:
         trained()
     assert bad.value.code == 65

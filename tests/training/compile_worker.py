@@ -1,0 +1,71 @@
+"""Compiles a training step for simulated devices; run as a process of its own.
+
+Arguments: `data`, `shard`, `batch`, and the model's settings as JSON. Prints a line of
+JSON; what the compiler has to say is on stderr.
+"""
+
+import collections
+import json
+import re
+import sys
+
+import jax
+import numpy as np
+from jaxtyping import PyTree
+
+from svtcli.model.loss import training_loss
+from svtcli.model.svt import structure
+from svtcli.recipe.data import FolderData
+from svtcli.recipe.model import Model
+from svtcli.recipe.schema import Mesh, Recipe, Train
+from svtcli.training.mesh import layout_of
+from svtcli.training.state import abstract_state
+from svtcli.training.step import jit_update, make_update
+
+MOVES = re.compile(r" (all-to-all|collective-permute|all-gather|all-reduce)\(")
+"""What is said between devices: an operation of the compiled step."""
+
+
+def compiled(recipe: Recipe) -> dict[str, object]:
+    """What each device is given, without a single array."""
+    model, train = recipe.model, recipe.train
+    layout = layout_of(recipe.mesh, train)
+    graphdef, shapes = structure(model)
+    state = layout.placed(abstract_state(shapes, train))
+    video = np.zeros((1, *model.video, model.channels), np.uint8)
+    one = {"video": video, "slice_index": np.zeros(1, np.int32), "actions": None}
+    batch = layout.abstract_batch(one, train.batch)
+
+    def loss(params: PyTree, inputs: PyTree) -> tuple[jax.Array, jax.Array]:
+        whole = layout.gathered(params)
+        return training_loss(graphdef, whole, model, train.prime, **inputs)
+
+    step = jit_update(make_update(loss, train), state, batch)
+    (places, inputs), _ = step.input_shardings
+    kept = jax.tree.map(
+        lambda leaf, place: (leaf.size, np.prod(place.shard_shape(leaf.shape))),
+        state["params"],
+        places["params"],
+    )
+    sizes = np.array(jax.tree.leaves(kept, is_leaf=lambda x: isinstance(x, tuple)))
+    return {
+        "device": layout.said,
+        "rows": inputs["video"].shard_shape(batch["video"].shape)[0],
+        "numbers": int(sizes[:, 0].sum()),
+        "kept": int(sizes[:, 1].sum()),
+        "in_parts": int((sizes[:, 0] != sizes[:, 1]).sum()),
+        "moved": collections.Counter(MOVES.findall(step.as_text())),
+    }
+
+
+if __name__ == "__main__":
+    data, shard, batch = map(int, sys.argv[1:4])
+    model = Model(**json.loads(sys.argv[4]))
+    side = model.video[1]
+    recipe = Recipe(
+        data=FolderData(kind="folder", source="nowhere", size=side),
+        model=model,
+        train=Train(batch=batch),
+        mesh=Mesh(data, shard),
+    )
+    print(json.dumps(compiled(recipe)))

@@ -1,0 +1,123 @@
+"""Grids of simulated devices; each test's jax is a process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from svtcli.recipe.schema import Mesh, Train
+from svtcli.training.mesh import layout_of
+from tests.training import tiny_run
+
+LARGER = "train.batch=8 model.d=32 train.learning_rate=1e-3"
+MODEL = {
+    "video": [4, 8, 8],
+    "s": [2, 2, 2],
+    "de": 8,
+    "d": 32,
+    "na": 2,
+    "da": 8,
+    "encoder_layers": 1,
+    "decoder_layers": 1,
+    "blocks": [[2, 2, 2]],
+}
+
+
+def on_devices(
+    count: int, worker: str, *args: str, **env: str
+) -> tuple[list[Any], str]:
+    """What a worker printed with so many simulated devices, and its stderr."""
+    done = subprocess.run(
+        [sys.executable, "-m", f"tests.training.{worker}", *args],
+        env={**os.environ, "JAX_NUM_CPU_DEVICES": str(count), **env},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()], done.stderr
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    tiny_run.write_recipe(tmp_path, tiny_run.write_clips(tmp_path / "clips"))
+    return tmp_path
+
+
+def test_every_grid_trains_as_one_device_and_goes_on_from_any_other(
+    folder: Path,
+) -> None:
+    """A step or two on each grid, each from the checkpoint of the one before."""
+    grids = [
+        ("2", "mesh.shard=4", "8 x cpu (data 2, shard 4)"),
+        ("3", "mesh.shard=8", "8 x cpu (data 1, shard 8)"),
+        ("5", "mesh.data=4", "4 x cpu (data 4, shard 1)"),
+        ("6", "mesh.data=1", "cpu"),
+    ]
+    words = [f"grids:{until}:{LARGER} {mesh}" for until, mesh, _ in grids]
+    (alone, *chain), _ = on_devices(
+        8, "mesh_worker", str(folder), f"alone:6:{LARGER} mesh.data=1", *words
+    )
+    assert [each["device"] for each in chain] == [said for *_, said in grids]
+    together = chain[-1]
+    assert len(together["losses"]) == len(alone["losses"]) == 6
+    np.testing.assert_allclose(together["losses"], alone["losses"], rtol=1e-6)
+    one, many = np.load(folder / "alone.npy"), np.load(folder / "grids.npy")
+    np.testing.assert_allclose(many, one, rtol=0, atol=1e-6)
+    # One device after many goes on from what they have saved, not from the start.
+    assert together["losses"][:5] == chain[-2]["losses"]
+
+
+def test_what_does_not_divide_is_refused_with_what_would(folder: Path) -> None:
+    cases = {
+        "train.batch=8 mesh.shard=3": "mesh.shard=3: does not divide the 8 devices "
+        "here; mesh.shard=2 does",
+        "train.batch=8 mesh.data=4 mesh.shard=4": "mesh.data=4 mesh.shard=4: 16 "
+        "devices, but there are 8 here; mesh.data=-1 takes all there are",
+        "train.batch=12": "mesh of 8 devices: 12 rows, a batch, do not divide among "
+        "them; train.batch=16 would, and so would mesh.data=6",
+        "train.batch=4 mesh.shard=8": "mesh of 8 devices: 4 rows, a batch, do not "
+        "divide among them; train.batch=8 would",
+        "train.batch=24 train.accumulate=2": "mesh of 8 devices: 12 rows, a part of "
+        "train.batch=24, do not divide among them; train.batch=32 would, and so would "
+        "mesh.data=6",
+    }
+    words = [f"refused:2:{overrides}" for overrides in cases]
+    said, _ = on_devices(8, "mesh_worker", str(folder), *words)
+    assert [each["failure"] for each in said] == list(cases.values())
+
+
+@pytest.mark.parametrize(
+    "more", [{}, {"first_slice_layers": 2}], ids=["one decoder", "two decoders"]
+)
+def test_the_batch_of_the_paper_divides_over_its_128_devices(more: dict) -> None:
+    """256 slices, two a device (§4.3); with one decoder, only parameters are moved."""
+    arguments = ("32", "4", "256", json.dumps(MODEL | more))
+    (compiled,), stderr = on_devices(
+        128,
+        "compile_worker",
+        *arguments,
+        # A cached step was compiled without a word.
+        JAX_ENABLE_COMPILATION_CACHE="false",
+        TF_CPP_MIN_LOG_LEVEL="0",
+    )
+    assert "nvoluntary full rematerialization" not in stderr
+    assert compiled["rows"] == 2
+    assert compiled["kept"] < 0.35 * compiled["numbers"]
+    if not more:  # First slices are cut out of a batch, across devices.
+        moved = compiled["moved"]
+        assert moved.pop("all-reduce") > 0
+        assert moved == {"all-gather": compiled["in_parts"]}
+
+
+def test_one_device_keeps_everything_as_it_was() -> None:
+    layout = layout_of(Mesh(), Train(batch=3))
+    inputs = {"video": np.zeros((3, 2))}
+    assert layout.devices == 1
+    assert layout.global_batch(inputs, 3) is inputs
+    assert layout.gathered(inputs) is inputs
+    assert layout.own_rows(3) == (0, 1, 2)
