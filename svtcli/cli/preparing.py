@@ -217,10 +217,14 @@ def _download(data: "Data") -> None:
     """Fetch the raw data of `data` to where its source is looked for."""
     from svtcli.data.download import download
     from svtcli.data.sources.where import download_folder
+    from svtcli.recipe.subsets import label_pattern
 
+    labels = None
+    if data.kind == "kinetics":
+        labels = label_pattern(data.subset, data.match)
     splits = None if data.kind == "moving-mnist" else data.splits
     folder = download_folder(data.source, data.kind)
-    download(data.kind, folder, console.progress(), splits)
+    download(data.kind, folder, console.progress(), splits, labels)
 
 
 def _name(data: "Data") -> str:
