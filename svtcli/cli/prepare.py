@@ -1,4 +1,8 @@
-"""`svt prepare`: raw videos → clips. A flag is the recipe's key of the same name."""
+"""`svt prepare`: raw data → clips.
+
+A command is the declaration of its flags, named as the recipe's keys; what all of them
+share, the work included, is in `preparing`.
+"""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,7 +10,7 @@ from typing import Annotated
 import typer
 
 from svtcli.cli import console
-from svtcli.cli.preparing import Settings, prepares
+from svtcli.cli.preparing import prepares
 
 app = typer.Typer(help="Make clips of raw videos, and check them.")
 
@@ -14,6 +18,12 @@ Source = Annotated[
     str | None,
     typer.Option(
         metavar="DIR", help="Raw data. Default: $SVT_DATA/NAME, else raw/NAME."
+    ),
+]
+Splits = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--split", metavar="train|val|test", help="May be repeated. Default: all."
     ),
 ]
 Size = Annotated[
@@ -31,13 +41,8 @@ Seed = Annotated[int | None, typer.Option(help="Of everything that is drawn.")]
 WINDOWS = "all|start|center|random"
 
 
-def number_or_all(text: str | None) -> int | str | None:
-    """What `--frames` was given."""
-    return int(text) if text is not None and text.isdecimal() else text
-
-
 @app.command("kinetics")
-@prepares
+@prepares("kinetics")
 def kinetics(
     source: Source = None,
     subset: Annotated[
@@ -50,10 +55,7 @@ def kinetics(
         str | None,
         typer.Option(metavar="REGEX", help="Only classes that match from their start."),
     ] = None,
-    split: Annotated[
-        list[str] | None,
-        typer.Option(metavar="train|val|test", help="May be repeated. Default: all."),
-    ] = None,
+    splits: Splits = None,
     size: Size = None,
     fps: Fps = None,
     frames: Annotated[
@@ -73,55 +75,32 @@ def kinetics(
     min_frames: MinFrames = None,
     limit: Limit = None,
     seed: Seed = None,
-) -> Settings:
+) -> None:
     """Kinetics-600: official CSVs, any usual folder layout; missing clips counted."""
-    return {
-        "kind": "kinetics",
-        "source": source,
-        "subset": subset,
-        "match": match,
-        "splits": split or None,
-        "size": size,
-        "fps": fps,
-        "frames": number_or_all(frames),
-        "window": window,
-        "min_frames": min_frames,
-        "limit": limit,
-        "seed": seed,
-    }
 
 
 @app.command("bair")
-@prepares
+@prepares("bair")
 def bair(
     source: Source = None,
-    split: Annotated[
-        list[str] | None,
-        typer.Option(metavar="train|val|test", help="May be repeated. Default: all."),
-    ] = None,
+    splits: Splits = None,
     view: Annotated[
         str | None,
         typer.Option(metavar="aux1|main", help="Which camera. Default: aux1."),
     ] = None,
     limit: Limit = None,
-) -> Settings:
+) -> None:
     """BAIR robot pushing: its tar or tfrecords; frames as published, with actions."""
-    return {
-        "kind": "bair",
-        "source": source,
-        "splits": split or None,
-        "view": view,
-        "limit": limit,
-    }
 
 
 @app.command("robot-push")
-@prepares
+@prepares("robot-push")
 def robot_push(
     source: Source = None,
-    split: Annotated[
+    splits: Annotated[
         list[str] | None,
         typer.Option(
+            "--split",
             metavar="train|val|test-seen|test-novel",
             help="May be repeated. Default: all.",
         ),
@@ -140,22 +119,12 @@ def robot_push(
     ] = None,
     min_frames: MinFrames = None,
     limit: Limit = None,
-) -> Settings:
+) -> None:
     """Robotic pushing: seen and novel objects, with actions (appendix A.2)."""
-    return {
-        "kind": "robot-push",
-        "source": source,
-        "splits": split or None,
-        "size": size,
-        "fit": fit,
-        "frames": number_or_all(frames),
-        "min_frames": min_frames,
-        "limit": limit,
-    }
 
 
 @app.command("moving-mnist")
-@prepares
+@prepares("moving-mnist")
 def moving_mnist(
     source: Source = None,
     train: Annotated[
@@ -182,24 +151,12 @@ def moving_mnist(
         ),
     ] = False,
     seed: Seed = None,
-) -> Settings:
+) -> None:
     """Bouncing digits, generated from MNIST's idx files (appendix A.1)."""
-    return {
-        "kind": "moving-mnist",
-        "source": source,
-        "train": train,
-        "val": val,
-        "test": test,
-        "frames": frames,
-        "size": size,
-        "digits": digits,
-        "on_the_fly": on_the_fly,
-        "seed": seed,
-    }
 
 
 @app.command("folder")
-@prepares
+@prepares("folder")
 def folder(
     source: Annotated[
         str | None,
@@ -246,23 +203,8 @@ def folder(
     ] = None,
     limit: Limit = None,
     seed: Seed = None,
-) -> Settings:
+) -> None:
     """Clips of any folder of videos: centre crop, Lanczos."""
-    return {
-        "kind": "folder",
-        "source": source,
-        "match": match,
-        "size": size,
-        "fps": fps,
-        "frames": number_or_all(frames),
-        "window": window,
-        "min_frames": min_frames,
-        "split": split,
-        "val": val,
-        "test": test,
-        "limit": limit,
-        "seed": seed,
-    }
 
 
 @app.command("verify")

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import asdict
 from enum import StrEnum
-from inspect import Parameter, signature
+from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from svtcli.stages.preview import Preview
 
 Settings = dict[str, Any]
-"""The recipe's `data` section; a flag that is None leaves the recipe's default."""
+"""The recipe's `data` section."""
 
 
 class Engine(StrEnum):
@@ -98,26 +98,41 @@ def _how(
     """The flags that every command gets behind its own."""
 
 
-def prepares(settings_of: Callable[..., Settings]) -> Callable[..., None]:
-    """A command of a function that turns its own flags into a `data` section."""
-    own, shared = signature(settings_of), signature(_how)
+def prepares(kind: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The command for a kind of dataset, of a function that only declares its flags.
 
-    def command(**given: Any) -> None:
-        said = {name: given.pop(name) for name in own.parameters}
-        settings = {k: v for k, v in settings_of(**said).items() if v is not None}
-        _run(settings, **given)
+    A flag that is None leaves the recipe's default.
+    """
 
-    parameters = (*own.parameters.values(), *shared.parameters.values())
-    hints = get_type_hints(settings_of, include_extras=True) | get_type_hints(
-        _how, include_extras=True
-    )
-    command.__signature__ = own.replace(  # type: ignore[attr-defined]
-        parameters=[p.replace(kind=Parameter.KEYWORD_ONLY) for p in parameters],
-        return_annotation=None,
-    )
-    command.__annotations__ = {p.name: hints[p.name] for p in parameters}
-    command.__doc__, command.__name__ = settings_of.__doc__, settings_of.__name__
-    return command
+    def command_of(flags: Callable[..., None]) -> Callable[..., None]:
+        own, shared = signature(flags).parameters, signature(_how).parameters
+
+        def command(**given: Any) -> None:
+            said = {name: given.pop(name) for name in own}
+            _run({"kind": kind} | _settings(said), **given)
+
+        hints = get_type_hints(flags, include_extras=True) | get_type_hints(
+            _how, include_extras=True
+        )
+        parameters = [
+            p.replace(kind=Parameter.KEYWORD_ONLY)
+            for p in (*own.values(), *shared.values())
+        ]
+        command.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+        command.__annotations__ = {p.name: hints[p.name] for p in parameters}
+        command.__doc__, command.__name__ = flags.__doc__, flags.__name__
+        return command
+
+    return command_of
+
+
+def _settings(said: dict[str, Any]) -> Settings:
+    """The flags that were given, as a recipe would write them."""
+    given = {name: value for name, value in said.items() if value not in (None, [])}
+    frames = given.get("frames")
+    if isinstance(frames, str) and frames.isdecimal():
+        given["frames"] = int(frames)
+    return given
 
 
 def _run(
@@ -202,10 +217,14 @@ def _download(data: "Data") -> None:
     """Fetch the raw data of `data` to where its source is looked for."""
     from svtcli.data.download import download
     from svtcli.data.sources.where import download_folder
+    from svtcli.recipe.subsets import label_pattern
 
+    labels = None
+    if data.kind == "kinetics":
+        labels = label_pattern(data.subset, data.match)
     splits = None if data.kind == "moving-mnist" else data.splits
     folder = download_folder(data.source, data.kind)
-    download(data.kind, folder, console.progress(), splits)
+    download(data.kind, folder, console.progress(), splits, labels)
 
 
 def _name(data: "Data") -> str:

@@ -5,6 +5,7 @@ crashes or hangs takes only its file with it, as on one machine. Frames go strai
 the shared folder, and nothing but counts travels through Ray.
 """
 
+import socket
 from collections.abc import Generator
 from typing import Any
 
@@ -14,6 +15,8 @@ from svtcli.data.plan import Group, Outcome, Task
 from svtcli.data.shards import Layout
 from svtcli.failure import Failure, Refused
 
+PATIENCE = 10.0
+"""Seconds that a cluster may take to answer."""
 RETRIES = 3
 """How often a group may lose its machine."""
 
@@ -89,13 +92,21 @@ def _connect(ray: Any, address: str | None, workers: int | None) -> None:
     if address is None:
         settings |= {"num_cpus": workers, "include_dashboard": False}
     try:
+        _knock(address)
         ray.init(**settings)
-    except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         why = str(error).strip().splitlines()[0]
         raise Refused(
             f"--address {address}: no Ray cluster there ({why})",
             "start one with `ray start --head`, or leave out --address",
         ) from error
+
+
+def _knock(address: str | None) -> None:
+    """Ray itself waits for minutes where nobody answers. Errors: `OSError`."""
+    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
 
 
 def _result(ray: Any, reference: Any, group: Group) -> Built:

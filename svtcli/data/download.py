@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit, urlunsplit
 
 import pooch
@@ -24,6 +24,7 @@ from svtcli.failure import Refused, StorageFailed
 from svtcli.run.lock import only_writer
 from svtcli.run.progress import Progress
 
+PART = re.compile(r"part_\d+")
 MIRROR = "SVT_MIRROR"
 """The environment variable with a scheme and host (and folder) to use instead."""
 
@@ -33,11 +34,13 @@ def download(
     folder: Path,
     progress: Progress,
     splits: tuple[str, ...] | None = None,
+    labels: re.Pattern[str] | None = None,
     base: str | None = None,
 ) -> None:
     """Fetch to `folder` what the publisher of `kind` offers for `splits` (None: all).
 
-    What is there already is checked where a hash is published, and kept. `base`, else
+    Of archives that hold a class each, only those of `labels` (None: all). What is
+    there already is checked where a hash is published, and kept. `base`, else
     `$SVT_MIRROR`, stands for the scheme and host of every address. Progress counts
     bytes.
 
@@ -52,7 +55,7 @@ def download(
     # pooch tells of every file through a logger that prints by default.
     pooch.get_logger().setLevel(logging.CRITICAL)
     with only_writer(folder), requests.Session() as session:
-        visit = _Visit(kind, folder, progress, session, base)
+        visit = _Visit(kind, folder, progress, session, labels, base)
         visit.fetch_all(_wanted(PUBLISHERS[kind], splits))
 
 
@@ -95,6 +98,7 @@ class _Visit:
     folder: Path
     progress: Progress
     session: requests.Session
+    labels: re.Pattern[str] | None
     base: str | None
     done: int = 0
     """Bytes of the files that are finished."""
@@ -159,8 +163,16 @@ class _Visit:
         return [
             _Item(offer, archives.into)
             for offer in offers
-            if not (self.folder / (offer.place + MARK)).exists()
+            if self._holds_wanted(offer)
+            and not (self.folder / (offer.place + MARK)).exists()
         ]
+
+    def _holds_wanted(self, archive: Offer) -> bool:
+        """Whether a wanted class may be inside; `part_7.tar.gz` holds any."""
+        name = PurePosixPath(archive.place).name.removesuffix(".tar.gz")
+        if self.labels is None or PART.fullmatch(name):
+            return True
+        return self.labels.match(name.replace("_", " ")) is not None
 
     def _sized(self, item: _Item, number: int) -> _Item:
         """The item with its size, from the disk or the server if not published."""

@@ -16,7 +16,7 @@ from svtcli.data.manifest import Manifest, Shard, Split
 from svtcli.data.plan import Group, Miss, Plan
 from svtcli.data.publish import FAILURES, count_reasons, publish, write_failures
 from svtcli.data.sources.bouncing import lower_bound
-from svtcli.failure import BadData, StorageFailed
+from svtcli.failure import BadData, Refused, StorageFailed
 from svtcli.recipe.data import SPLITS
 from svtcli.run.fingerprint import fingerprint
 from svtcli.run.progress import Progress
@@ -125,13 +125,19 @@ class Preparation:
     def _resumable(self, groups: tuple[Group, ...]) -> Iterator[None]:
         """Whatever ends the work from outside, say what is kept."""
 
+        def done() -> int:
+            return sum(self.journal.read(group) is not None for group in groups)
+
         def kept() -> str:
-            done = sum(self.journal.read(group) is not None for group in groups)
-            return f"{done} of {len(groups)} shards are finished and kept"
+            return f"{done()} of {len(groups)} shards are finished and kept"
 
         with stoppable(kept):
             try:
                 yield
+            except Refused:  # the engine is not there
+                if not done():
+                    self.journal.leave_nothing()
+                raise
             except OSError as error:
                 if error.errno not in DISK:
                     raise

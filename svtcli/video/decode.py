@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import av
 import numpy as np
@@ -31,6 +31,12 @@ FORMATS = (
 )
 """What FFmpeg may take a file for. Playlists (HLS, concat, DASH …) are not among them:
 a file with such content would make FFmpeg read other files."""
+
+
+ANY_TITLE: dict[str, Any] = (
+    {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+)
+"""Titles in another encoding are no damage; PyAV says so itself since version 19."""
 
 
 class Undecodable(BadData):
@@ -196,8 +202,7 @@ def open_video(path: Path) -> Iterator[OpenVideo]:
         # A `file:` name keeps a path that looks like an option or a URL a path.
         only = {"format_whitelist": FORMATS}
         name = f"file:{path.absolute()}"
-        # Titles in another encoding are no damage.
-        container = av.open(name, options=only, metadata_errors="replace")
+        container = av.open(name, options=only, **ANY_TITLE)
     except (av.FFmpegError, OSError) as error:
         raise Undecodable(path, "open", f"not a video ({_why(error)})") from error
     with container:

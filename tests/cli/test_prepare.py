@@ -110,6 +110,14 @@ WRONG = [
         *(2, "--force cannot be combined with --task-index"),
     ),
     (("folder", "--address", "auto"), 2, "--address: goes with --engine ray"),
+    (
+        ("folder", "--engine", "ray", "--address", "127.0.0.1:1"),
+        *(2, "--address 127.0.0.1:1: no Ray cluster there"),
+    ),
+    (
+        ("folder", "--engine", "ray", "--address", "auto"),
+        *(2, "--address auto: no Ray cluster there"),
+    ),
     (("folder", "--engine", "spark"), 2, "'--engine'"),
     (("folder", "--retry-failed"), 2, "no such folder"),
     (("folder", "--retry-failed", "--force"), 2, "choose"),

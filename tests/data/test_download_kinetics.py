@@ -1,5 +1,6 @@
 """Kinetics: lists of archives, which become videos."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -93,6 +94,17 @@ def test_only_the_splits_asked_for_are_fetched(
     download("kinetics", tmp_path, Silent(), ("val",))
     assert all("val" in path for _, path, _ in kinetics.asked)
     assert len(list((tmp_path / "val").iterdir())) == 2
+
+
+def test_only_archives_of_the_classes_asked_for_are_fetched(
+    kinetics: Loopback, tmp_path: Path
+) -> None:
+    download("kinetics", tmp_path, Silent(), BOTH, re.compile(".*squat"))
+    assert [path.name for path in (tmp_path / "train").iterdir()] == [
+        video_name("train", 1)
+    ]
+    assert len(list((tmp_path / "val").iterdir())) == 2
+    assert not any("pull" in path for _, path, _ in kinetics.asked)
 
 
 def test_an_archive_that_is_gone_or_broken_stops_no_other(

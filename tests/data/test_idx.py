@@ -34,6 +34,8 @@ def test_images_come_back_as_they_were_written(tmp_path: Path, name: str) -> Non
         (gzip.compress(b"\0\0\x08\x03" + bytes(range(12)) * 9)[:-9], "believed"),
         (gzip.compress(IDX + bytes(range(18)))[:-9], "cannot be read"),
     ],
+    # A gzip holds the time: as names, two workers of xdist would not find them equal.
+    ids=["nothing", "a page", "labels", "little", "short", "long", "a bomb", "cut"],
 )
 def test_what_is_not_idx_says_so(tmp_path: Path, content: bytes, says: str) -> None:
     path = tmp_path / "train-images-idx3-ubyte"
