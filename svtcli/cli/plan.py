@@ -41,7 +41,9 @@ def plan(
 
     found = stage.plan(loaded.recipe, device, compiled=compile_)
     data = asdict(found) | {"recipe": loaded.name, "fits": found.fits}
-    lines = (f"{name:<18}  {value}" for name, value in _facts(found).items())
+    facts = _facts(found)
+    width = max(map(len, facts))
+    lines = (f"{name:<{width}}  {value}" for name, value in facts.items())
     console.show("\n".join(lines), data)
 
 
@@ -59,7 +61,7 @@ def _facts(found: "TrainingPlan") -> dict[str, str]:
     if found.hardware_flops != found.model_flops:
         facts["executed FLOPs"] = f"{found.hardware_flops:.3g}, remat included"
     for part in found.work:
-        facts[f"  {part.name}"[:18]] = f"{part.trained / found.model_flops:.1%}"
+        facts[f"  {part.name}"] = f"{part.trained / found.model_flops:.1%}"
     if found.chip is not None:
         facts["device"] = f"{found.chip.name}, {size(found.chip.memory)}"
         facts["step at full rate"] = f"{found.at_peak:.3g} s"
