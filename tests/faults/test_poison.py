@@ -13,6 +13,7 @@ from svtcli.run.directory import RunFolder
 from svtcli.run.metrics_log import read_metrics
 from svtcli.run.progress import Silent
 from svtcli.stages import train as stage
+from svtcli.training import objective
 from svtcli.training.checkpoint import restore_params
 from tests.training import tiny_run, toy
 
@@ -22,7 +23,7 @@ STEPS = 24
 
 
 def poison(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = stage._loss
+    made = objective.objective
 
     def poisoned(*setting: Any) -> Any:
         loss = made(*setting)
@@ -34,7 +35,7 @@ def poison(monkeypatch: pytest.MonkeyPatch) -> None:
 
         return of
 
-    monkeypatch.setattr(stage, "_loss", poisoned)
+    monkeypatch.setattr(objective, "objective", poisoned)
 
 
 def test_poisoned_steps_leave_state_and_later_steps_as_they_were(

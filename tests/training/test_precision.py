@@ -1,5 +1,7 @@
 """bfloat16 products with float32 around them: `train.precision`."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -47,7 +49,8 @@ def loss_in(dtype, config: Model, graphdef):
 def test_a_bfloat16_loss_and_gradient_are_those_of_float32_but_for_rounding(
     name: str,
 ) -> None:
-    config = VARIANTS[name]
+    # Random networks as narrow as the others here blow rounding up to tens of percent.
+    config = replace(VARIANTS[name], d=64, de=64)
     graphdef, params = network_of(config)
     inputs = inputs_of(config)
     results = [
@@ -65,7 +68,7 @@ def test_a_bfloat16_loss_and_gradient_are_those_of_float32_but_for_rounding(
         np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(tree)])
         for tree in (gradient, other)
     )
-    assert np.linalg.norm(near - whole) < 0.2 * np.linalg.norm(whole)
+    assert np.linalg.norm(near - whole) < 0.1 * np.linalg.norm(whole)
 
 
 @pytest.mark.parametrize("name", VARIANTS)
