@@ -1,0 +1,239 @@
+"""Training: a step, the wait for its input, and what stands beside its products.
+
+On one CPU core. On an accelerator, `--chip` measures the paper's base and large models
+in bfloat16 instead: milliseconds, slices per second, MFU against the chip's peak and
+against its own measured matrix products, and memory.
+
+    python benchmarks/training.py > benchmarks/results/training.md
+    python benchmarks/training.py --chip > benchmarks/results/training_chip.md
+"""
+
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from measure import least_cpu_seconds, print_rows, print_title, use_one_core
+
+ON_CHIP = "--chip" in sys.argv
+if not ON_CHIP:
+    use_one_core()
+
+import jax  # noqa: E402
+import jax.numpy as jnp  # noqa: E402
+import numpy as np  # noqa: E402
+from reference import REFERENCE  # noqa: E402
+
+from svtcli.data.clips import open_clips  # noqa: E402
+from svtcli.data.loader import prefetch, training_batches  # noqa: E402
+from svtcli.data.manifest import Manifest, Split, write_manifest  # noqa: E402
+from svtcli.data.shards import ClipFacts, Layout, ShardWriter  # noqa: E402
+from svtcli.model.flops import training_flops  # noqa: E402
+from svtcli.model.priming import slice_choices  # noqa: E402
+from svtcli.model.svt import create, structure  # noqa: E402
+from svtcli.recipe.load import load_recipe  # noqa: E402
+from svtcli.recipe.model import Model  # noqa: E402
+from svtcli.recipe.schema import Train  # noqa: E402
+from svtcli.training.chips import peak_flops  # noqa: E402
+from svtcli.training.objective import recipe_update  # noqa: E402
+from svtcli.training.state import abstract_state, first_state  # noqa: E402
+from svtcli.training.step import jit_update  # noqa: E402
+
+WIDE = Model(encoder_layers=1, decoder_layers=1, blocks=((4, 8, 4),))
+"""The paper's base model (§4.1) at its width of 512, one layer each side."""
+CLIPS, LENGTH = 200, 30
+
+
+class Training:
+    """A compiled step and its state."""
+
+    def __init__(self, model: Model, settings: Train) -> None:
+        self.model, self.settings = model, settings
+        self.inputs = random_inputs(model, settings.batch)
+        graphdef, shapes = structure(model)
+        self.update = recipe_update(graphdef, model, settings)
+        self.abstract = abstract_state(shapes, settings)
+        self.step = jit_update(self.update, self.abstract, self.inputs)
+        _, params = create(model, jax.random.key(0))
+        self.state = first_state(params, settings)
+
+    def take(self, inputs: dict[str, Any] | None = None) -> None:
+        """One step, finished."""
+        self.state, metrics = self.step(self.state, inputs or self.inputs)
+        jax.block_until_ready((self.state, metrics))
+
+
+def random_inputs(model: Model, rows: int) -> dict[str, Any]:
+    """A batch of noise."""
+    shape = (rows, *model.video, model.channels)
+    video = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    choices = slice_choices(model, 1, rows)
+    index = np.array([choice[row % len(choice)] for row, choice in enumerate(choices)])
+    actions = np.zeros((rows, model.video[0], model.actions), np.float32)
+    return {
+        "video": video,
+        "slice_index": index.astype(np.int32),
+        "actions": actions if model.actions else None,
+    }
+
+
+def products(training: Training) -> Counter:
+    """Each kind of matrix product in the step, and how often it is computed."""
+    sys.path.append(str(Path(__file__).parents[1]))
+    from tests.products import equations
+
+    traced = jax.make_jaxpr(training.update)(training.abstract, training.inputs)
+    kinds: Counter = Counter()
+    for equation, times in equations(traced.jaxpr):
+        if equation.primitive.name == "dot_general":
+            sides = tuple((v.aval.shape, str(v.aval.dtype)) for v in equation.invars)
+            numbers = equation.params["dimension_numbers"]
+            kind = str(equation.params["preferred_element_type"])
+            kinds[sides, numbers, kind] += times
+    return kinds
+
+
+def seconds_of_products(training: Training) -> float:
+    """CPU seconds of all products of a step, each computed by itself."""
+    total = 0.0
+    for ((left, right), numbers, _), times in products(training).items():
+        a, b = (jnp.ones(shape, dtype) for shape, dtype in (left, right))
+        alone = jax.jit(lambda a, b, n=numbers: jax.lax.dot_general(a, b, n))
+        alone(a, b).block_until_ready()
+        total += times * least_cpu_seconds(
+            lambda f=alone, a=a, b=b: f(a, b).block_until_ready(), rounds=5
+        )
+    return total
+
+
+def write_clips(folder: Path, model: Model) -> Path:
+    """Prepared clips of noise."""
+    shape = (*model.video[1:], model.channels)
+    rng = np.random.default_rng(0)
+    with ShardWriter(folder, "train-00000-of-00001", Layout(shape)) as writer:
+        for i in range(CLIPS):
+            video = rng.integers(0, 256, (LENGTH, *shape), dtype=np.uint8)
+            writer.add(ClipFacts(f"{i}", f"{i}"), video)
+    split = Split(CLIPS, CLIPS * LENGTH, (writer.shard,))
+    manifest = Manifest(
+        spec={},
+        inventory="",
+        shape=shape,
+        splits={"train": split},
+        failures={},
+        fingerprint="noise",
+    )
+    write_manifest(folder, manifest)
+    return folder
+
+
+def share_of_waiting(training: Training, steps: int = 40) -> float:
+    """How much of the time of a training loop goes by waiting for the next batch."""
+    model, settings = training.model, training.settings
+    with TemporaryDirectory() as place:
+        clips = open_clips(write_clips(Path(place), model), "train")
+        choices = slice_choices(model, settings.prime, settings.batch)
+        batches = prefetch(training_batches(clips, model.video[0], choices, 0), 0)
+        waited, begun = 0.0, time.perf_counter()
+        for _ in range(steps):
+            asked = time.perf_counter()
+            batch = next(batches)
+            waited += time.perf_counter() - asked
+            training.take(
+                {
+                    "video": batch.video,
+                    "slice_index": batch.slice_index,
+                    "actions": batch.actions,
+                }
+            )
+        total = time.perf_counter() - begun
+        batches.close()
+    return waited / total
+
+
+def on_one_core() -> None:
+    """The three claims that a CPU can show."""
+    small = Training(REFERENCE, Train(batch=8))
+    small.take()
+    step = least_cpu_seconds(small.take, rounds=20)
+    waiting = share_of_waiting(small)
+    wide = Training(WIDE, Train(batch=1))
+    wide.take()
+    whole = least_cpu_seconds(wide.take, rounds=3)
+    alone = seconds_of_products(wide)
+    print_title("Training on one CPU core")
+    rows = [
+        ("step of 8 slices, reference configuration, CPU-s", f"{step:.3f}", "≤ 0.28"),
+        ("the same, GFLOP/s", f"{training_flops(REFERENCE, 8) / step / 1e9:.1f}", ""),
+        ("share of a loop's time spent waiting for input", f"{waiting:.2%}", "≈ 0"),
+        (
+            "step of 1 slice at width 512, one layer each side, CPU-s",
+            f"{whole:.2f}",
+            "",
+        ),
+        ("its matrix products, each by itself, CPU-s", f"{alone:.2f}", ""),
+        ("step against its products", f"{whole / alone:.2f}", "≤ 1.6"),
+    ]
+    print_rows(("what", "measured", "aim"), rows)
+
+
+def on_chip() -> None:
+    """The paper's models on the accelerator that is here."""
+    kind = jax.devices()[0].device_kind
+    rate = product_rate()
+    rows = []
+    for name in ("bair_spatiotemporal", "bair_large"):
+        for batch, remat in ((16, False), (32, False), (64, False), (64, True)):
+            rows.append(
+                chip_row(name, batch, remat, rate, peak_flops(kind, "bfloat16"))
+            )
+    print_title(f"Training on {kind}")
+    print(f"A bf16 product of 8192 x 8192 x 8192 runs at {rate / 1e12:.0f} TFLOP/s.\n")
+    header = ("recipe", "batch", "remat", "ms", "slices/s", "of products", "MFU", "GB")
+    print_rows(header, rows)
+
+
+def product_rate(side: int = 8192) -> float:
+    """FLOP/s of one large matrix product in bfloat16."""
+    a = jnp.ones((side, side), jnp.bfloat16)
+    product = jax.jit(lambda a: a @ a)
+    product(a).block_until_ready()
+    begun = time.perf_counter()
+    for _ in range(20):
+        last = product(a)
+    last.block_until_ready()
+    return 20 * 2 * side**3 / (time.perf_counter() - begun)
+
+
+def chip_row(
+    name: str, batch: int, remat: bool, rate: float, peak: float | None
+) -> tuple[str, ...]:
+    """Ten steps of a recipe, or why there are none."""
+    changes = [f"train.batch={batch}", f"train.remat={str(remat).lower()}"]
+    recipe = load_recipe(name, changes).recipe
+    settled = (name, f"{batch}", "yes" if remat else "no")
+    try:
+        training = Training(recipe.model, recipe.train)
+        training.take()
+        begun = time.perf_counter()
+        for _ in range(10):
+            training.take()
+        seconds = (time.perf_counter() - begun) / 10
+    except jax.errors.JaxRuntimeError as error:
+        return (*settled, str(error).split(":")[0], "", "", "", "")
+    done = training_flops(recipe.model, batch) / seconds
+    used = jax.devices()[0].memory_stats() or {}
+    return (
+        *settled,
+        f"{1e3 * seconds:.0f}",
+        f"{batch / seconds:.1f}",
+        f"{done / rate:.0%}",
+        f"{done / peak:.0%}" if peak else "",
+        f"{used.get('peak_bytes_in_use', 0) / 1e9:.1f}",
+    )
+
+
+if __name__ == "__main__":
+    on_chip() if ON_CHIP else on_one_core()
