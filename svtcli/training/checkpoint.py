@@ -120,7 +120,9 @@ class Checkpoints:
                     put_in_place(unfinished, self.folder / str(step))
                     self._forget_old()
             finally:
-                shutil.rmtree(unfinished, ignore_errors=True)
+                # Orbax writes beside it first, and leaves that behind when it fails.
+                for left in (unfinished, *unfinished.parent.glob(f"{step}.*")):
+                    shutil.rmtree(left, ignore_errors=True)
             return step
 
         self._saving = self._writer.submit(finish)
