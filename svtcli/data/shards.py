@@ -55,10 +55,16 @@ class ClipFacts:
 
 
 def npy_header(dtype: np.dtype, shape: tuple[int, ...]) -> bytes:
-    """The first `HEADER` bytes of an `.npy` file (format 1.0)."""
-    facts = {"descr": dtype.str, "fortran_order": False, "shape": shape}
+    """The first `HEADER` bytes of an `.npy` file (format 1.0).
+
+    Errors: `ValueError` for a shape that does not fit into them.
+    """
+    facts = repr({"descr": dtype.str, "fortran_order": False, "shape": shape}).encode()
     start = b"\x93NUMPY\x01\x00" + (HEADER - 10).to_bytes(2, "little")
-    return start + repr(facts).encode().ljust(HEADER - 11) + b"\n"
+    header = start + facts.ljust(HEADER - 11) + b"\n"
+    if len(header) > HEADER:
+        raise ValueError(f"a shape of {shape} does not fit a header of {HEADER} bytes")
+    return header
 
 
 class ArrayFile:

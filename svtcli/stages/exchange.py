@@ -28,7 +28,7 @@ from svtcli.run.directory import RunFolder
 from svtcli.run.manifest import read_run, write_run
 from svtcli.run.progress import Progress
 from svtcli.stages.trained import Checkpoint, load_network
-from svtcli.training.arrays import named, unnamed
+from svtcli.training.arrays import differences, named, unnamed
 from svtcli.training.checkpoint import Checkpoints
 from svtcli.training.state import first_state
 
@@ -153,16 +153,9 @@ def _refuse_others(file: Path, opened: Any, wanted: dict[str, Any]) -> None:
     """Errors: BadData unless the arrays are exactly those that the recipe says."""
     there = {name: _described(opened.get_slice(name)) for name in opened.keys()}  # noqa: SIM118
     right = {name: f"F32{list(leaf.shape)}" for name, leaf in wanted.items()}
-    differ = [name for name in right | there if right.get(name) != there.get(name)]
-    if differ:
-        lines = [
-            f"{name[:80]!r}: {there.get(name, 'nothing')} in the file, "
-            f"{right.get(name, 'nothing')} by its recipe"
-            for name in sorted(differ)[:3]
-        ]
-        more = f"; and {len(differ) - 3} more" if len(differ) > 3 else ""
+    if differ := differences(there, right, "file"):
         raise BadData(
-            f"{file}: weights of another model: {'; '.join(lines)}{more}",
+            f"{file}: weights of another model: {differ}",
             "it was not written by svt, or was changed since",
         )
 

@@ -76,6 +76,22 @@ def described(parts: dict[str, Named]) -> dict[str, str]:
     }
 
 
+def differences(there: dict[str, str], wanted: dict[str, str], place: str) -> str:
+    """What is described otherwise in a `place` than in its recipe; '' where nothing is.
+
+    Three names at most: another model differs in hundreds.
+    """
+    differ = [name for name in wanted | there if wanted.get(name) != there.get(name)]
+    lines = [
+        f"{name[:80] if name.isprintable() else ascii(name[:80])}: "
+        f"{there.get(name, 'nothing')} in the {place}, "
+        f"{wanted.get(name, 'nothing')} in the recipe"
+        for name in sorted(differ)[:3]
+    ]
+    more = f"; and {len(differ) - 3} more" if len(differ) > 3 else ""
+    return "; ".join(lines) + more
+
+
 def size_in_bytes(parts: dict[str, Named]) -> int:
     """What the arrays take; uncompressed, so this is what they take on disk too."""
     return sum(leaf.nbytes for leaves in parts.values() for leaf in leaves.values())

@@ -221,16 +221,9 @@ def _read_wanted(
     wanted = arrays.described(abstract)
     parts = tuple(f"{part}." for part in abstract)
     there = {k: v for k, v in record.arrays.items() if k.startswith(parts)}
-    differ = [name for name in wanted | there if wanted.get(name) != there.get(name)]
-    if differ:
-        lines = [
-            f"{name}: {there.get(name, 'nothing')} in the checkpoint, "
-            f"{wanted.get(name, 'nothing')} in the recipe"
-            for name in sorted(differ)[:3]
-        ]
-        more = f"; and {len(differ) - 3} more" if len(differ) > 3 else ""
+    if differences := arrays.differences(there, wanted, "checkpoint"):
         raise Refused(
-            f"{place}: checkpoint of another model: {'; '.join(lines)}{more}",
+            f"{place}: checkpoint of another model: {differences}",
             "use the recipe that it was trained with",
         )
     return arrays.read(place, abstract)

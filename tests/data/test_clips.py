@@ -89,6 +89,11 @@ def test_every_header_has_the_same_length(rows: int, row: list[int]) -> None:
     assert len(npy_header(np.dtype("<f4"), (rows, *row))) == 128
 
 
+def test_a_shape_that_does_not_fit_a_header_is_an_error() -> None:
+    with pytest.raises(ValueError, match="does not fit a header of 128 bytes"):
+        npy_header(np.dtype("<f4"), (10**12,) * 5)
+
+
 @pytest.mark.parametrize("ending", ["frames.npy", "offsets.npy", "meta.jsonl"])
 @pytest.mark.parametrize("damage", ["short", "absent", "garbage"])
 def test_a_broken_shard_is_named_when_it_is_opened(
