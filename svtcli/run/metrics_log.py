@@ -1,11 +1,13 @@
 """`metrics.jsonl`: one JSON object per line, `{"step": 50, "loss": 2.31, ...}`.
 
-A line is flushed as it is written, so that a killed run loses at most a torn last line.
+A line is flushed as it is written, so that a killed run loses at most a torn last line;
+after a power cut the lines are there that were written before the last `sync`.
 A number that is not finite is written as null: JSON has no NaN.
 """
 
 import json
 import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +27,10 @@ class Rows(Protocol):
         """Add the row of `step`."""
         ...
 
+    def sync(self) -> None:
+        """Wait until every row is on the disk."""
+        ...
+
 
 @dataclass(frozen=True)
 class Together:
@@ -36,6 +42,11 @@ class Together:
         """Add the row of `step` to each."""
         for log in self.logs:
             log.append(step, **values)
+
+    def sync(self) -> None:
+        """Wait until the rows of each are on the disk."""
+        for log in self.logs:
+            log.sync()
 
 
 class MetricsLog:
@@ -58,6 +69,10 @@ class MetricsLog:
         }
         self._file.write(json.dumps({"step": int(step), **finite}) + "\n")
         self._file.flush()
+
+    def sync(self) -> None:
+        """Wait until every row is on the disk."""
+        os.fsync(self._file.fileno())
 
     def __exit__(
         self,

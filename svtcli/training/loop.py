@@ -53,6 +53,7 @@ def train_until(
         watch.sent(step, metrics, batch)
         # 4. Save what is due, in the background; hear of a save that failed.
         if _is_due(step, train.save_every) or _is_due(step, train.keep_every):
+            watch.secure()
             checkpoints.save(state)
         checkpoints.poll()
         # 5. Score the held-out clips, while that save goes on.
@@ -64,7 +65,7 @@ def train_until(
         # 6. Look for a signal once: asked twice, it could stop us and not save us.
         signal = stop.received
 
-    watch.settle()
+    watch.secure()
     checkpoints.wait()
     if step > 0 and step != checkpoints.saved:
         checkpoints.save(state)

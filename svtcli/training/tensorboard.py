@@ -55,6 +55,9 @@ class TensorBoard:
         self._writer.write_event(Event(step=step, wall_time=now, summary=summary))
         self._writer.flush()
 
+    def sync(self) -> None:
+        """Nothing: these are a copy of what `metrics.jsonl` keeps."""
+
     def _opened(self, step: int) -> Any:
         """A new file, from `step` on."""
         from tensorboardX.event_file_writer import EventsWriter

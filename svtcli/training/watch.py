@@ -62,6 +62,14 @@ class Watch:
             self._row(step, metrics)
         self.progress.advance(step, self._facts())
 
+    def secure(self) -> None:
+        """Have the rows of all steps on the disk: a checkpoint is to follow.
+
+        Training goes on behind it, so a row that was lost would never be repeated.
+        """
+        self.settle()
+        self.log.sync()
+
     def validated(self, step: int, score: float | None) -> None:
         """The held-out clips were scored after `step`; None if a signal cut it short.
 

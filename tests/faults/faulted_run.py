@@ -41,45 +41,49 @@ class Ended:
     """The newest checkpoint's step when it began; 0 for none."""
     saved: int
     """The newest checkpoint's step when it had ended."""
+    out: str
+    """What it said on stdout."""
 
 
 class FaultedRun:
     """A run folder and the processes that train in it, one after the other."""
 
-    def __init__(self, place: Path, steps: int, program: Sequence[str] = TRAIN) -> None:
-        self.place, self.program = place, program
+    def __init__(self, place: Path, steps: int, *settings: str) -> None:
+        self.place, self.steps = place, steps
         tiny_run.write_clips(place / "clips")
         self.recipe = tiny_run.write_recipe(place, place / "clips")
-        self.settings = (f"train.steps={steps}", f"train.save_every={SAVE_EVERY}")
-        self.steps = steps
+        every = f"train.save_every={SAVE_EVERY}"
+        self.settings = (f"train.steps={steps}", every, *settings)
         self.run = RunFolder(place / "runs" / "tiny")
         self.straight = RunFolder(place / "runs" / "straight")
         self.ended: list[Ended] = []
 
+    def train_here(self, run: RunFolder) -> None:
+        """Train in this process, or go on, to the end."""
+        train(tiny_run.loaded(self.recipe, *self.settings), run, Silent())
+
     def train_straight(self) -> None:
         """The run that nothing happens to."""
-        loaded = tiny_run.loaded(self.recipe, *self.settings)
-        train(loaded, self.straight, Silent())
+        self.train_here(self.straight)
 
     def steps_logged(self) -> list[int]:
         """The step of every whole row as it stands in the file, repeated ones too."""
         text = self.run.metrics.read_text() if self.run.metrics.exists() else ""
         return [json.loads(line)["step"] for line in text.split("\n")[:-1]]
 
-    def process(self, *more: str) -> subprocess.Popen:
+    def process(self, program: Sequence[str] = TRAIN) -> subprocess.Popen:
         """A process that trains on."""
-        command = (*self.program, self.recipe.name, *self.settings, *more)
         return subprocess.Popen(
-            command,
+            (*program, self.recipe.name, *self.settings),
             cwd=self.place,
-            stdout=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
 
     def end(self, number: signal.Signals, draw: random.Random) -> Ended:
         """Start a process, end it by a signal at a random moment."""
-        first_row, before = len(self.steps_logged()), self._saved()
+        first_row, before = len(self.steps_logged()), self.saved()
         process = self.process()
         # Now and then while it imports, compiles and restores; else while it trains.
         if draw.random() < 0.3:
@@ -92,34 +96,22 @@ class FaultedRun:
 
     def note_end(self, process: subprocess.Popen, first_row: int, before: int) -> Ended:
         """Wait for a process to end; remember how."""
-        _, said = process.communicate(timeout=120)
+        out, said = process.communicate(timeout=120)
         assert "Traceback" not in said, said
-        rows, saved = len(self.steps_logged()), self._saved()
-        ended = Ended(process.returncode, first_row, rows, before, saved)
+        rows, saved = len(self.steps_logged()), self.saved()
+        ended = Ended(process.returncode, first_row, rows, before, saved, out)
         self.ended.append(ended)
         return ended
 
     def finish(self) -> None:
         """Let it come to its end."""
-        ended = self.note_end(self.process(), len(self.steps_logged()), self._saved())
+        ended = self.note_end(self.process(), len(self.steps_logged()), self.saved())
         assert ended.code == 0
         assert ended.saved == self.steps
 
     def check(self) -> None:
-        """The promise."""
-        logs = [
-            [(row["step"], row["loss"]) for row in read_metrics(run.metrics)]
-            for run in (self.straight, self.run)
-        ]
-        assert logs[0] == logs[1]
-        shapes = abstract_params(self.straight.recipe().model)
-        one, other = (
-            restore_params(run.checkpoints, self.steps, shapes)
-            for run in (self.straight, self.run)
-        )
-        assert toy.same(one, other)
-        assert not any((self.run.checkpoints / "unfinished").iterdir())
-        assert not (self.run.checkpoints / "quarantine").exists()
+        """The promise, of the run and of each process."""
+        self.check_as_straight(self.run)
         steps = self.steps_logged()
         for ended in self.ended:
             assert ended.saved >= ended.before
@@ -130,7 +122,24 @@ class FaultedRun:
                 reached = steps[ended.rows - 1]
                 assert reached - ended.saved <= 2 * SAVE_EVERY
 
-    def _saved(self) -> int:
+    def check_as_straight(self, run: RunFolder) -> None:
+        """Losses and parameters are those of the straight run; nothing is left over."""
+        logs = [
+            [(row["step"], row["loss"]) for row in read_metrics(one.metrics)]
+            for one in (self.straight, run)
+        ]
+        assert logs[0] == logs[1]
+        shapes = abstract_params(self.straight.recipe().model)
+        one, other = (
+            restore_params(run.checkpoints, self.steps, shapes)
+            for run in (self.straight, run)
+        )
+        assert toy.same(one, other)
+        assert not any((run.checkpoints / "unfinished").iterdir())
+        assert not (run.checkpoints / "quarantine").exists()
+
+    def saved(self) -> int:
+        """The newest checkpoint's step; 0 for none."""
         return latest_step(self.run.checkpoints) or 0
 
     def _wait_for_rows(self, rows: int, process: subprocess.Popen) -> None:

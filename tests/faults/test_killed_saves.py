@@ -1,0 +1,100 @@
+"""R2: a run that is killed at any moment of a save is the run that was meant.
+
+In CI a copy of the run's folder stands for a kill: it is taken at the moment, from
+within, and holds what a killed process would have left. The real kills are slow.
+"""
+
+import shutil
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from svtcli.run.directory import RunFolder
+from svtcli.stages import train as stage
+from svtcli.training.checkpoint import latest_step
+from tests.faults import moments
+from tests.faults.faulted_run import SAVE_EVERY, FaultedRun
+
+SECOND, LAST = 2 * SAVE_EVERY, 2 * SAVE_EVERY + 2
+
+
+def left_at_each_moment(faulted: FaultedRun) -> dict[str, RunFolder]:
+    """Train straight; what a kill at each moment of the second save would leave."""
+    left: dict[str, RunFolder] = {}
+
+    def copy(operation: str) -> None:
+        moment = moments.moment_of(operation, SECOND)
+        # Some sound alike in the first save.
+        begun = left or moment == next(iter(moments.MOMENTS))
+        if moment is not None and begun and moment not in left:
+            left[moment] = RunFolder(faulted.place / "killed" / str(len(left)))
+            shutil.copytree(faulted.straight.path, left[moment].path)
+
+    moments.listen(copy)
+    try:
+        faulted.train_straight()
+    finally:
+        moments.listen(None)
+    return left
+
+
+def compile_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Later trainings of this process take the first one's compiled step."""
+    jit, made = stage.jit_update, []
+
+    def jit_update(*setting: Any) -> Any:
+        made[:] = made or [jit(*setting)]
+        return made[0]
+
+    monkeypatch.setattr(stage, "jit_update", jit_update)
+
+
+def test_a_kill_at_each_moment_of_a_save_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compile_once(monkeypatch)
+    faulted = FaultedRun(tmp_path, LAST, "train.keep=1")
+    left = left_at_each_moment(faulted)
+    assert set(left) == set(moments.MOMENTS)
+    for moment, run in left.items():
+        newest = SECOND if moment in moments.PLACED else SAVE_EVERY
+        assert latest_step(run.checkpoints) == newest, moment
+        faulted.train_here(run)
+        faulted.check_as_straight(run)
+        assert files(run) == files(faulted.straight), moment
+
+
+def files(run: RunFolder) -> set[str]:
+    """Every file of a run but those that TensorStore names by chance."""
+    found = (path.relative_to(run.path) for path in run.path.rglob("*"))
+    return {str(path) for path in found if "d" not in path.parts[:-1]}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_a_kill_before_any_operation_of_a_save_changes_nothing(tmp_path: Path) -> None:
+    faulted = FaultedRun(tmp_path, 1500, "train.keep=1")
+    faulted.train_straight()
+    met: list[str | None] = []
+    operation = 0
+    while len(met) == operation:  # until a save has fewer
+        operation += 1
+        first, second = (faulted.saved() + n * SAVE_EVERY for n in (1, 2))
+        program = (sys.executable, moments.__file__, str(operation), str(first))
+        process = faulted.process((*program, "train"))
+        ended = faulted.note_end(
+            process, len(faulted.steps_logged()), first - SAVE_EVERY
+        )
+        assert ended.code == -signal.SIGKILL
+        step, _, told = ended.out.partition(" ")
+        if int(step) == second:
+            moment = moments.moment_of(told, second)
+            met.append(moment)
+            assert ended.saved in (first, second)
+            assert moment not in moments.PLACED or ended.saved == second
+    faulted.finish()
+    faulted.check()
+    assert set(met) >= set(moments.MOMENTS)

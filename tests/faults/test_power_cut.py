@@ -1,0 +1,67 @@
+"""R4: after a power cut nothing has its name whose bytes are not on the disk."""
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from svtcli.run.directory import RunFolder
+from svtcli.stages import train as stage
+from tests.faults import moments
+from tests.faults.faulted_run import SAVE_EVERY, FaultedRun
+
+
+def rows_in(metrics: Path) -> list[int]:
+    """The steps that have a row."""
+    return [json.loads(line)["step"] for line in metrics.read_text().splitlines()]
+
+
+def slow_input(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After each save the next batch comes only when the checkpoint is in place."""
+    prefetch = stage.prefetch
+
+    def slow(batches: Any, start: int) -> Iterator[Any]:
+        for step, batch in enumerate(prefetch(batches, start), start):
+            if step and step % SAVE_EVERY == 0:
+                until = time.monotonic() + 60
+                while not (run.checkpoints / str(step)).exists():
+                    assert time.monotonic() < until
+                    time.sleep(0.001)
+            yield batch
+
+    monkeypatch.setattr(stage, "prefetch", slow)
+
+
+def test_a_checkpoint_is_never_ahead_of_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a row would be lost: what goes on from there does not repeat its step."""
+    faulted = FaultedRun(tmp_path, 2 * SAVE_EVERY + 1)
+    run, real = faulted.straight, os.fsync
+    safe: list[int] = []
+    saved: dict[int, list[int]] = {}
+
+    def fsync(handle: int) -> None:
+        if Path(f"/proc/self/fd/{handle}").readlink() == run.metrics:
+            safe[:] = rows_in(run.metrics)
+        real(handle)
+
+    def note(operation: str) -> None:
+        named = operation.split()
+        if named[0] == "os.rename" and named[-1].isdecimal():
+            saved[int(named[-1])] = list(safe)
+
+    slow_input(run, monkeypatch)
+    monkeypatch.setattr(os, "fsync", fsync)
+    moments.listen(note)
+    try:
+        faulted.train_straight()
+    finally:
+        moments.listen(None)
+    assert sorted(saved) == [5, 10, 11]
+    for step, rows in saved.items():
+        assert rows == list(range(1, step + 1))
