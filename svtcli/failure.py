@@ -51,3 +51,9 @@ class Stopped(Failure):
     def __init__(self, sentence: str, hint: str | None = None, code: int = 75) -> None:
         super().__init__(sentence, hint)
         self.code = code
+
+
+class PeerLost(Failure):
+    """Another process of the same training is gone, or was never there."""
+
+    code = 76

@@ -39,11 +39,50 @@ def train(
     dry_run: Annotated[
         bool, typer.Option("-n", "--dry-run", help="Only say what would be done.")
     ] = False,
+    coordinator: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            envvar="SVT_COORDINATOR",
+            help="Train in several processes; where process 0 listens.",
+        ),
+    ] = None,
+    processes: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", envvar="SVT_PROCESSES", help="How many there are."
+        ),
+    ] = None,
+    process: Annotated[
+        int | None,
+        typer.Option(
+            min=0, metavar="I", envvar="SVT_PROCESS", help="This one, from 0."
+        ),
+    ] = None,
+    cluster: Annotated[
+        bool,
+        typer.Option(
+            "--cluster",
+            envvar="SVT_CLUSTER",
+            help="Find the others through Slurm, Open MPI, Kubernetes or a TPU pod.",
+        ),
+    ] = False,
+    patience: Annotated[
+        int,
+        typer.Option(
+            min=10,
+            metavar="SECONDS",
+            help="How long a process is waited for before it counts as lost.",
+        ),
+    ] = 900,
 ) -> None:
     """Train a recipe's model on its prepared clips.
 
     The same command again goes on where it was stopped. The first Ctrl-C saves and
     stops; a second one stops at once.
+
+    Several processes, each called with the same recipe in the same folders, train as
+    one: the same batches, shared out among all of their devices.
     """
     keep_freed_memory()
     from svtcli.recipe.load import load_recipe
@@ -52,13 +91,24 @@ def train(
     loaded = load_recipe(recipe, overrides or ())
     folder = run_folder(run or loaded.name)
     # Only now, for it brings jax: a typo is answered at once.
+    from svtcli.cli.together import together
     from svtcli.stages import train as stage
+    from svtcli.training.distributed import meeting_of
 
-    if dry_run:
-        _show_plan(stage.plan_training(loaded, folder, steps, fresh, profile))
-    else:
-        progress = console.progress()
-        _show(stage.train(loaded, folder, progress, steps, fresh, profile))
+    meeting = meeting_of(coordinator, processes, process, cluster, patience)
+    plan = trained = None
+    with together(meeting) as peers:
+        if dry_run:
+            plan = stage.plan_training(loaded, folder, steps, fresh, profile)
+        else:
+            progress = console.progress()
+            trained = stage.train(
+                loaded, folder, progress, steps, fresh, profile, peers
+            )
+    if plan and peers.first:
+        _show_plan(plan)
+    if trained and peers.first:
+        _show(trained)
 
 
 def _show_plan(plan: "Plan") -> None:

@@ -92,6 +92,12 @@ class Batches:
             else None,
         )
 
+    def clip_ids(self, step: int) -> tuple[str, ...]:
+        """The clip of each row of a whole batch, also of those that others read."""
+        first = step * self.size
+        rows = (self.rows[index] for index in range(first, first + self.size))
+        return tuple(self.clips.ids[row.clip] for row in rows)
+
 
 def training_batches(
     clips: Clips,

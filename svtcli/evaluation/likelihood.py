@@ -40,6 +40,10 @@ class Scorer:
     config: Model
     graphdef: nnx.GraphDef
     params: Params
+    spread: Callable[[np.ndarray], Array] = jnp.asarray
+    """Puts the rows of a batch where they are scored; on several devices, apart."""
+    gather: Callable[[Array], np.ndarray] = np.asarray
+    """All rows of a result, from wherever they are."""
 
     def frame_nats(
         self,
@@ -60,22 +64,22 @@ class Scorer:
         nats = np.zeros((B, F + room))
         for window in windows(self.config, F, prime, overlap):
             here = slice(window.start, window.start + T)
-            clip = jnp.asarray(padded[:, here])
-            clip_actions = None if actions is None else jnp.asarray(actions[:, here])
+            clip = self.spread(padded[:, here])
+            clip_actions = None if actions is None else self.spread(actions[:, here])
             for index in slices_to_make(self.config, window.given, window.stop):
                 of_slice = _scored_nats(
                     self.graphdef,
                     self.params,
                     self.config,
                     clip,
-                    jnp.full(B, index),
-                    jnp.asarray(window.given),
+                    self.spread(np.full(B, index, np.int32)),
+                    np.int32(window.given),
                     clip_actions,
                     first=self.config.first_slice_layers is not None and index == 0,
                 )
                 frames = np.asarray(slice_frames(self.config, jnp.array([index])))[0]
                 # Summed here: float32 would lose digits over a frame's pixels.
-                per_frame = np.asarray(of_slice, np.float64).sum(axis=(2, 3))
+                per_frame = self.gather(of_slice).astype(np.float64).sum(axis=(2, 3))
                 nats[:, window.start + frames] += per_frame
                 on_slice()
         return nats[:, :F]

@@ -34,7 +34,7 @@ class Rows(Protocol):
 
 @dataclass(frozen=True)
 class Together:
-    """Several that take the same rows."""
+    """Several that take the same rows, or none that takes any."""
 
     logs: tuple[Rows, ...]
 

@@ -157,11 +157,13 @@ def slices_per_batch(config: Model, frames: int, prime: int, overlap: int) -> in
         raise Refused(str(error)) from error
 
 
-def full_batches(rows: int, size: int) -> list[Int[np.ndarray, " B"]]:
-    """Row numbers, `size` at a time.
+def full_batches(
+    rows: int, size: int, devices: int = 1
+) -> list[Int[np.ndarray, " B"]]:
+    """Row numbers, `size` at a time, rounded up to as many for each of the `devices`.
 
     The last batch is filled up with rows from the start, whose results are to be cut
     off: a batch of another size would have to be compiled.
     """
-    size = min(size, rows)
+    size = -(-min(size, rows) // devices) * devices
     return [np.arange(i, i + size) % rows for i in range(0, rows, size)]

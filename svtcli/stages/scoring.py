@@ -15,8 +15,12 @@ def score_clips(
     overlap: int,
     batch: int,
     on_slice: Callable[[], None],
+    devices: int = 1,
 ) -> Score:
-    """The score over all clips, `batch` at a time, which does not change it."""
+    """The score over all clips, `batch` at a time, which does not change it.
+
+    On several devices the batch is rounded up to a multiple of them.
+    """
     nats = [
         scorer.frame_nats(
             held_out.video[rows],
@@ -25,7 +29,7 @@ def score_clips(
             None if held_out.actions is None else held_out.actions[rows],
             on_slice,
         )
-        for rows in full_batches(len(held_out.video), batch)
+        for rows in full_batches(len(held_out.video), batch, devices)
     ]
     scored = np.concatenate(nats)[: len(held_out.video)]
     return score(scored, prime, scorer.config)

@@ -3,8 +3,9 @@
 import shlex
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -20,10 +21,11 @@ from svtcli.recipe.library import shipped_recipes
 from svtcli.recipe.load import LoadedRecipe
 from svtcli.recipe.schema import Recipe, Train
 from svtcli.run.directory import RunFolder
+from svtcli.run.fingerprint import fingerprint
 from svtcli.run.lock import only_writer
-from svtcli.run.manifest import write_run
+from svtcli.run.manifest import versions, write_run
 from svtcli.run.metrics_log import MetricsLog, Row, Rows, Together, read_metrics
-from svtcli.run.progress import Progress
+from svtcli.run.progress import Progress, Silent
 from svtcli.stages.prepared import clips_folder
 from svtcli.stages.validation import (
     ValidationPlan,
@@ -32,6 +34,7 @@ from svtcli.stages.validation import (
 )
 from svtcli.training.checkpoint import Checkpoints, holds, latest_step, was_saved
 from svtcli.training.compilation_cache import use_compilation_cache
+from svtcli.training.distributed import ALONE, Peers
 from svtcli.training.fit import fitting_clips
 from svtcli.training.loop import model_inputs, train_until
 from svtcli.training.mesh import Layout, layout_of
@@ -41,9 +44,12 @@ from svtcli.training.profile import Profile, refuse_short_profile
 from svtcli.training.resume import changes_in, move_aside
 from svtcli.training.state import State, abstract_state, first_state
 from svtcli.training.step import Update, jit_update
-from svtcli.training.stop import StopSignals
+from svtcli.training.stop import StopSignals, stop_signals
 from svtcli.training.tensorboard import TensorBoard, refuse_missing_tensorboard
 from svtcli.training.watch import UNITS, Watch
+
+SEEN_WITHIN = 60
+"""Seconds in which a shared file system shows a new file to every machine."""
 
 
 @dataclass(frozen=True)
@@ -152,35 +158,89 @@ def train(
     stop_at: int | None = None,
     fresh: bool = False,
     profile: int = 0,
+    peers: Peers = ALONE,
 ) -> Trained:
     """Train until the recipe's last step, or `stop_at`; go on from the last checkpoint.
 
     `fresh` starts over and moves what was there aside; `profile` steps are traced,
-    after the first few. Errors: what `plan_training`
-    refuses; `Locked` while another process trains this run; `Stopped` after SIGTERM or
-    Ctrl-C, with everything saved; `BadData`; `StorageFailed`.
+    after the first few. All `peers` call this alike; process 0 speaks for them. Errors:
+    what `plan_training` refuses; `Locked` while another process trains this run;
+    `Stopped` after SIGTERM or Ctrl-C, with everything saved; `BadData`;
+    `StorageFailed`; `PeerLost`.
     """
+    progress = progress if peers.first else Silent()
+    with stop_signals(peers) as stop, ExitStack() as held:
+        plan = _agreed_plan(loaded, run, stop_at, fresh, profile, peers)
+        if peers.decided(lambda: _is_done(plan)):
+            progress.note(f"{run.path}: already trained to step {plan.start}")
+            return _trained(plan, plan.start)
+        peers.decided(lambda: _open_run(plan, loaded, held, progress))
+        _refuse_other_folder(run, peers)
+        return _train(plan, progress, stop, peers)
+
+
+def _agreed_plan(
+    loaded: LoadedRecipe,
+    run: RunFolder,
+    stop_at: int | None,
+    fresh: bool,
+    profile: int,
+    peers: Peers,
+) -> Plan:
+    """The plan, once it was found to be that of all `peers`."""
     plan = plan_training(loaded, run, stop_at, fresh, profile)
-    if plan.start >= plan.until and holds(run.checkpoints, plan.start):
-        progress.note(f"{run.path}: already trained to step {plan.start}")
-        return _trained(plan, plan.start)
-    with StopSignals() as stop, only_writer(run.path):
-        if plan.starts_over and (place := move_aside(run)):
-            progress.note(f"starting over; what was here is now in {place}")
-        write_run(
-            run, loaded, devices=[plan.device], data_fingerprint=plan.clips.fingerprint
-        )
-        return _train(plan, progress, stop)
+    peers.refuse_differing(
+        {
+            "a recipe": fingerprint(loaded.recipe),
+            "clips": plan.clips.fingerprint,
+            "steps to take": f"{plan.until} {plan.starts_over} {plan.profile}",
+            "package versions": str(versions()),
+        }
+    )
+    return plan
 
 
-def _train(plan: Plan, progress: Progress, stop: StopSignals) -> Trained:
-    """The run itself, by the one process that may write there."""
+def _is_done(plan: Plan) -> bool:
+    """Whether the last step was taken, and its checkpoint holds."""
+    return plan.start >= plan.until and holds(plan.run.checkpoints, plan.start)
+
+
+def _open_run(
+    plan: Plan, loaded: LoadedRecipe, held: ExitStack, progress: Progress
+) -> None:
+    """Become the one who may write in the run's folder, while `held` is; say what is
+    trained there."""
+    run = plan.run
+    held.enter_context(only_writer(run.path))
+    if plan.starts_over and (place := move_aside(run)):
+        progress.note(f"starting over; what was here is now in {place}")
+    write_run(
+        run, loaded, devices=[plan.device], data_fingerprint=plan.clips.fingerprint
+    )
+
+
+def _refuse_other_folder(run: RunFolder, peers: Peers) -> None:
+    """Errors: Refused where a process sees another run folder than process 0 does."""
+    wanted = peers.decided(lambda: run.run_file.read_text(encoding="utf-8"))
+    until = time.monotonic() + SEEN_WITHIN
+    while (seen := _text(run.run_file)) != wanted and time.monotonic() < until:
+        time.sleep(0.1)
+    peers.refuse_differing({f"in {run.path} a run.json": seen})
+
+
+def _text(file: Path) -> str:
+    """What the file holds; nothing where there is none."""
+    return file.read_text(encoding="utf-8") if file.is_file() else ""
+
+
+def _train(plan: Plan, progress: Progress, stop: StopSignals, peers: Peers) -> Trained:
+    """The run itself, by the only ones who may write there."""
     recipe, run, settings = plan.recipe, plan.run, plan.recipe.train
     use_compilation_cache()
     graphdef, shapes = structure(recipe.model)
     abstract = plan.layout.placed(abstract_state(shapes, settings))
     update = _compiled(
-        recipe_update(graphdef, recipe.model, settings, plan.layout.gathered),
+        recipe_update(graphdef, recipe.model, settings, plan.layout),
         abstract,
         plan,
         progress,
@@ -192,18 +252,30 @@ def _train(plan: Plan, progress: Progress, stop: StopSignals) -> Trained:
             plan.clips.fingerprint,
             progress.note,
             settings.keep_every,
+            peers,
         ) as checkpoints,
-        _logs(run, settings) as log,
-        Profile(plan.profile, run.profile, progress.note) as profile,
+        _logs(run, settings, peers) as log,
+        Profile(plan.profile * peers.first, run.profile, progress.note) as profile,
     ):
         state = checkpoints.restore(abstract) or _first(plan, abstract)
         start = int(state["step"])
         progress.begin("train", plan.until, "steps")
         progress.advance(start)
         name, pace = score_name(recipe.model), pace_of(recipe.model, settings)
-        watch = Watch(settings, name, plan.clips.ids, log, progress, pace)
+        watch = Watch(
+            settings,
+            name,
+            lambda step: plan.batches.clip_ids(step - 1),
+            log,
+            progress,
+            pace,
+        )
         validation = make_validation(
-            plan.validation, recipe, graphdef, lambda: stop.received is not None
+            plan.validation,
+            recipe,
+            graphdef,
+            plan.layout,
+            lambda: stop.now() is not None,
         )
         batches = prefetch(plan.batches, start)
         try:
@@ -226,8 +298,11 @@ def _train(plan: Plan, progress: Progress, stop: StopSignals) -> Trained:
 
 
 @contextmanager
-def _logs(run: RunFolder, settings: Train) -> Iterator[Rows]:
-    """Where the rows of metrics go."""
+def _logs(run: RunFolder, settings: Train, peers: Peers) -> Iterator[Rows]:
+    """Where the rows of metrics go: of several processes, process 0 logs."""
+    if not peers.first:
+        yield Together(())
+        return
     with MetricsLog(run.metrics) as log, TensorBoard(run.tensorboard) as board:
         yield Together((log, board)) if settings.tensorboard else log
 

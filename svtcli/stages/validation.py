@@ -24,6 +24,7 @@ from svtcli.stages.held_out import (
     slices_per_batch,
 )
 from svtcli.stages.scoring import score_clips
+from svtcli.training.mesh import Layout
 from svtcli.training.validation import NO_VALIDATION, Validation
 
 PREFERRED = ("val", "test")
@@ -68,9 +69,13 @@ def make_validation(
     plan: ValidationPlan | None,
     recipe: Recipe,
     graphdef: nnx.GraphDef,
+    layout: Layout,
     cut_short: Callable[[], bool],
 ) -> Validation:
-    """Read the clips, once; `cut_short` is asked between slices."""
+    """Read the clips, once; `cut_short` is asked between slices.
+
+    The clips of a batch are scored side by side, on all devices of `layout`.
+    """
     if plan is None:
         return NO_VALIDATION
     held_out = read_clips(plan.clips, plan.numbers, plan.frames, recipe.model)
@@ -80,10 +85,11 @@ def make_validation(
             raise _CutShortError
 
     def score(params: PyTree) -> float | None:
-        scorer = Scorer(recipe.model, graphdef, params)
+        whole = layout.whole_copy(params)
+        scorer = Scorer(recipe.model, graphdef, whole, layout.spread, layout.collected)
         shape = plan.prime, plan.overlap, recipe.eval.batch
         try:
-            return score_clips(scorer, held_out, *shape, go_on).mean
+            return score_clips(scorer, held_out, *shape, go_on, layout.devices).mean
         except _CutShortError:
             return None
 

@@ -8,6 +8,9 @@ A folder gets its number last, when every byte is on the disk and `commit.json` 
 for it. So a kill at any moment leaves the older checkpoints and `unfinished/`. What is
 found broken later (a flipped bit, a bad disk) is set aside and the next older one used;
 a run whose checkpoints are all broken is refused, never started again at 0.
+
+Of several processes each writes and reads its own part of the arrays, in one shared
+folder; process 0 alone does the rest, and says which checkpoint all of them take.
 """
 
 import shutil
@@ -28,6 +31,7 @@ from svtcli.training.commit_record import (
     seal,
     verify,
 )
+from svtcli.training.distributed import ALONE, Peers
 from svtcli.training.state import State
 
 UNFINISHED, QUARANTINE = "unfinished", "quarantine"
@@ -49,15 +53,17 @@ class Checkpoints:
         clips: str,
         note: Callable[[str], None],
         keep_every: int | None = None,
+        peers: Peers = ALONE,
     ) -> None:
         self.folder, self.keep, self.clips, self.note = folder, keep, clips, note
-        self.keep_every = keep_every
+        self.keep_every, self.peers = keep_every, peers
         self.saved: int | None = None
         """The newest step that is known to be safe on the disk."""
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._saving: Future[int] | None = None
-        shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
-        (folder / UNFINISHED).mkdir(parents=True)
+        if peers.first:
+            shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
+            (folder / UNFINISHED).mkdir(parents=True)
 
     def __enter__(self) -> "Checkpoints":
         return self
@@ -76,22 +82,30 @@ class Checkpoints:
 
         Errors: a checkpoint of another model or of other clips; none that holds.
         """
+        wanted = arrays.parts_of(abstract)
+        step: int | None = self.peers.decided(lambda: self._newest_whole(wanted))
+        if step is None:
+            return None
+        self.saved = step
+        parts = arrays.read(self.folder / str(step), wanted)
+        return arrays.state_from(parts, like=abstract)
+
+    def _newest_whole(self, wanted: dict[str, arrays.Named]) -> int | None:
+        """The step of the newest checkpoint that verifies; sets aside what doesn't."""
         for step in reversed(_numbered(self.folder)):
+            place = self.folder / str(step)
             try:
-                record = verify(self.folder / str(step))
+                record = verify(place)
             except (Broken, OSError) as error:
                 self._quarantine(step, str(error))
                 continue
             if record.clips != self.clips:
                 raise Refused(
-                    f"{self.folder / str(step)}: was trained on other clips than the "
-                    "recipe names now",
+                    f"{place}: was trained on other clips than the recipe names now",
                     "name another run with --run, or start over with --fresh",
                 )
-            wanted = arrays.parts_of(abstract)
-            parts = _read_wanted(self.folder / str(step), record, wanted)
-            self.saved = step
-            return arrays.state_from(parts, like=abstract)
+            _refuse_other_model(place, record, wanted)
+            return step
         if any((self.folder / QUARANTINE).glob("*")):
             raise StorageFailed(
                 f"{self.folder}: no checkpoint here holds what was written, and "
@@ -107,7 +121,8 @@ class Checkpoints:
         """
         self.wait()
         step, parts = int(state["step"]), arrays.parts_of(state)
-        self._refuse_full_disk(arrays.size_in_bytes(parts))
+        if self.peers.first:
+            self._refuse_full_disk(arrays.size_in_bytes(parts))
         unfinished = self.folder / UNFINISHED / str(step)
         record = Record(step, self.clips, arrays.described(parts))
         writing = arrays.write(unfinished, parts)
@@ -115,14 +130,15 @@ class Checkpoints:
         def finish() -> int:
             try:
                 with arrays.storage_errors(self.folder, arrays.MAKE_ROOM):
+                    # Orbax waits here until every process has written its part.
                     writing.result()
-                    seal(unfinished, record)
-                    put_in_place(unfinished, self.folder / str(step))
-                    self._forget_old()
+                    if self.peers.first:
+                        seal(unfinished, record)
+                        put_in_place(unfinished, self.folder / str(step))
+                        self._forget_old()
             finally:
-                # Orbax writes beside it first, and leaves that behind when it fails.
-                for left in (unfinished, *unfinished.parent.glob(f"{step}.*")):
-                    shutil.rmtree(left, ignore_errors=True)
+                if self.peers.first:
+                    _sweep(unfinished)
             return step
 
         self._saving = self._writer.submit(finish)
@@ -210,14 +226,15 @@ def restore_params(
         hint = f"other steps here: {', '.join(others)}" if others else None
         raise StorageFailed(f"{place}: broken checkpoint: {error}", hint) from error
     wanted = {part: arrays.named(abstract_params)}
-    parts = _read_wanted(place, record, wanted)
+    _refuse_other_model(place, record, wanted)
+    parts = arrays.read(place, wanted)
     return arrays.unnamed(parts[part], like=abstract_params)
 
 
-def _read_wanted(
+def _refuse_other_model(
     place: Path, record: Record, abstract: dict[str, arrays.Named]
-) -> dict[str, arrays.Named]:
-    """Arrays of the wanted parts, once their shapes were found to be the wanted."""
+) -> None:
+    """Errors: Refused where the wanted parts have other arrays than these."""
     wanted = arrays.described(abstract)
     parts = tuple(f"{part}." for part in abstract)
     there = {k: v for k, v in record.arrays.items() if k.startswith(parts)}
@@ -226,7 +243,12 @@ def _read_wanted(
             f"{place}: checkpoint of another model: {differences}",
             "use the recipe that it was trained with",
         )
-    return arrays.read(place, abstract)
+
+
+def _sweep(unfinished: Path) -> None:
+    """Remove what a save that failed has left; orbax writes beside its place first."""
+    for left in (unfinished, *unfinished.parent.glob(f"{unfinished.name}.*")):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _numbered(folder: Path) -> list[int]:

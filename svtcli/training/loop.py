@@ -38,7 +38,7 @@ def train_until(
     `Stopped` after a signal, with everything saved; `BadData` when the loss stays
     non-finite; `StorageFailed` when the disk is full.
     """
-    step, signal = int(state["step"]), stop.received
+    step, signal = int(state["step"]), stop.now()
     while step < until and signal is None:
         # 1. The batch of this step; the next ones are read meanwhile.
         with watch.pace.waiting():
@@ -50,7 +50,7 @@ def train_until(
             state, metrics = update(state, model_inputs(batch))
         step += 1
         # 3. Read what the step before it said; waits for that one, not for this.
-        watch.sent(step, metrics, batch)
+        watch.sent(step, metrics)
         # 4. Save what is due, in the background; hear of a save that failed.
         if _is_due(step, train.save_every) or _is_due(step, train.keep_every):
             watch.secure()
@@ -63,7 +63,7 @@ def train_until(
                 score = validation.of(state)
             watch.validated(step, score)
         # 6. Look for a signal once: asked twice, it could stop us and not save us.
-        signal = stop.received
+        signal = stop.now()
 
     watch.secure()
     checkpoints.wait()

@@ -1,11 +1,18 @@
-"""SIGTERM and Ctrl-C, served between two steps: finish the step, save, exit."""
+"""SIGTERM and Ctrl-C, served between two steps: finish the step, save, exit.
+
+Of several processes each may be told at another moment, or one alone; all stop after
+the same step.
+"""
 
 import os
 import signal
 import threading
 from types import FrameType, TracebackType
 
+from jax.experimental import multihost_utils
+
 from svtcli.failure import Stopped
+from svtcli.training.distributed import Peers
 
 SHOW_CURSOR = b"\x1b[?25h"
 
@@ -17,13 +24,15 @@ class StopSignals:
     lost, what it has written is not. Outside of the main thread nothing is caught.
     """
 
+    caught: tuple[signal.Signals, ...] = (signal.SIGTERM, signal.SIGINT)
+
     def __init__(self) -> None:
         self.received: signal.Signals | None = None
 
     def __enter__(self) -> "StopSignals":
         self._before = {}
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGINT):
+            for number in self.caught:
                 self._before[number] = signal.signal(number, self._remember)
         return self
 
@@ -35,6 +44,10 @@ class StopSignals:
     ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    def now(self) -> signal.Signals | None:
+        """The signal to stop for at this point, if there is one."""
+        return self.received
 
     def failure(self, saved: int | None) -> Stopped:
         """What to raise once step `saved` is safe on the disk."""
@@ -50,6 +63,40 @@ class StopSignals:
         if self.received == number == signal.SIGINT:
             _exit_at_once()
         self.received = signal.Signals(number)
+
+
+class AgreedStop(StopSignals):
+    """The same for several processes, which all ask at the same points.
+
+    jax catches SIGTERM (a handler of ours would hide it) and carries it to the others;
+    so Ctrl-C is passed on as one.
+    """
+
+    caught = (signal.SIGINT,)
+
+    def __init__(self, peers: Peers) -> None:
+        super().__init__()
+        self._peers = peers
+        self._asked = 0
+        self._agreed = False
+
+    def now(self) -> signal.Signals | None:
+        """The signal to stop for, once all have come to the point to stop at."""
+        self._peers.beat()
+        self._asked += 1
+        if multihost_utils.reached_preemption_sync_point(self._asked):
+            self._agreed = True
+            self.received = self.received or signal.SIGTERM
+        return self.received if self._agreed else None
+
+    def _remember(self, number: int, frame: FrameType | None) -> None:
+        super()._remember(number, frame)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def stop_signals(peers: Peers) -> StopSignals:
+    """What `peers` stop for."""
+    return StopSignals() if peers.count == 1 else AgreedStop(peers)
 
 
 def _exit_at_once() -> None:

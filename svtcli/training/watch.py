@@ -2,11 +2,10 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 
-from svtcli.data.loader import Batch
 from svtcli.failure import BadData
 from svtcli.recipe.schema import Train
 from svtcli.run.metrics_log import Rows
@@ -19,30 +18,33 @@ MOST_BAD_STEPS = 10
 
 
 class Watch:
-    """Reads each step's metrics when the step after it has been sent off."""
+    """Reads each step's metrics when the step after it has been sent off.
+
+    `clips_of` names the clips of a step, numbered from 1.
+    """
 
     def __init__(
         self,
         train: Train,
         score_name: str,
-        clip_ids: Sequence[str],
+        clips_of: Callable[[int], Sequence[str]],
         log: Rows,
         progress: Progress,
         pace: Pace | None = None,
     ) -> None:
-        self.train, self.score_name, self.clip_ids = train, score_name, clip_ids
+        self.train, self.score_name, self.clips_of = train, score_name, clips_of
         self.log, self.progress = log, progress
         self.score: float | None = None
         """Of the newest finite step."""
         self.pace = pace or Pace(train.batch)
         self._validation: float | None = None
-        self._unread: tuple[int, Metrics, Batch] | None = None
+        self._unread: tuple[int, Metrics] | None = None
         self._bad_in_a_row = 0
 
-    def sent(self, step: int, metrics: Metrics, batch: Batch) -> None:
+    def sent(self, step: int, metrics: Metrics) -> None:
         """Step number `step` (from 1) was sent off; read the one before it."""
         self.settle()
-        self._unread = step, metrics, batch
+        self._unread = step, metrics
 
     def settle(self) -> None:
         """Read the metrics that are still unread; waits for the device.
@@ -51,13 +53,13 @@ class Watch:
         """
         if self._unread is None:
             return
-        (step, metrics, batch), self._unread = self._unread, None
+        (step, metrics), self._unread = self._unread, None
         metrics = jax.device_get(metrics)
         self.pace.step()
         if metrics.finite:
             self._bad_in_a_row, self.score = 0, float(metrics.score)
         else:
-            self._bad_step(step, metrics, batch)
+            self._bad_step(step, metrics)
         if step % self.train.log_every == 0:
             self._row(step, metrics)
         self.progress.advance(step, self._facts())
@@ -106,11 +108,11 @@ class Watch:
     def _said(self, score: float) -> str:
         return f"{score:.{1 if self.score_name == 'nats_per_frame' else 3}f}"
 
-    def _bad_step(self, step: int, metrics: Metrics, batch: Batch) -> None:
+    def _bad_step(self, step: int, metrics: Metrics) -> None:
         """Say which step and clips; give up after too many."""
         self._bad_in_a_row += 1
         what = "gradient" if math.isfinite(metrics.loss) else "loss"
-        clips = sorted({self.clip_ids[int(index)] for index in batch.clip})
+        clips = sorted(set(self.clips_of(step)))
         named = ", ".join(clips[:5]) + (
             f" and {len(clips) - 5} more" * (len(clips) > 5)
         )

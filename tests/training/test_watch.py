@@ -4,7 +4,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from svtcli.data.loader import Batch
 from svtcli.failure import BadData
 from svtcli.recipe.schema import Train
 from svtcli.run.metrics_log import MetricsLog, read_metrics
@@ -28,10 +27,9 @@ class Terminal(Silent):
         self.lines.append(line)
 
 
-def batch(*clips: int) -> Batch:
-    one = np.zeros(len(clips), np.int32)
-    video = np.zeros((len(clips), 1, 1, 1, 3), np.uint8)
-    return Batch(video, one, np.array(clips, np.int32), one, None)
+def clips_of(step: int) -> list[str]:
+    """Three rows for the first steps, more for the last ones."""
+    return [f"clip {i}" for i in ((3, 1, 3) if step <= 30 else range(8))]
 
 
 def metrics(loss: float, finite: bool = True) -> Metrics:
@@ -51,10 +49,10 @@ def log(tmp_path: Path):
 
 
 def test_metrics_are_read_one_step_late(terminal, log, tmp_path) -> None:
-    watch = Watch(Train(log_every=1), "bits_per_dim", IDS, log, terminal)
-    watch.sent(1, metrics(1.0), batch(0))
+    watch = Watch(Train(log_every=1), "bits_per_dim", clips_of, log, terminal)
+    watch.sent(1, metrics(1.0))
     assert terminal.seen == []
-    watch.sent(2, metrics(2.0), batch(0))
+    watch.sent(2, metrics(2.0))
     assert [step for step, _ in terminal.seen] == [1]
     assert terminal.seen[0][1]["bits/dim"] == "2.000"
     watch.settle()
@@ -65,8 +63,8 @@ def test_metrics_are_read_one_step_late(terminal, log, tmp_path) -> None:
 
 
 def test_nats_per_frame_are_called_so(terminal, log, tmp_path) -> None:
-    watch = Watch(Train(log_every=1), "nats_per_frame", IDS, log, terminal)
-    watch.sent(1, metrics(45.0), batch(0))
+    watch = Watch(Train(log_every=1), "nats_per_frame", clips_of, log, terminal)
+    watch.sent(1, metrics(45.0))
     watch.settle()
     assert terminal.seen[0][1]["nats/frame"] == "90.0"
     assert read_metrics(tmp_path / "metrics.jsonl")[0]["nats_per_frame"] == 90
@@ -77,9 +75,11 @@ def test_a_row_says_how_fast_the_steps_since_the_row_before_were(
 ) -> None:
     clock = iter([10.0, 12.0, 12.0, 22.0, 22.0])
     pace = Pace(8, clock=lambda: next(clock))
-    watch = Watch(Train(log_every=5, batch=8), "bits_per_dim", IDS, log, terminal, pace)
+    watch = Watch(
+        Train(log_every=5, batch=8), "bits_per_dim", clips_of, log, terminal, pace
+    )
     for step in range(3, 13):  # a resumed run: its first row is after three steps
-        watch.sent(step, metrics(1.0), batch(0))
+        watch.sent(step, metrics(1.0))
     rows = read_metrics(tmp_path / "metrics.jsonl")
     assert [row["step"] for row in rows] == [5, 10]
     assert [row["steps_per_second"] for row in rows] == [3 / 2, 5 / 10]
@@ -90,12 +90,12 @@ def test_a_row_says_how_fast_the_steps_since_the_row_before_were(
 def test_a_validation_is_a_row_of_its_own_and_stays_on_the_line(
     terminal, log, tmp_path
 ) -> None:
-    watch = Watch(Train(log_every=1), "bits_per_dim", IDS, log, terminal)
-    watch.sent(1, metrics(1.0), batch(0))
+    watch = Watch(Train(log_every=1), "bits_per_dim", clips_of, log, terminal)
+    watch.sent(1, metrics(1.0))
     watch.settle()
     watch.validated(1, 3.25)
     watch.validated(2, None)  # cut short by a signal
-    watch.sent(2, metrics(1.0), batch(0))
+    watch.sent(2, metrics(1.0))
     watch.settle()
     rows = read_metrics(tmp_path / "metrics.jsonl")
     assert [row.get("validation_bits_per_dim") for row in rows] == [3.25, None]
@@ -105,14 +105,14 @@ def test_a_validation_is_a_row_of_its_own_and_stays_on_the_line(
 
 
 def test_bad_steps_are_named_and_only_ten_in_a_row_end_the_run(terminal, log) -> None:
-    watch = Watch(Train(), "bits_per_dim", IDS, log, terminal)
+    watch = Watch(Train(), "bits_per_dim", clips_of, log, terminal)
     step = 0
     for _ in range(3):  # nine bad ones, a good one, and again
         for _ in range(MOST_BAD_STEPS - 1):
             step += 1
-            watch.sent(step, metrics(np.nan, finite=False), batch(3, 1, 3))
+            watch.sent(step, metrics(np.nan, finite=False))
         step += 1
-        watch.sent(step, metrics(1.0), batch(0))
+        watch.sent(step, metrics(1.0))
     watch.settle()
     assert terminal.lines[0] == (
         "step 1: the loss is not finite; skipped; clips: clip 1, clip 3"
@@ -120,8 +120,8 @@ def test_bad_steps_are_named_and_only_ten_in_a_row_end_the_run(terminal, log) ->
     assert len(terminal.lines) == 27
     for _ in range(MOST_BAD_STEPS - 1):
         step += 1
-        watch.sent(step, metrics(1.0, finite=False), batch(*range(8)))
-    watch.sent(step + 1, metrics(1.0, finite=False), batch(*range(8)))
+        watch.sent(step, metrics(1.0, finite=False))
+    watch.sent(step + 1, metrics(1.0, finite=False))
     with pytest.raises(BadData) as bad:
         watch.settle()
     assert f"step {step + 1}: the gradient is not finite for the 10th" in str(bad.value)
@@ -131,9 +131,9 @@ def test_bad_steps_are_named_and_only_ten_in_a_row_end_the_run(terminal, log) ->
 def test_a_row_of_a_bad_step_says_so_and_keeps_the_log_readable(
     terminal, log, tmp_path
 ) -> None:
-    watch = Watch(Train(log_every=1), "bits_per_dim", IDS, log, terminal)
-    watch.sent(1, metrics(1.0), batch(0))
-    watch.sent(2, metrics(np.nan, finite=False), batch(0))
+    watch = Watch(Train(log_every=1), "bits_per_dim", clips_of, log, terminal)
+    watch.sent(1, metrics(1.0))
+    watch.sent(2, metrics(np.nan, finite=False))
     watch.settle()
     rows = read_metrics(tmp_path / "metrics.jsonl")
     assert np.isnan(rows[1]["loss"])

@@ -1,0 +1,165 @@
+"""R12, R13: several processes train as one, stop as one, and miss one that is lost."""
+
+import shutil
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from svtcli.run.directory import RunFolder
+from svtcli.run.metrics_log import read_metrics, read_rows
+from svtcli.run.progress import Silent
+from svtcli.stages.train import train
+from svtcli.training.checkpoint import holds, steps_in
+from tests.faults.team import Team
+from tests.training import tiny_run
+
+SCORED = ("train.validate_every=3", "train.validate_clips=3")
+TOLERANCE = 1e-6
+"""Relative: sums over two devices are taken in another order."""
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    clips = tiny_run.write_clips(tmp_path / "clips", held_out=("test",))
+    tiny_run.write_recipe(tmp_path, clips)
+    return tmp_path
+
+
+def run_of(place: Path) -> RunFolder:
+    return RunFolder(place / "runs" / "tiny")
+
+
+def rows_in(place: Path) -> int:
+    return len(read_rows(run_of(place).metrics))
+
+
+def alone(place: Path, run: str, until: int, *words: str) -> RunFolder:
+    """One process, one device."""
+    folder = RunFolder(place / "runs" / run)
+    loaded = tiny_run.loaded(place / "tiny.yaml", *SCORED, *words)
+    train(loaded, folder, Silent(), until)
+    return folder
+
+
+def test_two_processes_train_as_one_go_on_from_one_and_stop_together(
+    place: Path,
+) -> None:
+    straight = alone(place, "straight", 12)
+    first, second = Team(place, *SCORED, "--steps", "4").ended()
+    assert (first.code, first.out) == (0, "runs/tiny\n"), first.err
+    assert (second.code, second.out) == (0, ""), second.err
+    assert "2 x cpu (data 2, shard 1)" in first.err
+    assert "step 3: validation" in first.err
+    assert "validation" not in second.err
+    # One process goes on from what two have saved, and two from that.
+    alone(place, "tiny", 7)
+    words = ("train.save_every=1000", "train.steps=1000000")
+    team = Team(place, *words)
+    team.until(lambda: rows_in(place) > 18)
+    team.processes[1].send_signal(signal.SIGTERM)
+    first, second = team.ended()
+    assert (first.code, second.code) == (75, 75), first.err + second.err
+    run = run_of(place)
+    saved = steps_in(run.checkpoints)[-1]
+    assert f"stopped by SIGTERM; step {saved} is saved" in first.err
+    assert holds(run.checkpoints, saved)
+    # Nothing is lost, nothing twice: the log ends with the step that was saved.
+    steps = [row["step"] for row in read_rows(run.metrics) if "loss" in row]
+    assert steps == list(range(1, saved + 1))
+    one, together = read_metrics(straight.metrics), read_metrics(run.metrics)
+    # They were scored while the first processes trained, and while one alone did.
+    for name, steps in (("loss", 12), ("validation_bits_per_dim", 6)):
+        np.testing.assert_allclose(
+            [row[name] for row in together[:steps] if name in row],
+            [row[name] for row in one[:steps] if name in row],
+            rtol=TOLERANCE,
+        )
+
+
+def test_what_differs_between_processes_is_refused_by_all(place: Path) -> None:
+    ends = Team(place, of_1="train.seed=5").ended()
+    assert [ended.code for ended in ends] == [2, 2]
+    for ended in ends:
+        assert "process 1 has a recipe other than process 0 has" in ended.err
+        assert "Traceback" not in ended.err
+    assert not run_of(place).run_file.exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", [0, 1])
+def test_a_killed_process_is_missed_at_once(place: Path, victim: int) -> None:
+    team = Team(place, "train.steps=1000000")
+    team.until(lambda: rows_in(place) > 6)
+    team.processes[victim].kill()
+    (other,) = team.ended(1 - victim)
+    # jax's own watch may be faster than ours: it aborts.
+    assert other.code in (76, -signal.SIGABRT), other.err
+    if other.code == 76:
+        assert "svt: error: another process was lost" in other.err
+    saved = steps_in(run_of(place).checkpoints)
+    assert saved
+    assert holds(run_of(place).checkpoints, saved[-1])
+    ends = Team(place, "train.steps=1000000", "--steps", f"{saved[-1] + 3}").ended()
+    assert [ended.code for ended in ends] == [0, 0]
+
+
+@pytest.mark.slow
+def test_a_stuck_process_is_given_up_with_all_stacks(place: Path) -> None:
+    team = Team(place, "train.steps=1000000", "--patience", "60")
+    team.until(lambda: rows_in(place) > 6)
+    team.processes[1].send_signal(signal.SIGSTOP)
+    (first,) = team.ended(0)
+    team.processes[1].kill()
+    team.ended(1)
+    assert first.code == 76, first.err
+    assert "nothing has moved for 60 s" in first.err
+    assert 'loop.py", line' in first.err
+
+
+@pytest.mark.slow
+def test_a_ctrl_c_of_one_stops_all(place: Path) -> None:
+    team = Team(place, "train.steps=1000000", "train.save_every=1000")
+    team.until(lambda: rows_in(place) > 6)
+    team.processes[0].send_signal(signal.SIGINT)
+    ends = team.ended()
+    assert [ended.code for ended in ends] == [130, 75]
+    saved = steps_in(run_of(place).checkpoints)[-1]
+    assert f"interrupted; step {saved} is saved" in ends[0].err
+
+
+@pytest.mark.slow
+def test_a_run_folder_that_is_not_shared_is_refused(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = place / "elsewhere"
+    shutil.copytree(place / "clips", other / "clips")
+    shutil.copy(place / "tiny.yaml", other / "tiny.yaml")
+    runs = {"of_1": f"--run {other.name}"}
+    ends = Team(place, "--patience", "200", **runs).ended()
+    assert [ended.code for ended in ends] == [2, 2]
+    assert "a run.json other than process 0 has" in ends[0].err
+
+
+@pytest.mark.slow
+def test_a_run_that_another_process_trains_is_refused_by_all(place: Path) -> None:
+    held = Team(place, "train.steps=1000000")
+    held.until(lambda: rows_in(place) > 6)
+    ends = Team(place, "train.steps=1000000").ended()
+    assert [ended.code for ended in ends] == [73, 73]
+    assert "in use by process" in ends[0].err
+    held.processes[0].send_signal(signal.SIGTERM)
+    assert [ended.code for ended in held.ended()] == [75, 75]
+
+
+@pytest.mark.slow
+def test_a_process_that_never_comes_is_not_waited_for_without_end(
+    place: Path,
+) -> None:
+    team = Team(place, "--patience", "10", count=3)
+    team.processes[2].kill()
+    first, second = team.ended(0, 1)
+    assert first.code == second.code == 76
+    assert "not all processes came within 10 s" in first.err
+    assert "Check failure stack trace" not in first.err
