@@ -1,6 +1,9 @@
 """Nats of scored pixels: what training lowers and evaluation reports (eq. 9, A.1)."""
 
+from collections.abc import Callable
+from functools import partial
 from math import log
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -53,6 +56,26 @@ def slice_nats(
     return code_nats(logits, take_slice(codes, index, config.s))
 
 
+class Rows(NamedTuple):
+    """A batch of slices, and what each of their frames counts."""
+
+    video: UInt8[Array, "B T H W I"]
+    slice_index: Int[Array, " B"]
+    actions: Float[Array, "B T A"] | None
+    weight: Float[Array, "B t"]
+
+
+AddUp = Callable[[Callable[..., Float[Array, ""]], int, Params, Rows], Array]
+"""(nats, n, params, rows) -> nats(n, params, rows), as the devices can do it best."""
+
+
+def in_one_piece(
+    nats: Callable[..., Float[Array, ""]], first: int, params: Params, rows: Rows
+) -> Float[Array, ""]:
+    """What `nats` says: the `AddUp` of one device, and of rows that are all alike."""
+    return nats(first, params, rows)
+
+
 def training_loss(
     graphdef: nnx.GraphDef,
     params: Params,
@@ -63,6 +86,7 @@ def training_loss(
     actions: Float[Array, "B T A"] | None = None,
     *,
     remat: bool = False,
+    add_up: AddUp = in_one_piece,
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """Mean nats per scored code of a batch of slices, and the score they amount to.
 
@@ -70,18 +94,33 @@ def training_loss(
     as `priming.slice_choices` says; first slices that have their own decoder count as
     much as their true share of all slices.
     """
-    model = network(graphdef, params)
-    n = first_slices(config, len(video))
-    rest = None if actions is None else actions[n:]
-    nats = slice_nats(model, video[n:], slice_index[n:], rest, remat=remat)
-    if n:
-        own = slice_nats(model, video[:n], slice_index[:n], first=True, remat=remat)
-        nats = jnp.concatenate([own, nats])
     scored = scored_weight(config, prime, slice_index)
-    total = (nats * scored[:, :, None, None]).sum()
-    _, _, h, w = nats.shape
+    rows = Rows(video, slice_index, actions, scored)
+    nats = partial(scored_nats, graphdef, remat)
+    total = add_up(nats, first_slices(config, len(video)), params, rows)
+    _, h, w = config.slice_shape
     pixels = scored.sum() * h * w
     return total / (pixels * codes_scored(config)), total / pixels * score_unit(config)
+
+
+def scored_nats(
+    graphdef: nnx.GraphDef, remat: bool, first: int, params: Params, rows: Rows
+) -> Float[Array, ""]:
+    """Σ of weighted nats; the `first` rows are of the first slice's own decoder."""
+    model = network(graphdef, params)
+
+    def nats(some: slice, *, first: bool) -> Float[Array, "some t h w"]:
+        video, index, actions, _ = jax.tree.map(lambda each: each[some], rows)
+        return slice_nats(model, video, index, actions, first=first, remat=remat)
+
+    if first == len(rows.video):
+        found = nats(slice(None), first=True)
+    else:
+        found = nats(slice(first, None), first=False)
+        if first:
+            own = nats(slice(first), first=True)
+            found = jnp.concatenate([own, found])
+    return (found * rows.weight[:, :, None, None]).sum()
 
 
 def scored_weight(

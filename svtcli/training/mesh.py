@@ -14,12 +14,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import AxisType, NamedSharding, PartitionSpec, SingleDeviceSharding
-from jaxtyping import PyTree
+from jaxtyping import Array, Float, PyTree
 
 from svtcli.failure import Refused
 from svtcli.recipe.schema import Mesh, Train
+from svtcli.training.kinds import Nats, sum_of_kinds
 
 SMALL = 1024
 """Arrays of fewer numbers are kept whole: to gather one costs more than to keep it."""
@@ -94,6 +97,17 @@ class Layout:
         constrain = jax.lax.with_sharding_constraint
         return jax.tree.map(lambda leaf: constrain(leaf, self.whole), params)
 
+    def add_up(
+        self, nats: Nats, first: int, params: PyTree, rows: PyTree
+    ) -> Float[Array, ""]:
+        """`nats(first, params, rows)`: a sum over rows, the `first` of their own kind.
+
+        `params` are `gathered`, rows lie `by_row`.
+        """
+        if self.devices == 1 or not first:
+            return nats(first, params, rows)
+        return sum_of_kinds(self.mesh, nats, first, params, rows)
+
     def abstract_batch(self, inputs: PyTree, size: int) -> PyTree:
         """Shapes and places of the global batch of `size` rows, from any rows of it."""
         return jax.tree.map(
@@ -124,6 +138,27 @@ class Layout:
             return jax.make_array_from_callback(shape, self.by_row, of_device)
 
         return jax.tree.map(spread, inputs)
+
+    def spread(self, rows: np.ndarray) -> jax.Array:
+        """Rows that every process has, over all devices; as many for each."""
+        if self.devices == 1:
+            return jnp.asarray(rows)
+        return jax.make_array_from_callback(
+            rows.shape, self.by_row, lambda index: rows[index]
+        )
+
+    def collected(self, rows: jax.Array) -> np.ndarray:
+        """All rows of what was computed over all devices, in every process."""
+        if rows.is_fully_addressable:
+            return np.asarray(rows)
+        every: np.ndarray = multihost_utils.process_allgather(rows, tiled=True)
+        return every
+
+    def whole_copy(self, params: PyTree) -> PyTree:
+        """All of the parameters on every device, to score with or to export."""
+        if self.devices == 1:
+            return params
+        return jax.jit(lambda tree: tree, out_shardings=self.whole)(params)
 
     def _place(self, spec: PartitionSpec) -> Place:
         if self.devices == 1:

@@ -1,30 +1,30 @@
 """What a recipe's training minimises: the model's loss, in the recipe's precision."""
 
-from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import PyTree
 
-from svtcli.model.loss import scored_weight, training_loss
+from svtcli.model.loss import in_one_piece, scored_weight, training_loss
 from svtcli.model.svt import Params, for_products_in
 from svtcli.recipe.model import Model
 from svtcli.recipe.schema import Train
+from svtcli.training.mesh import Layout
 from svtcli.training.step import Loss, Scalar, Update, Weight, make_update
-
-Gathered = Callable[[Params], Params]
-"""Makes whole parameters of those that several devices keep in parts."""
 
 
 def recipe_update(
     graphdef: nnx.GraphDef,
     config: Model,
     train: Train,
-    gathered: Gathered = lambda params: params,
+    layout: Layout | None = None,
 ) -> Update:
-    """The training step of a recipe, not yet compiled."""
-    loss = objective(graphdef, config, train, gathered)
+    """The training step of a recipe, not yet compiled.
+
+    Without a `layout` it is for one device, which keeps everything.
+    """
+    loss = objective(graphdef, config, train, layout)
     return make_update(loss, train, scored(config, train))
 
 
@@ -32,7 +32,7 @@ def objective(
     graphdef: nnx.GraphDef,
     config: Model,
     train: Train,
-    gathered: Gathered = lambda params: params,
+    layout: Layout | None = None,
 ) -> Loss:
     """The loss of a batch of slices, in the arithmetic that `train` asks for.
 
@@ -41,9 +41,15 @@ def objective(
     dtype = jnp.dtype(train.precision)
 
     def loss(params: Params, inputs: dict[str, Any]) -> tuple[Scalar, Scalar]:
-        used = for_products_in(gathered(params), dtype)
+        whole = params if layout is None else layout.gathered(params)
         return training_loss(
-            graphdef, used, config, train.prime, **inputs, remat=train.remat
+            graphdef,
+            for_products_in(whole, dtype),
+            config,
+            train.prime,
+            **inputs,
+            remat=train.remat,
+            add_up=in_one_piece if layout is None else layout.add_up,
         )
 
     return loss

@@ -11,16 +11,15 @@ import sys
 
 import jax
 import numpy as np
-from jaxtyping import PyTree
 
-from svtcli.model.loss import training_loss
 from svtcli.model.svt import structure
 from svtcli.recipe.data import FolderData
 from svtcli.recipe.model import Model
 from svtcli.recipe.schema import Mesh, Recipe, Train
 from svtcli.training.mesh import layout_of
+from svtcli.training.objective import recipe_update
 from svtcli.training.state import abstract_state
-from svtcli.training.step import jit_update, make_update
+from svtcli.training.step import jit_update
 
 MOVES = re.compile(r" (all-to-all|collective-permute|all-gather|all-reduce)\(")
 """What is said between devices: an operation of the compiled step."""
@@ -36,11 +35,7 @@ def compiled(recipe: Recipe) -> dict[str, object]:
     one = {"video": video, "slice_index": np.zeros(1, np.int32), "actions": None}
     batch = layout.abstract_batch(one, train.batch)
 
-    def loss(params: PyTree, inputs: PyTree) -> tuple[jax.Array, jax.Array]:
-        whole = layout.gathered(params)
-        return training_loss(graphdef, whole, model, train.prime, **inputs)
-
-    step = jit_update(make_update(loss, train), state, batch)
+    step = jit_update(recipe_update(graphdef, model, train, layout), state, batch)
     (places, inputs), _ = step.input_shardings
     kept = jax.tree.map(
         lambda leaf, place: (leaf.size, np.prod(place.shard_shape(leaf.shape))),

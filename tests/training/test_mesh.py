@@ -1,11 +1,7 @@
 """Grids of simulated devices; each test's jax is a process of its own."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +9,7 @@ import pytest
 from svtcli.recipe.schema import Mesh, Train
 from svtcli.training.mesh import layout_of
 from tests.training import tiny_run
+from tests.training.on_devices import on_devices
 
 LARGER = "train.batch=8 model.d=32 train.learning_rate=1e-3"
 MODEL = {
@@ -26,20 +23,6 @@ MODEL = {
     "decoder_layers": 1,
     "blocks": [[2, 2, 2]],
 }
-
-
-def on_devices(
-    count: int, worker: str, *args: str, **env: str
-) -> tuple[list[Any], str]:
-    """What a worker printed with so many simulated devices, and its stderr."""
-    done = subprocess.run(
-        [sys.executable, "-m", f"tests.training.{worker}", *args],
-        env={**os.environ, "JAX_NUM_CPU_DEVICES": str(count), **env},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()], done.stderr
 
 
 @pytest.fixture
@@ -95,7 +78,10 @@ def test_what_does_not_divide_is_refused_with_what_would(folder: Path) -> None:
     "more", [{}, {"first_slice_layers": 2}], ids=["one decoder", "two decoders"]
 )
 def test_the_batch_of_the_paper_divides_over_its_128_devices(more: dict) -> None:
-    """256 slices, two a device (§4.3); with one decoder, only parameters are moved."""
+    """256 slices, two a device (§4.3); only parameters and their gradients are moved.
+
+    Of two decoders too: the 16 first slices stay on the 8 devices that have them.
+    """
     arguments = ("32", "4", "256", json.dumps(MODEL | more))
     (compiled,), stderr = on_devices(
         128,
@@ -108,10 +94,9 @@ def test_the_batch_of_the_paper_divides_over_its_128_devices(more: dict) -> None
     assert "nvoluntary full rematerialization" not in stderr
     assert compiled["rows"] == 2
     assert compiled["kept"] < 0.35 * compiled["numbers"]
-    if not more:  # First slices are cut out of a batch, across devices.
-        moved = compiled["moved"]
-        assert moved.pop("all-reduce") > 0
-        assert moved == {"all-gather": compiled["in_parts"]}
+    moved = compiled["moved"]
+    assert moved.pop("all-reduce") > 0
+    assert moved == {"all-gather": compiled["in_parts"]}
 
 
 def test_one_device_keeps_everything_as_it_was() -> None:
