@@ -200,6 +200,10 @@ def _meet(meeting: Meeting) -> None:
     """Become one of several processes."""
     if jax.config.jax_cpu_collectives_implementation is None:  # type: ignore[attr-defined]
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    if meeting.process == 0:
+        _refuse_unusable(meeting.place)
+    elif meeting.coordinator is not None:
+        _knock(meeting.coordinator, meeting.patience)
     missed = f"{meeting.place}: not all processes came within {meeting.patience} s"
     with Watchdog(meeting.patience, missed, stacks=False):
         if meeting.coordinator is None:
@@ -209,10 +213,7 @@ def _meet(meeting: Meeting) -> None:
 
 
 def _meet_at(coordinator: str, meeting: Meeting) -> None:
-    if meeting.process == 0:
-        _refuse_unusable(coordinator)
-    else:
-        _knock(coordinator, meeting.patience)
+    """One of as many processes as were said, at the address that was said."""
     jax.distributed.initialize(
         coordinator,
         meeting.processes,

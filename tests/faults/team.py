@@ -27,25 +27,24 @@ class Team:
 
     def __init__(self, place: Path, *words: str, count: int = 2, **flags: str) -> None:
         """`flags` of one process only: `of_1="train.batch=8"`."""
-        self.place = place
-        port = free_port()
+        self.place, self.count, self.port = place, count, free_port()
         self.processes = [
-            self._start(
-                process,
-                *words,
-                *flags.get(f"of_{process}", "").split(),
-                *("--coordinator", f"127.0.0.1:{port}", "--processes", str(count)),
-                *("--process", str(process)),
-            )
+            self._start(process, *words, *flags.get(f"of_{process}", "").split())
             for process in range(count)
         ]
 
+    def meeting(self, process: int) -> tuple[list[str], dict[str, str]]:
+        """How a process is told where to meet: words and variables."""
+        told = [f"--coordinator=127.0.0.1:{self.port}", f"--processes={self.count}"]
+        return [*told, f"--process={process}"], {}
+
     def _start(self, process: int, *words: str) -> subprocess.Popen:
+        told, variables = self.meeting(process)
         with (self.place / f"err.{process}").open("w") as err:
             return subprocess.Popen(
-                [sys.executable, "-m", "svtcli", "train", "tiny.yaml", *words],
+                [sys.executable, "-m", "svtcli", "train", "tiny.yaml", *words, *told],
                 cwd=self.place,
-                env={**os.environ, "JAX_NUM_CPU_DEVICES": "1"},
+                env={**os.environ, "JAX_NUM_CPU_DEVICES": "1", **variables},
                 stdout=subprocess.PIPE,
                 stderr=err,
                 text=True,
@@ -77,6 +76,34 @@ class Team:
     def said(self, process: int) -> str:
         """What a process has said on stderr."""
         return (self.place / f"err.{process}").read_text()
+
+
+class ByVariables(Team):
+    """Told by the environment, as a launcher's script does it."""
+
+    def meeting(self, process: int) -> tuple[list[str], dict[str, str]]:
+        """No words at all."""
+        return [], {
+            "SVT_COORDINATOR": f"127.0.0.1:{self.port}",
+            "SVT_PROCESSES": str(self.count),
+            "SVT_PROCESS": str(process),
+        }
+
+
+class SlurmJob(Team):
+    """Tasks of a job of Slurm, as far as jax looks at one."""
+
+    def meeting(self, process: int) -> tuple[list[str], dict[str, str]]:
+        """What srun sets; jax makes a port of the job's number."""
+        job = self.port % 2**12
+        return ["--cluster"], {
+            "SLURM_JOB_ID": str(job),
+            "SLURM_STEP_NODELIST": "127.0.0.1",
+            "SLURM_NTASKS": str(self.count),
+            "SLURM_PROCID": str(process),
+            "SLURM_LOCALID": str(process),
+            "JAX_COORDINATOR_BIND_ADDRESS": f"127.0.0.1:{job + 2**16 - 2**12}",
+        }
 
 
 def free_port() -> int:

@@ -1,6 +1,5 @@
 """R12, R13: several processes train as one, stop as one, and miss one that is lost."""
 
-import shutil
 import signal
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from svtcli.run.metrics_log import read_metrics, read_rows
 from svtcli.run.progress import Silent
 from svtcli.stages.train import train
 from svtcli.training.checkpoint import holds, steps_in
-from tests.faults.team import Team
+from tests.faults.team import ByVariables, SlurmJob, Team
 from tests.training import tiny_run
 
 SCORED = ("train.validate_every=3", "train.validate_clips=3")
@@ -88,6 +87,14 @@ def test_what_differs_between_processes_is_refused_by_all(place: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("kind", [ByVariables, SlurmJob])
+def test_processes_meet_as_their_launcher_says(place: Path, kind: type[Team]) -> None:
+    ends = kind(place, "--steps", "2").ended()
+    assert [ended.code for ended in ends] == [0, 0], ends[0].err + ends[1].err
+    assert "2 x cpu (data 2, shard 1)" in ends[0].err
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("victim", [0, 1])
 def test_a_killed_process_is_missed_at_once(place: Path, victim: int) -> None:
     team = Team(place, "train.steps=1000000")
@@ -130,14 +137,8 @@ def test_a_ctrl_c_of_one_stops_all(place: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_run_folder_that_is_not_shared_is_refused(
-    place: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    other = place / "elsewhere"
-    shutil.copytree(place / "clips", other / "clips")
-    shutil.copy(place / "tiny.yaml", other / "tiny.yaml")
-    runs = {"of_1": f"--run {other.name}"}
-    ends = Team(place, "--patience", "200", **runs).ended()
+def test_a_run_folder_that_is_not_shared_is_refused(place: Path) -> None:
+    ends = Team(place, "--patience", "200", of_1="--run elsewhere").ended()
     assert [ended.code for ended in ends] == [2, 2]
     assert "a run.json other than process 0 has" in ends[0].err
 
