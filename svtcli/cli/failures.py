@@ -10,7 +10,7 @@ import typer
 from svtcli.cli import console
 from svtcli.failure import Failure
 
-STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 @runtime_checkable

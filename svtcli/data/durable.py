@@ -15,15 +15,6 @@ def sync(file: BinaryIO) -> None:
     os.fsync(file.fileno())
 
 
-def sync_folder(folder: Path) -> None:
-    """Have the names in `folder` on the disk; a rename is not safe before that."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def crc32c(path: Path) -> str:
     """CRC-32C of a whole file, eight hexadecimal digits."""
     value = 0

@@ -17,7 +17,6 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from svtcli.data.durable import sync_folder
 from svtcli.data.sources.bouncing import Drawn
 from svtcli.failure import BadData, Refused
 from svtcli.run.whole_file import write_whole
@@ -91,7 +90,6 @@ _json = TypeAdapter(Manifest)
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Declare the clips in `folder` finished."""
     write_whole(folder / NAME, _json.dump_json(manifest, indent=1).decode() + "\n")
-    sync_folder(folder)
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -11,14 +11,13 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from svtcli.data.durable import sync_folder
 from svtcli.data.journal import Journal
 from svtcli.data.manifest import NAME as MANIFEST
 from svtcli.data.manifest import Manifest, write_manifest
 from svtcli.data.plan import Miss
 from svtcli.data.stored import read_facts
 from svtcli.failure import BadData
-from svtcli.run.whole_file import write_whole
+from svtcli.run.whole_file import sync_folder, write_whole
 
 FAILURES = "failures.jsonl"
 REPORT = "report.json"

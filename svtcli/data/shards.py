@@ -16,8 +16,9 @@ import google_crc32c
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from svtcli.data.durable import crc32c, sync, sync_folder
+from svtcli.data.durable import crc32c, sync
 from svtcli.data.manifest import Shard
+from svtcli.run.whole_file import sync_folder
 
 HEADER = 128
 """Bytes before the first number of an `.npy` file that we write."""

@@ -16,9 +16,10 @@ from contextlib import contextmanager
 from io import BufferedIOBase
 from pathlib import Path, PurePosixPath
 
-from svtcli.data.durable import CHUNK, sync, sync_folder
+from svtcli.data.durable import CHUNK, sync
 from svtcli.data.sources.where import inside
 from svtcli.failure import Refused, StorageFailed
+from svtcli.run.whole_file import sync_folder
 
 VIDEO = re.compile(
     r"[^/\\\x00-\x1f\x7f]{11}(?:_\d{6}_\d{6})?\.(?:mp4|mkv|webm|avi)", re.ASCII

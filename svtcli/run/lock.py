@@ -10,6 +10,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from svtcli.failure import Locked
+from svtcli.run.whole_file import writing
 
 NAME = ".lock"
 
@@ -34,7 +35,8 @@ def only_writer(folder: Path, wait: float = 0.0) -> Iterator[None]:
     try:
         since = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
         holder = f"process {os.getpid()} on {socket.gethostname()} since {since}"
-        file.write_text(holder + "\n", encoding="utf-8")
+        with writing(file):
+            file.write_text(holder + "\n", encoding="utf-8")
         yield
     finally:
         lock.release()

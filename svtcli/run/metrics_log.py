@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Protocol, runtime_checkable
 
 from svtcli.failure import BadData
+from svtcli.run.whole_file import sync_folder, writing
 
 Row = dict[str, int | float]
 """`step` and whatever else a stage measured there."""
@@ -59,6 +60,9 @@ class MetricsLog:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         _drop_torn_line(self._path)
         self._file = self._path.open("a", encoding="utf-8")
+        # Its own name, that of the run, and of the folder of runs.
+        for folder in self._path.absolute().parents[:3]:
+            sync_folder(folder)
         return self
 
     def append(self, step: int, **values: float | int) -> None:
@@ -67,12 +71,14 @@ class MetricsLog:
             name: float(value) if math.isfinite(value) else None
             for name, value in values.items()
         }
-        self._file.write(json.dumps({"step": int(step), **finite}) + "\n")
-        self._file.flush()
+        with writing(self._path):
+            self._file.write(json.dumps({"step": int(step), **finite}) + "\n")
+            self._file.flush()
 
     def sync(self) -> None:
         """Wait until every row is on the disk."""
-        os.fsync(self._file.fileno())
+        with writing(self._path):
+            os.fsync(self._file.fileno())
 
     def __exit__(
         self,
@@ -80,7 +86,8 @@ class MetricsLog:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._file.close()
+        with writing(self._path):
+            self._file.close()
 
 
 def read_metrics(path: Path) -> list[Row]:

@@ -9,6 +9,7 @@ Prime frames are included everywhere; their log-probability is 0.
 """
 
 import json
+import os
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from svtcli.failure import BadData, Refused
+from svtcli.run.whole_file import write_whole, writing
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,25 @@ def write_samples(folder: Path, samples: Samples) -> None:
     """Write a whole samples folder; `samples.json` last."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "samples.json").unlink(missing_ok=True)
-    np.save(folder / "samples.npy", samples.video)
-    np.save(folder / "truth.npy", samples.truth)
-    np.save(folder / "log_prob.npy", samples.log_prob)
+    _write_array(folder / "samples.npy", samples.video)
+    _write_array(folder / "truth.npy", samples.truth)
+    _write_array(folder / "log_prob.npy", samples.log_prob)
     text = json.dumps(asdict(samples.facts), indent=2) + "\n"
-    (folder / "samples.json").write_text(text, encoding="utf-8")
+    write_whole(folder / "samples.json", text)
+
+
+def _write_array(path: Path, array: NDArray) -> None:
+    """What `np.save` writes, and have it on the disk.
+
+    NumPy's own way past Python's files does not say why a write has failed.
+    """
+    array = np.ascontiguousarray(array)
+    header = np.lib.format.header_data_from_array_1_0(array)
+    with writing(path), path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        file.write(array.data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def read_facts(folder: Path) -> SampleFacts:

@@ -12,6 +12,7 @@ from svtcli.failure import Refused
 from svtcli.recipe.schema import Sample
 from svtcli.run.progress import Progress
 from svtcli.run.samples import SampleFacts, Samples, read_facts, write_samples
+from svtcli.run.whole_file import sync_folder
 from svtcli.sampling.noise import row_keys
 from svtcli.sampling.sampler import Continuation, Sampler
 from svtcli.stages.held_out import (
@@ -90,6 +91,7 @@ def sample(plan: SamplePlan, progress: Progress) -> Path:
         write_samples(aside, samples)
         aside.chmod(0o755)  # mkdtemp keeps others out
         aside.rename(plan.out)
+        sync_folder(plan.out.parent)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise

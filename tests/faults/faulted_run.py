@@ -43,6 +43,8 @@ class Ended:
     """The newest checkpoint's step when it had ended."""
     out: str
     """What it said on stdout."""
+    said: str
+    """What it said on stderr."""
 
 
 class FaultedRun:
@@ -99,14 +101,14 @@ class FaultedRun:
         out, said = process.communicate(timeout=120)
         assert "Traceback" not in said, said
         rows, saved = len(self.steps_logged()), self.saved()
-        ended = Ended(process.returncode, first_row, rows, before, saved, out)
+        ended = Ended(process.returncode, first_row, rows, before, saved, out, said)
         self.ended.append(ended)
         return ended
 
     def finish(self) -> None:
         """Let it come to its end."""
         ended = self.note_end(self.process(), len(self.steps_logged()), self.saved())
-        assert ended.code == 0
+        assert ended.code == 0, ended.said
         assert ended.saved == self.steps
 
     def check(self) -> None:

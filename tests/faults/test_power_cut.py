@@ -11,8 +11,8 @@ import pytest
 
 from svtcli.run.directory import RunFolder
 from svtcli.stages import train as stage
-from tests.faults import moments
-from tests.faults.faulted_run import SAVE_EVERY, FaultedRun
+from tests.faults import moments, system_calls
+from tests.faults.faulted_run import SAVE_EVERY, TRAIN, FaultedRun
 
 
 def rows_in(metrics: Path) -> list[int]:
@@ -65,3 +65,26 @@ def test_a_checkpoint_is_never_ahead_of_the_log(
     assert sorted(saved) == [5, 10, 11]
     for step, rows in saved.items():
         assert rows == list(range(1, step + 1))
+
+
+@pytest.mark.skipif(system_calls.STRACE is None, reason="strace is not installed")
+def test_all_bytes_and_names_are_on_the_disk_before_they_count(tmp_path: Path) -> None:
+    faulted = FaultedRun(tmp_path, 2 * SAVE_EVERY, "train.keep=1")
+    log, disk = tmp_path / "calls", system_calls.Disk(tmp_path)
+    faulted.process(system_calls.traced(TRAIN, log)).communicate(timeout=120)
+    run, seen = faulted.run, []
+    for old, new, unsafe in disk.renames(log):
+        if run.path in new.parents and run.checkpoints / "unfinished" != new.parent:
+            seen.append(str(new.relative_to(run.path)))
+            assert unsafe == set(), new
+        if new.parent == run.checkpoints:  # the names that lead there
+            above = {run.path, run.path.parent, tmp_path}
+            assert disk.unsafe & above == set(), new
+        if old.parent == run.checkpoints:  # the newer one's name, before it is needed
+            assert run.checkpoints not in disk.unsafe, old
+    saved = ["checkpoints/5", "checkpoints/10"]
+    assert [name for name in seen if "orbax" not in name] == [
+        "recipe.yaml",
+        "run.json",
+        *saved,
+    ]

@@ -1,0 +1,91 @@
+"""What the system calls of a program have made sure is on the disk, from strace's log.
+
+A path is unsafe from the call that changes it to the end of an fsync that began later:
+a file by what is written, a folder by the names that come into it or leave it.
+"""
+
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+STRACE = shutil.which("strace")
+CALLS = (
+    "openat,creat,write,writev,pwrite64,pwritev,pwritev2,truncate,ftruncate,"
+    "copy_file_range,sendfile,rename,renameat,renameat2,link,linkat,"
+    "mkdir,mkdirat,fsync,fdatasync"
+)
+TOLD = re.compile(r"(?P<thread>\d+) +(?P<call>\w+)\((?P<rest>.*)")
+RESUMED = re.compile(r"(?P<thread>\d+) +<\.\.\. (?P<call>\w+) resumed>")
+OF_HANDLE = re.compile(r"\d+<([^>]+)>")
+NAME = re.compile(r'"([^"]*)"')
+
+
+def traced(program: tuple[str, ...], log: Path) -> tuple[str, ...]:
+    """The program under strace, its threads and processes too."""
+    assert STRACE is not None
+    return (STRACE, "-fy", "-o", str(log), "-e", f"trace={CALLS}", *program)
+
+
+@dataclass
+class Disk:
+    """What is not yet safe, below `place`."""
+
+    place: Path
+    unsafe: set[Path] = field(default_factory=set)
+    _syncing: dict[str, Path] = field(default_factory=dict)
+
+    def renames(self, log: Path) -> Iterator[tuple[Path, Path, set[Path]]]:
+        """Each rename, with what was unsafe below the old name just before it."""
+        for line in log.read_text(errors="replace").splitlines():
+            if resumed := RESUMED.match(line):
+                self._end_sync(resumed["thread"])
+            elif told := TOLD.match(line):
+                if " = -1 E" in line:
+                    continue
+                names = [self.place / name for name in NAME.findall(told["rest"])]
+                if told["call"].startswith("rename"):
+                    old, new = names
+                    yield old, new, {one for one in self.unsafe if inside(one, old)}
+                    self._renamed(old, new)
+                else:
+                    self._called(told["thread"], told["call"], told["rest"], names)
+                    if "<unfinished" not in line:
+                        self._end_sync(told["thread"])
+
+    def _called(self, thread: str, call: str, rest: str, names: list[Path]) -> None:
+        handle = OF_HANDLE.match(rest)
+        if call in ("fsync", "fdatasync") and handle:
+            self._syncing[thread] = Path(handle[1])
+        elif call in ("mkdir", "mkdirat", "link", "linkat"):
+            self._change(names[-1].parent)
+            self._change(names[-1])
+        elif call in ("openat", "creat"):
+            if "O_CREAT" in rest:
+                self._change(names[0].parent)
+                self._change(names[0])
+        elif handle:
+            self._change(Path(handle[1]))
+
+    def _change(self, path: Path) -> None:
+        if inside(path, self.place):
+            self.unsafe.add(path)
+            # What an fsync that is under way has seen of it is not known.
+            self._syncing = {t: p for t, p in self._syncing.items() if p != path}
+
+    def _end_sync(self, thread: str) -> None:
+        self.unsafe.discard(self._syncing.pop(thread, self.place / "nothing"))
+
+    def _renamed(self, old: Path, new: Path) -> None:
+        self.unsafe = {
+            new / one.relative_to(old) if inside(one, old) else one
+            for one in self.unsafe
+        }
+        self._change(old.parent)
+        self._change(new.parent)
+
+
+def inside(path: Path, folder: Path) -> bool:
+    """Whether it is that folder, or below it."""
+    return path == folder or folder in path.parents
