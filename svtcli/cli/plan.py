@@ -30,8 +30,9 @@ def plan(
 ) -> None:
     """Say what a recipe's training needs: parameters, arithmetic, memory.
 
-    Nothing is read or computed. --compile compiles the step as training would, for one
-    device of the kind here that takes the whole batch.
+    Nothing is read or computed. The devices are those of the recipe's mesh, so that
+    mesh.data=128 is planned on any machine. --compile compiles the step as training
+    would, for devices of the kind here, or for simulated CPUs where there are too few.
     """
     from svtcli.recipe.load import load_recipe
 
@@ -41,6 +42,7 @@ def plan(
 
     found = stage.plan(loaded.recipe, device, compiled=compile_)
     data = asdict(found) | {"recipe": loaded.name, "fits": found.fits}
+    data["share"]["devices"] = found.share.devices
     facts = _facts(found)
     width = max(map(len, facts))
     lines = (f"{name:<{width}}  {value}" for name, value in facts.items())
@@ -49,15 +51,24 @@ def plan(
 
 def _facts(found: "TrainingPlan") -> dict[str, str]:
     """What is shown, one fact a line."""
-    each = ", ".join(f"{name} {count:,}" for name, count in found.by_part.items())
+    by_part = ", ".join(f"{name} {count:,}" for name, count in found.by_part.items())
     facts = {
-        "parameters": f"{found.parameters:,} ({each})",
+        "parameters": f"{found.parameters:,} ({by_part})",
         "slices": f"{found.slices:,} of {found.slice_pixels:,} pixels",
         "sampling": f"{found.pixels_in_turn:,} pixels one after the other, "
         f"{found.codes_in_turn:,} codes",
         "state": size(found.state_memory),
-        "model FLOPs a step": f"{found.model_flops:.3g}",
     }
+    share, each = found.share, ""
+    if share.devices > 1:
+        each = " a device"
+        facts["devices"] = (
+            f"{share.devices} (data {share.data}, shard {share.shard})"
+            f"{', simulated here' if share.simulated else ''}"
+        )
+        facts["slices a device"] = f"{share.rows:,}"
+        facts["state a device"] = size(share.state_memory)
+    facts["model FLOPs a step"] = f"{found.model_flops:.3g}"
     if found.hardware_flops != found.model_flops:
         facts["executed FLOPs"] = f"{found.hardware_flops:.3g}, remat included"
     for part in found.work:
@@ -67,9 +78,10 @@ def _facts(found: "TrainingPlan") -> dict[str, str]:
         facts["step at full rate"] = f"{found.at_peak:.3g} s"
     if found.compiled is not None:
         step = found.compiled
-        facts["compiled FLOPs"] = f"{step.flops:.3g}, {size(step.bytes_moved)} moved"
+        moved = size(step.bytes_moved)
+        facts["compiled FLOPs"] = f"{step.flops:.3g}{each}, {moved} moved"
         facts["compiled memory"] = (
-            f"{size(step.memory)}, {size(step.temporary)} of it temporary"
+            f"{size(step.memory)}{each}, {size(step.temporary)} of it temporary"
         )
         if found.fits is not None:
             facts["fits"] = "yes" if found.fits else "no"

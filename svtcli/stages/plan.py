@@ -1,18 +1,22 @@
 """What a recipe's training needs, before any of it is there: no array is made."""
 
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from svtcli.failure import Refused
 from svtcli.model.flops import Part, hardware_flops, parts
 from svtcli.model.priming import slices_to_make
 from svtcli.model.svt import abstract_params, structure
 from svtcli.recipe.model import Model
-from svtcli.recipe.schema import Recipe
+from svtcli.recipe.schema import Mesh, Recipe
 from svtcli.training.chips import CHIPS, Chip, find_chip
+from svtcli.training.mesh import Layout, layout_of
 from svtcli.training.objective import recipe_update
 from svtcli.training.state import abstract_state
 from svtcli.training.step import jit_update
@@ -20,7 +24,7 @@ from svtcli.training.step import jit_update
 
 @dataclass(frozen=True)
 class Compiled:
-    """What XLA says of the whole step on one device that keeps everything."""
+    """What XLA says of the step as one device of the mesh does it."""
 
     flops: float
     """All arithmetic; the body of a loop over parts of a batch counts once."""
@@ -28,6 +32,27 @@ class Compiled:
     memory: int
     """Arguments and results, what they share once, and temporary buffers: bytes."""
     temporary: int
+
+
+@dataclass(frozen=True)
+class Share:
+    """What each device of the recipe's mesh has of a training."""
+
+    data: int
+    """Groups of devices that see different slices."""
+    shard: int
+    """Devices of a group."""
+    simulated: bool
+    """There are not so many here: they are CPUs that jax makes up."""
+    rows: int
+    """Slices of a batch; those of all its parts, with `train.accumulate`."""
+    state_memory: int
+    """Bytes of parameters, optimizer and average that it keeps."""
+
+    @property
+    def devices(self) -> int:
+        """How many devices take part."""
+        return self.data * self.shard
 
 
 @dataclass(frozen=True)
@@ -49,16 +74,17 @@ class TrainingPlan:
     hardware_flops: float
     """With what remat computes twice."""
     state_memory: int
-    """Parameters, optimizer and average: bytes."""
+    """Parameters, optimizer and average, once: bytes."""
+    share: Share
     chip: Chip | None
-    """The device that was named, or the one here; None if it is not in the table."""
+    """Of each device: the one named, or the one here; None if not in the table."""
     at_peak: float | None
-    """Seconds of one step if the chip did nothing but products at its full rate."""
+    """Seconds of one step if the chips did nothing but products at their full rate."""
     compiled: Compiled | None
 
     @property
     def fits(self) -> bool | None:
-        """Whether the compiled step fits in the chip's memory; None if unknown."""
+        """Whether a device's part of the compiled step fits in it; None if unknown."""
         if self.chip is None or self.compiled is None:
             return None
         return self.compiled.memory <= self.chip.memory
@@ -67,13 +93,16 @@ class TrainingPlan:
 def plan(
     recipe: Recipe, device: str | None = None, *, compiled: bool = False
 ) -> TrainingPlan:
-    """Sizes and costs of the whole batch on one device.
+    """Sizes and costs of a step on the recipe's mesh, simulated where it is not here.
 
-    `compiled` asks XLA for the memory of the step, as it is for the device here.
-    Errors: `Refused` for a `device` that is not in the table.
+    `compiled` asks XLA for the memory of the step, as it is for the devices here.
+    Errors: `Refused` for a `device` that is not in the table, a batch or devices that
+    the mesh does not divide, more devices than jax can still be told to simulate.
     """
     model, train = recipe.model, recipe.train
+    devices = _devices(recipe.mesh)
     chip = _chip(device)
+    layout = layout_of(recipe.mesh, train, devices)
     params = abstract_params(model)
     counts = {
         name: sum(leaf.size for leaf in jax.tree.leaves(part))
@@ -86,6 +115,7 @@ def plan(
     made = slices_to_make(model, recipe.sample.prime or train.prime, model.video[0])
     pixels, codes = len(made) * t * h * w, 1 if model.loss != "codes" else model.codes
     leaves = jax.tree.leaves(abstract_state(params, train))
+    rate = chip.peak(train.precision) * layout.devices if chip else None
     return TrainingPlan(
         parameters=sum(counts.values()),
         by_part=counts,
@@ -97,9 +127,47 @@ def plan(
         model_flops=whole,
         hardware_flops=executed,
         state_memory=sum(leaf.size * leaf.dtype.itemsize for leaf in leaves),
+        share=_share(recipe, layout),
         chip=chip,
-        at_peak=executed / chip.peak(train.precision) if chip else None,
-        compiled=_compile(recipe) if compiled else None,
+        at_peak=executed / rate if rate else None,
+        compiled=_compile(recipe, layout) if compiled else None,
+    )
+
+
+def _devices(mesh: Mesh) -> Sequence[jax.Device]:
+    """Those here where they are enough for the mesh, else CPUs that are simulated.
+
+    jax learns how many CPUs to simulate before it starts, or not at all.
+    """
+    least = mesh.shard * max(mesh.data, 1)
+    if least > max(jax.config.jax_num_cpu_devices, 1):  # type: ignore[attr-defined]
+        with suppress(RuntimeError):  # It has been started.
+            jax.config.update("jax_num_cpu_devices", least)
+    if len(jax.devices()) >= least:
+        return jax.devices()
+    simulated = jax.devices("cpu")
+    if len(simulated) < least:
+        raise Refused(
+            f"mesh of {least} devices: jax has been started with {len(simulated)}",
+            f"JAX_NUM_CPU_DEVICES={least} simulates them",
+        )
+    return simulated[:least]
+
+
+def _share(recipe: Recipe, layout: Layout) -> Share:
+    """A device's part of batch and state."""
+    state = layout.placed(abstract_state(abstract_params(recipe.model), recipe.train))
+    kept = sum(
+        int(np.prod(leaf.sharding.shard_shape(leaf.shape))) * leaf.dtype.itemsize
+        for leaf in jax.tree.leaves(state)
+    )
+    data, shard = layout.mesh.devices.shape
+    return Share(
+        data=data,
+        shard=shard,
+        simulated=layout.devices > 1 and layout.mesh.devices.flat[0].platform == "cpu",
+        rows=recipe.train.batch // layout.devices,
+        state_memory=kept,
     )
 
 
@@ -113,13 +181,14 @@ def _chip(device: str | None) -> Chip | None:
     return chip
 
 
-def _compile(recipe: Recipe) -> Compiled:
+def _compile(recipe: Recipe, layout: Layout) -> Compiled:
     """The real step, from shapes alone."""
     model, train = recipe.model, recipe.train
     graphdef, shapes = structure(model)
-    update = recipe_update(graphdef, model, train)
-    state = abstract_state(shapes, train)
-    step: Any = jit_update(update, state, _abstract_batch(model, train.batch))
+    update = recipe_update(graphdef, model, train, layout)
+    state = layout.placed(abstract_state(shapes, train))
+    batch = layout.abstract_batch(_abstract_batch(model, train.batch), train.batch)
+    step: Any = jit_update(update, state, batch)
     memory, cost = step.memory_analysis(), step.cost_analysis()
     kept = memory.argument_size_in_bytes + memory.output_size_in_bytes
     temporary = memory.temp_size_in_bytes

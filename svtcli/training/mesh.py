@@ -10,7 +10,7 @@ parameters  gathered where the forward pass uses them; their gradient is put bac
 One device is no grid: arrays stand on it as they always did.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import jax
@@ -166,12 +166,14 @@ class Layout:
         return NamedSharding(self.mesh, spec)
 
 
-def layout_of(mesh: Mesh, train: Train) -> Layout:
-    """The grid that the recipe asks for, out of the devices that jax has.
+def layout_of(
+    mesh: Mesh, train: Train, devices: Sequence[jax.Device] | None = None
+) -> Layout:
+    """The grid that the recipe asks for, out of `devices`; None for all that jax has.
 
     Errors: `Refused` where devices or batch do not divide.
     """
-    devices = jax.devices()
+    devices = jax.devices() if devices is None else devices
     if mesh.data == -1 and len(devices) % mesh.shard:
         raise Refused(
             f"mesh.shard={mesh.shard}: does not divide the {len(devices)} devices here",

@@ -5,12 +5,13 @@ import jax
 import pytest
 
 from svtcli.cli.quantities import size
+from svtcli.failure import Refused
 from svtcli.model.flops import training_flops
 from svtcli.model.svt import create, parameter_count
 from svtcli.stages.plan import plan
-from svtcli.training.chips import find_chip
+from svtcli.training.chips import CHIPS, find_chip
 from svtcli.training.state import first_state
-from tests.cli.terminal import svt_here
+from tests.cli.terminal import svt, svt_here
 from tests.training.tiny_run import loaded, write_recipe
 
 
@@ -72,11 +73,56 @@ def test_the_command_says_it_to_people_and_as_json(mine, capfd) -> None:
     assert data["chip"]["name"] == "L4"
 
 
+def test_a_mesh_is_planned_for_each_of_its_devices_though_they_are_not_here(mine):
+    """8 devices, 2 of them to a part of the state, each with 2 of 16 slices."""
+    sizes = ["train.batch=16", "model.d=32"]
+    devices = ["mesh.data=4", "mesh.shard=2"]
+    options = ["--compile", "--device", "L4", "--json"]
+    said = svt(
+        *("plan", str(mine), *sizes, *devices, *options),
+        XLA_FLAGS="--xla_backend_optimization_level=0",
+    )
+    assert said.code == 0, said.err
+    each = json.loads(said.out)
+    alone = plan(loaded(mine, *sizes).recipe, "L4")
+    share = each["share"]
+    kept = share.pop("state_memory")
+    assert share == {
+        "data": 4, "shard": 2, "devices": 8, "rows": 2, "simulated": True,
+    }  # fmt: skip
+    assert each["state_memory"] == alone.state_memory == alone.share.state_memory
+    assert 0.5 * alone.state_memory < kept < 0.75 * alone.state_memory
+    assert each["model_flops"] == alone.model_flops
+    assert each["at_peak"] == pytest.approx(alone.at_peak / 8)
+    step = each["compiled"]
+    lasting = step["memory"] - step["temporary"]
+    # Its two videos of 4 frames, what it is told, and where every array is.
+    assert kept + 2 * 192 <= lasting < 1.02 * kept
+    assert 1 < 8 * step["flops"] / alone.model_flops < 3
+    assert each["fits"] is True
+
+
+def test_people_read_what_a_device_of_a_mesh_has() -> None:
+    said = svt("plan", "kinetics_large", "mesh.data=16", "mesh.shard=8")
+    assert said.code == 0, said.err
+    lines = dict(line.strip().split("  ", 1) for line in said.out.splitlines())
+    facts = {name: value.strip() for name, value in lines.items()}
+    assert facts["devices"] == "128 (data 16, shard 8), simulated here"
+    assert facts["slices a device"] == "2"
+    assert (facts["state"], facts["state a device"]) == ("8.91 GB", "1.11 GB")
+
+
+def test_devices_that_jax_can_no_longer_simulate_are_refused(mine) -> None:
+    jax.devices()
+    with pytest.raises(Refused, match="mesh of 64 devices: jax has been started with"):
+        plan(loaded(mine, "mesh.shard=64", "train.batch=64").recipe)
+
+
 def test_wrong_input_is_one_line(mine, capfd) -> None:
     said = svt_here(capfd, "plan", str(mine), "--device", "abacus")
     assert (said.code, said.out) == (2, "")
     first, hint = said.err.splitlines()
     assert first == "svt: error: --device abacus: is not known"
-    assert hint.startswith("hint: known are: H200, ")
+    assert hint == f"hint: known are: {', '.join(chip.name for chip in CHIPS)}"
     said = svt_here(capfd, "plan", "nothing-of-that-name")
     assert (said.code, said.out) == (2, "")
