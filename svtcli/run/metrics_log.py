@@ -60,9 +60,6 @@ class MetricsLog:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         _drop_torn_line(self._path)
         self._file = self._path.open("a", encoding="utf-8")
-        # Its own name, that of the run, and of the folder of runs.
-        for folder in self._path.absolute().parents[:3]:
-            sync_folder(folder)
         return self
 
     def append(self, step: int, **values: float | int) -> None:
@@ -79,6 +76,9 @@ class MetricsLog:
         """Wait until every row is on the disk."""
         with writing(self._path):
             os.fsync(self._file.fileno())
+        # Its own name, that of the run, and of the folder of runs.
+        for folder in self._path.absolute().parents[:3]:
+            sync_folder(folder)
 
     def __exit__(
         self,

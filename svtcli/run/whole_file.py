@@ -26,7 +26,8 @@ def sync_folder(folder: Path) -> None:
     """Have the names in `folder` on the disk; a rename is not safe before that."""
     handle = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(handle)
+        with writing(folder):
+            os.fsync(handle)
     finally:
         os.close(handle)
 

@@ -7,6 +7,8 @@ the same step.
 import os
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from types import FrameType, TracebackType
 
 from jax.experimental import multihost_utils
@@ -30,8 +32,9 @@ class StopSignals:
         self.received: signal.Signals | None = None
 
     def __enter__(self) -> "StopSignals":
-        self._before = {}
+        self._before, self._impatience = {}, ExitStack()
         if threading.current_thread() is threading.main_thread():
+            self._impatience.enter_context(_second_interrupt_ends())
             for number in self.caught:
                 self._before[number] = signal.signal(number, self._remember)
         return self
@@ -44,6 +47,7 @@ class StopSignals:
     ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        self._impatience.close()
 
     def now(self) -> signal.Signals | None:
         """The signal to stop for at this point, if there is one."""
@@ -60,8 +64,6 @@ class StopSignals:
         )
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
-        if self.received == number == signal.SIGINT:
-            _exit_at_once()
         self.received = signal.Signals(number)
 
 
@@ -97,6 +99,35 @@ class AgreedStop(StopSignals):
 def stop_signals(peers: Peers) -> StopSignals:
     """What `peers` stop for."""
     return StopSignals() if peers.count == 1 else AgreedStop(peers)
+
+
+@contextmanager
+def _second_interrupt_ends() -> Iterator[None]:
+    """Leave at the second Ctrl-C, wherever the main thread is.
+
+    Python's handlers wait until that thread runs Python again, and two signals are one
+    to them; but it may be in XLA's compiler for minutes. So another thread counts.
+    """
+    heard, told = os.pipe()
+    os.set_blocking(told, False)
+    before = signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+
+    def count() -> None:
+        interrupts = 0
+        while number := os.read(heard, 1):
+            interrupts += number[0] == signal.SIGINT
+            if interrupts == 2:
+                _exit_at_once()
+
+    counting = threading.Thread(target=count, name="interrupts", daemon=True)
+    counting.start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(told)  # which ends the thread
+        counting.join()
+        os.close(heard)
 
 
 def _exit_at_once() -> None:

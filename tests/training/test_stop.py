@@ -43,6 +43,37 @@ def test_the_second_interrupt_ends_at_once_whatever_still_writes() -> None:
     assert said == "\nsvt: stopped at once\n"
 
 
+IN_C = """
+import ctypes
+from svtcli.training.stop import StopSignals
+lock, mutex = ctypes.CDLL(None).pthread_mutex_lock, (ctypes.c_char * 64)()
+with StopSignals():
+    print("ready", flush=True)
+    lock(mutex)
+    lock(mutex)  # for ever: as in XLA's compiler, no handler of Python runs meanwhile
+"""
+
+
+def test_the_second_interrupt_ends_at_once_though_python_is_not_running() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", IN_C],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    began = time.monotonic()
+    # Two that follow closely may reach it as one.
+    while process.poll() is None and time.monotonic() < began + 30:
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.05)
+    process.kill()
+    assert process.returncode == 130
+    assert process.communicate()[1] == "\nsvt: stopped at once\n"
+
+
 @pytest.mark.parametrize(
     ("number", "code", "words"),
     [
