@@ -5,9 +5,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 PATIENCE = 240
 """Seconds: CI machines are loaded."""
@@ -23,10 +24,20 @@ class Ended:
 
 
 class Team:
-    """`count` processes in `place`, each with one device."""
+    """`count` processes in `place`, each with one device.
 
-    def __init__(self, place: Path, *words: str, count: int = 2, **flags: str) -> None:
-        """`flags` of one process only: `of_1="train.batch=8"`."""
+    `flags` are of one process only: `of_1="train.batch=8"`; so are `programs`.
+    """
+
+    def __init__(
+        self,
+        place: Path,
+        *words: str,
+        count: int = 2,
+        programs: Mapping[int, str] = MappingProxyType({}),
+        **flags: str,
+    ) -> None:
+        self.programs = programs
         self.place, self.count, self.port = place, count, free_port()
         self.processes = [
             self._start(process, *words, *flags.get(f"of_{process}", "").split())
@@ -40,9 +51,10 @@ class Team:
 
     def _start(self, process: int, *words: str) -> subprocess.Popen:
         told, variables = self.meeting(process)
+        program = self.programs.get(process, "svtcli")
         with (self.place / f"err.{process}").open("w") as err:
             return subprocess.Popen(
-                [sys.executable, "-m", "svtcli", "train", "tiny.yaml", *words, *told],
+                [sys.executable, "-m", program, "train", "tiny.yaml", *words, *told],
                 cwd=self.place,
                 env={**os.environ, "JAX_NUM_CPU_DEVICES": "1", **variables},
                 stdout=subprocess.PIPE,
@@ -72,6 +84,11 @@ class Team:
                 raise
             ends.append(Ended(process.returncode, out, self.said(number)))
         return ends
+
+    def kill(self, process: int) -> None:
+        """As the loss of its machine does it."""
+        self.processes[process].kill()
+        self.processes[process].communicate()
 
     def said(self, process: int) -> str:
         """What a process has said on stderr."""

@@ -34,6 +34,10 @@ def rows_in(place: Path) -> int:
     return len(read_rows(run_of(place).metrics))
 
 
+def saved_in(place: Path) -> list[int]:
+    return steps_in(run_of(place).checkpoints)
+
+
 def alone(place: Path, run: str, until: int, *words: str) -> RunFolder:
     """One process, one device."""
     folder = RunFolder(place / "runs" / run)
@@ -61,7 +65,7 @@ def test_two_processes_train_as_one_go_on_from_one_and_stop_together(
     first, second = team.ended()
     assert (first.code, second.code) == (75, 75), first.err + second.err
     run = run_of(place)
-    saved = steps_in(run.checkpoints)[-1]
+    saved = saved_in(place)[-1]
     assert f"stopped by SIGTERM; step {saved} is saved" in first.err
     assert holds(run.checkpoints, saved)
     # Nothing is lost, nothing twice: the log ends with the step that was saved.
@@ -98,15 +102,14 @@ def test_processes_meet_as_their_launcher_says(place: Path, kind: type[Team]) ->
 @pytest.mark.parametrize("victim", [0, 1])
 def test_a_killed_process_is_missed_at_once(place: Path, victim: int) -> None:
     team = Team(place, "train.steps=1000000")
-    team.until(lambda: rows_in(place) > 6)
-    team.processes[victim].kill()
+    team.until(lambda: bool(saved_in(place)))
+    team.kill(victim)
     (other,) = team.ended(1 - victim)
     # jax's own watch may be faster than ours: it aborts.
     assert other.code in (76, -signal.SIGABRT), other.err
     if other.code == 76:
         assert "svt: error: another process was lost" in other.err
-    saved = steps_in(run_of(place).checkpoints)
-    assert saved
+    saved = saved_in(place)
     assert holds(run_of(place).checkpoints, saved[-1])
     ends = Team(place, "train.steps=1000000", "--steps", f"{saved[-1] + 3}").ended()
     assert [ended.code for ended in ends] == [0, 0]
@@ -114,15 +117,17 @@ def test_a_killed_process_is_missed_at_once(place: Path, victim: int) -> None:
 
 @pytest.mark.slow
 def test_a_stuck_process_is_given_up_with_all_stacks(place: Path) -> None:
-    team = Team(place, "train.steps=1000000", "--patience", "60")
-    team.until(lambda: rows_in(place) > 6)
-    team.processes[1].send_signal(signal.SIGSTOP)
-    (first,) = team.ended(0)
-    team.processes[1].kill()
-    team.ended(1)
-    assert first.code == 76, first.err
-    assert "nothing has moved for 60 s" in first.err
-    assert 'loop.py", line' in first.err
+    words = ("train.steps=1000000", "--patience", "60")
+    team = Team(place, *words, programs={1: "tests.faults.stuck"})
+    for process, where in enumerate(("loop.py", "stuck.py")):
+        (ended,) = team.ended(process)
+        # Either watches itself; the one that is faster takes the other with it.
+        if "another process was lost" not in ended.err:
+            assert f"process {process}: nothing has moved for 60 s" in ended.err
+            assert f'{where}", line' in ended.err
+        assert ended.code == 76, ended.err
+    assert "nothing has moved" in team.said(0) + team.said(1)
+    assert rows_in(place) >= 6
 
 
 @pytest.mark.slow
@@ -132,8 +137,15 @@ def test_a_ctrl_c_of_one_stops_all(place: Path) -> None:
     team.processes[0].send_signal(signal.SIGINT)
     ends = team.ended()
     assert [ended.code for ended in ends] == [130, 75]
-    saved = steps_in(run_of(place).checkpoints)[-1]
+    saved = saved_in(place)[-1]
     assert f"interrupted; step {saved} is saved" in ends[0].err
+
+
+@pytest.mark.slow
+def test_a_loss_that_stays_bad_ends_all(place: Path) -> None:
+    ends = Team(place, "train.learning_rate=1e30", "train.steps=1000").ended()
+    assert [ended.code for ended in ends] == [65, 65], ends[0].err + ends[1].err
+    assert "for the 10th time in a row; clips: clip 0" in ends[0].err
 
 
 @pytest.mark.slow
@@ -159,7 +171,7 @@ def test_a_process_that_never_comes_is_not_waited_for_without_end(
     place: Path,
 ) -> None:
     team = Team(place, "--patience", "10", count=3)
-    team.processes[2].kill()
+    team.kill(2)
     first, second = team.ended(0, 1)
     assert first.code == second.code == 76
     assert "not all processes came within 10 s" in first.err

@@ -1,0 +1,23 @@
+"""`svt train` that stands still after some steps, with every thread alive."""
+
+import signal
+import sys
+import time
+
+from svtcli.cli.app import main
+from svtcli.training.stop import AgreedStop
+
+STEPS = 8
+
+
+def stuck(agreed: AgreedStop) -> signal.Signals | None:
+    """Asked for a signal once too often, it never answers."""
+    while agreed._asked == STEPS:
+        time.sleep(1)
+    return answer(agreed)
+
+
+if __name__ == "__main__":
+    answer = AgreedStop.now
+    AgreedStop.now = stuck  # type: ignore[method-assign]
+    sys.exit(main(sys.argv[1:]))
