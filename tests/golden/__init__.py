@@ -1,0 +1,1 @@
+"""Answers that were right once and have to stay."""
