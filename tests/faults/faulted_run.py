@@ -10,9 +10,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from svtcli.model.svt import abstract_params
 from svtcli.run.directory import RunFolder
@@ -26,6 +27,19 @@ SAVE_EVERY = 5
 MOST_ROWS = 12
 """How far a process comes, more or less, before it is ended."""
 TRAIN = (sys.executable, "-m", "svtcli", "train")
+FINISH = 1800
+"""Seconds in which a run comes to its end on a busy machine."""
+
+
+def compiled_once(jit_update: Callable[..., Any]) -> Callable[..., Any]:
+    """The same, but later trainings of this process take the first one's step."""
+    made: list[Any] = []
+
+    def first(*setting: Any) -> Any:
+        made[:] = made or [jit_update(*setting)]
+        return made[0]
+
+    return first
 
 
 @dataclass(frozen=True)
@@ -96,9 +110,15 @@ class FaultedRun:
         process.send_signal(number)
         return self.note_end(process, first_row, before)
 
-    def note_end(self, process: subprocess.Popen, first_row: int, before: int) -> Ended:
+    def note_end(
+        self,
+        process: subprocess.Popen,
+        first_row: int,
+        before: int,
+        within: float = 120,
+    ) -> Ended:
         """Wait for a process to end; remember how."""
-        out, said = process.communicate(timeout=120)
+        out, said = process.communicate(timeout=within)
         assert "Traceback" not in said, said
         rows, saved = len(self.steps_logged()), self.saved()
         ended = Ended(process.returncode, first_row, rows, before, saved, out, said)
@@ -107,7 +127,8 @@ class FaultedRun:
 
     def finish(self) -> None:
         """Let it come to its end."""
-        ended = self.note_end(self.process(), len(self.steps_logged()), self.saved())
+        row, before = len(self.steps_logged()), self.saved()
+        ended = self.note_end(self.process(), row, before, within=FINISH)
         assert ended.code == 0, ended.said
         assert ended.saved == self.steps
 

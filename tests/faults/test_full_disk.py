@@ -7,18 +7,28 @@ fails inside orbax as well as in svt. Which write that is depends on the limit.
 import errno
 import os
 import resource
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from svtcli.cli.failures import explain
 from svtcli.failure import StorageFailed
+from svtcli.run.directory import RunFolder
+from svtcli.run.samples import SampleFacts, Samples, read_samples, write_samples
+from svtcli.stages import train as stage
 from svtcli.training.checkpoint import Checkpoints, latest_step
 from svtcli.training.state import State, abstract_state
+from tests.faults.faulted_run import FaultedRun, compiled_once
 from tests.faults.test_flips import state
 from tests.training import toy
 
+COMPILER = shutil.which("cc")
 # Orbax gives up a failed write without waiting for TensorStore's part in it, which then
 # reports to an event loop that is closed.
 pytestmark = pytest.mark.filterwarnings(
@@ -77,6 +87,68 @@ def save_on_a_full_disk(folder: Path, limits: list[int]) -> list[bool]:
 def test_a_full_disk_costs_one_save_and_nothing_else(tmp_path: Path) -> None:
     worked = save_on_a_full_disk(tmp_path / "checkpoints", [0, 300, 1 << 20])
     assert worked == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("limit", "file"), [(0, ".lock"), (100, "recipe.yaml"), (2000, "metrics.jsonl")]
+)
+def test_a_full_disk_is_told_by_the_file_that_it_refused(
+    faulted: FaultedRun, limit: int, file: str
+) -> None:
+    run = RunFolder(faulted.place / "runs" / str(limit))
+    with largest_file(limit), pytest.raises(OSError, match="too large") as full:
+        faulted.train_here(run)
+    sentence, hint, code = explain(full.value)
+    assert (sentence, code) == (f"{run.path / file}: File too large", 74)
+    assert "free some space" in str(hint)
+    faulted.train_here(run)
+    faulted.check_as_straight(run)
+    assert not list(run.path.glob("*.part"))
+
+
+@pytest.fixture(scope="module")
+def faulted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultedRun]:
+    """Its first checkpoint is that of its last step, after 2000 bytes of rows."""
+    faulted = FaultedRun(tmp_path_factory.mktemp("full"), 12, "train.save_every=100")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stage, "jit_update", compiled_once(stage.jit_update))
+        faulted.train_straight()
+        yield faulted
+
+
+def test_samples_on_a_full_disk_are_not_called_whole(tmp_path: Path) -> None:
+    video = np.zeros((2, 3, 4, 4, 4, 3), np.uint8)
+    log_prob = np.zeros((2, 3, 4), np.float32)
+    facts = SampleFacts("run", 1, 1, 4, 1, 1.0, 0, "auto", "test", ("a", "b"))
+    samples = Samples(video, video[:, 0], log_prob, facts)
+    for limit in (0, 100, 200, 400):  # within: a header, another, numbers, the facts
+        with largest_file(limit), pytest.raises(OSError, match="too large") as full:
+            write_samples(tmp_path, samples)
+        assert str(full.value.filename).startswith(str(tmp_path))
+        assert not (tmp_path / "samples.json").exists()
+    write_samples(tmp_path, samples)
+    assert (read_samples(tmp_path).video == video).all()
+    assert not list(tmp_path.glob("*.part"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.skipif(COMPILER is None, reason="there is no C compiler")
+def test_a_disk_that_is_full_from_any_write_on(tmp_path: Path) -> None:
+    """In a process of its own, with all its writes: of Python and of TensorStore."""
+    here, library = Path(__file__).parent, tmp_path / "filling_disk.so"
+    source = here / "filling_disk.c"
+    made = (str(COMPILER), "-shared", "-fPIC", "-o", str(library), str(source), "-ldl")
+    subprocess.run(made, check=True)
+    done = subprocess.run(
+        (sys.executable, "-m", "tests.faults.filling_disk", str(tmp_path), library),
+        cwd=here.parents[1],
+        env={**os.environ, "LD_PRELOAD": str(library)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 100
 
 
 @pytest.mark.slow

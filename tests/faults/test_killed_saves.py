@@ -8,7 +8,6 @@ import shutil
 import signal
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,7 +15,7 @@ from svtcli.run.directory import RunFolder
 from svtcli.stages import train as stage
 from svtcli.training.checkpoint import latest_step
 from tests.faults import moments
-from tests.faults.faulted_run import SAVE_EVERY, FaultedRun
+from tests.faults.faulted_run import SAVE_EVERY, FaultedRun, compiled_once
 
 SECOND, LAST = 2 * SAVE_EVERY, 2 * SAVE_EVERY + 2
 
@@ -41,21 +40,10 @@ def left_at_each_moment(faulted: FaultedRun) -> dict[str, RunFolder]:
     return left
 
 
-def compile_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Later trainings of this process take the first one's compiled step."""
-    jit, made = stage.jit_update, []
-
-    def jit_update(*setting: Any) -> Any:
-        made[:] = made or [jit(*setting)]
-        return made[0]
-
-    monkeypatch.setattr(stage, "jit_update", jit_update)
-
-
 def test_a_kill_at_each_moment_of_a_save_changes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    compile_once(monkeypatch)
+    monkeypatch.setattr(stage, "jit_update", compiled_once(stage.jit_update))
     faulted = FaultedRun(tmp_path, LAST, "train.keep=1")
     left = left_at_each_moment(faulted)
     assert set(left) == set(moments.MOMENTS)
@@ -76,7 +64,7 @@ def files(run: RunFolder) -> set[str]:
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_a_kill_before_any_operation_of_a_save_changes_nothing(tmp_path: Path) -> None:
-    faulted = FaultedRun(tmp_path, 1500, "train.keep=1")
+    faulted = FaultedRun(tmp_path, 1000, "train.keep=1")
     faulted.train_straight()
     met: list[str | None] = []
     operation = 0
