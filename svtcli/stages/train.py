@@ -261,7 +261,8 @@ def _train(plan: Plan, progress: Progress, stop: StopSignals, peers: Peers) -> T
         start = int(state["step"])
         progress.begin("train", plan.until, "steps")
         progress.advance(start)
-        name, pace = score_name(recipe.model), pace_of(recipe.model, settings)
+        name = score_name(recipe.model)
+        pace = pace_of(recipe.model, settings, plan.layout.kinds)
         watch = Watch(
             settings,
             name,

@@ -42,6 +42,11 @@ class Layout:
         return self.mesh.size
 
     @property
+    def kinds(self) -> tuple[str, ...]:
+        """What jax calls each of them."""
+        return tuple(str(device.device_kind) for device in self.mesh.devices.flat)
+
+    @property
     def said(self) -> str:
         """For people: `cpu`, or `8 x cpu (data 4, shard 2)`."""
         kind = str(self.mesh.devices.flat[0].device_kind)

@@ -1,10 +1,8 @@
 """How fast the steps go, and what of the time is lost on the way."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-
-import jax
 
 from svtcli.model.flops import training_flops
 from svtcli.recipe.model import Model
@@ -77,9 +75,14 @@ class Pace:
         self._steps, self._waited, self._from = 0, 0.0, self._clock()
 
 
-def pace_of(model: Model, train: Train) -> Pace:
-    """The pace of this model on all devices that there are."""
-    devices = jax.devices()
-    peak = peak_flops(devices[0].device_kind, train.precision)
-    flops = training_flops(model, train.batch)
-    return Pace(train.batch, flops, None if peak is None else peak * len(devices))
+def pace_of(model: Model, train: Train, kinds: Sequence[str]) -> Pace:
+    """The pace of this model on devices of these `kinds`, as jax calls them.
+
+    `kinds` has every device that takes part, those of other processes as well, for the
+    batch is theirs together. MFU counts what the model needs: what remat computes again
+    is no use that is made of a chip.
+    """
+    peaks = [peak_flops(kind, train.precision) for kind in kinds]
+    known = [peak for peak in peaks if peak is not None]
+    whole = sum(known) if known and len(known) == len(peaks) else None
+    return Pace(train.batch, training_flops(model, train.batch), whole)

@@ -1,8 +1,18 @@
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import pytest
 
-from svtcli.training.pace import Pace
+from svtcli.model.flops import training_flops
+from svtcli.recipe.schema import Train
+from svtcli.run.directory import RunFolder
+from svtcli.run.metrics_log import read_metrics
+from svtcli.run.progress import Silent
+from svtcli.stages.train import train
+from svtcli.training import pace as pace_module
+from svtcli.training.pace import Pace, pace_of
+from tests.tiny import VARIANTS
+from tests.training.tiny_run import loaded, write_clips, write_recipe
 
 
 def ticking(*times: float) -> Callable[[], float]:
@@ -50,3 +60,61 @@ def test_use_of_the_chip_is_told_only_where_the_chip_is_known() -> None:
     assert row["model_flops_per_second"] == 1.5e9
     assert "mfu" not in row
     assert unknown.facts() == {"slices/s": "2"}
+
+
+H100 = "NVIDIA H100 80GB HBM3"
+MODEL = VARIANTS["spatiotemporal"]
+TRAIN = Train(batch=8, precision="bfloat16")
+
+
+def test_use_is_the_global_batch_s_arithmetic_over_the_peak_of_all_devices() -> None:
+    one, eight = (pace_of(MODEL, TRAIN, [H100] * count) for count in (1, 8))
+    assert one.peak == 989.4e12
+    assert eight.peak == pytest.approx(8 * 989.4e12)
+    assert one.flops == eight.flops == training_flops(MODEL, 8)
+    precise = pace_of(MODEL, replace(TRAIN, precision="float32"), [H100])
+    assert precise.peak == 494.7e12
+
+
+def test_how_a_step_is_computed_does_not_change_what_the_model_needs() -> None:
+    plain = pace_of(MODEL, TRAIN, [H100])
+    for change in ({"remat": True}, {"accumulate": 4}, {"ema": 0.9}):
+        other = pace_of(MODEL, replace(TRAIN, **change), [H100])
+        assert (other.flops, other.peak) == (plain.flops, plain.peak)
+
+
+@pytest.mark.parametrize("kinds", [["cpu"], ["cpu"] * 8, [H100, "Gadget 7"], []])
+def test_no_peak_is_made_up_for_devices_that_are_not_known(kinds: list[str]) -> None:
+    assert pace_of(MODEL, TRAIN, kinds).peak is None
+
+
+class Facts(Silent):
+    """Remembers what stands beside the bar."""
+
+    def __init__(self) -> None:
+        self.said: list[dict[str, str]] = []
+
+    def advance(self, done: int, facts: Mapping[str, str] | None = None) -> None:
+        self.said.append(dict(facts or {}))
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_log_and_line_carry_the_use_of_a_known_chip_and_nothing_for_another(
+    known: bool, tmp_path, monkeypatch
+) -> None:
+    if known:
+        monkeypatch.setattr(pace_module, "peak_flops", lambda kind, precision: 1e15)
+    recipe = write_recipe(tmp_path, write_clips(tmp_path / "clips"))
+    run, facts = RunFolder(tmp_path / "run"), Facts()
+    train(loaded(recipe, "train.steps=4", "train.log_every=2"), run, facts)
+    rows = [row for row in read_metrics(run.metrics) if "loss" in row]
+    assert [row["step"] for row in rows] == [2, 4]
+    for row in rows:
+        assert row["model_flops_per_second"] > 0
+        if known:
+            share = row["model_flops_per_second"] / 1e15
+            assert row["mfu"] == pytest.approx(share)
+        else:
+            assert "mfu" not in row
+    assert {"slices/s"} <= set(facts.said[-1])
+    assert ("MFU" in facts.said[-1]) == known
