@@ -1,7 +1,7 @@
 """Compiles a training step for simulated devices; run as a process of its own.
 
-Arguments: `data`, `shard`, `batch`, and the model's settings as JSON. Prints a line of
-JSON; what the compiler has to say is on stderr.
+Arguments: `data`, `shard`, `batch`, and the model's settings as JSON; or a recipe and
+overrides of it. Prints a line of JSON; what the compiler has to say is on stderr.
 """
 
 import collections
@@ -14,6 +14,7 @@ import numpy as np
 
 from svtcli.model.svt import structure
 from svtcli.recipe.data import FolderData
+from svtcli.recipe.load import load_recipe
 from svtcli.recipe.model import Model
 from svtcli.recipe.schema import Mesh, Recipe, Train
 from svtcli.training.mesh import layout_of
@@ -43,7 +44,12 @@ def compiled(recipe: Recipe) -> dict[str, object]:
         places["params"],
     )
     sizes = np.array(jax.tree.leaves(kept, is_leaf=lambda x: isinstance(x, tuple)))
+    memory = step.memory_analysis()
     return {
+        "memory": memory.argument_size_in_bytes
+        + memory.output_size_in_bytes
+        - memory.alias_size_in_bytes
+        + memory.temp_size_in_bytes,
         "device": layout.said,
         "rows": inputs["video"].shard_shape(batch["video"].shape)[0],
         "numbers": int(sizes[:, 0].sum()),
@@ -53,14 +59,22 @@ def compiled(recipe: Recipe) -> dict[str, object]:
     }
 
 
-if __name__ == "__main__":
-    data, shard, batch = map(int, sys.argv[1:4])
-    model = Model(**json.loads(sys.argv[4]))
-    side = model.video[1]
-    recipe = Recipe(
-        data=FolderData(kind="folder", source="nowhere", size=side),
+def made_up(data: str, shard: str, batch: str, settings: str) -> Recipe:
+    """A recipe around a model's settings."""
+    model = Model(**json.loads(settings))
+    return Recipe(
+        data=FolderData(kind="folder", source="nowhere", size=model.video[1]),
         model=model,
-        train=Train(batch=batch),
-        mesh=Mesh(data, shard),
+        train=Train(batch=int(batch)),
+        mesh=Mesh(int(data), int(shard)),
+    )
+
+
+if __name__ == "__main__":
+    first, *others = sys.argv[1:]
+    recipe = (
+        made_up(first, *others)
+        if first.isdigit()
+        else load_recipe(first, others).recipe
     )
     print(json.dumps(compiled(recipe)))

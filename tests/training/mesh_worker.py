@@ -1,7 +1,8 @@
 """Trains the tiny run on grids of simulated devices; run as a process of its own.
 
 Arguments: a folder with `tiny.yaml`, then one word a training: `RUN:UNTIL:OVERRIDES`.
-Prints a line of JSON for each.
+Prints a line of JSON for each, and leaves in `RUN.npy` what its checkpoint gives to
+sampling: all parameters, and all averages after them where they are kept.
 """
 
 import json
@@ -20,6 +21,8 @@ from svtcli.stages.train import plan_training, train
 from svtcli.training.checkpoint import latest_step, restore_params
 from tests.training import tiny_run
 
+SCORED = "validation_bits_per_dim"
+
 
 def trained(folder: Path, name: str, until: int, *overrides: str) -> dict:
     """Losses of one training, or what it was refused for; parameters go to a file."""
@@ -33,11 +36,16 @@ def trained(folder: Path, name: str, until: int, *overrides: str) -> dict:
     step = latest_step(run.checkpoints)
     assert step == until
     shapes = abstract_params(loaded.recipe.model)
-    params = restore_params(run.checkpoints, step, shapes)
-    leaves = [np.asarray(leaf).ravel() for leaf in jax.tree.leaves(params)]
+    kept = ["params", "ema"] if loaded.recipe.train.ema else ["params"]
+    parts = [restore_params(run.checkpoints, step, shapes, part) for part in kept]
+    leaves = [np.asarray(leaf).ravel() for leaf in jax.tree.leaves(parts)]
     np.save(folder / f"{name}.npy", np.concatenate(leaves))
-    losses = [row["loss"] for row in read_metrics(run.metrics)]
-    return {"device": said, "losses": losses}
+    rows = read_metrics(run.metrics)
+    return {
+        "device": said,
+        "losses": [row["loss"] for row in rows if "loss" in row],
+        "scores": [row[SCORED] for row in rows if SCORED in row],
+    }
 
 
 if __name__ == "__main__":
