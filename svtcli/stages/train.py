@@ -4,7 +4,7 @@ import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -278,6 +278,8 @@ def _train(plan: Plan, progress: Progress, stop: StopSignals, peers: Peers) -> T
             plan.layout,
             lambda: stop.now() is not None,
         )
+        if validation.due(start) and peers.decided(lambda: _unscored(run, name, start)):
+            validation = replace(validation, missed=start)
         batches = prefetch(plan.batches, start)
         try:
             state = train_until(
@@ -331,6 +333,12 @@ def _compiled(
     compiled = jit_update(update, abstract, batch)
     progress.note(f"compiled in {time.perf_counter() - begun:.1f} s")
     return lambda state, inputs: compiled(state, layout.global_batch(inputs, size))
+
+
+def _unscored(run: RunFolder, name: str, step: int) -> bool:
+    """Whether the log has no score on held-out clips of this step, that was taken."""
+    rows = [row for row in read_metrics(run.metrics) if row["step"] == step]
+    return step > 0 and not any(f"validation_{name}" in row for row in rows)
 
 
 def _trained(plan: Plan, step: int) -> Trained:

@@ -39,6 +39,9 @@ def train_until(
     non-finite; `StorageFailed` when the disk is full.
     """
     step, signal = int(state["step"]), stop.now()
+    if step == validation.missed and signal is None:
+        _validate(step, state, validation, watch)
+        signal = stop.now()
     while step < until and signal is None:
         # 1. The batch of this step; the next ones are read meanwhile.
         with watch.pace.waiting():
@@ -58,10 +61,7 @@ def train_until(
         checkpoints.poll()
         # 5. Score the held-out clips, while that save goes on.
         if validation.due(step):
-            watch.settle()
-            with watch.pace.paused():
-                score = validation.of(state)
-            watch.validated(step, score)
+            _validate(step, state, validation, watch)
         # 6. Look for a signal once: asked twice, it could stop us and not save us.
         signal = stop.now()
 
@@ -73,6 +73,14 @@ def train_until(
     if step < until:
         raise stop.failure(checkpoints.saved)
     return state
+
+
+def _validate(step: int, state: State, validation: Validation, watch: Watch) -> None:
+    """Score the held-out clips, and say how."""
+    watch.settle()
+    with watch.pace.paused():
+        score = validation.of(state)
+    watch.validated(step, score)
 
 
 def _is_due(step: int, every: int | None) -> bool:

@@ -19,6 +19,8 @@ class Validation:
     """None never takes any."""
     score: Callable[[PyTree], float | None]
     """Of parameters; None when a signal has cut it short."""
+    missed: int | None = None
+    """The restored step, where the process that took it ended before its score."""
 
     def due(self, step: int) -> bool:
         """Whether the state after `step` steps is scored."""

@@ -66,13 +66,16 @@ class FaultedRun:
 
     def __init__(self, place: Path, steps: int, *settings: str) -> None:
         self.place, self.steps = place, steps
-        tiny_run.write_clips(place / "clips")
+        tiny_run.write_clips(place / "clips", held_out=("test",))
         self.recipe = tiny_run.write_recipe(place, place / "clips")
         every = f"train.save_every={SAVE_EVERY}"
         self.settings = (f"train.steps={steps}", every, *settings)
-        self.run = RunFolder(place / "runs" / "tiny")
-        self.straight = RunFolder(place / "runs" / "straight")
+        self.run, self.straight = self.folder("tiny"), self.folder("straight")
         self.ended: list[Ended] = []
+
+    def folder(self, name: str) -> RunFolder:
+        """One more run of the same recipe."""
+        return RunFolder(self.place / "runs" / name)
 
     def train_here(self, run: RunFolder) -> None:
         """Train in this process, or go on, to the end."""

@@ -57,7 +57,7 @@ def train_at_every_write(place: Path, library: str) -> int:
     faulted.train_straight()
     n, through = 0, False
     while not through:
-        run = RunFolder(place / "runs" / f"full-{n}")
+        run = faulted.folder(f"full-{n}")
         through = train_on_full_disk(faulted, run, disk, n)
         faulted.train_here(run)
         faulted.check_as_straight(run)

@@ -19,7 +19,6 @@ import pytest
 
 from svtcli.cli.failures import explain
 from svtcli.failure import StorageFailed
-from svtcli.run.directory import RunFolder
 from svtcli.run.samples import SampleFacts, Samples, read_samples, write_samples
 from svtcli.stages import train as stage
 from svtcli.training.checkpoint import Checkpoints, latest_step
@@ -95,7 +94,7 @@ def test_a_full_disk_costs_one_save_and_nothing_else(tmp_path: Path) -> None:
 def test_a_full_disk_is_told_by_the_file_that_it_refused(
     faulted: FaultedRun, limit: int, file: str
 ) -> None:
-    run = RunFolder(faulted.place / "runs" / str(limit))
+    run = faulted.folder(str(limit))
     with largest_file(limit), pytest.raises(OSError, match="too large") as full:
         faulted.train_here(run)
     sentence, hint, code = explain(full.value)

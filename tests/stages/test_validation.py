@@ -136,7 +136,7 @@ def test_a_signal_during_validation_is_served_at_once_and_all_is_saved(
     slices = []
 
     def score_clips(*given):
-        *rest, on_slice = given
+        *rest, on_slice, devices = given
 
         def signalled() -> None:
             slices.append(1)
@@ -144,7 +144,7 @@ def test_a_signal_during_validation_is_served_at_once_and_all_is_saved(
                 os.kill(os.getpid(), signal.SIGTERM)
             on_slice()
 
-        return scored(*rest, signalled)
+        return scored(*rest, signalled, devices)
 
     scored = module.score_clips
     monkeypatch.setattr(module, "score_clips", score_clips)
