@@ -234,10 +234,6 @@ def killed_run(place: Path, start: Start, kills: int, steps: str) -> None:
     assert not (killed.checkpoints / "quarantine").exists()
 
 
-def test_kills_while_saving_change_nothing(place: Path, start: Start) -> None:
-    killed_run(place, start, kills=2, steps="60")
-
-
 @pytest.mark.slow
 def test_many_kills_while_saving_change_nothing(place: Path, start: Start) -> None:
     killed_run(place, start, kills=30, steps="600")

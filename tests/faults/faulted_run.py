@@ -27,8 +27,10 @@ SAVE_EVERY = 5
 MOST_ROWS = 12
 """How far a process comes, more or less, before it is ended."""
 TRAIN = (sys.executable, "-m", "svtcli", "train")
-FINISH = 1800
-"""Seconds in which a run comes to its end on a busy machine."""
+ENDLESS = 1_000_000
+"""Steps that no run here comes to."""
+PATIENCE = 600
+"""Seconds in which what ends will have ended, on a busy machine too."""
 
 
 def compiled_once(jit_update: Callable[..., Any]) -> Callable[..., Any]:
@@ -64,7 +66,7 @@ class Ended:
 class FaultedRun:
     """A run folder and the processes that train in it, one after the other."""
 
-    def __init__(self, place: Path, steps: int, *settings: str) -> None:
+    def __init__(self, place: Path, steps: int = ENDLESS, *settings: str) -> None:
         self.place, self.steps = place, steps
         tiny_run.write_clips(place / "clips", held_out=("test",))
         self.recipe = tiny_run.write_recipe(place, place / "clips")
@@ -79,7 +81,8 @@ class FaultedRun:
 
     def train_here(self, run: RunFolder) -> None:
         """Train in this process, or go on, to the end."""
-        train(tiny_run.loaded(self.recipe, *self.settings), run, Silent())
+        loaded = tiny_run.loaded(self.recipe, *self.settings)
+        train(loaded, run, Silent(), stop_at=self.steps)
 
     def train_straight(self) -> None:
         """The run that nothing happens to."""
@@ -90,10 +93,10 @@ class FaultedRun:
         text = self.run.metrics.read_text() if self.run.metrics.exists() else ""
         return [json.loads(line)["step"] for line in text.split("\n")[:-1]]
 
-    def process(self, program: Sequence[str] = TRAIN) -> subprocess.Popen:
+    def process(self, program: Sequence[str] = TRAIN, *more: str) -> subprocess.Popen:
         """A process that trains on."""
         return subprocess.Popen(
-            (*program, self.recipe.name, *self.settings),
+            (*program, self.recipe.name, *self.settings, *more),
             cwd=self.place,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -113,15 +116,9 @@ class FaultedRun:
         process.send_signal(number)
         return self.note_end(process, first_row, before)
 
-    def note_end(
-        self,
-        process: subprocess.Popen,
-        first_row: int,
-        before: int,
-        within: float = 120,
-    ) -> Ended:
+    def note_end(self, process: subprocess.Popen, first_row: int, before: int) -> Ended:
         """Wait for a process to end; remember how."""
-        out, said = process.communicate(timeout=within)
+        out, said = process.communicate(timeout=PATIENCE)
         assert "Traceback" not in said, said
         rows, saved = len(self.steps_logged()), self.saved()
         ended = Ended(process.returncode, first_row, rows, before, saved, out, said)
@@ -129,9 +126,11 @@ class FaultedRun:
         return ended
 
     def finish(self) -> None:
-        """Let it come to its end."""
+        """Let it come to its end, which is now soon after what was reached."""
         row, before = len(self.steps_logged()), self.saved()
-        ended = self.note_end(self.process(), row, before, within=FINISH)
+        self.steps = max([before, *self.steps_logged()]) + 2
+        last = self.process(TRAIN, "--steps", str(self.steps))
+        ended = self.note_end(last, row, before)
         assert ended.code == 0, ended.said
         assert ended.saved == self.steps
 
@@ -169,7 +168,7 @@ class FaultedRun:
         return latest_step(self.run.checkpoints) or 0
 
     def _wait_for_rows(self, rows: int, process: subprocess.Popen) -> None:
-        until = time.monotonic() + 120
+        until = time.monotonic() + PATIENCE
         while len(self.steps_logged()) < rows and process.poll() is None:
             assert time.monotonic() < until
             time.sleep(0.005)

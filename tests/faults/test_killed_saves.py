@@ -15,7 +15,7 @@ from svtcli.run.directory import RunFolder
 from svtcli.stages import train as stage
 from svtcli.training.checkpoint import latest_step
 from tests.faults import moments
-from tests.faults.faulted_run import SAVE_EVERY, FaultedRun, compiled_once
+from tests.faults.faulted_run import ENDLESS, SAVE_EVERY, FaultedRun, compiled_once
 
 SECOND, LAST = 2 * SAVE_EVERY, 2 * SAVE_EVERY + 2
 
@@ -64,8 +64,7 @@ def files(run: RunFolder) -> set[str]:
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_a_kill_before_any_operation_of_a_save_changes_nothing(tmp_path: Path) -> None:
-    faulted = FaultedRun(tmp_path, 1000, "train.keep=1")
-    faulted.train_straight()
+    faulted = FaultedRun(tmp_path, ENDLESS, "train.keep=1")
     met: list[str | None] = []
     operation = 0
     while len(met) == operation:  # until a save has fewer
@@ -84,5 +83,6 @@ def test_a_kill_before_any_operation_of_a_save_changes_nothing(tmp_path: Path) -
             assert ended.saved in (first, second)
             assert moment not in moments.PLACED or ended.saved == second
     faulted.finish()
+    faulted.train_straight()
     faulted.check()
     assert set(met) >= set(moments.MOMENTS)

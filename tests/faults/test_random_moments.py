@@ -2,7 +2,6 @@
 
 import random
 import signal
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -23,38 +22,31 @@ def check_stop(ended: Ended, steps: list[int]) -> None:
         assert ended.rows == ended.first_row
 
 
-def faults_at_random(
-    place: Path, signals: list[signal.Signals], steps: int, seed: int
-) -> None:
-    faulted, draw = FaultedRun(place, steps), random.Random(seed)
-    faulted.train_straight()
-    hit: Counter[signal.Signals] = Counter()
+def faults_at_random(place: Path, signals: list[signal.Signals], seed: int) -> None:
+    faulted, draw = FaultedRun(place), random.Random(seed)
     for number in signals:
         ended = faulted.end(number, draw)
-        if ended.code == 0:  # it was through before the signal came
-            break
-        hit[number] += 1
         if number == TERM:
             check_stop(ended, faulted.steps_logged())
         else:
             assert ended.code == -KILL
     faulted.finish()
+    faulted.train_straight()
     faulted.check()
-    assert hit == Counter(signals)
     assert any(ended.rows > ended.first_row for ended in faulted.ended[:-1])
 
 
 def test_kills_and_stops_at_random_moments_change_nothing(tmp_path: Path) -> None:
-    faults_at_random(tmp_path, [KILL, TERM, KILL, TERM, KILL], steps=120, seed=3)
+    faults_at_random(tmp_path, [KILL, TERM, KILL, TERM, KILL], seed=3)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(7200)
 def test_many_kills_at_random_moments_change_nothing(tmp_path: Path) -> None:
-    faults_at_random(tmp_path, 200 * [KILL], steps=5000, seed=4)
+    faults_at_random(tmp_path, 200 * [KILL], seed=4)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_many_stops_at_random_moments_lose_no_step(tmp_path: Path) -> None:
-    faults_at_random(tmp_path, 50 * [TERM], steps=1300, seed=5)
+    faults_at_random(tmp_path, 50 * [TERM], seed=5)

@@ -295,15 +295,18 @@ with checkpoint.Checkpoints(folder, 1, "clips-1", print) as checkpoints:
 """
 
 
+SLOW = pytest.mark.slow  # copies stand for all of these in tests/faults
+
+
 @pytest.mark.parametrize(
     ("stage", "left"),
     [
         ("arrays are being written", 5),
-        ("arrays are written", 5),
-        ("record is being written", 5),
-        ("folder is sealed", 5),
+        pytest.param("arrays are written", 5, marks=SLOW),
+        pytest.param("record is being written", 5, marks=SLOW),
+        pytest.param("folder is sealed", 5, marks=SLOW),
         ("folder is in place", 10),
-        ("old ones are thrown away", 10),
+        pytest.param("old ones are thrown away", 10, marks=SLOW),
     ],
 )
 def test_a_kill_at_any_stage_of_a_save_leaves_a_checkpoint_that_verifies(
