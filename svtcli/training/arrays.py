@@ -16,6 +16,7 @@ from jaxtyping import PyTree
 from orbax.checkpoint import v1 as ocp
 
 from svtcli.failure import Failure, StorageFailed
+from svtcli.training.distributed import peer_lost
 from svtcli.training.state import State, placed
 
 MAKE_ROOM = "make room and run the same command again"
@@ -115,13 +116,19 @@ def read(folder: Path, abstract: dict[str, Named]) -> dict[str, Named]:
 
 @contextmanager
 def storage_errors(place: Path, hint: str | None = None) -> Iterator[None]:
-    """Whatever orbax or the system says of a failed read or write, as one line."""
+    """Whatever orbax or the system says of a failed read or write, as one line.
+
+    Several processes also talk while they write: that one of them is gone is said so.
+    """
     try:
         yield
     except Failure:
         raise
     except Exception as error:
-        raise StorageFailed(f"{place}: {_first_cause(error)}", hint) from error
+        cause = _first_cause(error)
+        if lost := peer_lost(cause):
+            raise lost from error
+        raise StorageFailed(f"{place}: {_first_line(cause)}", hint) from error
 
 
 def _once(record: logging.LogRecord) -> bool:
@@ -130,9 +137,13 @@ def _once(record: logging.LogRecord) -> bool:
     return "orbax" not in record.pathname or record.exc_info is None
 
 
-def _first_cause(error: BaseException) -> str:
-    """The first line of what set it all off; orbax wraps it in layers of its own."""
+def _first_cause(error: BaseException) -> BaseException:
+    """What set it all off; orbax wraps it in layers of its own."""
     while error.__cause__ is not None:
         error = error.__cause__
+    return error
+
+
+def _first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__

@@ -182,13 +182,16 @@ def joined(meeting: Meeting | None) -> Iterator[Peers]:
             except Failure:
                 raise
             except (RuntimeError, ValueError) as error:
-                if LOSS.search(str(error)):
-                    raise _lost(error) from error
+                if lost := peer_lost(error):
+                    raise lost from error
                 raise
         jax.distributed.shutdown()
 
 
-def _lost(error: BaseException) -> PeerLost:
+def peer_lost(error: BaseException) -> PeerLost | None:
+    """What it comes from, where that is the loss of another process; else None."""
+    if not jax.distributed.is_initialized() or not LOSS.search(str(error)):
+        return None
     line = str(error).strip().splitlines()[0]
     return PeerLost(
         f"another process was lost: {line[:200]}",

@@ -145,7 +145,7 @@ def test_a_ctrl_c_of_one_stops_all(place: Path) -> None:
 def test_a_loss_that_stays_bad_ends_all(place: Path) -> None:
     ends = Team(place, "train.learning_rate=1e30", "train.steps=1000").ended()
     assert [ended.code for ended in ends] == [65, 65], ends[0].err + ends[1].err
-    assert "for the 10th time in a row; clips: clip 0" in ends[0].err
+    assert "for the 10th time in a row; clips: clip " in ends[0].err
 
 
 @pytest.mark.slow
