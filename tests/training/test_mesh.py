@@ -163,6 +163,7 @@ def test_the_batch_of_the_paper_divides_over_its_128_devices(more: dict) -> None
     [
         ("kinetics_large", (128, 1), 22e9),
         ("kinetics_large", (16, 8), 12e9),
+        ("kinetics_single_frame_large", (16, 8), 9e9),
         ("kinetics_spatiotemporal", (128, 1), 4e9),
     ],
     ids=str,
