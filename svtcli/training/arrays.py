@@ -17,6 +17,7 @@ from orbax.checkpoint import v1 as ocp
 
 from svtcli.failure import Failure, StorageFailed
 from svtcli.training.distributed import peer_lost
+from svtcli.training.lost_reports import drop_lost_reports
 from svtcli.training.state import State, placed
 
 MAKE_ROOM = "make room and run the same command again"
@@ -101,6 +102,7 @@ def size_in_bytes(parts: dict[str, Named]) -> int:
 def write(folder: Path, parts: dict[str, Named]) -> Writing:
     """Start writing; returns when the arrays may be given up, as to a donated step."""
     logging.getLogger("absl").addFilter(_once)
+    drop_lost_reports()
     context = ocp.Context()
     # Weights do not compress: 8 % smaller for three times the time.
     context.array.saving.use_compression = False

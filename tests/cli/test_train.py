@@ -20,7 +20,6 @@ from tests.cli.terminal import svt
 from tests.training import tiny_run, toy
 
 ENDLESS = ("train.steps=1000000", "train.save_every=1000000")
-KILLED = ("train.steps=60", "train.save_every=3")
 
 Start = Callable[..., subprocess.Popen]
 
