@@ -4,13 +4,15 @@ A path is unsafe from the call that changes it to the end of an fsync that began
 a file by what is written, a folder by the names that come into it or leave it.
 """
 
+import os
 import re
 import shutil
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-STRACE = shutil.which("strace")
+STRACE = shutil.which("strace") or "strace"
 CALLS = (
     "openat,creat,write,writev,pwrite64,pwritev,pwritev2,truncate,ftruncate,"
     "copy_file_range,sendfile,rename,renameat,renameat2,link,linkat,"
@@ -22,9 +24,16 @@ OF_HANDLE = re.compile(r"\d+<([^>]+)>")
 NAME = re.compile(r'"([^"]*)"')
 
 
+def can_trace() -> bool:
+    """Whether there is a strace that may be used; a container may forbid it."""
+    try:
+        return subprocess.run((STRACE, "-qo", os.devnull, "true")).returncode == 0
+    except OSError:
+        return False
+
+
 def traced(program: tuple[str, ...], log: Path) -> tuple[str, ...]:
     """The program under strace, its threads and processes too."""
-    assert STRACE is not None
     return (STRACE, "-fy", "-o", str(log), "-e", f"trace={CALLS}", *program)
 
 

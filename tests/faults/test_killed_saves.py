@@ -7,6 +7,7 @@ within, and holds what a killed process would have left. The real kills are slow
 import shutil
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ def left_at_each_moment(faulted: FaultedRun) -> dict[str, RunFolder]:
         begun = left or moment == next(iter(moments.MOMENTS))
         if moment is not None and begun and moment not in left:
             left[moment] = RunFolder(faulted.place / "killed" / str(len(left)))
-            shutil.copytree(faulted.straight.path, left[moment].path)
+            copy_what_is_there(faulted.straight.path, left[moment].path)
 
     moments.listen(copy)
     try:
@@ -38,6 +39,16 @@ def left_at_each_moment(faulted: FaultedRun) -> dict[str, RunFolder]:
     finally:
         moments.listen(None)
     return left
+
+
+def copy_what_is_there(folder: Path, place: Path) -> None:
+    """Copy a folder in which other threads write and rename meanwhile."""
+
+    def copy(one: str, other: str) -> None:
+        with suppress(FileNotFoundError):
+            shutil.copyfile(one, other)
+
+    shutil.copytree(folder, place, copy_function=copy)
 
 
 def test_a_kill_at_each_moment_of_a_save_changes_nothing(

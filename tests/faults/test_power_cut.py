@@ -12,7 +12,7 @@ import pytest
 from svtcli.run.directory import RunFolder
 from svtcli.stages import train as stage
 from tests.faults import moments, system_calls
-from tests.faults.faulted_run import SAVE_EVERY, TRAIN, FaultedRun
+from tests.faults.faulted_run import PATIENCE, SAVE_EVERY, TRAIN, FaultedRun
 
 
 def rows_in(metrics: Path) -> list[int]:
@@ -67,11 +67,11 @@ def test_a_checkpoint_is_never_ahead_of_the_log(
         assert rows == list(range(1, step + 1))
 
 
-@pytest.mark.skipif(system_calls.STRACE is None, reason="strace is not installed")
+@pytest.mark.skipif(not system_calls.can_trace(), reason="strace cannot be used")
 def test_all_bytes_and_names_are_on_the_disk_before_they_count(tmp_path: Path) -> None:
     faulted = FaultedRun(tmp_path, 2 * SAVE_EVERY, "train.keep=1")
     log, disk = tmp_path / "calls", system_calls.Disk(tmp_path)
-    faulted.process(system_calls.traced(TRAIN, log)).communicate(timeout=120)
+    faulted.process(system_calls.traced(TRAIN, log)).communicate(timeout=PATIENCE)
     run, seen = faulted.run, []
     for old, new, unsafe in disk.renames(log):
         if run.path in new.parents and run.checkpoints / "unfinished" != new.parent:
