@@ -8,13 +8,17 @@ import jax
 
 
 def equations(jaxpr: Any) -> Iterator[tuple[Any, int]]:
-    """Every primitive equation, within calls too, and how often it runs."""
+    """Every primitive equation, within calls too, and how often it runs.
+
+    What a scatter does to each number is part of it and no call.
+    """
     for equation in jaxpr.eqns:
         loop = equation.primitive.name == "scan"
         times = equation.params["length"] if loop else 1
         inner = [
             each.jaxpr if hasattr(each, "jaxpr") else each
-            for value in equation.params.values()
+            for name, value in equation.params.items()
+            if name != "update_jaxpr"
             for each in (value if isinstance(value, tuple | list) else (value,))
             if isinstance(each, jax.extend.core.Jaxpr | jax.extend.core.ClosedJaxpr)
         ]

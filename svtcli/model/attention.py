@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from einops import rearrange
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
@@ -59,20 +58,22 @@ class Layer(nnx.Module):
     def __call__(
         self, z: Float[Array, "B t h w D"]
     ) -> tuple[Float[Array, "B t h w D"], LayerCache]:
-        """The layer applied to a whole slice, and what sampling needs of it."""
-        blocks = self.blocks.split(z)
-        B, N, L, D = blocks.shape
-        z = blocks.reshape(-1, D)  # one tall matrix: the shape that products like best
-        q, k, v = (
-            rearrange(rows, "(B N L) K a -> B N K L a", B=B, N=N)
-            for rows in self._query_key_value(z)
-        )
+        """The layer applied to a whole slice, and what sampling needs of it.
+
+        Only heads are put in blocks and back, each by one transpose. All else works on
+        the positions as one tall matrix, in raster order: what products like best.
+        """
+        shape, z = z.shape, z.reshape(-1, z.shape[-1])
+        heads = self._query_key_value(z)
+        heads = heads.reshape(*shape[:4], *heads.shape[1:])
+        q, k, v = jnp.unstack(self.blocks.split(heads))
         bias = self.bias()
         scores = jnp.einsum("BNKia,BNKja->BNKij", q, k)
-        attended = jnp.einsum("BNKij,BNKja->BNKia", _softmax(scores, bias), v)
-        z = z + self._project(rearrange(attended, "B N K L a -> (B N L) K a"))
+        attended = jnp.einsum("BNKij,BNKja->BNKia", self._softmax(scores, bias), v)
+        attended = self.blocks.merge(attended)
+        z = z + self._project(attended.reshape(-1, *attended.shape[4:]))
         z = z + self._map(z)
-        return self.blocks.merge(z.reshape(B, N, L, D)), LayerCache(k, v, bias)
+        return z.reshape(shape), LayerCache(k, v, bias)
 
     def step(
         self,
@@ -82,7 +83,7 @@ class Layer(nnx.Module):
         place: Int[Array, ""],
     ) -> tuple[Float[Array, "B D"], LayerCache]:
         """The layer applied to the position at `place` of `block`, after the others."""
-        q, k, v = self._query_key_value(z)
+        q, k, v = jnp.unstack(self._query_key_value(z), axis=1)
         here = (0, block, 0, place, 0)
         keys = jax.lax.dynamic_update_slice(cache.keys, k[:, None, :, None], here)
         values = jax.lax.dynamic_update_slice(cache.values, v[:, None, :, None], here)
@@ -90,7 +91,9 @@ class Layer(nnx.Module):
         block_values = jax.lax.dynamic_index_in_dim(values, block, 1, keepdims=False)
         bias = jax.lax.dynamic_index_in_dim(cache.bias, place, 1, keepdims=False)
         scores = jnp.einsum("BKa,BKLa->BKL", q, block_keys)
-        attended = jnp.einsum("BKL,BKLa->BKa", _softmax(scores, bias), block_values)
+        attended = jnp.einsum(
+            "BKL,BKLa->BKa", self._softmax(scores, bias), block_values
+        )
         z = z + self._project(attended)
         z = z + self._map(z)
         return z, LayerCache(keys, values, cache.bias)
@@ -113,17 +116,31 @@ class Layer(nnx.Module):
         return jnp.where(np.tri(length, dtype=bool), bias, -jnp.inf)
 
     def _axis_bias(self, axis: str) -> Float[Array, "K e e"]:
-        extent = self.blocks.extent["thw".index(axis)]
-        distance = np.subtract.outer(np.arange(extent), np.arange(extent))
-        return self.relative_bias[axis][...][:, distance + extent - 1]
+        """At (i, j) the bias of the distance i − j.
 
-    def _query_key_value(
-        self, z: Float[Array, "R D"]
-    ) -> tuple[Float[Array, "R K a"], Float[Array, "R K a"], Float[Array, "R K a"]]:
-        """Eq. 2 for any rows; the queries come divided by √da."""
-        normed, maps = norm(self.attention_norm, z), self.query_key_value[...]
-        q, k, v = (jnp.einsum("RD,DKa->RKa", normed, maps[:, j]) for j in range(3))
-        return q * q.shape[-1] ** -0.5, k, v
+        By reshapes, for the gradient of a look-up is a scatter: the biases backwards,
+        with one number more, repeated, and cut in rows of one number less. So each row
+        begins one later.
+        """
+        extent = self.blocks.extent["thw".index(axis)]
+        biases = self.relative_bias[axis][...]
+        backwards = jnp.pad(biases[:, ::-1], ((0, 0), (0, 1)))
+        repeated = jnp.tile(backwards, extent)[:, :-extent]
+        return repeated.reshape(-1, extent, 2 * extent - 1)[:, :, extent - 1 :]
+
+    def _query_key_value(self, z: Float[Array, "R D"]) -> Float[Array, "R 3 K a"]:
+        """Eq. 2 for any rows: queries, keys and values by one product."""
+        maps = self.query_key_value[...]
+        normed = norm(self.attention_norm, z)
+        return (normed @ maps.reshape(len(maps), -1)).reshape(-1, *maps.shape[1:])
+
+    def _softmax(
+        self, scores: Float[Array, "*any L"], bias: Float[Array, "*some L"]
+    ) -> Float[Array, "*any L"]:
+        """Eq. 3 and 4 of products of queries and keys, in at least float32."""
+        _, _, _, da = self.query_key_value.shape
+        precise = scores.astype(jnp.promote_types(scores.dtype, jnp.float32))
+        return jax.nn.softmax(precise * da**-0.5 + bias).astype(scores.dtype)
 
     def _project(self, attended: Float[Array, "R K a"]) -> Float[Array, "R D"]:
         """The heads joined and mapped back to the hidden width (eq. 5)."""
@@ -207,11 +224,3 @@ def layer_norm(d: int, rngs: nnx.Rngs) -> nnx.LayerNorm:
 def norm(by: nnx.LayerNorm, z: Float[Array, "*any D"]) -> Float[Array, "*any D"]:
     """`z` normalised in at least float32, and given in its own precision."""
     return by(z).astype(z.dtype)
-
-
-def _softmax(
-    scores: Float[Array, "*any L"], bias: Float[Array, "*some L"]
-) -> Float[Array, "*any L"]:
-    """Of scores and bias together, in at least float32."""
-    precise = scores.astype(jnp.promote_types(scores.dtype, jnp.float32)) + bias
-    return jax.nn.softmax(precise).astype(scores.dtype)

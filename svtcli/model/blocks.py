@@ -39,20 +39,16 @@ class Blocks:
         return prod(self.extent)
 
     def split(
-        self, volume: Shaped[Array, "B t h w *any"]
-    ) -> Shaped[Array, "B N L *any"]:
-        """A slice as its blocks."""
-        return rearrange(
-            volume, f"B {self._axes} ... -> B (nt nh nw) (bt bh bw) ...", **self._sizes
-        )
+        self, heads: Shaped[Array, "B t h w n K a"]
+    ) -> Shaped[Array, "n B N K L a"]:
+        """Numbers of a slice's positions, by heads, as blocks of `n` kinds."""
+        pattern = f"B {self._axes} n K a -> n B (nt nh nw) K (bt bh bw) a"
+        return rearrange(heads, pattern, **self._sizes)
 
-    def merge(
-        self, blocks: Shaped[Array, "B N L *any"]
-    ) -> Shaped[Array, "B t h w *any"]:
-        """The slice that has these blocks; inverse of `split`."""
-        return rearrange(
-            blocks, f"B (nt nh nw) (bt bh bw) ... -> B {self._axes} ...", **self._sizes
-        )
+    def merge(self, blocks: Shaped[Array, "B N K L a"]) -> Shaped[Array, "B t h w K a"]:
+        """The slice that has these blocks; inverse of `split` for one kind."""
+        pattern = f"B (nt nh nw) K (bt bh bw) a -> B {self._axes} K a"
+        return rearrange(blocks, pattern, **self._sizes)
 
     def places(self) -> tuple[Int[np.ndarray, " P"], Int[np.ndarray, " P"]]:
         """Of each position in raster order: its block, and its place therein."""

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, Int, UInt8
 
 from svtcli.model import initial
 from svtcli.model.attention import layer_stack, through
-from svtcli.model.linear import linear, sum_of_rows
+from svtcli.model.linear import linear, rows_at, sum_of_rows
 from svtcli.model.positions import PositionEmbedding
 from svtcli.model.subscale import context_patches
 from svtcli.recipe.model import Model
@@ -46,7 +46,7 @@ class Encoder(nnx.Module):
         patches = rearrange(patches, "B t h w taps C -> B t h w (taps C)")
         kernel = rearrange(self.context_kernel[...], "taps C V E -> (taps C) V E")
         z = sum_of_rows(patches, kernel) + self.positions()
-        z = z + self.slice_embedding[index][:, None, None, None]
+        z = z + rows_at(index, self.slice_embedding[...])[:, None, None, None]
         if self.config.actions:
             if actions is None:
                 raise ValueError("this model is conditioned on actions")
