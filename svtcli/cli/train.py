@@ -9,7 +9,8 @@ from svtcli.cli.arguments import Overrides, RecipeName, RunName
 from svtcli.cli.host_memory import keep_freed_memory
 
 if TYPE_CHECKING:
-    from svtcli.stages.train import Plan, Trained
+    from svtcli.stages.train import Trained
+    from svtcli.stages.training_plan import Plan
 
 
 def train(
@@ -93,13 +94,14 @@ def train(
     # Only now, for it brings jax: a typo is answered at once.
     from svtcli.cli.together import together
     from svtcli.stages import train as stage
+    from svtcli.stages.training_plan import plan_training
     from svtcli.training.distributed import meeting_of
 
     meeting = meeting_of(coordinator, processes, process, cluster, patience)
     plan = trained = None
     with together(meeting) as peers:
         if dry_run:
-            plan = stage.plan_training(loaded, folder, steps, fresh, profile)
+            plan = plan_training(loaded, folder, steps, fresh, profile)
         else:
             progress = console.progress()
             trained = stage.train(

@@ -15,8 +15,9 @@ from svtcli.run.metrics_log import read_metrics
 from svtcli.run.progress import Silent
 from svtcli.stages import validation as module
 from svtcli.stages.evaluate import evaluate, plan_evaluation
-from svtcli.stages.train import Trained, plan_training, train
+from svtcli.stages.train import Trained, train
 from svtcli.stages.trained import open_checkpoint
+from svtcli.stages.training_plan import plan_training
 from tests.stages.test_train import Notes, losses
 from tests.training import tiny_run
 
