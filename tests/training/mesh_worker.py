@@ -17,7 +17,8 @@ from svtcli.model.svt import abstract_params
 from svtcli.run.directory import RunFolder
 from svtcli.run.metrics_log import read_metrics
 from svtcli.run.progress import Silent
-from svtcli.stages.train import plan_training, train
+from svtcli.stages.train import train
+from svtcli.stages.training_plan import plan_training
 from svtcli.training.checkpoint import latest_step, restore_params
 from tests.training import tiny_run
 
