@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from einops import rearrange
-from jaxtyping import Array, Int, Shaped, UInt8
+from jaxtyping import Array, Int, Shaped, UInt, UInt8
 
 from svtcli.recipe.model import Model, Triple
 
@@ -76,7 +76,7 @@ def put_slice(
 
 def context_patches(
     codes: UInt8[Array, "B T H W C"], index: Int[Array, " B"], config: Model
-) -> UInt8[Array, "B t h w taps C"]:
+) -> UInt[Array, "B t h w taps C"]:
     """What the context kernel covers around each pixel of slice `index`.
 
     The pixels of earlier slices show their codes; all others, and the padding, hold
@@ -87,11 +87,11 @@ def context_patches(
     T, H, W = config.video
     s, k = config.s, config.context_kernel
     visible = slice_numbers(config.video, s) < index[:, None, None, None]
-    shown = jnp.where(visible[..., None], codes, jnp.uint8(config.values))
+    kind = np.min_scalar_type(config.values)  # 256 is no uint8
+    hidden = kind.type(config.values)
+    shown = jnp.where(visible[..., None], codes.astype(kind), hidden)
     around = [(extent // 2, extent - 1 - extent // 2) for extent in k]
-    padded = jnp.pad(
-        shown, ((0, 0), *around, (0, 0)), constant_values=np.uint8(config.values)
-    )
+    padded = jnp.pad(shown, ((0, 0), *around, (0, 0)), constant_values=hidden)
     # What the kernel can reach from any pixel of the slice, pixel by pixel.
     reach = tuple(x - f + e for x, f, e in zip((T, H, W), s, k, strict=True))
     start = jnp.asarray(slice_offsets(s))[index]  # [B, 3]

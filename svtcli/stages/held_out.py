@@ -157,9 +157,7 @@ def slices_per_batch(config: Model, frames: int, prime: int, overlap: int) -> in
         raise Refused(str(error)) from error
 
 
-def full_batches(
-    rows: int, size: int, devices: int = 1
-) -> list[Int[np.ndarray, " B"]]:
+def full_batches(rows: int, size: int, devices: int = 1) -> list[Int[np.ndarray, " B"]]:
     """Row numbers, `size` at a time, rounded up to as many for each of the `devices`.
 
     The last batch is filled up with rows from the start, whose results are to be cut

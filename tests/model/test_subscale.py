@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from svtcli.model.loss import training_loss
 from svtcli.model.subscale import (
     context_patches,
     merge,
@@ -14,7 +15,7 @@ from svtcli.model.subscale import (
     take_slice,
 )
 from svtcli.recipe.model import Model
-from tests.tiny import VARIANTS
+from tests.tiny import VARIANTS, network_of
 
 extents = st.tuples(*[st.integers(1, 3)] * 3)
 
@@ -68,7 +69,27 @@ def test_the_context_kernel_is_centred_on_the_pixels_of_the_slice():
     assert (first == hidden).all()
 
 
-@pytest.mark.parametrize("config", VARIANTS.values(), ids=VARIANTS)
+WHOLE_BYTES = Model(
+    video=(2, 4, 4), s=(2, 2, 1), de=4, d=8, na=1, da=2, blocks=((1, 2, 2),),
+    encoder_layers=1, decoder_layers=1, channels=1, code_bits=8,
+)  # fmt: skip
+"""One code of 256 values a pixel: the value that hides is no byte."""
+
+
+def test_a_model_of_whole_bytes_has_a_finite_loss():
+    graphdef, params = network_of(WHOLE_BYTES)
+    video = jnp.arange(7, 256, 8, jnp.uint8).reshape(1, 2, 4, 4, 1)
+    for index in range(WHOLE_BYTES.slices):
+        args = (graphdef, params, WHOLE_BYTES, 0, video, jnp.array([index]))
+        nats, bits = training_loss(*args)
+        assert 0 < float(nats) < 100
+        assert float(bits) == pytest.approx(float(nats) / np.log(2))
+
+
+CONFIGS = {**VARIANTS, "whole bytes": WHOLE_BYTES}
+
+
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 def test_context_patches_follow_the_definition(config):
     rng = np.random.default_rng(1)
     shape = (1, *config.video, config.codes)
