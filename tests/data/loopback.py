@@ -84,7 +84,9 @@ def serve(loopback: Loopback) -> Iterator[Loopback]:
                 part = content[first:]
                 if loopback.drops:
                     part = part[: loopback.drops.pop(0)]
-                loopback.sent += self.wfile.write(part)
+                # Counted first: who has read it all does not wait for this thread.
+                loopback.sent += len(part)
+                self.wfile.write(part)
             return None
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
