@@ -23,9 +23,10 @@ with StopSignals() as stop:
 """
 
 
-def test_the_second_interrupt_ends_at_once_whatever_still_writes() -> None:
+def ready(program: str) -> subprocess.Popen:
+    """A process that has said so."""
     process = subprocess.Popen(
-        [sys.executable, "-c", WORKS_ON],
+        [sys.executable, "-c", program],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -33,6 +34,12 @@ def test_the_second_interrupt_ends_at_once_whatever_still_writes() -> None:
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def test_the_second_interrupt_ends_at_once_whatever_still_writes() -> None:
+    process = ready(WORKS_ON)
+    assert process.stdout is not None
     process.send_signal(signal.SIGINT)
     assert process.stdout.readline() == "saving\n"
     began = time.monotonic()
@@ -55,15 +62,7 @@ with StopSignals():
 
 
 def test_the_second_interrupt_ends_at_once_though_python_is_not_running() -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-c", IN_C],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=Path(__file__).parents[2],
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
+    process = ready(IN_C)
     began = time.monotonic()
     # Two that follow closely may reach it as one.
     while process.poll() is None and time.monotonic() < began + 30:
