@@ -1,4 +1,4 @@
-"""`svt plan`: what a recipe's training costs, before it is started."""
+"""`svt plan`: what a recipe's training and sampling cost, before they are started."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
@@ -7,10 +7,11 @@ import typer
 
 from svtcli.cli import console
 from svtcli.cli.arguments import Overrides, RecipeName
-from svtcli.cli.quantities import size
+from svtcli.cli.quantities import amount, size
 
 if TYPE_CHECKING:
     from svtcli.stages.plan import TrainingPlan
+    from svtcli.stages.sampling_plan import SamplingPlan
 
 
 def plan(
@@ -28,11 +29,15 @@ def plan(
         ),
     ] = None,
 ) -> None:
-    """Say what a recipe's training needs: parameters, arithmetic, memory.
+    """Say what a recipe needs: parameters, arithmetic, memory, steps of sampling.
 
-    Nothing is read or computed. The devices are those of the recipe's mesh, so that
+    Nothing is read or trained. The devices are those of the recipe's mesh, so that
     mesh.data=128 is planned on any machine. --compile compiles the step as training
     would, for devices of the kind here, or for simulated CPUs where there are too few.
+
+    Sampling is of one video, as the recipe's section sample has it. Pixels that do not
+    depend on each other can be made together: in so many steps in parallel. What a
+    pixel's slice has before it and it cannot see are its blind spots (appendix C).
     """
     from svtcli.recipe.load import load_recipe
 
@@ -57,6 +62,7 @@ def _facts(found: "TrainingPlan") -> dict[str, str]:
         "slices": f"{found.slices:,} of {found.slice_pixels:,} pixels",
         "sampling": f"{found.pixels_in_turn:,} pixels one after the other, "
         f"{found.codes_in_turn:,} codes",
+        **_sampling_facts(found.sampling),
         "state": size(found.state_memory),
     }
     share, each = found.share, ""
@@ -85,4 +91,27 @@ def _facts(found: "TrainingPlan") -> dict[str, str]:
         )
         if found.fits is not None:
             facts["fits"] = "yes" if found.fits else "no"
+    return facts
+
+
+def _sampling_facts(found: "SamplingPlan") -> dict[str, str]:
+    """The shortest schedule and the blind spots, of each decoder that has its own."""
+    if found.parallel_steps is None:
+        return {"  in parallel": "not worked out for slices of so many pixels"}
+    facts = {
+        "  in parallel": f"{found.parallel_steps:,} steps of up to "
+        f"{found.widest_step:,} pixels, with the same result"
+    }
+    alike = len(set(found.decoders.values())) == 1
+    for name, sight in found.decoders.items():
+        whose = "" if alike else f", {name}"
+        facts[f"  reachable{whose}"] = (
+            f"{sight.reachable_share:.1%} of the earlier pixels of a slice"
+        )
+        facts[f"  blind spots{whose}"] = (
+            f"{amount(sight.mean_blind_spots, 'pixels')} a pixel on average, "
+            f"{sight.most_blind_spots:,} at most"
+        )
+        if alike:
+            break
     return facts

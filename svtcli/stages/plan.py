@@ -1,4 +1,4 @@
-"""What a recipe's training needs, before any of it is there: no array is made."""
+"""What a recipe needs, before any of it is there: no array of the network is made."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -11,10 +11,10 @@ import numpy as np
 
 from svtcli.failure import Refused
 from svtcli.model.flops import Part, hardware_flops, parts
-from svtcli.model.priming import slices_to_make
 from svtcli.model.svt import abstract_params, structure
 from svtcli.recipe.model import Model
 from svtcli.recipe.schema import Mesh, Recipe
+from svtcli.stages.sampling_plan import SamplingPlan, plan_sampling
 from svtcli.training.chips import CHIPS, Chip, find_chip
 from svtcli.training.mesh import Layout, layout_of
 from svtcli.training.objective import recipe_update
@@ -57,7 +57,7 @@ class Share:
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """The sizes of a recipe's training."""
+    """The sizes of a recipe's training, and the steps of its sampling."""
 
     parameters: int
     by_part: dict[str, int]
@@ -67,6 +67,8 @@ class TrainingPlan:
     pixels_in_turn: int
     """Pixels of a video that sampling makes one after the other."""
     codes_in_turn: int
+    sampling: SamplingPlan
+    """In how many steps, and what pixels do not see of each other."""
     work: tuple[Part, ...]
     """Matrix products of one step."""
     model_flops: float
@@ -97,7 +99,8 @@ def plan(
 
     `compiled` asks XLA for the memory of the step, as it is for the devices here.
     Errors: `Refused` for a `device` that is not in the table, a batch or devices that
-    the mesh does not divide, more devices than jax can still be told to simulate.
+    the mesh does not divide, more devices than jax can still be told to simulate,
+    samples whose frames cannot be laid out in windows.
     """
     model, train = recipe.model, recipe.train
     devices = _devices(recipe.mesh)
@@ -112,8 +115,9 @@ def plan(
     whole = sum(part.trained for part in work)
     executed = hardware_flops(model, train.batch, remat=train.remat)
     t, h, w = model.slice_shape
-    made = slices_to_make(model, recipe.sample.prime or train.prime, model.video[0])
-    pixels, codes = len(made) * t * h * w, 1 if model.loss != "codes" else model.codes
+    sampling = plan_sampling(recipe)
+    pixels = sampling.sequential_steps
+    codes = 1 if model.loss != "codes" else model.codes
     leaves = jax.tree.leaves(abstract_state(params, train))
     rate = chip.peak(train.precision) * layout.devices if chip else None
     return TrainingPlan(
@@ -123,6 +127,7 @@ def plan(
         slice_pixels=t * h * w,
         pixels_in_turn=pixels,
         codes_in_turn=pixels * codes,
+        sampling=sampling,
         work=work,
         model_flops=whole,
         hardware_flops=executed,

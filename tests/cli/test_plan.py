@@ -6,9 +6,12 @@ import pytest
 
 from svtcli.cli.quantities import size
 from svtcli.failure import Refused
+from svtcli.model.connectivity import connectivity
 from svtcli.model.flops import training_flops
 from svtcli.model.svt import create, parameter_count
+from svtcli.recipe.model import Model
 from svtcli.stages.plan import plan
+from svtcli.stages.sampling_plan import Sight
 from svtcli.training.chips import CHIPS, find_chip
 from svtcli.training.state import first_state
 from tests.cli.terminal import svt, svt_here
@@ -31,8 +34,9 @@ def test_sizes_are_those_of_the_state_and_the_work(mine) -> None:
     assert found.state_memory == sum(leaf.nbytes for leaf in jax.tree.leaves(state))
     assert found.model_flops == training_flops(recipe.model, 4)
     assert (found.slices, found.slice_pixels) == (8, 8)
-    # All eight slices have a frame that is not given.
-    assert (found.pixels_in_turn, found.codes_in_turn) == (64, 384)
+    # Four slices of 2 frames, 4 pixels each, begin with the given one.
+    pixels = 4 * 4 + 4 * 8
+    assert (found.pixels_in_turn, found.codes_in_turn) == (pixels, 6 * pixels)
     assert found.hardware_flops == found.model_flops
     assert plan(loaded(mine, "train.remat=true").recipe).hardware_flops > (
         found.model_flops
@@ -66,11 +70,51 @@ def test_the_command_says_it_to_people_and_as_json(mine, capfd) -> None:
     lines = dict(line.strip().split("  ", 1) for line in said.out.splitlines())
     assert lines["device"].strip() == f"L4, {size(23034 << 20)}"
     assert "remat included" in lines["executed FLOPs"]
+    # One layer with all in one block: a pixel sees all before the one before it, and
+    # by the convolution that one too; so there is nothing to be made together.
+    facts = {name: value.strip() for name, value in lines.items()}
+    assert facts["in parallel"] == "48 steps of up to 1 pixels, with the same result"
+    assert facts["reachable"] == "100.0% of the earlier pixels of a slice"
+    assert facts["blind spots"] == "0 a pixel on average, 0 at most"
     said = svt_here(capfd, "plan", str(mine), "--compile", "--device", "L4", "--json")
     data = json.loads(said.out)
     assert data["fits"] is True
     assert data["compiled"]["memory"] > data["state_memory"]
     assert data["chip"]["name"] == "L4"
+
+
+def test_the_steps_of_sampling_and_the_blind_spots_have_stable_names(capfd) -> None:
+    """The paper's base model: 16 slices, of which 4 begin with the given frame."""
+    window = ("sample.frames=16", "sample.prime=1")
+    said = svt_here(capfd, "plan", "bair_spatiotemporal", *window, "--json")
+    assert said.code == 0, said.err
+    sampling = json.loads(said.out)["sampling"]
+    sight = sampling["decoders"].pop("decoder")
+    assert (sight["steps"], sight["widest_step"]) == (1373, 8)
+    assert sight["reachable_share"] == pytest.approx(0.7248, abs=1e-4)
+    assert sight["mean_blind_spots"] == pytest.approx(563.45, abs=1e-2)
+    assert sight["most_blind_spots"] == 2297
+    assert set(sight) == set(vars(Sight(1, 1, 1.0, 0.0, 0)))
+    begun = connectivity(Model(), 1024).steps
+    assert sampling == {
+        "frames": 16,
+        "slices": 16,
+        "sequential_steps": 12 * 4096 + 4 * 3072,
+        "parallel_steps": 12 * 1373 + 4 * begun,
+        "widest_step": 8,
+        "decoders": {},
+    }
+
+
+def test_decoders_that_see_differently_are_told_apart(mine, capfd) -> None:
+    blocks = ["model.video=[4,8,8]", "data.size=8", "model.blocks=[[2,2,1],[1,4,4]]"]
+    first = ["model.first_slice_layers=2", "train.batch=8"]
+    said = svt_here(capfd, "plan", str(mine), *blocks, *first)
+    assert said.code == 0, said.err
+    names = [line.strip().split("  ")[0] for line in said.out.splitlines()]
+    for decoder in ("decoder", "first_decoder"):
+        assert {f"reachable, {decoder}", f"blind spots, {decoder}"} <= set(names)
+    assert "reachable" not in names
 
 
 def test_a_mesh_is_planned_for_each_of_its_devices_though_they_are_not_here(mine):

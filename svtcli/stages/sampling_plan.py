@@ -1,0 +1,109 @@
+"""In how many steps a recipe's samples are made, and what a pixel cannot see.
+
+Counted by the windows, slices and given frames that `svt sample` goes through.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import prod
+
+from svtcli.failure import Refused
+from svtcli.model.connectivity import Connectivity, connectivity
+from svtcli.model.priming import slices_to_make
+from svtcli.model.subscale import slice_offsets
+from svtcli.model.windows import windows
+from svtcli.recipe.model import Model
+from svtcli.recipe.schema import Recipe
+
+LARGEST = 2**16
+"""Pixels of a slice whose relation is worked out: its square in bits is 512 MB."""
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What one decoder shows a pixel of the earlier ones of its slice (appendix C)."""
+
+    steps: int
+    """Of the shortest schedule of a slice of which nothing is given."""
+    widest_step: int
+    reachable_share: float
+    """Of all pairs of a pixel and an earlier one: those where it can be seen."""
+    mean_blind_spots: float
+    """Earlier pixels of the slice that a pixel cannot see, on average."""
+    most_blind_spots: int
+
+
+@dataclass(frozen=True)
+class SamplingPlan:
+    """The steps that make one video, its given frames being there."""
+
+    frames: int
+    """All frames of a video, given ones included."""
+    slices: int
+    """How many are made."""
+    sequential_steps: int
+    """One for each pixel that is made."""
+    parallel_steps: int | None
+    """Of the shortest exact schedule; None for slices that are too large to tell."""
+    widest_step: int | None
+    """The most pixels that one of those makes."""
+    decoders: dict[str, Sight]
+    """By the decoder that makes them; none for slices that are too large to tell."""
+
+
+def plan_sampling(recipe: Recipe) -> SamplingPlan:
+    """The steps of one video as the recipe's section `sample` has it.
+
+    Errors: Refused when its frames cannot be laid out in windows.
+    """
+    model = recipe.model
+    frames = recipe.sample.frames or model.video[0]
+    made = list(_slices(recipe, frames))
+    P = prod(model.slice_shape)
+    whole = {"frames": frames, "slices": len(made)}
+    sequential = sum(P - known for _, known in made)
+    if P > LARGEST:
+        return SamplingPlan(**whole, sequential_steps=sequential, parallel_steps=None,
+                            widest_step=None, decoders={})  # fmt: skip
+    found = [connectivity(model, known, first=first) for first, known in made]
+    return SamplingPlan(
+        **whole,
+        sequential_steps=sequential,
+        parallel_steps=sum(each.steps for each in found),
+        widest_step=max(each.widest for each in found),
+        decoders=_sights(model),
+    )
+
+
+def _slices(recipe: Recipe, frames: int) -> Iterator[tuple[bool, int]]:
+    """Of each slice that is made: whether it is a first slice with a decoder of its
+    own, and how many of its pixels are given."""
+    model, given = recipe.model, recipe.sample.prime or recipe.train.prime
+    overlap = recipe.sample.overlap or recipe.train.prime
+    offsets, (_, h, w) = slice_offsets(model.s)[:, 0], model.slice_shape
+    try:
+        for window in windows(model, frames, given, overlap):
+            for index in slices_to_make(model, window.given, window.stop):
+                held = range(int(offsets[index]), model.video[0], model.s[0])
+                known = sum(frame < window.given for frame in held)
+                own = index == 0 and model.first_slice_layers is not None
+                yield own, known * h * w
+    except ValueError as error:
+        raise Refused(str(error)) from error
+
+
+def _sights(model: Model) -> dict[str, Sight]:
+    sights = {"decoder": _sight(connectivity(model))}
+    if model.first_slice_layers is not None:
+        sights["first_decoder"] = _sight(connectivity(model, first=True))
+    return sights
+
+
+def _sight(found: Connectivity) -> Sight:
+    return Sight(
+        steps=found.steps,
+        widest_step=found.widest,
+        reachable_share=found.share,
+        mean_blind_spots=float(found.blind.mean()),
+        most_blind_spots=int(found.blind.max()),
+    )
