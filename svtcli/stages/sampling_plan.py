@@ -15,8 +15,8 @@ from svtcli.model.windows import windows
 from svtcli.recipe.model import Model
 from svtcli.recipe.schema import Recipe
 
-LARGEST = 2**16
-"""Pixels of a slice whose relation is worked out: its square in bits is 512 MB."""
+LARGEST = 2**15
+"""Pixels of a slice whose relation is worked out: 128 MB of bits, some ten seconds."""
 
 
 @dataclass(frozen=True)

@@ -90,13 +90,17 @@ def test_a_level_is_the_longest_chain_that_leads_to_a_pixel(stack, known):
     depends = defined(config)
     known = min(known, len(depends))
     depends[:, :known] = False  # given pixels are waited for by nobody
-    levels = connectivity(config, known).levels
+    found = connectivity(config, known)
+    levels = found.levels
     chain, expected = np.eye(len(depends), dtype=bool), np.zeros(len(depends), int)
     while chain.any():  # chains of 0, 1, 2 … dependencies
         expected += chain.any(axis=1)
         chain = depends @ chain
     expected[:known] = 0
     assert (levels == expected).all()
+    made = expected[known:].tolist()
+    assert found.steps == max(made, default=0)
+    assert found.widest == max(map(made.count, made), default=0)
     later, sooner = np.nonzero(depends[known:])
     assert (levels[later + known] > levels[sooner]).all()
 

@@ -15,7 +15,7 @@ from svtcli.stages.sampling_plan import plan_sampling
 from tests.training.tiny_run import loaded, write_recipe
 
 SINGLE_FRAME = ("model.s=[4,1,1]", "model.blocks=[[1,4,2]]")
-DEEP_FIRST = ("model.first_slice_layers=3", "model.blocks=[[2,1,2],[1,2,2]]")
+DEEP_FIRST = ("model.first_slice_layers=3", "model.blocks=[[2,2,1],[1,4,4]]")
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def mine(tmp_path):
         ("sample.prime=2", "sample.frames=9", "sample.overlap=3"),
         ("sample.prime=5", "sample.frames=6", *SINGLE_FRAME),
         ("sample.frames=3", *SINGLE_FRAME),
-        ("sample.frames=7", *DEEP_FIRST),
+        ("sample.frames=7", "model.video=[4,8,8]", "data.size=8", *DEEP_FIRST),
     ],
 )
 def test_the_steps_are_the_pixels_that_the_sampler_makes(mine, changes) -> None:
@@ -39,7 +39,7 @@ def test_the_steps_are_the_pixels_that_the_sampler_makes(mine, changes) -> None:
     model, sample = recipe.model, recipe.sample
     frames, prime = sample.frames or 4, sample.prime or 1
     t, h, w = model.slice_shape
-    slices = pixels = steps = 0
+    slices = pixels = steps = widest = 0
     for window in windows(model, frames, prime, sample.overlap or 1):
         for index in slices_to_make(model, window.given, window.stop):
             made = scored_frames(model, jnp.array([index]), window.given)
@@ -47,10 +47,12 @@ def test_the_steps_are_the_pixels_that_the_sampler_makes(mine, changes) -> None:
             first = index == 0 and model.first_slice_layers is not None
             slices += 1
             pixels += t * h * w - known
-            steps += connectivity(model, known, first=first).steps
+            own = connectivity(model, known, first=first)
+            steps, widest = steps + own.steps, max(widest, own.widest)
     found = plan_sampling(recipe)
     assert (found.frames, found.slices) == (frames, slices)
     assert (found.sequential_steps, found.parallel_steps) == (pixels, steps)
+    assert found.widest_step == widest
     assert 0 < steps <= pixels
 
 
