@@ -280,3 +280,46 @@ def test_a_position_comes_early_where_others_read_what_it_saw_so_far():
     early = sorted((step, i) for step, i in visits if levels[i] != step)
     assert early == [(8, 24)]  # position 32 reads it then, in the first layer
     assert (levels[24], levels[32]) == (9, 8)
+
+
+def states_and_codes(config: Model, known: int, turns) -> tuple[np.ndarray, np.ndarray]:
+    """Of each position: its last state, and codes that any change of it would change.
+
+    By the network's one-position step; caches hold the given pixels and zeros' keys.
+    """
+    decoder = network(*network_of(config)).decoder_of(first=False)
+    placed = decoder.place_context(None)
+    given = np.random.default_rng(2).integers(4, size=(known, config.codes))
+    begin = np.zeros((1, *config.slice_shape, config.codes), int)
+    begin.reshape(-1, config.codes)[:known] = given
+    _, cache = decoder.states(jnp.asarray(begin), placed)
+    placed = placed.reshape(1, -1, config.d)
+    step, remember = jax.jit(decoder.step), jax.jit(decoder.remember)
+    states = np.zeros((placed.shape[1], config.d), np.float32)
+    for positions in turns:
+        for position in positions:
+            y, cache = step(cache, placed[:, position], jnp.asarray(position))
+            states[position] = y[0]
+        for position in positions:
+            codes = drawn_from(states[position], config)
+            cache = remember(cache, jnp.asarray(codes)[None], jnp.asarray(position))
+    return states, np.stack([drawn_from(state, config) for state in states])
+
+
+def drawn_from(state: np.ndarray, config: Model) -> np.ndarray:
+    """Codes that depend on every bit of a state."""
+    bits = np.random.default_rng(np.frombuffer(state.tobytes(), np.uint8))
+    return bits.integers(config.values, size=config.codes)
+
+
+@pytest.mark.parametrize("known", [0, 11])
+def test_the_network_gives_the_same_states_by_schedule_to_the_last_bit(known):
+    """With blocks where a position has to come early."""
+    config = sliced((2, 4, 8), ((2, 4, 1), (1, 2, 4)), 2)
+    in_turn, in_parallel = (
+        states_and_codes(config, known, turns)
+        for turns in (np.arange(known, 64)[:, None], schedule(config, known))
+    )
+    for one, other in zip(in_turn, in_parallel, strict=True):
+        assert (one[known:] == other[known:]).all()
+    assert len(np.unique(in_turn[1])) > 1
