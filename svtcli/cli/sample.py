@@ -1,6 +1,7 @@
 """`svt sample`: continue held-out clips with a trained model."""
 
 from dataclasses import replace
+from enum import StrEnum
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +14,13 @@ from svtcli.failure import Refused
 
 if TYPE_CHECKING:
     from svtcli.stages.sample import SamplePlan
+
+
+class Schedule(StrEnum):
+    """In what order pixels are computed."""
+
+    sequential = "sequential"
+    guess = "guess"
 
 
 def sample(
@@ -42,6 +50,14 @@ def sample(
     batch: Annotated[
         int | None,
         typer.Option(min=1, help="Videos at once; does not change the samples."),
+    ] = None,
+    schedule: Annotated[
+        Schedule | None,
+        typer.Option(help="Order of the work; does not change the samples."),
+    ] = None,
+    window: Annotated[
+        int | None,
+        typer.Option(min=1, help="Pixels that a pass of `guess` computes."),
     ] = None,
     data: ClipsAndSplit = None,
     out: Annotated[
@@ -77,8 +93,15 @@ def sample(
         seed=seed,
         batch=batch,
         split=split,
+        schedule=schedule and schedule.value,
+        window=window,
     )
     settings = replace(checkpoint.recipe.sample, **flags)
+    if window is not None and settings.schedule != "guess":
+        raise Refused(
+            f"--window {window}: the schedule {settings.schedule} has no window",
+            "add --schedule guess",
+        )
     plan = stage.plan_samples(checkpoint, settings, clips, out)
     if dry_run:
         _show_plan(plan)
@@ -90,6 +113,7 @@ def sample(
 def _show_plan(plan: "SamplePlan") -> None:
     """What would be made, one fact a line."""
     settings = plan.settings
+    window = settings.window if settings.schedule == "guess" else None
     clips = f"{len(plan.numbers)} of {plan.clips.name}, split {settings.split}"
     facts = {
         "writes to": str(plan.out),
@@ -98,6 +122,8 @@ def _show_plan(plan: "SamplePlan") -> None:
         "samples": f"{settings.per_prime} of each, {plan.prime} frames given, "
         f"{plan.frames - plan.prime} made",
         "temperature": f"{settings.temperature:g}, seed {settings.seed}",
+        "schedule": settings.schedule
+        + (f", {settings.window} pixels a pass" if window else ""),
         "state": "there already" if plan.finished else "to be made",
     }
     lines = "\n".join(f"{name:<11}  {value}" for name, value in facts.items())
@@ -112,6 +138,8 @@ def _show_plan(plan: "SamplePlan") -> None:
         "frames": plan.frames,
         "temperature": settings.temperature,
         "seed": settings.seed,
+        "schedule": settings.schedule,
+        "window": window,
         "finished": plan.finished,
         "dry_run": True,
     }

@@ -98,6 +98,41 @@ class Layer(nnx.Module):
         z = z + self._map(z)
         return z, LayerCache(keys, values, cache.bias)
 
+    def steps(
+        self, z: Float[Array, "B M U D"], cache: LayerCache, runs: Int[Array, "B M"]
+    ) -> tuple[Float[Array, "B M U D"], LayerCache]:
+        """The layer applied to M runs of U positions of each row, at once.
+
+        Row b's runs begin at the positions `runs[b]`, multiples of U; what comes before
+        each must be in the cache or in a run. Keys and values enter the cache first, so
+        the runs attend to one another as the mask of their block says.
+        """
+        shape, z = z.shape, z.reshape(-1, z.shape[-1])
+        heads = self._query_key_value(z)
+        heads = heads.reshape(*shape[:3], *heads.shape[1:])
+        q, k, v = jnp.unstack(self.blocks.split_runs(heads))
+        block, place = (jnp.asarray(of)[runs] for of in self.blocks.places())
+        keys = _put_boxes(cache.keys, k, block, place)
+        values = _put_boxes(cache.values, v, block, place)
+        near_keys, near_values = (
+            _take_blocks(each, block, q.shape[2]) for each in (keys, values)
+        )
+        bias = jax.vmap(
+            jax.vmap(
+                lambda at: jax.lax.dynamic_slice_in_dim(cache.bias, at, q.shape[4], 1)
+            )
+        )(place)
+        scores = jnp.einsum("BMNKia,BMNKja->BMNKij", q, near_keys)
+        attended = jnp.einsum(
+            "BMNKij,BMNKja->BMNKia",
+            self._softmax(scores, bias[:, :, None]),
+            near_values,
+        )
+        attended = self.blocks.merge_runs(attended)
+        z = z + self._project(attended.reshape(-1, *attended.shape[3:]))
+        z = z + self._map(z)
+        return z.reshape(shape), LayerCache(keys, values, cache.bias)
+
     def bias(self) -> Float[Array, "K L L"]:
         """B of eq. 3: a sum over the axes of a bias of the relative distance.
 
@@ -150,6 +185,39 @@ class Layer(nnx.Module):
         """relu(layernorm(z) T1) T2 of eq. 6."""
         normed = norm(self.map_norm, z)
         return jax.nn.relu(normed @ self.map_in[...]) @ self.map_out[...]
+
+
+def _put_boxes(
+    cache: Float[Array, "B N K L a"],
+    boxes: Float[Array, "B M Nr K Lr a"],
+    block: Int[Array, "B M"],
+    place: Int[Array, "B M"],
+) -> Float[Array, "B N K L a"]:
+    """The cache with a box of every run in it, from `block` and `place` on."""
+    rows = jnp.broadcast_to(jnp.arange(len(cache))[:, None], block.shape)
+    return jax.lax.scatter(
+        cache,
+        jnp.stack([rows, block, place], axis=-1),
+        boxes,
+        jax.lax.ScatterDimensionNumbers(
+            update_window_dims=(2, 3, 4, 5),
+            inserted_window_dims=(0,),
+            scatter_dims_to_operand_dims=(0, 1, 3),
+        ),
+        unique_indices=True,
+        mode=jax.lax.GatherScatterMode.PROMISE_IN_BOUNDS,
+    )
+
+
+def _take_blocks(
+    cache: Float[Array, "B N K L a"], block: Int[Array, "B M"], number: int
+) -> Float[Array, "B M Nr K L a"]:
+    """`number` whole blocks for every run, from `block` on."""
+
+    def of_run(row: Float[Array, "N K L a"], at: Int[Array, ""]) -> Array:
+        return jax.lax.dynamic_slice_in_dim(row, at, number, 0)
+
+    return jax.vmap(jax.vmap(of_run, (None, 0)))(cache, block)
 
 
 def layer_stack(config: Model, depth: int, *, causal: bool, rngs: nnx.Rngs) -> nnx.Dict:

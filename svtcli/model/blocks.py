@@ -63,6 +63,49 @@ class Blocks:
         block, place = np.divmod(flat, self.length)
         return block, place
 
+    def run(self, length: int) -> tuple[int, int] | None:
+        """A run of consecutive positions as (blocks, places): a box of the cache.
+
+        Runs begin at multiples of their length, which divides the slice's width. A run
+        fills `places` neighbouring places of each of `blocks` neighbouring blocks;
+        None where this length makes no such box.
+        """
+        each = self.extent[2]  # positions that stay in a block before the next begins
+        cycle = self.shape[2] // each if self.dilated else each
+        if length % cycle == 0:
+            outer, inner = length // cycle, cycle
+        elif cycle % length == 0:
+            outer, inner = 1, length
+        else:
+            return None
+        return (inner, outer) if self.dilated else (outer, inner)
+
+    def split_runs(
+        self, heads: Shaped[Array, "B M U n K a"]
+    ) -> Shaped[Array, "n B M Nr K Lr a"]:
+        """As `split`, for runs of length U: their boxes of Nr blocks, Lr places."""
+        box = self._box(heads.shape[2])
+        return rearrange(
+            heads, f"B M {self._run} n K a -> n B M blocks K places a", **box
+        )
+
+    def merge_runs(
+        self, boxes: Shaped[Array, "B M Nr K Lr a"]
+    ) -> Shaped[Array, "B M U K a"]:
+        """The runs that have these boxes; inverse of `split_runs` for one kind."""
+        box = self._box(boxes.shape[2] * boxes.shape[4])
+        return rearrange(boxes, f"B M blocks K places a -> B M {self._run} K a", **box)
+
+    @property
+    def _run(self) -> str:
+        return "(places blocks)" if self.dilated else "(blocks places)"
+
+    def _box(self, length: int) -> dict[str, int]:
+        box = self.run(length)
+        if box is None:
+            raise ValueError(f"runs of {length} are no boxes of {self}")
+        return {"blocks": box[0], "places": box[1]}
+
     @property
     def _axes(self) -> str:
         outer, inner = ("b", "n") if self.dilated else ("n", "b")

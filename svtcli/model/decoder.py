@@ -1,7 +1,8 @@
 """The slice decoder (§3.2): logits of a slice's pixels, each from what came before.
 
 `states` runs a whole slice at once and leaves a `DecoderCache`; `step` runs one
-position, reading and extending that cache, and gives the same state.
+position, `steps` some runs of positions, reading and extending that cache, and give the
+same states.
 """
 
 from typing import NamedTuple
@@ -124,3 +125,53 @@ class Decoder(nnx.Module):
         return cache._replace(
             embedded=self.masked_conv.put(cache.embedded, embedded, where)
         )
+
+    def steps(
+        self,
+        cache: DecoderCache,
+        placed: Float[Array, "B M U D"],
+        runs: Int[Array, "B M"],
+    ) -> tuple[Float[Array, "B M U D"], DecoderCache]:
+        """The last states of M runs of U positions of each row, at once.
+
+        Row b's runs begin at the positions `runs[b]`, multiples of U. The cache must
+        hold the codes of all that comes before a position (`remember_runs`), and the
+        keys and values of what comes before it and is in no run.
+        """
+        near = self.masked_conv.steps(
+            cache.embedded, self._where(runs), placed.shape[2]
+        )
+        y = (near + placed).astype(near.dtype)
+        caches = []
+        for layer, layer_cache in zip(self.layers.values(), cache.layers, strict=True):
+            y, extended = layer.steps(y, layer_cache, runs)
+            caches.append(extended)
+        return y, DecoderCache(cache.embedded, tuple(caches))
+
+    def remember_runs(
+        self,
+        cache: DecoderCache,
+        codes: Integer[Array, "B M U C"],
+        runs: Int[Array, "B M"],
+    ) -> DecoderCache:
+        """As `remember`, for the pixels of runs of positions."""
+        embedding = self.code_embedding[...]
+        embedded = embedding[np.arange(self.config.codes), codes].sum(axis=-2)
+        return cache._replace(
+            embedded=self.masked_conv.put_runs(
+                cache.embedded, embedded, self._where(runs)
+            )
+        )
+
+    def run_length(self, most: int) -> int:
+        """The longest run of at most `most` positions that every layer can take."""
+        width = self.config.slice_shape[2]
+        blocks = [layer.blocks for layer in self.layers.values()]
+        return max(
+            length
+            for length in range(1, min(most, width) + 1)
+            if width % length == 0 and all(each.run(length) for each in blocks)
+        )
+
+    def _where(self, runs: Int[Array, "B M"]) -> Int[Array, "B M 3"]:
+        return jnp.stack(jnp.unravel_index(runs, self.config.slice_shape), axis=-1)

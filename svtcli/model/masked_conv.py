@@ -70,6 +70,49 @@ class MaskedConv(nnx.Module):
         )
         return zone.reshape(B, -1)[:, : self.earlier * E] @ self._used()
 
+    def put_runs(
+        self,
+        padded: Float[Array, "B tt hh ww E"],
+        embedded: Float[Array, "B M U E"],
+        runs: Int[Array, "B M 3"],
+    ) -> Float[Array, "B tt hh ww E"]:
+        """As `put`, for runs of U pixels of a line that begin at `runs` (t, h, w)."""
+        B, M, _ = runs.shape
+        rows = jnp.broadcast_to(jnp.arange(B)[:, None, None], (B, M, 1))
+        centre = runs + np.array(self.extent) // 2
+        return jax.lax.scatter(
+            padded,
+            jnp.concatenate([rows, centre], axis=-1),
+            embedded,
+            jax.lax.ScatterDimensionNumbers(
+                update_window_dims=(2, 3),
+                inserted_window_dims=(0, 1, 2),
+                scatter_dims_to_operand_dims=(0, 1, 2, 3),
+            ),
+            unique_indices=True,
+            mode=jax.lax.GatherScatterMode.PROMISE_IN_BOUNDS,
+        )
+
+    def steps(
+        self,
+        padded: Float[Array, "B tt hh ww E"],
+        runs: Int[Array, "B M 3"],
+        length: int,
+    ) -> Float[Array, "B M U D"]:
+        """As `step`, for runs of `length` pixels of a line."""
+        kt, kh, kw = self.extent
+        zone = (kt // 2 + 1, kh, length + kw - 1, padded.shape[-1])
+
+        def of_run(row: Float[Array, "tt hh ww E"], at: Int[Array, "3"]) -> Array:
+            return jax.lax.dynamic_slice(row, (*at, 0), zone)
+
+        zones = jax.vmap(jax.vmap(of_run, (None, 0)))(padded, runs)
+        taps = list(np.ndindex(*self.extent))[: self.earlier]
+        neighbours = jnp.concatenate(
+            [zones[:, :, i, j, m : m + length] for i, j, m in taps], axis=-1
+        )
+        return linear(neighbours, self._used())
+
     def _used(self) -> Float[Array, "nE D"]:
         """The taps before the centre, as one matrix."""
         kernel = self.kernel[...]

@@ -122,6 +122,11 @@ class Sample:
     temperature: Annotated[float, Field(ge=0)] = 0.9
     """0.9 for everything that is looked at or scored by FVD (§4.2); 0 is greedy."""
     seed: int = 0
+    schedule: Literal["sequential", "guess"] = "sequential"
+    """`guess` computes many pixels a pass and keeps those whose guessed neighbours were
+    right; the samples are the same, up to the rounding of a near tie."""
+    window: PositiveInt = 64
+    """Pixels that a pass of `guess` computes in each video."""
 
 
 @dataclass(frozen=True)

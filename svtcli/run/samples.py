@@ -37,6 +37,9 @@ class SampleFacts:
     """Which clip each row continues, as its dataset names it."""
     fingerprint: str = ""
     """Of everything that went in; `svt run` compares it."""
+    pixels_per_pass: float = 1.0
+    """Positions that became final by one pass of the decoder over a video, on average;
+    samples that do not say were made one by one."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,9 @@ def read_facts(folder: Path) -> SampleFacts:
         )
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
-        known = {field.name: facts[field.name] for field in fields(SampleFacts)}
+        names = [field.name for field in fields(SampleFacts)]
+        known = {name: facts[name] for name in names if name != "pixels_per_pass"}
+        known["pixels_per_pass"] = facts.get("pixels_per_pass", 1.0)
     except (ValueError, KeyError, TypeError) as error:
         raise BadData(f"{path}: not a description of samples ({error})") from error
     return SampleFacts(**{**known, "clips": tuple(known["clips"])})

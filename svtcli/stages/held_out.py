@@ -18,6 +18,9 @@ from svtcli.recipe.subsets import label_pattern
 from svtcli.run.fingerprint import fingerprint
 from svtcli.stages.trained import Checkpoint
 
+_HOW = ("schedule", "window")
+"""Settings that change how samples are made, and not what they are."""
+
 Settings = TypeVar("Settings", Sample, Eval)
 
 
@@ -59,6 +62,7 @@ def plan_held_out(
     overlap = settings.overlap or recipe.train.prime
     # The batch has no influence on the result, so it is no part of what it is.
     spelt_out = replace(settings, prime=prime, frames=frames, overlap=overlap, batch=1)
+    what = {key: value for key, value in vars(spelt_out).items() if key not in _HOW}
     kind = type(settings).__name__
     return HeldOutPlan(
         checkpoint,
@@ -69,7 +73,7 @@ def plan_held_out(
         frames,
         overlap,
         slices_per_batch(recipe.model, frames, prime, overlap),
-        fingerprint(kind, checkpoint.fingerprint, opened.fingerprint, spelt_out),
+        fingerprint(kind, checkpoint.fingerprint, opened.fingerprint, what),
     )
 
 

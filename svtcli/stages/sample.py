@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 import numpy as np
+from jaxtyping import Int
 
 from svtcli.failure import Refused
 from svtcli.recipe.schema import Sample
@@ -23,8 +24,6 @@ from svtcli.stages.held_out import (
     read_held_out,
 )
 from svtcli.stages.trained import Checkpoint, load_network
-
-SCHEDULE = "sequential"
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ def sample(plan: SamplePlan, progress: Progress) -> Path:
         video=made.video.reshape(N, M, *held_out.video.shape[1:]),
         truth=held_out.video,
         log_prob=-made.nats.reshape(N, M, plan.frames),
-        facts=_facts(plan, held_out),
+        facts=_facts(plan, held_out, made),
     )
     plan.out.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(mkdtemp(prefix=".sampling-", dir=plan.out.parent))
@@ -103,7 +102,12 @@ def _continue_all(
 ) -> Continuation:
     """Every continuation of every clip: N·M videos, those of a clip side by side."""
     network = load_network(plan.checkpoint)
-    sampler = Sampler(plan.checkpoint.recipe.model, network.graphdef, network.params)
+    sampler = Sampler(
+        plan.checkpoint.recipe.model,
+        network.graphdef,
+        network.params,
+        plan.settings.window if plan.settings.schedule == "guess" else None,
+    )
     rows, continuations = np.divmod(
         np.arange(len(held_out.video) * plan.settings.per_prime),
         plan.settings.per_prime,
@@ -132,6 +136,8 @@ def _continue_all(
     return Continuation(
         np.concatenate([part.video for part in made])[: len(rows)],
         np.concatenate([part.nats for part in made])[: len(rows)],
+        made[0].pixels,
+        np.concatenate([part.passes for part in made])[: len(rows)],
     )
 
 
@@ -147,12 +153,15 @@ class _Clock:
         pixels = videos * (plan.frames - plan.prime) * H * W
         self.pixels_per_slice = pixels / slices
         self.done, self.begun = 0, time.perf_counter()
+        self.positions, self.passes = 0, 0
         progress.note("compiling the sampler (once per batch and slice shape)")
         progress.begin("sample", slices, "slices")
 
-    def slice_done(self) -> None:
+    def slice_done(self, positions: int, passes: Int[np.ndarray, " B"]) -> None:
         """One more slice of the batch is made."""
         self.done += 1
+        self.positions += positions * len(passes)
+        self.passes += int(passes.sum())
         if self.done == 1:  # the first one has waited for the compiler
             self.begun = time.perf_counter()
             rate = ""
@@ -163,10 +172,14 @@ class _Clock:
         first = self.first_video
         last = min(first + self.plan.settings.batch, self.videos)
         facts = {"videos": f"{first + 1} to {last} of {self.videos}"}
-        self.progress.advance(self.done, facts | ({"pixels/s": rate} if rate else {}))
+        if rate:
+            facts["pixels/s"] = rate
+        if self.plan.settings.schedule == "guess":
+            facts["pixels/pass"] = f"{self.positions / self.passes:.1f}"
+        self.progress.advance(self.done, facts)
 
 
-def _facts(plan: SamplePlan, held_out: HeldOut) -> SampleFacts:
+def _facts(plan: SamplePlan, held_out: HeldOut, made: Continuation) -> SampleFacts:
     return SampleFacts(
         run=plan.checkpoint.run.name,
         step=plan.checkpoint.step,
@@ -175,8 +188,9 @@ def _facts(plan: SamplePlan, held_out: HeldOut) -> SampleFacts:
         overlap=plan.overlap,
         temperature=plan.settings.temperature,
         seed=plan.settings.seed,
-        schedule=SCHEDULE,
+        schedule=plan.settings.schedule,
         split=plan.settings.split,
         clips=held_out.ids,
         fingerprint=plan.fingerprint,
+        pixels_per_pass=round(made.pixels_per_pass, 3),
     )

@@ -79,6 +79,7 @@ def test_a_dry_run_says_what_would_be_made_and_writes_nothing(place, capfd):
         "clips        4 of mine, split test",
         "samples      1 of each, 1 frames given, 3 made",
         "temperature  0.9, seed 0",
+        "schedule     sequential",
         "state        to be made",
     ]
     data = json.loads(svt_here(capfd, "--json", "sample", "mine", "-n").out)
@@ -93,12 +94,39 @@ def test_a_dry_run_says_what_would_be_made_and_writes_nothing(place, capfd):
         "frames",
         "temperature",
         "seed",
+        "schedule",
+        "window",
         "finished",
         "dry_run",
     ]
     assert data["samples"].startswith("runs/mine/samples/")
     assert (data["finished"], data["dry_run"]) == (False, True)
     assert everything(place) == before
+
+
+def test_guess_and_verify_is_a_schedule_that_changes_no_sample(place, capfd):
+    wanted = svt_here(capfd, "sample", "mine", "--out", "wanted")
+    guess = ("sample", "mine", "--schedule", "guess", "--window", "4")
+    planned = svt_here(capfd, *guess, "-n").out
+    assert "schedule     guess, 4 pixels a pass\n" in planned
+    said = svt_here(capfd, *guess)
+    assert (wanted.code, said.code) == (0, 0)
+    assert "pixels/pass" in said.err
+    assert "pixels/pass" not in wanted.err
+    one, other = read_samples(place / "wanted"), read_samples(place / said.out.strip())
+    assert (one.video == other.video).all()
+    assert (one.facts.schedule, one.facts.pixels_per_pass) == ("sequential", 1)
+    assert other.facts.schedule == "guess"
+    assert 1 <= other.facts.pixels_per_pass <= 4
+
+    again = svt_here(capfd, "sample", "mine")  # the schedule is no difference
+    assert again.err == f"{said.out.strip()}: these samples are there already\n"
+
+
+def test_a_window_is_refused_where_there_is_none(place, capfd):
+    said = svt_here(capfd, "sample", "mine", "--window", "4")
+    assert said.code == 2
+    assert "--window 4: the schedule sequential has no window" in said.err
 
 
 def test_quiet_leaves_the_folder_alone_on_stdout(place, capfd):

@@ -32,6 +32,34 @@ def test_places_say_where_split_puts_each_position(block):
     assert (np.diff(positions, axis=1) > 0).all()
 
 
+@pytest.mark.parametrize(
+    ("block", "lengths"),
+    [
+        ((2, 2, 3), [1, 3, 6]),
+        ((9, 1, 9), [1, 2, 3, 6]),
+        (Dilated((1, 2, 3)), [1, 3, 6]),
+        (Dilated((2, 2, 1)), [1, 2, 3, 6]),
+    ],
+)
+def test_a_run_of_positions_is_a_box_of_blocks_and_places(block, lengths):
+    blocks = Blocks.of(block, SHAPE)
+    block_of, place_of = blocks.places()
+    boxes = {length: blocks.run(length) for length in (1, 2, 3, 6)}
+    assert [length for length, box in boxes.items() if box] == lengths
+    for length in lengths:
+        number, places = boxes[length]
+        for begin in range(0, 48, length):
+            run = np.arange(begin, begin + length).reshape(1, 1, length, 1, 1, 1)
+            (box,) = np.asarray(blocks.split_runs(jnp.asarray(run)))
+            assert (
+                np.asarray(blocks.merge_runs(jnp.asarray(box))) == run[..., 0]
+            ).all()
+            for n, place in np.ndindex(number, places):
+                position = box[0, 0, n, 0, place, 0]
+                assert block_of[position] == block_of[begin] + n
+                assert place_of[position] == place_of[begin] + place
+
+
 def test_a_block_larger_than_an_axis_is_clipped():
     assert Blocks.of((9, 2, 9), SHAPE).extent == (2, 2, 6)
 
