@@ -11,10 +11,10 @@ import numpy as np
 
 from svtcli.failure import Refused
 from svtcli.model.flops import Part, hardware_flops, parts
-from svtcli.model.priming import slices_to_make
 from svtcli.model.svt import abstract_params, structure
 from svtcli.recipe.model import Model
 from svtcli.recipe.schema import Mesh, Recipe
+from svtcli.stages.held_out import slices_per_batch
 from svtcli.training.chips import CHIPS, Chip, find_chip
 from svtcli.training.mesh import Layout, layout_of
 from svtcli.training.objective import recipe_update
@@ -65,7 +65,7 @@ class TrainingPlan:
     slices: int
     slice_pixels: int
     pixels_in_turn: int
-    """Pixels of a video that sampling makes one after the other."""
+    """Pixels of a sample, in all of its windows, that are made one after the other."""
     codes_in_turn: int
     work: tuple[Part, ...]
     """Matrix products of one step."""
@@ -112,8 +112,14 @@ def plan(
     whole = sum(part.trained for part in work)
     executed = hardware_flops(model, train.batch, remat=train.remat)
     t, h, w = model.slice_shape
-    made = slices_to_make(model, recipe.sample.prime or train.prime, model.video[0])
-    pixels, codes = len(made) * t * h * w, 1 if model.loss != "codes" else model.codes
+    sample = recipe.sample
+    made = slices_per_batch(
+        model,
+        sample.frames or model.video[0],
+        sample.prime or train.prime,
+        sample.overlap or train.prime,
+    )
+    pixels, codes = made * t * h * w, 1 if model.loss != "codes" else model.codes
     leaves = jax.tree.leaves(abstract_state(params, train))
     rate = chip.peak(train.precision) * layout.devices if chip else None
     return TrainingPlan(
