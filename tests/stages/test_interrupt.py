@@ -30,7 +30,8 @@ def test_an_interrupt_in_a_callback_is_raised_between_two_pieces_of_work() -> No
             raise_interrupt()
             reached.append("never")
 
-    pytest.raises(KeyboardInterrupt, work)
+    with pytest.raises(KeyboardInterrupt):
+        work()
     assert reached == ["after it was freed"]
     assert signal.getsignal(signal.SIGINT) is handler
 
@@ -50,7 +51,8 @@ def test_the_second_is_raised_at_once() -> None:
             interrupt()
             reached.append("after the second")
 
-    pytest.raises(KeyboardInterrupt, work)
+    with pytest.raises(KeyboardInterrupt):
+        work()
     assert reached == ["after the first"]
 
 
