@@ -22,6 +22,7 @@ from svtcli.stages.held_out import (
     plan_held_out,
     read_held_out,
 )
+from svtcli.stages.interrupt import no_interrupt_lost
 from svtcli.stages.scoring import score_clips
 from svtcli.stages.trained import Checkpoint, load_network
 
@@ -147,15 +148,17 @@ def _score_all(
         nonlocal done
         done += 1
         progress.advance(done)
+        raise_interrupt()
 
     rows, shape = [], (plan.prime, plan.overlap, plan.settings.batch)
     try:
-        for model in models:
-            begun = time.perf_counter()
-            result = score_clips(_scorer(plan, model), held_out, *shape, on_slice)
-            rows.append(Row(model, result.mean, result.error, result.per_frame))
-            seconds = time.perf_counter() - begun
-            progress.note(f"{model}: {result.mean:.3f} in {seconds:.1f} s")
+        with no_interrupt_lost() as raise_interrupt:
+            for model in models:
+                begun = time.perf_counter()
+                result = score_clips(_scorer(plan, model), held_out, *shape, on_slice)
+                rows.append(Row(model, result.mean, result.error, result.per_frame))
+                seconds = time.perf_counter() - begun
+                progress.note(f"{model}: {result.mean:.3f} in {seconds:.1f} s")
     finally:
         progress.end()
     return tuple(rows)

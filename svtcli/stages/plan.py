@@ -65,7 +65,7 @@ class TrainingPlan:
     slices: int
     slice_pixels: int
     pixels_in_turn: int
-    """Pixels of a video that sampling makes one after the other."""
+    """Pixels of a sample, in all of its windows, that are made one after the other."""
     codes_in_turn: int
     sampling: SamplingPlan
     """In how many steps, and what pixels do not see of each other."""

@@ -23,6 +23,7 @@ from svtcli.stages.held_out import (
     plan_held_out,
     read_held_out,
 )
+from svtcli.stages.interrupt import no_interrupt_lost
 from svtcli.stages.trained import Checkpoint, load_network
 
 
@@ -117,20 +118,26 @@ def _continue_all(
     clock = _Clock(progress, plan, len(rows), plan.slices * len(batches))
     actions = held_out.actions
     made = []
+
+    def on_slice(positions: int, passes: Int[np.ndarray, " B"]) -> None:
+        clock.slice_done(positions, passes)
+        raise_interrupt()
+
     try:
-        for batch in batches:
-            clock.first_video = int(batch[0])
-            made.append(
-                sampler.continue_video(
-                    held_out.video[rows[batch]],
-                    plan.prime,
-                    plan.overlap,
-                    keys[batch],
-                    plan.settings.temperature,
-                    None if actions is None else actions[rows[batch]],
-                    clock.slice_done,
+        with no_interrupt_lost() as raise_interrupt:
+            for batch in batches:
+                clock.first_video = int(batch[0])
+                made.append(
+                    sampler.continue_video(
+                        held_out.video[rows[batch]],
+                        plan.prime,
+                        plan.overlap,
+                        keys[batch],
+                        plan.settings.temperature,
+                        None if actions is None else actions[rows[batch]],
+                        on_slice,
+                    )
                 )
-            )
     finally:
         progress.end()
     return Continuation(

@@ -109,8 +109,9 @@ def _agreed_plan(
 
 
 def _is_done(plan: Plan) -> bool:
-    """Whether the last step was taken, and its checkpoint holds."""
-    return plan.start >= plan.until and holds(plan.run.checkpoints, plan.start)
+    """Whether the last step was taken and scored, and its checkpoint holds."""
+    reached = plan.start >= plan.until and not _lacks_score(plan, plan.start)
+    return reached and holds(plan.run.checkpoints, plan.start)
 
 
 def _open_run(
@@ -186,7 +187,7 @@ def _train(plan: Plan, progress: Progress, stop: StopSignals, peers: Peers) -> T
             plan.layout,
             lambda: stop.now() is not None,
         )
-        if validation.due(start) and peers.decided(lambda: _unscored(run, name, start)):
+        if peers.decided(lambda: _lacks_score(plan, start)):
             validation = replace(validation, missed=start)
         batches = prefetch(plan.batches, start)
         try:
@@ -243,10 +244,15 @@ def _compiled(
     return lambda state, inputs: compiled(state, layout.global_batch(inputs, size))
 
 
-def _unscored(run: RunFolder, name: str, step: int) -> bool:
-    """Whether the log has no score on held-out clips of this step, that was taken."""
-    rows = [row for row in read_metrics(run.metrics) if row["step"] == step]
-    return step > 0 and not any(f"validation_{name}" in row for row in rows)
+def _lacks_score(plan: Plan, step: int) -> bool:
+    """Whether the held-out clips were to be scored after `step`, and are not: a signal
+    or worse came before."""
+    every = plan.recipe.train.validate_every
+    if every is None or step == 0 or step % every:
+        return False
+    name = f"validation_{score_name(plan.recipe.model)}"
+    rows = read_metrics(plan.run.metrics)
+    return not any(row["step"] == step and name in row for row in rows)
 
 
 def _trained(plan: Plan, step: int) -> Trained:

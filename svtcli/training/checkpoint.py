@@ -14,6 +14,7 @@ folder; process 0 alone does the rest, and says which checkpoint all of them tak
 """
 
 import shutil
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext, suppress
@@ -246,9 +247,19 @@ def _refuse_other_model(
 
 
 def _sweep(unfinished: Path) -> None:
-    """Remove what a save that failed has left; orbax writes beside its place first."""
-    for left in (unfinished, *unfinished.parent.glob(f"{unfinished.name}.*")):
-        shutil.rmtree(left, ignore_errors=True)
+    """Remove what a save that failed has left; orbax writes beside its place first.
+
+    It gives up without waiting for all of its writers: what they still add is removed
+    when they are through, for two seconds at most.
+    """
+    for _ in range(100):
+        left = [unfinished, *unfinished.parent.glob(f"{unfinished.name}.*")]
+        there = [path for path in left if path.exists()]
+        if not there:
+            return
+        for path in there:
+            shutil.rmtree(path, ignore_errors=True)
+        time.sleep(0.02)
 
 
 def _numbered(folder: Path) -> list[int]:

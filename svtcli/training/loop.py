@@ -38,9 +38,9 @@ def train_until(
     `Stopped` after a signal, with everything saved; `BadData` when the loss stays
     non-finite; `StorageFailed` when the disk is full.
     """
-    step, signal = int(state["step"]), stop.now()
+    step, signal, scored = int(state["step"]), stop.now(), True
     if step == validation.missed and signal is None:
-        _validate(step, state, validation, watch)
+        scored = _validate(step, state, validation, watch)
         signal = stop.now()
     while step < until and signal is None:
         # 1. The batch of this step; the next ones are read meanwhile.
@@ -61,7 +61,7 @@ def train_until(
         checkpoints.poll()
         # 5. Score the held-out clips, while that save goes on.
         if validation.due(step):
-            _validate(step, state, validation, watch)
+            scored = _validate(step, state, validation, watch)
         # 6. Look for a signal once: asked twice, it could stop us and not save us.
         signal = stop.now()
 
@@ -70,17 +70,18 @@ def train_until(
     if step > 0 and step != checkpoints.saved:
         checkpoints.save(state)
         checkpoints.wait()
-    if step < until:
+    if step < until or not scored:
         raise stop.failure(checkpoints.saved)
     return state
 
 
-def _validate(step: int, state: State, validation: Validation, watch: Watch) -> None:
-    """Score the held-out clips, and say how."""
+def _validate(step: int, state: State, validation: Validation, watch: Watch) -> bool:
+    """Score the held-out clips, and say how; False where a signal has cut it short."""
     watch.settle()
     with watch.pace.paused():
         score = validation.of(state)
     watch.validated(step, score)
+    return score is not None
 
 
 def _is_due(step: int, every: int | None) -> bool:

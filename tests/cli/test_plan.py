@@ -9,6 +9,7 @@ from svtcli.failure import Refused
 from svtcli.model.connectivity import connectivity
 from svtcli.model.flops import training_flops
 from svtcli.model.svt import create, parameter_count
+from svtcli.recipe.load import load_recipe
 from svtcli.recipe.model import Model
 from svtcli.stages.plan import plan
 from svtcli.stages.sampling_plan import Sight
@@ -41,6 +42,12 @@ def test_sizes_are_those_of_the_state_and_the_work(mine) -> None:
     assert plan(loaded(mine, "train.remat=true").recipe).hardware_flops > (
         found.model_flops
     )
+
+
+def test_a_sample_longer_than_the_model_counts_in_all_its_windows() -> None:
+    found = plan(load_recipe("quickstart").recipe)  # 4 frames of it see the next
+    made = (16 - 5) * 48 * 48
+    assert (found.pixels_in_turn, found.codes_in_turn) == (made, 6 * made)
 
 
 def test_compiling_allocates_nothing_and_finds_more_than_the_state(mine) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from svtcli.model.svt import abstract_params
 from svtcli.run.directory import RunFolder
-from svtcli.run.metrics_log import read_metrics
+from svtcli.run.metrics_log import read_metrics, read_rows
 from svtcli.training.checkpoint import latest_step, restore_params
 from tests.cli.terminal import svt
 from tests.training import tiny_run, toy
@@ -56,9 +56,11 @@ def start(place: Path) -> Iterator[Start]:
 
 
 def steps_logged(run: RunFolder) -> list[int]:
-    """Every row's step as it stands in the file, repeated ones too."""
-    lines = run.metrics.read_text().splitlines() if run.metrics.exists() else []
-    return [json.loads(line)["step"] for line in lines]
+    """The step of every whole row as it stands in the file, repeated ones too.
+
+    A read beside the write of a row that crosses a page may see half of that row.
+    """
+    return [row["step"] for row in read_rows(run.metrics)]
 
 
 def wait_for(condition: Callable[[], object], process: subprocess.Popen) -> None:

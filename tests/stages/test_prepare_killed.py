@@ -139,7 +139,7 @@ def much(tmp_path: Path) -> Path:
     """Work for longer than any of this takes: many names of one long video."""
     folder = tmp_path / "much"
     long = write_video(folder / "long.mp4", moving_square(2000))
-    for number in range(200):
+    for number in range(1000):
         (folder / f"{number}.mp4").hardlink_to(long)
     return folder
 

@@ -131,10 +131,9 @@ def test_clips_that_cannot_be_scored_are_refused_before_the_first_step(
     assert not run.path.exists()
 
 
-def test_a_signal_during_validation_is_served_at_once_and_all_is_saved(
-    trained: Train, run: RunFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    slices = []
+def signal_while_scoring(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """SIGTERM at the second slice; one element for each slice that was scored."""
+    slices: list[int] = []
 
     def score_clips(*given):
         *rest, on_slice, devices = given
@@ -149,9 +148,29 @@ def test_a_signal_during_validation_is_served_at_once_and_all_is_saved(
 
     scored = module.score_clips
     monkeypatch.setattr(module, "score_clips", score_clips)
+    return slices
+
+
+def test_a_signal_during_validation_is_served_at_once_and_all_is_saved(
+    trained: Train, run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slices = signal_while_scoring(monkeypatch)
     with pytest.raises(Stopped, match="step 2 is saved") as stopped:
         trained("train.validate_every=2")
     assert stopped.value.code == 75
     assert len(slices) == 2
     assert run.steps() == (2,)
     assert validations(run) == {}
+
+
+def test_the_last_score_that_was_cut_short_is_taken_by_the_next_call(
+    trained: Train, run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        signal_while_scoring(patch)
+        with pytest.raises(Stopped, match="step 4 is saved"):
+            trained("train.validate_every=4", "train.steps=4")
+    assert validations(run) == {}
+    ended = trained("train.validate_every=4", "train.steps=4")
+    assert validations(run) == {4: ended.validation}
+    assert trained("train.validate_every=4", "train.steps=4") == ended
