@@ -19,6 +19,7 @@ from svtcli.model.loss import training_loss  # noqa: E402
 from svtcli.model.svt import create, structure  # noqa: E402
 from svtcli.recipe.model import Model  # noqa: E402
 from svtcli.recipe.schema import Train  # noqa: E402
+from svtcli.sampling.choice import Choice  # noqa: E402
 from svtcli.sampling.noise import row_keys  # noqa: E402
 from svtcli.sampling.sampler import Sampler  # noqa: E402
 from svtcli.training.state import abstract_state, first_state  # noqa: E402
@@ -76,7 +77,9 @@ def sampling_times() -> tuple[float, float]:
     keys = row_keys(0, np.zeros(1, int), np.zeros(1, int))
 
     def sample() -> None:
-        sampler.continue_video(video, prime=1, overlap=1, keys=keys, temperature=0.9)
+        sampler.continue_video(
+            video, prime=1, overlap=1, keys=keys, choice=Choice.of(0.9)
+        )
 
     first = cpu_seconds(sample)
     again = least_cpu_seconds(sample, rounds=5)

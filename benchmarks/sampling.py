@@ -12,6 +12,8 @@ its training; without it there are random weights, whose time per pass alone cou
 """
 
 import sys
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from measure import least_cpu_seconds, print_rows, print_title, use_one_core
@@ -24,12 +26,20 @@ from reference import REFERENCE  # noqa: E402
 
 from svtcli.recipe.schema import Sample  # noqa: E402
 from svtcli.run.directory import RunFolder  # noqa: E402
+from svtcli.sampling.choice import Choice  # noqa: E402
+from svtcli.sampling.guess import guess_slice  # noqa: E402
 from svtcli.sampling.noise import row_keys  # noqa: E402
-from svtcli.sampling.sampler import Sampler  # noqa: E402
+from svtcli.sampling.parallel import sample_slice_in_steps  # noqa: E402
+from svtcli.sampling.sampler import MakeSlice, Sampler  # noqa: E402
+from svtcli.sampling.sequential import sample_slice  # noqa: E402
 from svtcli.stages.held_out import plan_held_out, read_held_out  # noqa: E402
 from svtcli.stages.trained import load_network, open_checkpoint  # noqa: E402
 
-WINDOWS = (None, 16, 64, 256)
+SCHEDULES: dict[str, MakeSlice] = {
+    "sequential": sample_slice,
+    "parallel": sample_slice_in_steps,
+    **{f"guess, {W}": partial(guess_slice, window=W) for W in (16, 64, 256)},
+}
 BATCHES = (1, 4)
 
 
@@ -58,8 +68,8 @@ def measure(sampler: Sampler, video: np.ndarray, settings: Sample) -> list[tuple
     """A row for every schedule; ends where samples are not the same."""
     keys = row_keys(0, np.arange(len(video)), np.zeros(len(video), int))
     rows, wanted, slowest = [], None, 0.0
-    for window in WINDOWS:
-        one = Sampler(sampler.config, sampler.graphdef, sampler.params, window)
+    for name, make_slice in SCHEDULES.items():
+        one = replace(sampler, make_slice=make_slice)
 
         def run(one: Sampler = one):
             return one.continue_video(
@@ -67,7 +77,7 @@ def measure(sampler: Sampler, video: np.ndarray, settings: Sample) -> list[tuple
                 settings.prime or 1,
                 settings.overlap or settings.prime or 1,
                 keys,
-                settings.temperature,
+                Choice.of(settings.temperature),
             )
 
         made = run()  # compiles
@@ -79,7 +89,7 @@ def measure(sampler: Sampler, video: np.ndarray, settings: Sample) -> list[tuple
         rows.append(
             (
                 len(video),
-                "sequential" if window is None else f"guess, {window}",
+                name,
                 f"{seconds / len(video):.2f}",
                 f"{made.pixels_per_pass:.1f}",
                 f"{made.pixels / passes.max():.1f} to {made.pixels / passes.min():.1f}",

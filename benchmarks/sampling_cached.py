@@ -21,11 +21,13 @@ from svtcli.model.codes import codes_from_video  # noqa: E402
 from svtcli.model.subscale import take_slice  # noqa: E402
 from svtcli.model.svt import create, network  # noqa: E402
 from svtcli.recipe.model import Model  # noqa: E402
-from svtcli.sampling.noise import choose, row_keys, slice_noise  # noqa: E402
+from svtcli.sampling.choice import Choice, choose  # noqa: E402
+from svtcli.sampling.noise import row_keys, slice_noise  # noqa: E402
 from svtcli.sampling.sequential import sample_slice  # noqa: E402
+from svtcli.sampling.unmade import Wanted  # noqa: E402
 
 NARROW_PAPER = Model(de=64, d=128, na=4, da=32)
-INDEX, TEMPERATURE = 5, 0.9
+INDEX, CHOICE = 5, Choice.of(0.9)
 
 
 @partial(jax.jit, static_argnames=("graphdef", "config", "positions"))
@@ -42,7 +44,7 @@ def resample(graphdef, params, config, codes, keys, positions):
         y, _ = decoder.states(made, placed)
         y = y.reshape(len(codes), -1, config.d)[:, position]
         pixel, _ = decoder.head.generate(
-            y, lambda k, logits: choose(logits, noise[:, position, k], TEMPERATURE)
+            y, lambda k, logits: choose(logits, noise[:, position, k], CHOICE)
         )
         flat = made.reshape(len(codes), -1, config.codes)
         return flat.at[:, position].set(pixel.astype(made.dtype)).reshape(shape)
@@ -62,8 +64,8 @@ def compare(name: str, config: Model, positions: int) -> tuple[object, ...]:
     def cached():
         return jax.block_until_ready(
             sample_slice(
-                graphdef, params, config, codes + 0, jnp.array(INDEX), jnp.array(0),
-                jnp.array(0), keys, jnp.array(TEMPERATURE, jnp.float32),
+                graphdef, params, config, codes + 0,
+                Wanted(jnp.array(INDEX), jnp.array(0), jnp.array(0), keys, CHOICE),
             )
         )  # fmt: skip
 

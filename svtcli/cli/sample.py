@@ -20,6 +20,7 @@ class Schedule(StrEnum):
     """In what order pixels are computed."""
 
     sequential = "sequential"
+    parallel = "parallel"
     guess = "guess"
 
 

@@ -204,7 +204,6 @@ def _put_boxes(
             inserted_window_dims=(0,),
             scatter_dims_to_operand_dims=(0, 1, 3),
         ),
-        unique_indices=True,
         mode=jax.lax.GatherScatterMode.PROMISE_IN_BOUNDS,
     )
 

@@ -89,7 +89,6 @@ class MaskedConv(nnx.Module):
                 inserted_window_dims=(0, 1, 2),
                 scatter_dims_to_operand_dims=(0, 1, 2, 3),
             ),
-            unique_indices=True,
             mode=jax.lax.GatherScatterMode.PROMISE_IN_BOUNDS,
         )
 

@@ -122,9 +122,10 @@ class Sample:
     temperature: Annotated[float, Field(ge=0)] = 0.9
     """0.9 for everything that is looked at or scored by FVD (§4.2); 0 is greedy."""
     seed: int = 0
-    schedule: Literal["sequential", "guess"] = "sequential"
-    """`guess` computes many pixels a pass and keeps those whose guessed neighbours were
-    right; the samples are the same, up to the rounding of a near tie."""
+    schedule: Literal["sequential", "parallel", "guess"] = "sequential"
+    """`parallel` computes at once what blocks hide from each other; `guess` computes
+    many pixels a pass and keeps those whose guessed neighbours were right. The samples
+    are the same, up to the rounding of a near tie."""
     window: PositiveInt = 64
     """Pixels that a pass of `guess` computes in each video."""
 

@@ -17,13 +17,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Bool, Float, Int, Key, Shaped, UInt8
+from jaxtyping import Array, Bool, Float, Int, Shaped, UInt8
 
 from svtcli.model.decoder import Decoder, DecoderCache
-from svtcli.model.subscale import put_slice, slice_offsets, take_slice
+from svtcli.model.subscale import slice_offsets, take_slice
 from svtcli.model.svt import Params, network
 from svtcli.recipe.model import Model
-from svtcli.sampling.unmade import Unmade, make_pixels, unmade_slice
+from svtcli.sampling.choice import Choice
+from svtcli.sampling.unmade import (
+    Made,
+    Unmade,
+    Wanted,
+    made_slice,
+    make_pixels,
+    unmade_slice,
+)
 
 FirstGuess = Literal["previous frame", "nearest pixel", "zeros"]
 """What a pixel is taken for before it has been computed once.
@@ -56,29 +64,21 @@ def guess_slice(
     params: Params,
     config: Model,
     codes: UInt8[Array, "B T H W C"],
-    index: Int[Array, ""],
-    given: Int[Array, ""],
-    first_frame: Int[Array, ""],
-    keys: Key[Array, " B"],
-    temperature: Float[Array, ""],
-    actions: Float[Array, "B T A"] | None = None,
+    wanted: Wanted,
     *,
     window: int,
     first: bool = False,
     first_guess: FirstGuess = "nearest pixel",
-) -> tuple[UInt8[Array, "B T H W C"], Float[Array, "B t"], Int[Array, " B"]]:
+) -> Made:
     """What `sequential.sample_slice` gives, by passes over `window` positions."""
     model = network(graphdef, params)
     decoder = model.decoder_of(first=first)
-    slice_ = unmade_slice(
-        model, codes, index, given, first_frame, keys, actions, first=first
-    )
+    slice_ = unmade_slice(model, codes, wanted, first=first)
     B, P, _ = slice_.placed.shape
-    source = jnp.asarray(_sources(config, first_guess))[index]
-    itself = (source == index) & (first_guess != "zeros")
-    one_pass = partial(
-        _one_pass, decoder, slice_, _Window.of(decoder, window), itself, temperature
-    )
+    source = jnp.asarray(_sources(config, first_guess))[wanted.slice_index]
+    itself = (source == wanted.slice_index) & (first_guess != "zeros")
+    at_once = _Window.of(decoder, window)
+    one_pass = partial(_one_pass, decoder, slice_, at_once, itself, wanted.choice)
     start = jnp.full(B, slice_.start)
     begin = _Progress(
         slice_.cache,
@@ -89,9 +89,7 @@ def guess_slice(
         passes=jnp.zeros_like(start),
     )
     made = jax.lax.while_loop(lambda at: (at.frontier < P).any(), one_pass, begin)
-    whole = made.codes.reshape(B, *config.slice_shape, -1)
-    frames = made.nats.reshape(B, config.slice_shape[0], -1).sum(axis=-1)
-    return put_slice(codes, whole, index, config.s), frames, made.passes
+    return made_slice(config, codes, wanted, made.codes, made.nats, made.passes)
 
 
 def _one_pass(
@@ -99,7 +97,7 @@ def _one_pass(
     slice_: Unmade,
     window: "_Window",
     itself: Bool[Array, ""],
-    temperature: Float[Array, ""],
+    choice: Choice,
     so_far: _Progress,
 ) -> _Progress:
     """Compute a window from each video's frontier on, and move the frontier.
@@ -124,7 +122,7 @@ def _one_pass(
         decoder,
         y.reshape(-1, y.shape[-1]),
         window.take(slice_.noise, start).reshape(-1, *slice_.noise.shape[2:]),
-        temperature,
+        choice,
     )
     made, made_nats = made.reshape(guessed.shape), made_nats.reshape(here.shape)
 

@@ -1,7 +1,6 @@
 """The randomness of a sample, addressed by what it decides.
 
-A code is argmax(logits + τ·g) with Gumbel noise g: a draw from softmax(logits/τ) and,
-at τ = 0, the likeliest value. The noise of a pixel depends on the seed, the clip, the
+The noise of a pixel depends on the seed, the clip, the
 continuation and the pixel's absolute frame, row and column: not on the batch, the
 slice, the window, the schedule or the device.
 """
@@ -43,12 +42,3 @@ def slice_noise(
         return jax.random.gumbel(jax.random.fold_in(key, number), shape, jnp.float32)
 
     return jax.vmap(lambda key: jax.vmap(lambda p: of_pixel(key, p))(pixel))(keys)
-
-
-def choose(
-    logits: Float[Array, "*any V"],
-    noise: Float[Array, "*any V"],
-    temperature: Float[Array, ""],
-) -> Int[Array, "*any"]:
-    """A draw from softmax(logits / temperature)."""
-    return jnp.argmax(logits + (temperature * noise).astype(logits.dtype), axis=-1)

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from math import prod
+from typing import Protocol, runtime_checkable
 
 import jax.numpy as jnp
 import numpy as np
@@ -15,8 +15,32 @@ from svtcli.model.priming import slice_frames, slices_to_make
 from svtcli.model.svt import Params
 from svtcli.model.windows import windows
 from svtcli.recipe.model import Model
-from svtcli.sampling.guess import guess_slice
+from svtcli.sampling.choice import Choice
 from svtcli.sampling.sequential import sample_slice
+from svtcli.sampling.unmade import Made, Wanted
+
+
+@runtime_checkable
+class MakeSlice(Protocol):
+    """A schedule: makes a slice of each video, after all earlier slices."""
+
+    def __call__(
+        self,
+        graphdef: nnx.GraphDef,
+        params: Params,
+        config: Model,
+        codes: UInt8[Array, "B T H W C"],
+        wanted: Wanted,
+        *,
+        first: bool,
+    ) -> Made:
+        """The windows with the slice in them; consumes `codes`.
+
+        `first` says that it is slice (0, 0, 0) of a model that has a decoder of its own
+        for it. Compiles once for all others.
+        """
+        ...
+
 
 OnSlice = Callable[[int, Int[np.ndarray, " B"]], None]
 """Called after each slice with the pixels made in each video and its passes."""
@@ -47,8 +71,8 @@ class Sampler:
     config: Model
     graphdef: nnx.GraphDef
     params: Params
-    window: int | None = None
-    """Positions of a pass of guess and verify; None goes pixel by pixel."""
+    make_slice: MakeSlice = sample_slice
+    """Which of the schedules; all make the same slices."""
 
     def continue_video(
         self,
@@ -56,7 +80,7 @@ class Sampler:
         prime: int,
         overlap: int,
         keys: Key[Array, " B"],
-        temperature: float,
+        choice: Choice,
         actions: Float[np.ndarray, "B F A"] | None = None,
         on_slice: OnSlice = lambda pixels, passes: None,
     ) -> Continuation:
@@ -78,32 +102,30 @@ class Sampler:
             window_codes = jnp.array(codes[:, here])
             window_actions = None if actions is None else jnp.asarray(actions[:, here])
             for index in slices_to_make(self.config, window.given, window.stop):
-                window_codes, slice_nats, slice_passes = self._make_slice(
-                    self.graphdef,
-                    self.params,
-                    self.config,
-                    window_codes,
+                wanted = Wanted(
                     jnp.asarray(index),
                     jnp.asarray(window.given),
                     jnp.asarray(window.start),
                     keys,
-                    jnp.asarray(temperature, jnp.float32),
+                    choice,
                     window_actions,
+                )
+                slice_ = self.make_slice(
+                    self.graphdef,
+                    self.params,
+                    self.config,
+                    window_codes,
+                    wanted,
                     first=self.config.first_slice_layers is not None and index == 0,
                 )
+                window_codes, slice_passes = slice_.codes, np.asarray(slice_.passes)
                 frames = np.asarray(slice_frames(self.config, jnp.array([index])))[0]
-                nats[:, window.start + frames] += np.asarray(slice_nats)
+                nats[:, window.start + frames] += np.asarray(slice_.nats)
                 made_frames = (frames >= window.given).sum()
                 slice_pixels = int(made_frames) * prod(self.config.slice_shape[1:])
                 pixels += slice_pixels
-                passes += np.asarray(slice_passes)
-                on_slice(slice_pixels, np.asarray(slice_passes))
+                passes += slice_passes
+                on_slice(slice_pixels, slice_passes)
             codes[:, here] = window_codes
         made = np.asarray(video_from_codes(jnp.asarray(codes), self.config))
         return Continuation(made[:, :F], nats[:, :F], pixels, passes)
-
-    @property
-    def _make_slice(self) -> Callable:
-        if self.window is None:
-            return sample_slice
-        return partial(guess_slice, window=self.window)

@@ -10,13 +10,18 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float, Int, Key, UInt8
+from jaxtyping import Array, Float, Int, UInt8
 
 from svtcli.model.decoder import DecoderCache
-from svtcli.model.subscale import put_slice
 from svtcli.model.svt import Params, network
 from svtcli.recipe.model import Model
-from svtcli.sampling.unmade import make_pixels, unmade_slice
+from svtcli.sampling.unmade import (
+    Made,
+    Wanted,
+    made_slice,
+    make_pixels,
+    unmade_slice,
+)
 
 
 class _Progress(NamedTuple):
@@ -35,33 +40,24 @@ def sample_slice(
     params: Params,
     config: Model,
     codes: UInt8[Array, "B T H W C"],
-    index: Int[Array, ""],
-    given: Int[Array, ""],
-    first_frame: Int[Array, ""],
-    keys: Key[Array, " B"],
-    temperature: Float[Array, ""],
-    actions: Float[Array, "B T A"] | None = None,
+    wanted: Wanted,
     *,
     first: bool = False,
-) -> tuple[UInt8[Array, "B T H W C"], Float[Array, "B t"], Int[Array, " B"]]:
-    """The window's codes with slice `index` made, the nats of each of its frames, and
-    the passes of the decoder that each video took: one a pixel.
+) -> Made:
+    """One slice of each video made, one pass of the decoder a pixel.
 
-    The `given` first frames of the window are kept and cost nothing; all earlier slices
-    must be there. Nats are the model's own, whatever the temperature. Compiles once for
-    all slices (and once for a first slice with a decoder of its own).
+    All earlier slices must be there. Compiles once for all slices (and once for a first
+    slice with a decoder of its own).
     """
     model = network(graphdef, params)
     decoder = model.decoder_of(first=first)
-    slice_ = unmade_slice(
-        model, codes, index, given, first_frame, keys, actions, first=first
-    )
+    slice_ = unmade_slice(model, codes, wanted, first=first)
     B, P, _ = slice_.placed.shape
 
     def one_position(position: Int[Array, ""], so_far: _Progress) -> _Progress:
         placed, noise = slice_.placed[:, position], slice_.noise[:, position]
         y, cache = decoder.step(so_far.cache, placed, position)
-        pixel, nats = make_pixels(decoder, y, noise, temperature)
+        pixel, nats = make_pixels(decoder, y, noise, wanted.choice)
         return _Progress(
             decoder.remember(cache, pixel, position),
             so_far.codes.at[:, position].set(pixel),
@@ -71,7 +67,5 @@ def sample_slice(
     nothing = jnp.zeros((B, P), slice_.placed.dtype)
     begin = _Progress(slice_.cache, slice_.codes, nothing)
     made = jax.lax.fori_loop(slice_.start, P, one_position, begin)
-    whole = made.codes.reshape(B, *config.slice_shape, -1)
-    frames = made.nats.reshape(B, config.slice_shape[0], -1).sum(axis=-1)
     passes = jnp.full(B, P - slice_.start)
-    return put_slice(codes, whole, index, config.s), frames, passes
+    return made_slice(config, codes, wanted, made.codes, made.nats, passes)

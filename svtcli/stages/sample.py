@@ -3,6 +3,7 @@
 import shutil
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -14,8 +15,12 @@ from svtcli.recipe.schema import Sample
 from svtcli.run.progress import Progress
 from svtcli.run.samples import SampleFacts, Samples, read_facts, write_samples
 from svtcli.run.whole_file import sync_folder
+from svtcli.sampling.choice import Choice
+from svtcli.sampling.guess import guess_slice
 from svtcli.sampling.noise import row_keys
-from svtcli.sampling.sampler import Continuation, Sampler
+from svtcli.sampling.parallel import sample_slice_in_steps
+from svtcli.sampling.sampler import Continuation, MakeSlice, Sampler
+from svtcli.sampling.sequential import sample_slice
 from svtcli.stages.held_out import (
     HeldOut,
     HeldOutPlan,
@@ -107,7 +112,7 @@ def _continue_all(
         plan.checkpoint.recipe.model,
         network.graphdef,
         network.params,
-        plan.settings.window if plan.settings.schedule == "guess" else None,
+        _schedule(plan.settings),
     )
     rows, continuations = np.divmod(
         np.arange(len(held_out.video) * plan.settings.per_prime),
@@ -133,7 +138,7 @@ def _continue_all(
                         plan.prime,
                         plan.overlap,
                         keys[batch],
-                        plan.settings.temperature,
+                        Choice.of(plan.settings.temperature),
                         None if actions is None else actions[rows[batch]],
                         on_slice,
                     )
@@ -146,6 +151,16 @@ def _continue_all(
         made[0].pixels,
         np.concatenate([part.passes for part in made])[: len(rows)],
     )
+
+
+def _schedule(settings: Sample) -> MakeSlice:
+    match settings.schedule:
+        case "sequential":
+            return sample_slice
+        case "parallel":
+            return sample_slice_in_steps
+        case "guess":
+            return partial(guess_slice, window=settings.window)
 
 
 class _Clock:

@@ -1,12 +1,18 @@
 """Guess and verify: the samples that one pixel at a time gives, in fewer passes."""
 
+from collections.abc import Sequence
+from functools import partial
+
 import jax
 import numpy as np
 import pytest
 
 from svtcli.recipe.model import Dilated, Model
+from svtcli.sampling.choice import Choice
+from svtcli.sampling.guess import guess_slice
 from svtcli.sampling.noise import row_keys
-from svtcli.sampling.sampler import Continuation, Sampler
+from svtcli.sampling.sampler import Continuation, MakeSlice, Sampler
+from svtcli.sampling.sequential import sample_slice
 from tests.tiny import GRAY, SMALL, VARIANTS, network_of
 
 WIDE = Model(
@@ -16,13 +22,17 @@ WIDE = Model(
 """Wide enough for runs: of 8 positions, 2, 1 and 4 blocks of its layers in each."""
 
 
+def guess(window: int) -> MakeSlice:
+    return partial(guess_slice, window=window)
+
+
 def continuations(
     config: Model,
-    windows: tuple[int, ...],
+    schedules: Sequence[MakeSlice],
     dtype: str = "float64",
     temperature: float = 0.2,
 ) -> list[Continuation]:
-    """The same three videos continued pixel by pixel, then with each of the windows.
+    """The same three videos continued pixel by pixel, then by the other schedules.
 
     In float64, where no rounding can turn a near tie; at a low temperature, for noise
     does not depend on what was guessed.
@@ -38,10 +48,10 @@ def continuations(
             actions = rng.normal(size=(3, frames, config.actions)).astype(np.float32)
         keys = row_keys(7, np.arange(3), np.zeros(3, int))
         return [
-            Sampler(config, *parts, window).continue_video(
-                video, 1, 1, keys, temperature, actions
+            Sampler(config, *parts, make_slice).continue_video(
+                video, 1, 1, keys, Choice.of(temperature), actions
             )
-            for window in (None, *windows)
+            for make_slice in (sample_slice, *schedules)
         ]
 
 
@@ -59,7 +69,7 @@ def assert_same(guessed: Continuation, true: Continuation) -> None:
     ids=["long runs", "deterministic"],
 )
 def test_guesses_that_are_verified_give_the_same_samples(config, window):
-    true, guessed = continuations(config, (window,))
+    true, guessed = continuations(config, [guess(window)])
     assert_same(guessed, true)
     assert (guessed.passes < true.passes).any()
 
@@ -68,9 +78,9 @@ def test_guesses_that_are_verified_give_the_same_samples(config, window):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("config", [WIDE, *VARIANTS.values()], ids=["wide", *VARIANTS])
 def test_the_window_changes_no_sample(config, dtype):
-    windows = (1, 3, 16, 10**6)
+    schedules = [guess(window) for window in (1, 3, 16, 10**6)]
     for temperature in (0.0, 1.0):
-        true, *guessed = continuations(config, windows, dtype, temperature)
+        true, *guessed = continuations(config, schedules, dtype, temperature)
         for each in guessed:
             assert_same(each, true)
         assert (guessed[0].passes == true.passes).all()  # a window of one pixel

@@ -13,6 +13,7 @@ from svtcli.model.priming import slice_frames
 from svtcli.model.subscale import take_slice
 from svtcli.model.svt import network
 from svtcli.recipe.model import Model
+from svtcli.sampling.choice import Choice
 from svtcli.sampling.noise import row_keys, slice_noise
 from svtcli.sampling.sampler import Sampler
 from tests.model.test_probability import ENUMERABLE, every_video
@@ -90,7 +91,7 @@ def test_the_samplers_log_probability_is_what_evaluation_says(config):
         actions = rng.normal(size=(2, F, config.actions)).astype(np.float32)
     keys = row_keys(7, np.arange(2), np.zeros(2, int))
     made = Sampler(config, *parts).continue_video(
-        video, prime, overlap, keys, 0.8, actions
+        video, prime, overlap, keys, Choice.of(0.8), actions
     )
     assert (made.video[:, :prime] == video[:, :prime]).all()
     assert (made.nats[:, :prime] == 0).all()
@@ -107,7 +108,7 @@ def test_a_sample_depends_on_its_seed_clip_and_continuation_alone():
 
     def sample(rows, clips, continuations, seed=0):
         keys = row_keys(seed, np.array(clips), np.array(continuations))
-        return sampler.continue_video(video[rows], 1, 1, keys, 1.0).video
+        return sampler.continue_video(video[rows], 1, 1, keys, Choice.of(1.0)).video
 
     together = sample([0, 1, 2, 0], [0, 1, 2, 0], [0, 0, 0, 1])
     alone = sample([2], [2], [0])
@@ -122,10 +123,10 @@ def test_temperature_zero_is_the_likeliest_value_whatever_the_seed():
     video = np.asarray(random_video(config, 1))
     keys = [row_keys(seed, np.zeros(1, int), np.zeros(1, int)) for seed in (0, 1)]
     greedy, again = (
-        sampler.continue_video(video, 1, 1, key, 0.0).video for key in keys
+        sampler.continue_video(video, 1, 1, key, Choice.of(0.0)).video for key in keys
     )
     assert (greedy == again).all()
-    drawn = sampler.continue_video(video, 1, 1, keys[0], 1.0).video
+    drawn = sampler.continue_video(video, 1, 1, keys[0], Choice.of(1.0)).video
     assert (drawn != greedy).any()
 
 
@@ -137,7 +138,8 @@ def test_only_the_prime_frames_are_read():
     hidden[:, 2:] = 0
     keys = row_keys(0, np.zeros(1, int), np.zeros(1, int))
     one, other = (
-        sampler.continue_video(v, 2, 1, keys, 1.0).video for v in (video, hidden)
+        sampler.continue_video(v, 2, 1, keys, Choice.of(1.0)).video
+        for v in (video, hidden)
     )
     assert (one == other).all()
 
@@ -159,7 +161,9 @@ def test_samples_are_drawn_with_the_models_probabilities(name):
     given = np.zeros((draws, *config.video, 1), np.uint8)
     given[:, 0] = [[[1], [2]]]
     keys = row_keys(0, np.zeros(draws, int), np.arange(draws))
-    made = Sampler(config, *parts).continue_video(given, 1, 1, keys, 1.0).video
+    made = (
+        Sampler(config, *parts).continue_video(given, 1, 1, keys, Choice.of(1.0)).video
+    )
     every = np.asarray(every_video(config))
     every = every[(every[:, 0] == given[0, 0]).all((1, 2, 3))]
     nats = Scorer(config, *parts).frame_nats(every, 1, 1).sum(1)
