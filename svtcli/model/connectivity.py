@@ -21,6 +21,9 @@ from jaxtyping import Int, Int32, UInt8
 from svtcli.model.blocks import Blocks
 from svtcli.recipe.model import Model, Triple
 
+LARGEST = 2**15
+"""Pixels of a slice whose relation is worked out: 128 MB of bits, some ten seconds."""
+
 
 @dataclass(frozen=True, eq=False)
 class Connectivity:

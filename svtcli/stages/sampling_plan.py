@@ -8,15 +8,12 @@ from dataclasses import dataclass
 from math import prod
 
 from svtcli.failure import Refused
-from svtcli.model.connectivity import Connectivity, connectivity
+from svtcli.model.connectivity import LARGEST, Connectivity, connectivity
 from svtcli.model.priming import slices_to_make
 from svtcli.model.subscale import slice_offsets
 from svtcli.model.windows import windows
 from svtcli.recipe.model import Model
 from svtcli.recipe.schema import Recipe
-
-LARGEST = 2**15
-"""Pixels of a slice whose relation is worked out: 128 MB of bits, some ten seconds."""
 
 
 @dataclass(frozen=True)

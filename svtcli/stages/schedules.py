@@ -1,0 +1,72 @@
+"""Which schedule makes the samples: the one that is asked for, or the fastest."""
+
+from dataclasses import dataclass
+from functools import partial
+from math import prod
+
+import jax
+
+from svtcli.failure import Refused
+from svtcli.model.connectivity import LARGEST
+from svtcli.recipe.model import Model
+from svtcli.recipe.schema import Sample
+from svtcli.sampling.cost import Accelerator, Cpu, Machine, Name, fastest
+from svtcli.sampling.guess import guess_slice
+from svtcli.sampling.parallel import sample_slice_in_steps
+from svtcli.sampling.sampler import MakeSlice
+from svtcli.sampling.sequential import sample_slice
+from svtcli.training.chips import find_chip
+
+UNKNOWN = "A100"
+"""What an accelerator is taken for that is not in the table of chips."""
+
+BYTES = {"float32": 4, "bfloat16": 2}
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How slices are made; every one makes the same."""
+
+    name: str
+    make_slice: MakeSlice
+    window: int | None = None
+    """Pixels of a pass, where that can be chosen."""
+
+
+def schedule_of(
+    settings: Sample, config: Model, rows: int, device: jax.Device | None = None
+) -> Schedule:
+    """The schedule of the settings for `rows` videos at once on `device`.
+
+    None is the first device here. Errors: Refused for `parallel` where a slice is too
+    large to tell its relation.
+    """
+    if settings.schedule != "auto":
+        return _schedule(settings.schedule, settings.window, config)
+    machine = _machine(device or jax.devices()[0], "float32")
+    return _schedule(*fastest(config, rows, machine), config)
+
+
+def _schedule(name: Name, window: int | None, config: Model) -> Schedule:
+    match name:
+        case "sequential":
+            return Schedule(name, sample_slice)
+        case "parallel":
+            pixels = prod(config.slice_shape)
+            if pixels > LARGEST:
+                raise Refused(
+                    f"--schedule parallel: a slice has {pixels:,} pixels, and what "
+                    f"depends on what is worked out up to {LARGEST:,}",
+                    "take another schedule: guess, or sequential",
+                )
+            return Schedule(name, sample_slice_in_steps)
+        case "guess":
+            return Schedule(name, partial(guess_slice, window=window), window)
+
+
+def _machine(device: jax.Device, precision: str) -> Machine:
+    if device.platform == "cpu":
+        return Cpu()
+    chip = find_chip(device.device_kind) or find_chip(UNKNOWN)
+    assert chip is not None  # UNKNOWN is in the table
+    return Accelerator(chip.peak(precision), chip.bandwidth, BYTES[precision])
