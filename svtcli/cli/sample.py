@@ -13,6 +13,7 @@ from svtcli.cli.arguments import ClipsAndSplit, clips_and_split, said
 from svtcli.failure import Refused
 
 if TYPE_CHECKING:
+    from svtcli.recipe.schema import Sample
     from svtcli.stages.sample import SamplePlan
 
 
@@ -47,6 +48,14 @@ def sample(
         float | None,
         typer.Option(min=0.0, help="Temperature; 0 takes the likeliest values."),
     ] = None,
+    top_k: Annotated[
+        int | None,
+        typer.Option(min=1, help="Draw from so many of a code's likeliest values."),
+    ] = None,
+    top_p: Annotated[
+        float | None,
+        typer.Option(help="Draw from the likeliest values that have this share, to 1."),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the noise.")] = None,
     batch: Annotated[
         int | None,
@@ -80,6 +89,8 @@ def sample(
     clips, split = clips_and_split(data)
     if temp is not None and not isfinite(temp):
         raise Refused(f"--temp {temp}: must be a number, 0 or larger")
+    if top_p is not None and not 0 < top_p <= 1:
+        raise Refused(f"--top-p {top_p:g}: must be larger than 0, and 1 at most")
     # Only now, for it brings jax: a typo is answered at once.
     from svtcli.stages import sample as stage
     from svtcli.stages.trained import open_checkpoint
@@ -91,6 +102,8 @@ def sample(
         count=count,
         per_prime=per_prime,
         temperature=temp,
+        top_k=top_k,
+        top_p=top_p,
         seed=seed,
         batch=batch,
         split=split,
@@ -123,6 +136,7 @@ def _show_plan(plan: "SamplePlan") -> None:
         "samples": f"{settings.per_prime} of each, {plan.prime} frames given, "
         f"{plan.frames - plan.prime} made",
         "temperature": f"{settings.temperature:g}, seed {settings.seed}",
+        **_kept(settings),
         "schedule": settings.schedule
         + (f", {settings.window} pixels a pass" if window else ""),
         "state": "there already" if plan.finished else "to be made",
@@ -138,6 +152,8 @@ def _show_plan(plan: "SamplePlan") -> None:
         "prime": plan.prime,
         "frames": plan.frames,
         "temperature": settings.temperature,
+        "top_k": settings.top_k,
+        "top_p": settings.top_p,
         "seed": settings.seed,
         "schedule": settings.schedule,
         "window": window,
@@ -145,3 +161,9 @@ def _show_plan(plan: "SamplePlan") -> None:
         "dry_run": True,
     }
     console.show(lines, data)
+
+
+def _kept(settings: "Sample") -> dict[str, str]:
+    """From which values codes are drawn, where not from all."""
+    kept = {"top-k": settings.top_k, "top-p": settings.top_p}
+    return {name: f"{value:g}" for name, value in kept.items() if value is not None}

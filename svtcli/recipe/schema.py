@@ -121,6 +121,11 @@ class Sample:
     """Videos sampled at once; has no influence on the samples."""
     temperature: Annotated[float, Field(ge=0)] = 0.9
     """0.9 for everything that is looked at or scored by FVD (§4.2); 0 is greedy."""
+    top_k: PositiveInt | None = None
+    """Draw each code from so many of its likeliest values; None draws from all."""
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Draw each code from its likeliest values that have this probability together, of
+    those that `top_k` leaves."""
     seed: int = 0
     schedule: Literal["sequential", "parallel", "guess"] = "sequential"
     """`parallel` computes at once what blocks hide from each other; `guess` computes

@@ -10,7 +10,7 @@ Prime frames are included everywhere; their log-probability is 0.
 
 import json
 import os
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +40,10 @@ class SampleFacts:
     pixels_per_pass: float = 1.0
     """Positions that became final by one pass of the decoder over a video, on average;
     samples that do not say were made one by one."""
+    top_k: int | None = None
+    """Of how many likeliest values each code was drawn; None for all."""
+    top_p: float | None = None
+    """What the values that a code was drawn from had to have together."""
 
 
 @dataclass(frozen=True)
@@ -87,9 +91,11 @@ def read_facts(folder: Path) -> SampleFacts:
         )
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
-        names = [field.name for field in fields(SampleFacts)]
-        known = {name: facts[name] for name in names if name != "pixels_per_pass"}
-        known["pixels_per_pass"] = facts.get("pixels_per_pass", 1.0)
+        known = {
+            field.name: facts[field.name]
+            for field in fields(SampleFacts)
+            if field.default is MISSING or field.name in facts
+        }
     except (ValueError, KeyError, TypeError) as error:
         raise BadData(f"{path}: not a description of samples ({error})") from error
     return SampleFacts(**{**known, "clips": tuple(known["clips"])})

@@ -21,6 +21,10 @@ from svtcli.stages.trained import Checkpoint
 _HOW = ("schedule", "window")
 """Settings that change how samples are made, and not what they are."""
 
+_NEWER = {"top_k": None, "top_p": None}
+"""Settings that were not always there, as they were then: left out where they are so,
+for what was made before keeps its fingerprint."""
+
 Settings = TypeVar("Settings", Sample, Eval)
 
 
@@ -62,7 +66,11 @@ def plan_held_out(
     overlap = settings.overlap or recipe.train.prime
     # The batch has no influence on the result, so it is no part of what it is.
     spelt_out = replace(settings, prime=prime, frames=frames, overlap=overlap, batch=1)
-    what = {key: value for key, value in vars(spelt_out).items() if key not in _HOW}
+    what = {
+        key: value
+        for key, value in vars(spelt_out).items()
+        if key not in _HOW and (key not in _NEWER or value != _NEWER[key])
+    }
     kind = type(settings).__name__
     return HeldOutPlan(
         checkpoint,

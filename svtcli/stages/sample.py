@@ -56,8 +56,10 @@ def plan_samples(
     """Check settings, clips and output against the checkpoint; writes nothing.
 
     `out` defaults to a folder of the run whose name tells the settings apart. Errors:
-    Refused, as `plan_held_out`, and where something else is in `out`.
+    Refused, as `plan_held_out`, where something else is in `out`, and for a choice
+    among the codes of a model that draws none.
     """
+    _refuse_idle_choice(checkpoint, settings)
     held_out = plan_held_out(checkpoint, settings, clips, settings.count)
     name = (
         f"{checkpoint.step}-prime{held_out.prime}-temp{settings.temperature:g}"
@@ -71,6 +73,17 @@ def plan_samples(
             "choose another folder with --out",
         )
     return plan
+
+
+def _refuse_idle_choice(checkpoint: Checkpoint, settings: Sample) -> None:
+    for name in ("top_k", "top_p"):
+        idle = checkpoint.recipe.model.loss == "deterministic"
+        if idle and getattr(settings, name) is not None:
+            raise Refused(
+                f"sample.{name}: {checkpoint.name} draws no codes, for its loss is "
+                "deterministic",
+                f"leave sample.{name} out",
+            )
 
 
 def sample(plan: SamplePlan, progress: Progress) -> Path:
@@ -121,7 +134,8 @@ def _continue_all(
     keys = row_keys(plan.settings.seed, np.array(plan.numbers)[rows], continuations)
     batches = full_batches(len(rows), plan.settings.batch)
     clock = _Clock(progress, plan, len(rows), plan.slices * len(batches))
-    actions = held_out.actions
+    settings, actions = plan.settings, held_out.actions
+    choice = Choice.of(settings.temperature, settings.top_k, settings.top_p)
     made = []
 
     def on_slice(positions: int, passes: Int[np.ndarray, " B"]) -> None:
@@ -138,7 +152,7 @@ def _continue_all(
                         plan.prime,
                         plan.overlap,
                         keys[batch],
-                        Choice.of(plan.settings.temperature),
+                        choice,
                         None if actions is None else actions[rows[batch]],
                         on_slice,
                     )
@@ -215,4 +229,6 @@ def _facts(plan: SamplePlan, held_out: HeldOut, made: Continuation) -> SampleFac
         clips=held_out.ids,
         fingerprint=plan.fingerprint,
         pixels_per_pass=round(made.pixels_per_pass, 3),
+        top_k=plan.settings.top_k,
+        top_p=plan.settings.top_p,
     )

@@ -93,6 +93,8 @@ def test_a_dry_run_says_what_would_be_made_and_writes_nothing(place, capfd):
         "prime",
         "frames",
         "temperature",
+        "top_k",
+        "top_p",
         "seed",
         "schedule",
         "window",

@@ -1,5 +1,7 @@
 """The strip: every frame unaltered in its place, amber under prime frames only."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -149,3 +151,10 @@ def test_the_caption_says_what_made_the_samples():
 def test_the_caption_says_which_frames_are_left_out(every, said):
     _, _, layout = drawn(made_up_samples(), every)
     assert layout.facts[-1] == f"every {said} frame"
+
+
+def test_the_caption_says_from_which_values_codes_were_drawn():
+    facts = made_up_samples().facts
+    free = caption(facts, 7)
+    kept = caption(replace(facts, top_k=40, top_p=0.95), 7)
+    assert (*free[:3], "top-k 40", "top-p 0.95", *free[3:]) == kept

@@ -1,0 +1,46 @@
+"""`svt sample --top-k --top-p` as a person types it."""
+
+import json
+
+import numpy as np
+import pytest
+
+from svtcli.run.samples import read_samples
+from tests.cli.terminal import svt_here
+
+
+def test_codes_are_drawn_from_the_likeliest_values(place, capfd):
+    line = ("sample", "mine", "--top-k", "1", "--top-p", "0.8", "--count", "2")
+    planned = svt_here(capfd, *line, "-n").out
+    assert "temperature  0.9, seed 0\ntop-k        1\ntop-p        0.8\n" in planned
+    data = json.loads(svt_here(capfd, "--json", *line, "-n").out)
+    assert (data["top_k"], data["top_p"]) == (1, 0.8)
+
+    one, other = (svt_here(capfd, *line, "--seed", seed) for seed in ("0", "1"))
+    assert (one.code, other.code) == (0, 0)
+    one, other = (read_samples(place / each.out.strip()) for each in (one, other))
+    assert (one.facts.top_k, one.facts.top_p) == (1, 0.8)
+    assert np.array_equal(one.video, other.video)  # the likeliest, whatever the noise
+    said = json.loads(next((place / "runs/mine/samples").glob("*/samples.json"))
+                      .read_text())  # fmt: skip
+    assert (said["top_k"], said["top_p"]) == (1, 0.8)
+    assert said["schedule"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "why"),
+    [
+        (["--top-p", "0"], "--top-p 0: must be larger than 0, and 1 at most"),
+        (["--top-p", "1.5"], "--top-p 1.5: must be larger than 0, and 1 at most"),
+        (["--top-p", "nan"], "--top-p nan: must be larger than 0, and 1 at most"),
+        (["--top-k", "0"], "Invalid value for '--top-k'"),
+        (["--top-k", "many"], "Invalid value for '--top-k'"),
+    ],
+)
+def test_a_choice_that_leaves_nothing_is_refused_in_one_line(place, capfd, flags, why):
+    said = svt_here(capfd, "sample", "mine", *flags)
+    assert (said.code, said.out) == (2, "")
+    assert why in said.err
+    first, *hint = said.err.splitlines()
+    assert first.startswith("svt: error: ")
+    assert all(line.startswith("hint: ") for line in hint)
