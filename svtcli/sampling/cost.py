@@ -5,6 +5,7 @@ final is what a trained model has shown.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import exp, log, prod
 from typing import Literal, Protocol, runtime_checkable
 
@@ -75,8 +76,7 @@ class Accelerator:
     def cost(self, schedule: Name, config: Model, positions: int) -> float:
         """In seconds."""
         operations = 20 + 20 * config.decoder_layers + 5 * config.codes  # about
-        decoder = abstract_params(config)["decoder"]
-        weights = sum(leaf.size for leaf in jax.tree.leaves(decoder))
+        weights = _decoder_weights(config)
         streaming = weights * self.itemsize / self.bandwidth
         products = 2 * weights * positions / self.flops
         attended = positions * _attended(config) * self.itemsize / self.bandwidth
@@ -113,6 +113,12 @@ def pixels_per_pass(window: int) -> float:
     """How many pixels a pass of guess and verify makes final, about."""
     known = np.log(list(PIXELS_PER_PASS)), np.log(list(PIXELS_PER_PASS.values()))
     return exp(float(np.interp(log(window), *known)))
+
+
+@lru_cache(maxsize=8)  # telling it traces the whole network
+def _decoder_weights(config: Model) -> int:
+    leaves = jax.tree.leaves(abstract_params(config)["decoder"])
+    return sum(leaf.size for leaf in leaves)
 
 
 def _attended(config: Model) -> int:

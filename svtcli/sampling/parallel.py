@@ -54,7 +54,7 @@ def sample_slice_in_steps(
     plan = _schedules(config, first)
     _, h, w = config.slice_shape
     given_frames = slice_.start // (h * w)
-    steps = jnp.asarray(plan.positions)[given_frames]
+    steps = jnp.asarray(plan.positions, int)[given_frames]
     number = jnp.asarray(plan.numbers)[given_frames]
 
     def one_step(step: Int[Array, ""], so_far: _Progress) -> _Progress:

@@ -73,6 +73,8 @@ class Sampler:
     params: Params
     make_slice: MakeSlice = sample_slice
     """Which of the schedules; all make the same slices."""
+    spread: Callable[[np.ndarray], Array] = jnp.asarray
+    """Puts the rows of a batch where they are made; on several devices, apart."""
 
     def continue_video(
         self,
@@ -99,8 +101,9 @@ class Sampler:
         pixels, passes = 0, np.zeros(B, int)
         for window in windows(self.config, F, prime, overlap):
             here = slice(window.start, window.start + T)
-            window_codes = jnp.array(codes[:, here])
-            window_actions = None if actions is None else jnp.asarray(actions[:, here])
+            # A copy, for a device may take what it can see for its own.
+            window_codes = self.spread(codes[:, here].copy())
+            window_actions = None if actions is None else self.spread(actions[:, here])
             for index in slices_to_make(self.config, window.given, window.stop):
                 wanted = Wanted(
                     jnp.asarray(index),
