@@ -16,7 +16,7 @@ from math import prod
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Int, Int32, UInt8
+from jaxtyping import Bool, Int, Int32, UInt8
 
 from svtcli.model.blocks import Blocks
 from svtcli.recipe.model import Model, Triple
@@ -117,6 +117,17 @@ def schedule(
     return position[starts[:, None] + column].astype(np.int32)
 
 
+def chains(
+    config: Model, window: int, *, first: bool = False
+) -> Bool[np.ndarray, "P window"]:
+    """At (i, n): whether pixel i depends on pixel i − 1 − n, or on one that does.
+
+    Only chains of pixels less than a `window` apart. Read-only. Errors: as
+    `connectivity`.
+    """
+    return _chains(_joins(config, first), window)
+
+
 def _joins(config: Model, first: bool) -> _Joins:
     depth = config.first_slice_layers if first else config.decoder_layers
     if depth is None:
@@ -144,6 +155,21 @@ def _relation(joins: _Joins) -> UInt8[np.ndarray, "P bytes"]:
         np.bitwise_or.accumulate(within, axis=1, out=within)
         seen[order] = within.reshape(seen.shape)
     return _kept(seen)
+
+
+@lru_cache(maxsize=8)
+def _chains(joins: _Joins, window: int) -> Bool[np.ndarray, "P window"]:
+    """One pixel after the other, as all that it depends on comes before it."""
+    depends, found = _relation(joins), np.zeros((prod(joins.shape), window + 1), bool)
+    for i in range(len(found)):
+        first = max(0, i - window)
+        seen = np.unpackbits(depends[i], count=i)[first:].view(bool)
+        for j in np.flatnonzero(seen)[::-1] + first:
+            back = i - j
+            if not found[i, back - 1]:  # else what j depends on is known already
+                found[i, back - 1] = True
+                found[i, back:] |= found[j, : window + 1 - back]
+    return _kept(found[:, :window])
 
 
 def _convolved(joins: _Joins) -> UInt8[np.ndarray, "P bytes"]:

@@ -2,10 +2,10 @@
 
 A frontier of its own for every video: all before it is final. A pass takes guesses of
 the pixels from there on for true and computes what the model makes of each position,
-with the noise of its pixel. Where all guesses before a position were right, so is what
-came out; so every pass makes at least one pixel final, whatever was guessed. What came
-out beyond is the next guess. With the noise fixed this is the fixed point of Jacobi's
-iteration (Song et al., ICML 2021; Wiggers & Hoogeboom, ICML 2020).
+with the noise of its pixel. Where all guesses that a position depends on were right, so
+is what came out; so every pass makes at least one pixel final, whatever was guessed.
+What came out elsewhere is the next guess. With the noise fixed this is the fixed point
+of Jacobi's iteration (Song et al., ICML 2021; Wiggers & Hoogeboom, ICML 2020).
 """
 
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int, Shaped, UInt8
 
+from svtcli.model.connectivity import LARGEST, chains
 from svtcli.model.decoder import Decoder, DecoderCache
 from svtcli.model.subscale import slice_offsets, take_slice
 from svtcli.model.svt import Params, network
@@ -48,7 +49,9 @@ class _Progress(NamedTuple):
     cache: DecoderCache
     codes: UInt8[Array, "B P C"]
     nats: Float[Array, "B P"]
+    final: Bool[Array, "B P"]
     frontier: Int[Array, " B"]
+    """The first position that is not final."""
     reached: Int[Array, " B"]
     """Where positions begin that no pass has computed yet."""
     passes: Int[Array, " B"]
@@ -78,12 +81,16 @@ def guess_slice(
     source = jnp.asarray(_sources(config, first_guess))[wanted.slice_index]
     itself = (source == wanted.slice_index) & (first_guess != "zeros")
     at_once = _Window.of(decoder, window)
-    one_pass = partial(_one_pass, decoder, slice_, at_once, itself, wanted.choice)
+    hangs_on = jnp.asarray(_chains(config, at_once.length, first))
+    one_pass = partial(
+        _one_pass, decoder, slice_, at_once, hangs_on, itself, wanted.choice
+    )
     start = jnp.full(B, slice_.start)
     begin = _Progress(
         slice_.cache,
         _first_guesses(config, codes, slice_, source, itself, first_guess),
         jnp.zeros((B, P), slice_.placed.dtype),
+        final=jnp.broadcast_to(jnp.arange(P) < slice_.start, (B, P)),
         frontier=start,
         reached=start,
         passes=jnp.zeros_like(start),
@@ -96,6 +103,7 @@ def _one_pass(
     decoder: Decoder,
     slice_: Unmade,
     window: "_Window",
+    hangs_on: Bool[Array, "P W"],
     itself: Bool[Array, ""],
     choice: Choice,
     so_far: _Progress,
@@ -104,7 +112,7 @@ def _one_pass(
 
     What is final in the window stays as it is.
     """
-    cache, codes, nats, frontier, reached, passes = so_far
+    cache, codes, nats, final, frontier, reached, passes = so_far
     P = codes.shape[1]
     start = window.start(frontier, P)
     here = start[:, None] + np.arange(window.length)
@@ -126,18 +134,40 @@ def _one_pass(
     )
     made, made_nats = made.reshape(guessed.shape), made_nats.reshape(here.shape)
 
-    final = here < frontier[:, None]
-    right = final | (made == guessed).all(axis=-1)
-    right_in_a_row = jnp.cumprod(right, axis=1).sum(axis=1)
+    known = window.take(final, start)
+    right = known | (made == guessed).all(axis=-1)
+    verified = known | _verified(right, window.rows(hangs_on, start))
     known_nats = window.take(nats, start)
     return _Progress(
         cache,
-        _put(codes, jnp.where(final[..., None], guessed, made), start),
-        _put(nats, jnp.where(final, known_nats, made_nats.astype(nats.dtype)), start),
-        frontier=start + jnp.minimum(right_in_a_row + 1, window.length),
+        _put(codes, jnp.where(known[..., None], guessed, made), start),
+        _put(nats, jnp.where(known, known_nats, made_nats.astype(nats.dtype)), start),
+        _put(final, verified, start),
+        frontier=start + jnp.cumprod(verified, axis=1).sum(axis=1),
         reached=jnp.maximum(reached, start + window.length),
         passes=passes + (frontier < P),
     )
+
+
+def _verified(
+    right: Bool[Array, "B W"], hangs_on: Bool[Array, "B W W"]
+) -> Bool[Array, "B W"]:
+    """Where all guesses were right that a position of the window hangs on.
+
+    At (b, i, n) of `hangs_on`: whether position i does on position i − 1 − n.
+    """
+    W = right.shape[1]
+    before = np.arange(W)[:, None] - 1 - np.arange(W)
+    wrong = ~right[:, before] & (before >= 0)
+    return ~(wrong & hangs_on).any(axis=2)
+
+
+def _chains(config: Model, window: int, first: bool) -> Bool[np.ndarray, "P W"]:
+    """What a position hangs on; of a slice that is too large to tell: all before it."""
+    P = prod(config.slice_shape)
+    if P > LARGEST:
+        return np.ones((P, window), bool)
+    return chains(config, window, first=first)
 
 
 @dataclass(frozen=True)
@@ -176,6 +206,14 @@ class _Window:
         return jax.vmap(
             lambda row, at: jax.lax.dynamic_slice_in_dim(row, at, self.length)
         )(whole, start)
+
+    def rows(
+        self, table: Bool[Array, "P W"], start: Int[Array, " B"]
+    ) -> Bool[Array, "B W W"]:
+        """What the window of each video holds of a table that is the same for all."""
+        return jax.vmap(
+            lambda at: jax.lax.dynamic_slice_in_dim(table, at, self.length)
+        )(start)
 
     def in_runs(self, each: Shaped[Array, "B W *any"]) -> Shaped[Array, "B M U *any"]:
         """A window's positions, run by run."""

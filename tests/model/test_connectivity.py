@@ -9,7 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from svtcli.model.blocks import Blocks
-from svtcli.model.connectivity import blind_spots, connectivity, relation, schedule
+from svtcli.model.connectivity import (
+    blind_spots,
+    chains,
+    connectivity,
+    relation,
+    schedule,
+)
 from svtcli.model.svt import network
 from svtcli.recipe.model import Dilated, Model
 from tests.model.test_causality import within_slice
@@ -103,6 +109,24 @@ def test_a_level_is_the_longest_chain_that_leads_to_a_pixel(stack, known):
     assert found.widest == max(map(made.count, made), default=0)
     later, sooner = np.nonzero(depends[known:])
     assert (levels[later + known] > levels[sooner]).all()
+
+
+@settings(max_examples=60)
+@given(stacks(), st.integers(1, 20))
+def test_chains_are_all_that_lead_to_a_pixel_from_a_window_before_it(stack, window):
+    config = built(stack)
+    depends = defined(config)
+    P = len(depends)
+    for end in range(1, P + 1):  # of the window: no chain leaves it and comes back
+        begin = max(0, end - 1 - window)
+        within, reached = depends[begin:end, begin:end], np.zeros(end - begin, bool)
+        step = within[-1]
+        while (step & ~reached).any():
+            reached |= step
+            step = within[reached].any(axis=0)
+        found = chains(config, window)[end - 1]
+        assert (found[: end - 1 - begin] == reached[:-1][::-1]).all()
+        assert not found[end - 1 - begin :].any()
 
 
 @pytest.mark.parametrize("config", VARIANTS.values(), ids=VARIANTS)
