@@ -16,7 +16,6 @@ from svtcli.recipe.model import Model
 from svtcli.sampling.choice import Choice
 from svtcli.sampling.noise import row_keys, slice_noise
 from svtcli.sampling.sampler import Sampler
-from tests.model.test_probability import ENUMERABLE, every_video
 from tests.tiny import SMALL, VARIANTS, network_of, random_actions, random_video
 
 
@@ -151,25 +150,3 @@ def test_the_noise_of_a_pixel_is_the_same_in_every_window():
     early = slice_noise(keys, config, jnp.array(0), jnp.array(4))  # frame 4 + 0
     assert (late == early).all()
     assert len(np.unique(late)) == late.size
-
-
-@pytest.mark.parametrize("name", ["subscaled", "first slice decoder"])
-def test_samples_are_drawn_with_the_models_probabilities(name):
-    """Frequencies of all continuations of one frame, against their probabilities."""
-    config, draws = ENUMERABLE[name], 4000
-    parts = network_of(config)
-    given = np.zeros((draws, *config.video, 1), np.uint8)
-    given[:, 0] = [[[1], [2]]]
-    keys = row_keys(0, np.zeros(draws, int), np.arange(draws))
-    made = (
-        Sampler(config, *parts).continue_video(given, 1, 1, keys, Choice.of(1.0)).video
-    )
-    every = np.asarray(every_video(config))
-    every = every[(every[:, 0] == given[0, 0]).all((1, 2, 3))]
-    nats = Scorer(config, *parts).frame_nats(every, 1, 1).sum(1)
-    expected = draws * np.exp(-nats)
-    assert expected.sum() == pytest.approx(draws, rel=1e-4)
-    counted = np.array([(made == one).all((1, 2, 3, 4)).sum() for one in every])
-    assert counted.sum() == draws
-    chi_square = ((counted - expected) ** 2 / expected).sum()
-    assert chi_square < 37.7  # 15 degrees of freedom: one true sampler in 1,000 fails
