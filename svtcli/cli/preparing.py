@@ -150,15 +150,14 @@ def _run(
     force: bool,
     dry_run: bool,
 ) -> None:
-    from svtcli.stages.preparation import How, Part
+    from svtcli.stages.part import part_of
+    from svtcli.stages.preparation import How
     from svtcli.stages.prepared import clips_folder
     from svtcli.stages.preview import preview
 
-    part = None
-    if task_index is not None and task_count is not None:
-        part = Part(task_index, task_count)
+    part = part_of(task_index, task_count)
     how = How(workers, engine.value, address, part, time_limit, _share(max_failures))
-    _check(how, task_index, task_count, retry_failed, force)
+    _check(how, retry_failed, force)
     data = _validated(settings)
     folder = out or clips_folder(data, _name(data))
     if download and not dry_run:
@@ -190,15 +189,9 @@ def _prepare(
     return done
 
 
-def _check(
-    how: "How", index: int | None, count: int | None, retry: bool, force: bool
-) -> None:
+def _check(how: "How", retry: bool, force: bool) -> None:
     """Errors: `Refused` for flags that do not go together."""
-    if (index is None) != (count is None):
-        raise Refused("--task-index and --task-count go together")
     if how.part is not None:
-        if how.part.index >= how.part.count:
-            raise Refused(f"--task-index {index}: the last one is {how.part.count - 1}")
         clashes = {
             "--engine ray": how.engine == "ray",
             "--retry-failed": retry,

@@ -14,12 +14,14 @@ from svtcli.failure import Refused
 
 if TYPE_CHECKING:
     from svtcli.recipe.schema import Sample
+    from svtcli.stages.part import Part
     from svtcli.stages.sample import SamplePlan
 
 
 class Schedule(StrEnum):
     """In what order pixels are computed."""
 
+    auto = "auto"
     sequential = "sequential"
     parallel = "parallel"
     guess = "guess"
@@ -59,7 +61,10 @@ def sample(
     seed: Annotated[int | None, typer.Option(help="Seed of the noise.")] = None,
     batch: Annotated[
         int | None,
-        typer.Option(min=1, help="Videos at once; does not change the samples."),
+        typer.Option(
+            min=1,
+            help="Videos at once on all devices; does not change the samples.",
+        ),
     ] = None,
     schedule: Annotated[
         Schedule | None,
@@ -74,11 +79,26 @@ def sample(
         Path | None,
         typer.Option(help="Folder of the samples. Default: in the run's samples/."),
     ] = None,
+    task_index: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            metavar="I",
+            help="Make the videos of task I (from 0) of a job array; the last task to "
+            "end makes the folder, as with --task-index $SLURM_ARRAY_TASK_ID.",
+        ),
+    ] = None,
+    task_count: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Tasks of the job array.")
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("-n", "--dry-run", help="Only say what would be made.")
     ] = False,
 ) -> None:
     """Continue held-out clips: exact samples, every pixel given all before it.
+
+    All devices of the machine take part. The same command again goes on where it was
+    stopped: with the videos that are not finished.
 
     What no flag says, the run's recipe says (its section `sample`). For example:
     svt sample quickstart --prime 5 --temp 0.9
@@ -93,8 +113,10 @@ def sample(
         raise Refused(f"--top-p {top_p:g}: must be larger than 0, and 1 at most")
     # Only now, for it brings jax: a typo is answered at once.
     from svtcli.stages import sample as stage
+    from svtcli.stages.part import part_of
     from svtcli.stages.trained import open_checkpoint
 
+    part = part_of(task_index, task_count)
     checkpoint = open_checkpoint(run, step)
     flags = said(
         prime=prime,
@@ -118,16 +140,36 @@ def sample(
         )
     plan = stage.plan_samples(checkpoint, settings, clips, out)
     if dry_run:
-        _show_plan(plan)
+        _show_plan(plan, part)
     else:
-        folder = stage.sample(plan, console.progress())
-        console.show(str(folder), {"samples": str(folder), "dry_run": False})
+        _make(plan, part)
 
 
-def _show_plan(plan: "SamplePlan") -> None:
+def _make(plan: "SamplePlan", part: "Part | None") -> None:
+    from svtcli.stages import sample as stage
+
+    progress, data = console.progress(), {"samples": str(plan.out), "dry_run": False}
+    if part is None:
+        stage.sample(plan, progress)
+    else:
+        ended = stage.sample_part(plan, progress, part)
+        if isinstance(ended, stage.UnfinishedSamples):
+            console.note(f"{ended.videos} of {ended.of} videos are finished so far")
+            data |= {"videos": ended.videos, "of": ended.of}
+    console.show(str(plan.out), data)
+
+
+def _show_plan(plan: "SamplePlan", part: "Part | None") -> None:
     """What would be made, one fact a line."""
-    settings = plan.settings
-    window = settings.window if settings.schedule == "guess" else None
+    from svtcli.stages.sample import chosen_schedule, sampling_layout
+
+    layout = sampling_layout(len(part.share(plan.videos)) if part else plan.videos)
+    kinds = f"{layout.devices} x {layout.kinds[0]}"
+    settings, kept = plan.settings, len(plan.kept.rows())
+    so_far = f", {kept} of {plan.videos} videos are finished" if kept else ""
+    schedule = chosen_schedule(plan)
+    by_itself = " (auto)" if settings.schedule == "auto" else ""
+    pixels = f", {schedule.window} pixels a pass" if schedule.window else ""
     clips = f"{len(plan.numbers)} of {plan.clips.name}, split {settings.split}"
     facts = {
         "writes to": str(plan.out),
@@ -137,9 +179,9 @@ def _show_plan(plan: "SamplePlan") -> None:
         f"{plan.frames - plan.prime} made",
         "temperature": f"{settings.temperature:g}, seed {settings.seed}",
         **_kept(settings),
-        "schedule": settings.schedule
-        + (f", {settings.window} pixels a pass" if window else ""),
-        "state": "there already" if plan.finished else "to be made",
+        "schedule": schedule.name + by_itself + pixels,
+        "devices": kinds + (f", task {part.index} of {part.count}" if part else ""),
+        "state": "there already" if plan.finished else f"to be made{so_far}",
     }
     lines = "\n".join(f"{name:<11}  {value}" for name, value in facts.items())
     data = {
@@ -155,9 +197,11 @@ def _show_plan(plan: "SamplePlan") -> None:
         "top_k": settings.top_k,
         "top_p": settings.top_p,
         "seed": settings.seed,
-        "schedule": settings.schedule,
-        "window": window,
+        "schedule": schedule.name,
+        "window": schedule.window,
+        "devices": layout.devices,
         "finished": plan.finished,
+        "kept": kept,
         "dry_run": True,
     }
     console.show(lines, data)

@@ -6,14 +6,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write UTF-8 `text` beside `path`, flush it to the disk, then rename it there."""
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write `content`, text as UTF-8, beside `path`, flush it to the disk, then rename
+    it there."""
+    whole = content.encode() if isinstance(content, str) else content
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with writing(path):
-            with aside.open("w", encoding="utf-8") as file:
-                file.write(text)
+            with aside.open("wb") as file:
+                file.write(whole)
                 file.flush()
                 os.fsync(file.fileno())
             aside.replace(path)

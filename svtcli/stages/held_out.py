@@ -169,11 +169,14 @@ def slices_per_batch(config: Model, frames: int, prime: int, overlap: int) -> in
         raise Refused(str(error)) from error
 
 
-def full_batches(rows: int, size: int, devices: int = 1) -> list[Int[np.ndarray, " B"]]:
+def full_batches(
+    rows: int, size: int, devices: int = 1, rest_of: int | None = None
+) -> list[Int[np.ndarray, " B"]]:
     """Row numbers, `size` at a time, rounded up to as many for each of the `devices`.
 
     The last batch is filled up with rows from the start, whose results are to be cut
-    off: a batch of another size would have to be compiled.
+    off: a batch of another size would have to be compiled. So they are of the size that
+    they would have for all rows, where these are the `rest_of` so many.
     """
-    size = -(-min(size, rows) // devices) * devices
+    size = -(-min(size, rest_of or rows) // devices) * devices
     return [np.arange(i, i + size) % rows for i in range(0, rows, size)]

@@ -21,19 +21,12 @@ from svtcli.recipe.data import SPLITS
 from svtcli.run.fingerprint import fingerprint
 from svtcli.run.progress import Progress
 from svtcli.stages.interrupt import stoppable
+from svtcli.stages.part import Part
 from svtcli.stages.prepared import Prepared, prepared
 from svtcli.stages.tally import Tally, TooManyBroken
 from svtcli.video.versions import library_versions
 
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
-
-
-@dataclass(frozen=True)
-class Part:
-    """Task `index` of `count` of a job array: every `count`-th shard."""
-
-    index: int
-    count: int
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from svtcli.recipe.data import Data
 from svtcli.run.fingerprint import fingerprint
 from svtcli.run.lock import is_held, only_writer
 from svtcli.run.progress import Progress
+from svtcli.stages.part import PATIENCE
 from svtcli.stages.preparation import How, Preparation
 from svtcli.stages.prepared import (
     Prepared,
@@ -23,9 +24,6 @@ from svtcli.stages.prepared import (
     refuse_foreign,
     refuse_other,
 )
-
-PATIENCE = 60.0
-"""Seconds that a task of a job array waits for another one to look around."""
 
 
 @dataclass(frozen=True)

@@ -1,26 +1,24 @@
 """Continue held-out clips with a trained network, into a folder of samples."""
 
-import shutil
-import time
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from tempfile import mkdtemp
 
+import jax
 import numpy as np
 from jaxtyping import Int
 
-from svtcli.failure import Refused
+from svtcli.failure import Locked, Refused, StorageFailed
 from svtcli.recipe.schema import Sample
+from svtcli.run.kept_samples import Finished, KeptSamples
+from svtcli.run.lock import only_writer
 from svtcli.run.progress import Progress
-from svtcli.run.samples import SampleFacts, Samples, read_facts, write_samples
-from svtcli.run.whole_file import sync_folder
+from svtcli.run.samples import SampleFacts, Samples, read_facts
 from svtcli.sampling.choice import Choice
-from svtcli.sampling.guess import guess_slice
 from svtcli.sampling.noise import row_keys
-from svtcli.sampling.parallel import sample_slice_in_steps
-from svtcli.sampling.sampler import Continuation, MakeSlice, Sampler
-from svtcli.sampling.sequential import sample_slice
+from svtcli.sampling.over_devices import over_devices
+from svtcli.sampling.sampler import Continuation, OnSlice, Sampler
 from svtcli.stages.held_out import (
     HeldOut,
     HeldOutPlan,
@@ -28,8 +26,14 @@ from svtcli.stages.held_out import (
     plan_held_out,
     read_held_out,
 )
-from svtcli.stages.interrupt import no_interrupt_lost
+from svtcli.stages.part import PATIENCE, Part
+from svtcli.stages.sampling_clock import SamplingClock
+from svtcli.stages.schedules import Schedule, schedule_of
 from svtcli.stages.trained import Checkpoint, load_network
+from svtcli.training.compilation_cache import use_compilation_cache
+from svtcli.training.distributed import ALONE
+from svtcli.training.mesh import Layout, side_by_side
+from svtcli.training.stop import StopSignals, stop_signals
 
 
 @dataclass(frozen=True)
@@ -40,11 +44,31 @@ class SamplePlan(HeldOutPlan):
     out: Path
 
     @property
+    def videos(self) -> int:
+        """All continuations of all clips."""
+        return len(self.numbers) * self.settings.per_prime
+
+    @property
+    def kept(self) -> KeptSamples:
+        """Those of the videos that are finished, while the folder is not."""
+        return KeptSamples(self.out, self.fingerprint)
+
+    @property
     def finished(self) -> bool:
         """These very samples are there already."""
         if not (self.out / "samples.json").is_file():
             return False
         return read_facts(self.out).fingerprint == self.fingerprint
+
+
+@dataclass(frozen=True)
+class UnfinishedSamples:
+    """A job array's samples to which other tasks still owe videos."""
+
+    folder: Path
+    videos: int
+    """How many are finished."""
+    of: int
 
 
 def plan_samples(
@@ -87,135 +111,192 @@ def _refuse_idle_choice(checkpoint: Checkpoint, settings: Sample) -> None:
 
 
 def sample(plan: SamplePlan, progress: Progress) -> Path:
-    """Make the samples; the folder appears when they are whole.
+    """Make the samples; their folder appears when they are whole.
 
-    Errors: StorageFailed for a broken checkpoint, Refused for another model's.
+    An interrupted call goes on when it is repeated, however many videos are made at
+    once then. Errors: `Stopped` after SIGTERM or Ctrl-C, with all finished videos kept;
+    `Locked`; StorageFailed for a broken checkpoint, Refused for another model's.
     """
-    if plan.finished:
-        progress.note(f"{plan.out}: these samples are there already")
-        return plan.out
-    held_out = read_held_out(plan)
-    made = _continue_all(plan, held_out, progress)
+    kept = plan.kept
+    with stop_signals(ALONE) as stop, kept.at_work():
+        if found := _found(plan, progress):
+            return found
+        with only_writer(kept.folder):
+            if tasks := kept.tasks():
+                in_use = f"{plan.out}: in use by {len(tasks)} of a job array"
+                raise Locked(in_use, "wait for them")
+            kept.begin()
+            held_out = read_held_out(plan)
+            _make_missing(plan, held_out, kept, np.arange(plan.videos), progress, stop)
+            made = kept.all_of(plan.videos)
+            if made is None:
+                raise StorageFailed(f"{kept.folder}: does not hold what was written")
+            kept.publish(_samples(plan, held_out, made))
+        if stop.now() is not None:  # it came too late; what follows must not begin
+            raise stop.stopped(f"all {plan.videos} videos are in {plan.out}")
+    return plan.out
+
+
+def sample_part(
+    plan: SamplePlan, progress: Progress, part: Part
+) -> Path | UnfinishedSamples:
+    """Make the videos of one task of a job array; the last task makes the folder.
+
+    Errors: those of `sample`; `Refused` while other samples are made there.
+    """
+    kept = plan.kept
+    plan_name = plan.fingerprint[:12]
+    task = f"task-{part.index}-of-{part.count}-{plan_name}"
+    with stop_signals(ALONE) as stop, kept.at_work(), ExitStack() as own:
+        if found := _found(plan, progress):
+            return found
+        with only_writer(kept.folder, PATIENCE):
+            tasks = kept.tasks()
+            if any(not name.endswith(plan_name) for name in tasks):
+                raise Refused(f"{plan.out}: other samples are being made here")
+            if not tasks:
+                kept.begin()
+            own.enter_context(only_writer(kept.folder / task))
+        held_out = read_held_out(plan)
+        rows = np.array(part.share(plan.videos), int)
+        _make_missing(plan, held_out, kept, rows, progress, stop)
+        own.close()
+        with only_writer(kept.folder, PATIENCE):
+            if found := _found(plan, progress):
+                return found
+            made = kept.all_of(plan.videos)
+            if made is None:
+                return UnfinishedSamples(plan.out, len(kept.rows()), plan.videos)
+            kept.publish(_samples(plan, held_out, made))
+    return plan.out
+
+
+def _found(plan: SamplePlan, progress: Progress) -> Path | None:
+    """These very samples, if they are there."""
+    if not plan.finished:
+        return None
+    progress.note(f"{plan.out}: these samples are there already")
+    return plan.out
+
+
+def _make_missing(
+    plan: SamplePlan,
+    held_out: HeldOut,
+    kept: KeptSamples,
+    rows: Int[np.ndarray, " n"],
+    progress: Progress,
+    stop: StopSignals,
+) -> None:
+    """Make those of the videos `rows` that are not finished; keep batch after batch."""
+    missing = np.setdiff1d(rows, kept.rows())
+    done = len(rows) - len(missing)
+    if done:
+        progress.note(f"{done} of {len(rows)} videos were finished before")
+    if not len(missing):
+        return
+    use_compilation_cache()
+    layout, size = sampling_layout(len(rows)), plan.settings.batch
+    batches = full_batches(len(missing), size, layout.devices, rest_of=len(rows))
+    continued = _continuing(plan, held_out, layout, len(batches[0]))
+    clock = _clock(plan, progress, len(missing), len(batches))
+
+    def leave_if_stopped() -> None:
+        if stop.now() is not None:
+            raise stop.stopped(f"{done} of {len(rows)} videos are finished and kept")
+
+    def on_slice(positions: int, passes: Int[np.ndarray, " B"]) -> None:
+        clock.slice_done(positions, passes)
+        if clock.slices_done % plan.slices:  # after its last one, a batch is kept first
+            leave_if_stopped()
+
+    try:
+        for batch in batches:
+            real = slice(len(missing) - batch[0])  # what fills up the last is cut off
+            own = missing[batch][real]
+            clock.begin_batch(done + 1, done + len(own), len(rows))
+            made = continued(missing[batch], on_slice)
+            kept.keep(
+                Finished(
+                    own,
+                    made.video[real],
+                    made.nats[real],
+                    made.passes[real],
+                    made.pixels,
+                )
+            )
+            done += len(own)
+            leave_if_stopped()
+    finally:
+        progress.end()
+
+
+def _continuing(
+    plan: SamplePlan, held_out: HeldOut, layout: Layout, batch: int
+) -> Callable[[Int[np.ndarray, " B"], OnSlice], Continuation]:
+    """Makes `batch` of the N·M videos at once, those of a clip side by side."""
+    settings, config = plan.settings, plan.checkpoint.recipe.model
+    network = load_network(plan.checkpoint)
+    make_slice = chosen_schedule(plan, batch // layout.devices).make_slice
+    sampler = Sampler(
+        config,
+        network.graphdef,
+        layout.whole_copy(network.params),
+        over_devices(make_slice, layout.mesh) if layout.devices > 1 else make_slice,
+        layout.spread,
+    )
+    choice = Choice.of(settings.temperature, settings.top_k, settings.top_p)
+
+    def continued(rows: Int[np.ndarray, " B"], on_slice: OnSlice) -> Continuation:
+        clips, continuations = np.divmod(rows, settings.per_prime)
+        actions = held_out.actions
+        return sampler.continue_video(
+            held_out.video[clips],
+            plan.prime,
+            plan.overlap,
+            row_keys(settings.seed, np.array(plan.numbers)[clips], continuations),
+            choice,
+            None if actions is None else actions[clips],
+            on_slice,
+        )
+
+    return continued
+
+
+def chosen_schedule(plan: SamplePlan, batch: int | None = None) -> Schedule:
+    """How slices are made, `batch` of them at once on a device; None: a full one."""
+    layout = sampling_layout(plan.videos)
+    size = -(-min(plan.settings.batch, plan.videos) // layout.devices)
+    return schedule_of(plan.settings, plan.checkpoint.recipe.model, batch or size)
+
+
+def sampling_layout(videos: int) -> Layout:
+    """All devices of this machine, but no more of them than there are videos."""
+    return side_by_side(jax.local_devices()[: max(1, videos)])
+
+
+def _clock(
+    plan: SamplePlan, progress: Progress, videos: int, batches: int
+) -> SamplingClock:
+    """Of a call that makes so many videos in so many batches."""
+    model = plan.checkpoint.recipe.model
+    _, H, W = model.video
+    pixels, slices = videos * (plan.frames - plan.prime) * H * W, batches * plan.slices
+    programs = 1 if model.first_slice_layers is None else 2
+    return SamplingClock(progress, slices, pixels / slices, programs)
+
+
+def _samples(plan: SamplePlan, held_out: HeldOut, made: Finished) -> Samples:
+    """The folder's contents: the M continuations of each of N clips."""
     N, M = len(held_out.video), plan.settings.per_prime
-    samples = Samples(
+    return Samples(
         video=made.video.reshape(N, M, *held_out.video.shape[1:]),
         truth=held_out.video,
         log_prob=-made.nats.reshape(N, M, plan.frames),
         facts=_facts(plan, held_out, made),
     )
-    plan.out.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(mkdtemp(prefix=".sampling-", dir=plan.out.parent))
-    try:
-        write_samples(aside, samples)
-        aside.chmod(0o755)  # mkdtemp keeps others out
-        aside.rename(plan.out)
-        sync_folder(plan.out.parent)
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise
-    return plan.out
 
 
-def _continue_all(
-    plan: SamplePlan, held_out: HeldOut, progress: Progress
-) -> Continuation:
-    """Every continuation of every clip: N·M videos, those of a clip side by side."""
-    network = load_network(plan.checkpoint)
-    sampler = Sampler(
-        plan.checkpoint.recipe.model,
-        network.graphdef,
-        network.params,
-        _schedule(plan.settings),
-    )
-    rows, continuations = np.divmod(
-        np.arange(len(held_out.video) * plan.settings.per_prime),
-        plan.settings.per_prime,
-    )
-    keys = row_keys(plan.settings.seed, np.array(plan.numbers)[rows], continuations)
-    batches = full_batches(len(rows), plan.settings.batch)
-    clock = _Clock(progress, plan, len(rows), plan.slices * len(batches))
-    settings, actions = plan.settings, held_out.actions
-    choice = Choice.of(settings.temperature, settings.top_k, settings.top_p)
-    made = []
-
-    def on_slice(positions: int, passes: Int[np.ndarray, " B"]) -> None:
-        clock.slice_done(positions, passes)
-        raise_interrupt()
-
-    try:
-        with no_interrupt_lost() as raise_interrupt:
-            for batch in batches:
-                clock.first_video = int(batch[0])
-                made.append(
-                    sampler.continue_video(
-                        held_out.video[rows[batch]],
-                        plan.prime,
-                        plan.overlap,
-                        keys[batch],
-                        choice,
-                        None if actions is None else actions[rows[batch]],
-                        on_slice,
-                    )
-                )
-    finally:
-        progress.end()
-    return Continuation(
-        np.concatenate([part.video for part in made])[: len(rows)],
-        np.concatenate([part.nats for part in made])[: len(rows)],
-        made[0].pixels,
-        np.concatenate([part.passes for part in made])[: len(rows)],
-    )
-
-
-def _schedule(settings: Sample) -> MakeSlice:
-    match settings.schedule:
-        case "sequential":
-            return sample_slice
-        case "parallel":
-            return sample_slice_in_steps
-        case "guess":
-            return partial(guess_slice, window=settings.window)
-
-
-class _Clock:
-    """Tells the progress of sampling: slices done, videos, pixels a second."""
-
-    def __init__(
-        self, progress: Progress, plan: SamplePlan, videos: int, slices: int
-    ) -> None:
-        self.progress, self.plan, self.videos = progress, plan, videos
-        self.first_video = 0  # of the batch that is being made
-        _, H, W = plan.checkpoint.recipe.model.video
-        pixels = videos * (plan.frames - plan.prime) * H * W
-        self.pixels_per_slice = pixels / slices
-        self.done, self.begun = 0, time.perf_counter()
-        self.positions, self.passes = 0, 0
-        progress.note("compiling the sampler (once per batch and slice shape)")
-        progress.begin("sample", slices, "slices")
-
-    def slice_done(self, positions: int, passes: Int[np.ndarray, " B"]) -> None:
-        """One more slice of the batch is made."""
-        self.done += 1
-        self.positions += positions * len(passes)
-        self.passes += int(passes.sum())
-        if self.done == 1:  # the first one has waited for the compiler
-            self.begun = time.perf_counter()
-            rate = ""
-        else:
-            seconds = time.perf_counter() - self.begun
-            pixels = (self.done - 1) * self.pixels_per_slice / max(seconds, 1e-9)
-            rate = f"{pixels:,.0f}"
-        first = self.first_video
-        last = min(first + self.plan.settings.batch, self.videos)
-        facts = {"videos": f"{first + 1} to {last} of {self.videos}"}
-        if rate:
-            facts["pixels/s"] = rate
-        if self.plan.settings.schedule == "guess":
-            facts["pixels/pass"] = f"{self.positions / self.passes:.1f}"
-        self.progress.advance(self.done, facts)
-
-
-def _facts(plan: SamplePlan, held_out: HeldOut, made: Continuation) -> SampleFacts:
+def _facts(plan: SamplePlan, held_out: HeldOut, made: Finished) -> SampleFacts:
     return SampleFacts(
         run=plan.checkpoint.run.name,
         step=plan.checkpoint.step,
@@ -224,7 +305,7 @@ def _facts(plan: SamplePlan, held_out: HeldOut, made: Continuation) -> SampleFac
         overlap=plan.overlap,
         temperature=plan.settings.temperature,
         seed=plan.settings.seed,
-        schedule=plan.settings.schedule,
+        schedule=chosen_schedule(plan).name,
         split=plan.settings.split,
         clips=held_out.ids,
         fingerprint=plan.fingerprint,

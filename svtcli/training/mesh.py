@@ -199,10 +199,19 @@ def layout_of(
             "mesh.data=-1 takes all there are",
         )
     _refuse_uneven(train, data, mesh.shard)
-    types = (AxisType.Auto,) * 2
-    shape, names = (data, mesh.shard), ("data", "shard")
-    grid = jax.make_mesh(shape, names, axis_types=types, devices=devices[:wanted])
-    return Layout(grid)
+    return _grid(devices[:wanted], data, mesh.shard)
+
+
+def side_by_side(devices: Sequence[jax.Device]) -> Layout:
+    """Rows shared out over `devices`, each with whole parameters: to sample with."""
+    return _grid(devices, len(devices), 1)
+
+
+def _grid(devices: Sequence[jax.Device], data: int, shard: int) -> Layout:
+    names, types = ("data", "shard"), (AxisType.Auto,) * 2
+    return Layout(
+        jax.make_mesh((data, shard), names, axis_types=types, devices=devices)
+    )
 
 
 def _refuse_uneven(train: Train, data: int, shard: int) -> None:

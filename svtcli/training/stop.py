@@ -55,8 +55,12 @@ class StopSignals:
 
     def failure(self, saved: int | None) -> Stopped:
         """What to raise once step `saved` is safe on the disk."""
+        nothing = "nothing to save yet"
+        return self.stopped(nothing if saved is None else f"step {saved} is saved")
+
+    def stopped(self, kept: str) -> Stopped:
+        """What to raise for the signal; `kept` says what is safe on the disk."""
         by_hand = self.received == signal.SIGINT
-        kept = "nothing to save yet" if saved is None else f"step {saved} is saved"
         return Stopped(
             f"{'interrupted' if by_hand else 'stopped by SIGTERM'}; {kept}",
             "the same command goes on from there",

@@ -1,6 +1,8 @@
 """`svt sample` as a person types it."""
 
 import json
+import os
+import re
 import signal
 import subprocess
 import sys
@@ -8,6 +10,7 @@ import sys
 import numpy as np
 import pytest
 
+from svtcli.cli.sample import Schedule
 from svtcli.run.samples import read_facts, read_samples
 from tests.cli.terminal import svt, svt_here
 from tests.trained_place import noise, write_clips
@@ -74,12 +77,13 @@ def test_a_dry_run_says_what_would_be_made_and_writes_nothing(place, capfd):
     assert said.code == 0
     name, *facts = said.out.splitlines()
     assert name.startswith("writes to    runs/mine/samples/3-prime1-")
+    assert re.fullmatch(r"schedule     (sequential|parallel) \(auto\)", facts.pop(4))
     assert facts == [
         "checkpoint   mine@3",
         "clips        4 of mine, split test",
         "samples      1 of each, 1 frames given, 3 made",
         "temperature  0.9, seed 0",
-        "schedule     sequential",
+        "devices      1 x cpu",
         "state        to be made",
     ]
     data = json.loads(svt_here(capfd, "--json", "sample", "mine", "-n").out)
@@ -98,7 +102,9 @@ def test_a_dry_run_says_what_would_be_made_and_writes_nothing(place, capfd):
         "seed",
         "schedule",
         "window",
+        "devices",
         "finished",
+        "kept",
         "dry_run",
     ]
     assert data["samples"].startswith("runs/mine/samples/")
@@ -107,14 +113,13 @@ def test_a_dry_run_says_what_would_be_made_and_writes_nothing(place, capfd):
 
 
 def test_guess_and_verify_is_a_schedule_that_changes_no_sample(place, capfd):
-    wanted = svt_here(capfd, "sample", "mine", "--out", "wanted")
+    in_order = ("--schedule", "sequential", "--out", "wanted")
+    wanted = svt_here(capfd, "sample", "mine", *in_order)
     guess = ("sample", "mine", "--schedule", "guess", "--window", "4")
     planned = svt_here(capfd, *guess, "-n").out
     assert "schedule     guess, 4 pixels a pass\n" in planned
     said = svt_here(capfd, *guess)
     assert (wanted.code, said.code) == (0, 0)
-    assert "pixels/pass" in said.err
-    assert "pixels/pass" not in wanted.err
     one, other = read_samples(place / "wanted"), read_samples(place / said.out.strip())
     assert (one.video == other.video).all()
     assert (one.facts.schedule, one.facts.pixels_per_pass) == ("sequential", 1)
@@ -128,7 +133,7 @@ def test_guess_and_verify_is_a_schedule_that_changes_no_sample(place, capfd):
 def test_a_window_is_refused_where_there_is_none(place, capfd):
     said = svt_here(capfd, "sample", "mine", "--window", "4")
     assert said.code == 2
-    assert "--window 4: the schedule sequential has no window" in said.err
+    assert "--window 4: the schedule auto has no window" in said.err
 
 
 def test_quiet_leaves_the_folder_alone_on_stdout(place, capfd):
@@ -146,26 +151,84 @@ def test_the_same_in_a_process_of_its_own(place, capfd):
     assert np.array_equal(one.video, other.video)
 
 
-def test_a_ctrl_c_ends_in_130_and_one_line_and_leaves_nothing(place):
-    before = everything(place)
+@pytest.mark.parametrize("schedule", list(Schedule))
+def test_a_pipe_is_told_all_that_a_terminal_is(place, capfd, schedule):
+    window = ("--window", "4") if schedule == "guess" else ()
+    said = svt_here(capfd, "-v", "sample", "mine", "--schedule", schedule, *window)
+    first, *others, last = [x for x in said.err.splitlines() if x.startswith("sample:")]
+    parts = [part.split() for part in last.split(" · ")]
+    assert parts[0] == ["sample:", "16/16", "slices", "(100%)"]
+    assert parts[1][0].endswith("/s")
+    assert parts[2][1] == "left"
+    assert parts[3] == ["videos", "3", "to", "3", "of", "3"]
+    assert parts[4][0] == "pixels/s"
+    assert parts[5][0] == "pixels/pass"
+    assert float(parts[5][1]) >= 1
+    assert len(others) == 14  # one for each slice
+    assert first.startswith("sample: 1/16 slices (6%) · videos 1 to 2 of 3 · pixels/pa")
+
+
+def test_a_ctrl_c_ends_in_130_and_says_what_is_kept(place, capfd):
     command = (sys.executable, "-m", "svtcli", "-v", "sample", "mine")
-    endless = ("--per-prime", "100000")
+    endless = ("--per-prime", "20000")
     process = subprocess.Popen(
         [*command, *endless], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     try:
         for line in process.stderr:
-            if line.startswith("sample: 3/"):
+            if line.startswith("sample: 10/"):  # the second batch
                 break
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     finally:
         process.kill()
     assert (process.returncode, out) == (130, "")
-    assert [line for line in err.splitlines() if not line.startswith("sample: ")] == [
-        "svt: error: interrupted"
+    error, hint = [x for x in err.splitlines() if not x.startswith("sample: ")]
+    kept = re.fullmatch(
+        r"svt: error: interrupted; (\d+) of 60000 videos are finished and kept", error
+    )
+    assert hint == "hint: the same command goes on from there"
+    said = svt_here(capfd, "sample", "mine", *endless, "-n")
+    so_far = f"to be made, {kept[1]} of 60000 videos are finished"
+    assert said.out.splitlines()[-1] == f"state        {so_far}"
+    assert int(kept[1]) >= 2
+
+
+def test_processes_share_the_work_and_each_takes_all_its_devices(place, capfd):
+    """Two at once, with two devices and with one; the last makes the folder."""
+    line = ("sample", "mine", "--per-prime", "3", "--batch", "4", "--out", "shared")
+    tasks = [
+        subprocess.Popen(
+            [sys.executable, "-m", "svtcli", *line, "--task-count", "2", *index],
+            env={**os.environ, "JAX_NUM_CPU_DEVICES": devices},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for devices, index in (("2", ["--task-index=0"]), ("1", ["--task-index=1"]))
     ]
-    assert everything(place) == before
+    ends = [(*task.communicate(timeout=300), task.returncode) for task in tasks]
+    assert [(out, code) for out, _, code in ends] == [("shared\n", 0)] * 2, ends
+    said = "".join(err for _, err, _ in ends)
+    assert ("of 9 videos are finished so far" in said) + ("there already" in said) == 1
+    assert not list(place.glob(".shared*"))
+    svt_here(capfd, *line[:-1], "alone")
+    one, other = read_samples(place / "shared"), read_samples(place / "alone")
+    assert (one.video == other.video).all()
+    assert np.allclose(one.log_prob, other.log_prob, rtol=1e-5)
+    assert one.facts == other.facts
+
+
+def test_a_task_that_others_do_not_end_with_says_so(place, capfd):
+    line = ("sample", "mine", "--task-count", "2", "--task-index")
+    said = svt_here(capfd, "--json", *line, "1")
+    assert json.loads(said.out)["videos"] == 1
+    assert said.err.endswith("1 of 3 videos are finished so far\n")
+    planned = svt_here(capfd, *line, "0", "-n").out.splitlines()
+    assert planned[-2] == "devices      1 x cpu, task 0 of 2"
+    assert planned[-1] == "state        to be made, 1 of 3 videos are finished"
+    assert svt_here(capfd, *line, "2").code == 2
+    assert svt_here(capfd, "sample", "mine", "--task-index", "0").code == 2
 
 
 @pytest.mark.parametrize(

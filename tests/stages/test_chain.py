@@ -8,6 +8,7 @@ from svtcli.failure import Refused
 from svtcli.recipe.load import load_recipe
 from svtcli.recipe.schema import Sample
 from svtcli.run.directory import RunFolder
+from svtcli.run.kept_samples import KeptSamples
 from svtcli.run.progress import Silent
 from svtcli.stages import sample as sampling
 from svtcli.stages.chain import STAGES, Results, chosen_stages, run_chain, survey
@@ -154,13 +155,15 @@ def test_an_interrupted_sample_is_made_whole_by_the_next_call(place, monkeypatch
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(sampling, "write_samples", interrupted)
+        patched.setattr(KeptSamples, "publish", interrupted)
         with pytest.raises(KeyboardInterrupt):
             chain()
-    assert list((place / RUN / "samples").iterdir()) == []
+    kept = [path.name for path in (place / RUN / "samples").iterdir()]
+    assert [name.endswith(".work") for name in kept] == [True]
     assert states()["sample"] == "to do"
     chain()
     assert set(states().values()) == {"done"}
+    assert not list((place / RUN / "samples").glob(".*"))
 
 
 def test_stages_are_chosen_in_order():

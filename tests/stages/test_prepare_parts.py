@@ -19,7 +19,8 @@ from svtcli.recipe.data import FolderData
 from svtcli.run.lock import only_writer
 from svtcli.run.progress import Silent
 from svtcli.stages import tally
-from svtcli.stages.preparation import How, Part
+from svtcli.stages.part import Part
+from svtcli.stages.preparation import How
 from svtcli.stages.prepare import Unfinished, prepare, prepare_part, retry
 from svtcli.stages.prepared import Prepared
 from tests.stages.test_prepare import Recorder, contents, folder_data

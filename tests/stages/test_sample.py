@@ -1,6 +1,5 @@
 """Samples: what stands in their folder, and what they depend on and what not."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +12,6 @@ from svtcli.recipe.schema import Eval, Sample
 from svtcli.run.directory import RunFolder
 from svtcli.run.progress import Silent
 from svtcli.run.samples import Samples, read_samples
-from svtcli.sampling.sequential import sample_slice
 from svtcli.stages import sample as stage
 from svtcli.stages.evaluate import evaluate, plan_evaluation
 from svtcli.stages.sample import plan_samples, sample
@@ -21,19 +19,6 @@ from svtcli.stages.trained import open_checkpoint
 from tests.trained_place import RUN, noise, write_clips
 
 TEST = Sample(count=3, batch=2)
-
-
-class Impatient(Silent):
-    """Ctrl-C while the third slice is made."""
-
-    ended = False
-
-    def advance(self, done: int, facts: Mapping[str, str] | None = None) -> None:
-        if done == 3:
-            raise KeyboardInterrupt
-
-    def end(self) -> None:
-        self.ended = True
 
 
 def made(settings: Sample = TEST, **changes: object) -> Samples:
@@ -145,43 +130,12 @@ def test_the_log_probability_is_the_score_of_the_samples(place, prime, frames):
     assert trained.per_frame == pytest.approx(nats / np.log(2) / (4 * 4 * 3), rel=1e-5)
 
 
-def test_the_sampler_is_compiled_once_for_all_slices_and_batches(place):
-    """Parameters as orbax restores them are committed, and cost a second time."""
-    sample_slice.clear_cache()
-    made(per_prime=3, batch=4)
-    assert sample_slice._cache_size() == 1
-
-
 def test_finished_samples_are_not_made_again(place, monkeypatch):
     first = made()
     monkeypatch.setattr(stage, "load_network", None)
     assert (made(batch=1).video == first.video).all()  # the batch is no difference
     with pytest.raises(TypeError):
         made(seed=1)
-
-
-def test_a_ctrl_c_while_sampling_leaves_nothing(place):
-    before = sorted(place.rglob("*"))
-    progress = Impatient()
-    plan = plan_samples(open_checkpoint(RunFolder(RUN)), TEST)
-    with pytest.raises(KeyboardInterrupt):
-        sample(plan, progress)
-    assert progress.ended
-    assert sorted(place.rglob("*")) == before
-
-
-def test_a_ctrl_c_while_writing_leaves_no_samples(place, monkeypatch):
-    plan = plan_samples(open_checkpoint(RunFolder(RUN)), TEST)
-    whole = stage.write_samples
-
-    def interrupted(folder: Path, samples: Samples) -> None:
-        whole(folder, samples)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(stage, "write_samples", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        sample(plan, Silent())
-    assert list(plan.out.parent.iterdir()) == []
 
 
 def test_what_stands_in_the_way_is_refused_and_kept(place):

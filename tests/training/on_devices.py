@@ -10,14 +10,18 @@ from typing import Any
 def on_devices(
     count: int, worker: str, *args: str, **env: str
 ) -> tuple[list[Any], str]:
-    """What a worker printed with so many simulated devices, and its stderr."""
+    """What a worker printed with so many simulated devices, and its stderr.
+
+    It is a module of this room, or named in full.
+    """
+    module = worker if "." in worker else f"tests.training.{worker}"
     settings = {
         "JAX_NUM_CPU_DEVICES": str(count),
         # Compiles twice as fast. What devices do with each other is settled before.
         "XLA_FLAGS": "--xla_backend_optimization_level=0",
     }
     done = subprocess.run(
-        [sys.executable, "-m", f"tests.training.{worker}", *args],
+        [sys.executable, "-m", module, *args],
         env=os.environ | settings | env,
         capture_output=True,
         text=True,

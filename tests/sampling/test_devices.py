@@ -1,0 +1,40 @@
+"""Samples are the same on however many devices; each goes at its own pace."""
+
+import pytest
+
+from tests.tiny import VARIANTS
+from tests.training.on_devices import on_devices
+
+WORKER = "tests.sampling.devices_worker"
+
+
+def check(made: dict, devices: int, programs: int, within: float) -> None:
+    assert made["devices"] == devices
+    assert (made["pixels"], made["passes"]) == (0, 0)
+    assert made["nats"] <= within
+    assert made["programs"] == programs
+    # Videos differ in how well they are guessed.
+    assert (made["paces"] > 1) == (made["schedule"] == "guess")
+
+
+def test_devices_share_out_videos_that_stay_the_same():
+    """Compiled once, and once more for a decoder of the first slice."""
+    first, *others = (
+        "slight, first slice=guess",
+        "slight, actions=sequential",
+        "slight, actions=parallel",
+    )
+    results, _ = on_devices(2, WORKER, "float64", first, *others)
+    for made, programs in zip(results, (2, 1, 1), strict=True):
+        check(made, 2, programs, within=0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_model_makes_the_same_on_four_devices(name, precision):
+    words = [f"{name}={schedule}" for schedule in ("sequential", "parallel", "guess")]
+    results, _ = on_devices(4, WORKER, precision, *words)
+    for made in results:
+        programs = 1 + (name == "first slice decoder")
+        check(made, 4, programs, within=0 if precision == "float64" else 1e-4)
