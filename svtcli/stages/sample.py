@@ -132,8 +132,7 @@ def sample(plan: SamplePlan, progress: Progress) -> Path:
             if made is None:
                 raise StorageFailed(f"{kept.folder}: does not hold what was written")
             kept.publish(_samples(plan, held_out, made))
-        if stop.now() is not None:  # it came too late; what follows must not begin
-            raise stop.stopped(f"all {plan.videos} videos are in {plan.out}")
+        _leave_if_stopped_late(plan, stop)
     return plan.out
 
 
@@ -168,7 +167,14 @@ def sample_part(
             if made is None:
                 return UnfinishedSamples(plan.out, len(kept.rows()), plan.videos)
             kept.publish(_samples(plan, held_out, made))
+        _leave_if_stopped_late(plan, stop)
     return plan.out
+
+
+def _leave_if_stopped_late(plan: SamplePlan, stop: StopSignals) -> None:
+    """Let nothing begin that follows, though the samples are there."""
+    if stop.now() is not None:
+        raise stop.stopped(f"all {plan.videos} videos are in {plan.out}")
 
 
 def _found(plan: SamplePlan, progress: Progress) -> Path | None:

@@ -1,6 +1,7 @@
 """How far sampling is: videos, pixels a second, pixels a pass, and the time left."""
 
 import time
+from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Int
@@ -12,13 +13,18 @@ class SamplingClock:
     """Tells the progress of a call: only of what it makes itself."""
 
     def __init__(
-        self, progress: Progress, slices: int, pixels_per_slice: float, programs: int
+        self,
+        progress: Progress,
+        slices: int,
+        pixels_per_slice: float,
+        programs: int,
+        seconds: Callable[[], float] = time.perf_counter,
     ) -> None:
         """`slices` of whole batches are to be made, each of so many pixels that count;
         the first ones wait until their `programs` are compiled.
         """
         self._progress, self._pixels_per_slice = progress, pixels_per_slice
-        self._programs = programs
+        self._programs, self._seconds = programs, seconds
         self.slices_done, self._begun = 0, 0.0
         self._positions, self._passes = 0, 0
         self._videos = ""
@@ -34,7 +40,7 @@ class SamplingClock:
         self.slices_done += 1
         self._positions += positions * len(passes)
         self._passes += int(passes.sum())
-        counted, now = self.slices_done - self._programs, time.perf_counter()
+        counted, now = self.slices_done - self._programs, self._seconds()
         if counted < 0:
             return
         facts = {"videos": self._videos}

@@ -13,8 +13,6 @@ def check(made: dict, devices: int, programs: int, within: float) -> None:
     assert (made["pixels"], made["passes"]) == (0, 0)
     assert made["nats"] <= within
     assert made["programs"] == programs
-    # Videos differ in how well they are guessed.
-    assert (made["paces"] > 1) == (made["schedule"] == "guess")
 
 
 def test_devices_share_out_videos_that_stay_the_same():
@@ -27,6 +25,7 @@ def test_devices_share_out_videos_that_stay_the_same():
     results, _ = on_devices(2, WORKER, "float64", first, *others)
     for made, programs in zip(results, (2, 1, 1), strict=True):
         check(made, 2, programs, within=0)
+    assert results[0]["paces"] > 1  # videos differ in how well they are guessed
 
 
 @pytest.mark.slow

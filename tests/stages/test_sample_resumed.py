@@ -176,6 +176,7 @@ def test_what_a_kill_leaves_is_swept_up(place):
     (work / ".abc.npz.99.part").write_bytes(b"half")
     (work / "whole").mkdir()
     (work / "whole" / "samples.npy").write_bytes(b"half")
+    (work / "whole" / ".samples.json.99.part").write_bytes(b"{")
     (work / "task-0-of-2-abc").mkdir()
     shutil.copytree(work, place / "left")
     assert contents(sample(plan, Silent())) == whole(place)
