@@ -240,12 +240,12 @@ def _remember(
 ) -> DecoderCache:
     """The cache with all codes that the window's states read.
 
-    They are those of the window, and of the run before it: the pixel before the
-    frontier may lie there, and has become final without having been guessed.
+    They are those of the window, and of as much before it: what the pass before made
+    final there, it may have guessed wrong.
     """
-    run, P = window.run, codes.shape[1]
-    shown = _Window(min(window.length + run, P), run)
-    start = jnp.maximum(start - run, 0)
+    before, P = window.length, codes.shape[1]
+    shown = _Window(min(before + window.length, P), window.run)
+    start = jnp.maximum(start - before, 0)
     return decoder.remember_runs(
         cache, shown.in_runs(shown.take(codes, start)), shown.runs(start)
     )

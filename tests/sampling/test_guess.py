@@ -12,11 +12,18 @@ WIDE = Model(
 )  # fmt: skip
 """Wide enough for runs: of 8 positions, 2, 1 and 4 blocks of its layers in each."""
 
+APART = Model(
+    video=(2, 8, 16), s=(1, 1, 1), blocks=((1, 1, 4),), masked_kernel=(1, 3, 3),
+    **{**SMALL, "encoder_layers": 1, "decoder_layers": 1}, **GRAY,
+)  # fmt: skip
+"""A line does not depend on the end of the one above, so one pass may make both final
+though it has guessed both wrong."""
+
 
 @pytest.mark.parametrize(
     ("config", "window"),
-    [(WIDE, 32), (VARIANTS["deterministic"], 3)],
-    ids=["long runs", "deterministic"],
+    [(WIDE, 32), (APART, 4), (APART, 8), (VARIANTS["deterministic"], 3)],
+    ids=["long runs", "short windows", "two runs", "deterministic"],
 )
 def test_guesses_that_are_verified_give_the_same_samples(config, window):
     true, guessed = continuations(config, [guess(window)])
