@@ -1,5 +1,6 @@
 """Arguments and flags that mean the same in several commands."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,6 +26,19 @@ ClipsAndSplit = Annotated[
     typer.Option(
         metavar="CLIPS[:SPLIT]", help="Other clips than the run's, or a split."
     ),
+]
+
+
+class Precision(StrEnum):
+    """Of products; a test holds it equal to the recipe's."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+
+
+PrecisionFlag = Annotated[
+    Precision | None,
+    typer.Option("--precision", help="Of weights, products and activations."),
 ]
 
 

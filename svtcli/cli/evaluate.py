@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from svtcli.cli import console
-from svtcli.cli.arguments import ClipsAndSplit, clips_and_split, said
+from svtcli.cli.arguments import ClipsAndSplit, PrecisionFlag, clips_and_split, said
 from svtcli.cli.scores import score_data, score_table
 
 
@@ -39,6 +39,7 @@ def evaluate(
         int | None,
         typer.Option(min=1, help="Clips at once; does not change the score."),
     ] = None,
+    precision: PrecisionFlag = None,
     baselines: Annotated[
         list[Baseline] | None,
         typer.Option("--baseline", help="Also score this; may be repeated."),
@@ -67,6 +68,7 @@ def evaluate(
         clips=clips,
         batch=batch,
         split=split,
+        precision=precision and precision.value,
         baselines=tuple(each.value for each in baselines) if baselines else None,
     )
     plans = []

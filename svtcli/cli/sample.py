@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from svtcli.cli import console
-from svtcli.cli.arguments import ClipsAndSplit, clips_and_split, said
+from svtcli.cli.arguments import ClipsAndSplit, PrecisionFlag, clips_and_split, said
 from svtcli.failure import Refused
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ def sample(
         typer.Option(help="Draw from the likeliest values that have this share, to 1."),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the noise.")] = None,
+    precision: PrecisionFlag = None,
     batch: Annotated[
         int | None,
         typer.Option(
@@ -129,6 +130,7 @@ def sample(
         seed=seed,
         batch=batch,
         split=split,
+        precision=precision and precision.value,
         schedule=schedule and schedule.value,
         window=window,
     )
@@ -178,7 +180,7 @@ def _show_plan(plan: "SamplePlan", part: "Part | None") -> None:
         "samples": f"{settings.per_prime} of each, {plan.prime} frames given, "
         f"{plan.frames - plan.prime} made",
         "temperature": f"{settings.temperature:g}, seed {settings.seed}",
-        **_kept(settings),
+        **_unusual(settings),
         "schedule": schedule.name + by_itself + pixels,
         "devices": kinds + (f", task {part.index} of {part.count}" if part else ""),
         "state": "there already" if plan.finished else f"to be made{so_far}",
@@ -196,6 +198,7 @@ def _show_plan(plan: "SamplePlan", part: "Part | None") -> None:
         "temperature": settings.temperature,
         "top_k": settings.top_k,
         "top_p": settings.top_p,
+        "precision": settings.precision,
         "seed": settings.seed,
         "schedule": schedule.name,
         "window": schedule.window,
@@ -207,7 +210,8 @@ def _show_plan(plan: "SamplePlan", part: "Part | None") -> None:
     console.show(lines, data)
 
 
-def _kept(settings: "Sample") -> dict[str, str]:
-    """From which values codes are drawn, where not from all."""
-    kept = {"top-k": settings.top_k, "top-p": settings.top_p}
-    return {name: f"{value:g}" for name, value in kept.items() if value is not None}
+def _unusual(settings: "Sample") -> dict[str, str]:
+    """What is not as it always was: values that are left out, a shorter precision."""
+    short = settings.precision if settings.precision != "float32" else None
+    facts = {"top-k": settings.top_k, "top-p": settings.top_p, "precision": short}
+    return {name: f"{value}" for name, value in facts.items() if value is not None}

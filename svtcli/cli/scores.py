@@ -24,9 +24,10 @@ def score_table(evaluations: Sequence["Evaluation"]) -> str:
             f"{each.prime + 1} to {each.frames}",
         )
         run = f"{each.run}@{each.step}"
+        short = "" if each.precision == "float32" else f" ({each.precision})"
         for row in each.rows:
             error = "" if row.error is None else f"{row.error:.3f}"
-            rows.append((run, row.model, f"{row.mean:.3f}", error, *facts))
+            rows.append((run, f"{row.model}{short}", f"{row.mean:.3f}", error, *facts))
         if each.lower_bound is not None:
             rows.append((run, "lower bound", f"{each.lower_bound:.3f}", "", *facts))
     return console.table("", COLUMNS, rows)

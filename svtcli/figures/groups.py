@@ -47,5 +47,6 @@ def caption(facts: SampleFacts, frames: int) -> tuple[str, ...]:
         f"temperature {facts.temperature:g}",
         *([f"top-k {facts.top_k}"] if facts.top_k is not None else []),
         *([f"top-p {facts.top_p:g}"] if facts.top_p is not None else []),
+        *([facts.precision] if facts.precision != "float32" else []),
         f"{facts.prime} of {frames} frames prime",
     )

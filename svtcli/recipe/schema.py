@@ -15,6 +15,8 @@ from svtcli.recipe.model import Misfit, Model
 from svtcli.recipe.subsets import Subset, misfit_of
 
 Format = Literal["png", "gif", "mp4"]
+Precision = Literal["float32", "bfloat16"]
+"""Of products and activations; norms, softmax, logits and nats are float32 always."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Train:
     """AdamW only."""
     clip_norm: PositiveFloat | None = None
     """Largest global norm of a gradient; None never clips, as in the paper."""
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Precision = "float32"
     """Of products and activations; parameters, optimizer, layer norms, softmax and loss
     are float32 always."""
     remat: bool = False
@@ -126,6 +128,9 @@ class Sample:
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
     """Draw each code from its likeliest values that have this probability together, of
     those that `top_k` leaves."""
+    precision: Precision = "float32"
+    """Of products, activations, keys and values. In `bfloat16` the samples are those of
+    a slightly different model, in half of the memory; the noise is float32 always."""
     seed: int = 0
     schedule: Literal["auto", "sequential", "parallel", "guess"] = "auto"
     """In what order pixels are computed; `auto` is the fastest on this device.
@@ -154,6 +159,8 @@ class Eval:
     clips: PositiveInt | None = None
     """At most so many clips; None scores them all."""
     batch: PositiveInt = 16
+    precision: Precision = "float32"
+    """Of products and activations, as `sample.precision`."""
     baselines: tuple[Literal["uniform", "untrained"], ...] = ()
     """Scored on the same clips and shown beside the model."""
 

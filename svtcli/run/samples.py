@@ -44,6 +44,8 @@ class SampleFacts:
     """Of how many likeliest values each code was drawn; None for all."""
     top_p: float | None = None
     """What the values that a code was drawn from had to have together."""
+    precision: str = "float32"
+    """Of the products of the network that made them."""
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 
 from svtcli.data.sources.bouncing import level_counts, lower_bound
 from svtcli.evaluation.likelihood import Scorer
 from svtcli.failure import BadData
 from svtcli.model.loss import score_name
-from svtcli.model.svt import create, structure, uniform_params
+from svtcli.model.svt import create, for_products_in, structure, uniform_params
 from svtcli.recipe.schema import Eval
 from svtcli.run.progress import Progress
 from svtcli.run.whole_file import write_whole
@@ -60,6 +61,8 @@ class Evaluation:
     lower_bound: float | None
     """Deterministic loss: the least nats/frame that any model can reach here."""
     fingerprint: str
+    precision: str = "float32"
+    """Of the products of all of the rows' networks."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,7 @@ def evaluate(plan: EvalPlan, progress: Progress) -> Evaluation:
         rows=_score_all(plan, held_out, progress),
         lower_bound=_lower_bound(plan, held_out),
         fingerprint=plan.fingerprint,
+        precision=plan.settings.precision,
     )
     plan.out.parent.mkdir(parents=True, exist_ok=True)
     write_whole(plan.out, json.dumps(asdict(evaluation), indent=2) + "\n")
@@ -166,14 +170,16 @@ def _score_all(
 
 def _scorer(plan: EvalPlan, model: str) -> Scorer:
     """The trained network or a baseline of the same structure."""
-    recipe = plan.checkpoint.recipe
+    recipe, precision = plan.checkpoint.recipe, plan.settings.precision
     config = recipe.model
+    if model == TRAINED:
+        network = load_network(plan.checkpoint, precision)
+        return Scorer(config, network.graphdef, network.params)
     if model == "uniform":
-        return Scorer(config, structure(config)[0], uniform_params(config))
-    if model == "untrained":
-        return Scorer(config, *create(config, jax.random.key(recipe.train.seed)))
-    network = load_network(plan.checkpoint)
-    return Scorer(config, network.graphdef, network.params)
+        graphdef, params = structure(config)[0], uniform_params(config)
+    else:
+        graphdef, params = create(config, jax.random.key(recipe.train.seed))
+    return Scorer(config, graphdef, for_products_in(params, jnp.dtype(precision)))
 
 
 def _lower_bound(plan: EvalPlan, held_out: HeldOut) -> float | None:

@@ -241,7 +241,7 @@ def _continuing(
 ) -> Callable[[Int[np.ndarray, " B"], OnSlice], Continuation]:
     """Makes `batch` of the N·M videos at once, those of a clip side by side."""
     settings, config = plan.settings, plan.checkpoint.recipe.model
-    network = load_network(plan.checkpoint)
+    network = load_network(plan.checkpoint, settings.precision)
     make_slice = chosen_schedule(plan, batch // layout.devices).make_slice
     sampler = Sampler(
         config,
@@ -318,4 +318,5 @@ def _facts(plan: SamplePlan, held_out: HeldOut, made: Finished) -> SampleFacts:
         pixels_per_pass=round(made.pixels_per_pass, 3),
         top_k=plan.settings.top_k,
         top_p=plan.settings.top_p,
+        precision=plan.settings.precision,
     )

@@ -9,8 +9,8 @@ import numpy as np
 from flax import nnx
 
 from svtcli.failure import StorageFailed
-from svtcli.model.svt import Params, structure
-from svtcli.recipe.schema import Recipe
+from svtcli.model.svt import Params, for_products_in, structure
+from svtcli.recipe.schema import Precision, Recipe
 from svtcli.run.directory import RunFolder
 from svtcli.run.fingerprint import fingerprint, fingerprint_file
 from svtcli.stages.prepared import clips_folder
@@ -60,14 +60,20 @@ def open_checkpoint(run: RunFolder, step: int | None = None) -> Checkpoint:
     return Checkpoint(run, found, run.recipe())
 
 
-def load_network(checkpoint: Checkpoint) -> TrainedNetwork:
+def load_network(
+    checkpoint: Checkpoint, precision: Precision = "float32"
+) -> TrainedNetwork:
     """The network with the checkpoint's parameters, verified, or with their average
-    where the recipe keeps one. Errors: a broken checkpoint."""
+    where the recipe keeps one; what is multiplied in `precision`.
+
+    Errors: a broken checkpoint.
+    """
     graphdef, shapes = structure(checkpoint.recipe.model)
     folder = checkpoint.run.checkpoints
     part = "ema" if checkpoint.recipe.train.ema else "params"
     params = restore_params(folder, checkpoint.step, shapes, part)
     # Restored arrays are committed to their device, and so is all that comes of them:
     # a loop that feeds results back would be compiled twice, for either kind.
-    uncommitted = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)), params)
-    return TrainedNetwork(graphdef, uncommitted)
+    # Rounded on the host: the device never holds them in float32 too.
+    on_host = for_products_in(jax.tree.map(np.asarray, params), jnp.dtype(precision))
+    return TrainedNetwork(graphdef, jax.tree.map(jnp.asarray, on_host))

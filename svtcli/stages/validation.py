@@ -1,13 +1,14 @@
 """Which held-out clips a run is scored on while it is trained, and their scoring.
 
-The score is that of `svt eval` for the same checkpoint and clips: its frames and its
-overlap are those of the recipe's section `eval`.
+The score is that of `svt eval` for the same checkpoint and clips: its frames, overlap
+and precision are those of the recipe's section `eval`.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import PyTree
 
@@ -15,6 +16,7 @@ from svtcli.data.clips import Clips
 from svtcli.data.manifest import read_manifest
 from svtcli.evaluation.likelihood import Scorer
 from svtcli.failure import Refused
+from svtcli.model.svt import for_products_in
 from svtcli.recipe.schema import Recipe
 from svtcli.recipe.subsets import label_pattern
 from svtcli.stages.held_out import (
@@ -85,7 +87,8 @@ def make_validation(
             raise _CutShortError
 
     def score(params: PyTree) -> float | None:
-        whole = layout.whole_copy(params)
+        dtype = jnp.dtype(recipe.eval.precision)
+        whole = for_products_in(layout.whole_copy(params), dtype)
         scorer = Scorer(recipe.model, graphdef, whole, layout.spread, layout.collected)
         shape = plan.prime, plan.overlap, recipe.eval.batch
         try:

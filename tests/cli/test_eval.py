@@ -20,6 +20,7 @@ KEYS = [
     "rows",
     "lower_bound",
     "fingerprint",
+    "precision",
 ]
 
 
@@ -90,3 +91,19 @@ def test_the_same_in_a_process_of_its_own(place):
 def test_the_flag_has_the_recipe_s_baselines():
     (choices,) = get_args(Eval.__annotations__["baselines"])[:1]
     assert {each.value for each in Baseline} == set(get_args(choices))
+
+
+def test_a_shorter_precision_is_another_score_and_says_so(place, capfd):
+    line = ("eval", "mine", "--clips", "2")
+    said = svt_here(capfd, *line, "--precision", "bfloat16")
+    assert said.code == 0
+    assert "mine@3  trained (bfloat16)  " in said.out
+    assert "mine@3  uniform (bfloat16)  8.000" in said.out
+    wholes = json.loads(svt_here(capfd, "--json", *line).out)["evaluations"]
+    shorts = json.loads(
+        svt_here(capfd, "--json", *line, "--precision", "bfloat16").out
+    )["evaluations"]
+    assert (wholes[0]["precision"], shorts[0]["precision"]) == ("float32", "bfloat16")
+    whole, short = (each[0]["rows"][0]["mean"] for each in (wholes, shorts))
+    assert 0 < abs(whole - short) < 0.01 * whole
+    assert svt_here(capfd, *line, "--precision", "half").code == 2

@@ -99,6 +99,7 @@ def test_a_dry_run_says_what_would_be_made_and_writes_nothing(place, capfd):
         "temperature",
         "top_k",
         "top_p",
+        "precision",
         "seed",
         "schedule",
         "window",

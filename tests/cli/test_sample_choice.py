@@ -1,4 +1,4 @@
-"""`svt sample --top-k --top-p` as a person types it."""
+"""`svt sample --top-k --top-p --precision` as a person types it."""
 
 import json
 
@@ -6,25 +6,34 @@ import numpy as np
 import pytest
 
 from svtcli.run.samples import read_samples
+from svtcli.stages import sample as stage
 from tests.cli.terminal import svt_here
 
 
-def test_codes_are_drawn_from_the_likeliest_values(place, capfd):
-    line = ("sample", "mine", "--top-k", "1", "--top-p", "0.8", "--count", "2")
+def test_codes_are_drawn_from_the_likeliest_values(place, capfd, monkeypatch):
+    asked = []
+    whole = stage.load_network
+    monkeypatch.setattr(
+        stage, "load_network", lambda *given: asked.append(given[1:]) or whole(*given)
+    )
+    flags = "--top-k 1 --top-p 0.8 --precision bfloat16 --count 2"
+    line = ("sample", "mine", *flags.split())
     planned = svt_here(capfd, *line, "-n").out
-    assert "temperature  0.9, seed 0\ntop-k        1\ntop-p        0.8\n" in planned
+    facts = ["top-k        1", "top-p        0.8", "precision    bfloat16"]
+    assert "\n".join(["temperature  0.9, seed 0", *facts, "schedule "]) in planned
     data = json.loads(svt_here(capfd, "--json", *line, "-n").out)
-    assert (data["top_k"], data["top_p"]) == (1, 0.8)
+    assert (data["top_k"], data["top_p"], data["precision"]) == (1, 0.8, "bfloat16")
 
     one, other = (svt_here(capfd, *line, "--seed", seed) for seed in ("0", "1"))
     assert (one.code, other.code) == (0, 0)
+    assert asked == [("bfloat16",)] * 2
     one, other = (read_samples(place / each.out.strip()) for each in (one, other))
     assert (one.facts.top_k, one.facts.top_p) == (1, 0.8)
+    assert one.facts.precision == "bfloat16"
     assert np.array_equal(one.video, other.video)  # the likeliest, whatever the noise
-    said = json.loads(next((place / "runs/mine/samples").glob("*/samples.json"))
-                      .read_text())  # fmt: skip
-    assert (said["top_k"], said["top_p"]) == (1, 0.8)
-    assert said["schedule"]
+    path = next((place / "runs/mine/samples").glob("*/samples.json"))
+    said = json.loads(path.read_text())
+    assert (said["top_k"], said["top_p"], said["precision"]) == (1, 0.8, "bfloat16")
 
 
 @pytest.mark.parametrize(
@@ -35,6 +44,7 @@ def test_codes_are_drawn_from_the_likeliest_values(place, capfd):
         (["--top-p", "nan"], "--top-p nan: must be larger than 0, and 1 at most"),
         (["--top-k", "0"], "Invalid value for '--top-k'"),
         (["--top-k", "many"], "Invalid value for '--top-k'"),
+        (["--precision", "float16"], "Invalid value for '--precision'"),
     ],
 )
 def test_a_choice_that_leaves_nothing_is_refused_in_one_line(place, capfd, flags, why):

@@ -153,8 +153,9 @@ def test_the_caption_says_which_frames_are_left_out(every, said):
     assert layout.facts[-1] == f"every {said} frame"
 
 
-def test_the_caption_says_from_which_values_codes_were_drawn():
+def test_the_caption_says_how_codes_were_drawn_where_it_is_unusual():
     facts = made_up_samples().facts
-    free = caption(facts, 7)
-    kept = caption(replace(facts, top_k=40, top_p=0.95), 7)
-    assert (*free[:3], "top-k 40", "top-p 0.95", *free[3:]) == kept
+    usual = caption(facts, 7)
+    other = caption(replace(facts, top_k=40, top_p=0.95, precision="bfloat16"), 7)
+    said = ("top-k 40", "top-p 0.95", "bfloat16")
+    assert (*usual[:3], *said, *usual[3:]) == other

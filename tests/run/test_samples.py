@@ -17,7 +17,7 @@ def test_samples_that_do_not_say_it_were_made_pixel_by_pixel(tmp_path):
     assert read_facts(tmp_path) == facts
     path = tmp_path / "samples.json"
     said = json.loads(path.read_text())
-    for name in ("pixels_per_pass", "top_k", "top_p"):
+    for name in ("pixels_per_pass", "top_k", "top_p", "precision"):
         del said[name]
     path.write_text(json.dumps(said))
     assert read_facts(tmp_path) == replace(facts, pixels_per_pass=1.0)

@@ -1,61 +1,34 @@
 """By every schedule, samples are drawn with the model's probabilities."""
 
-from dataclasses import replace
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import nnx
 
 from svtcli.evaluation.likelihood import Scorer
 from svtcli.model.codes import codes_from_video
 from svtcli.model.subscale import take_slice
-from svtcli.model.svt import Params, network
-from svtcli.recipe.model import Model
-from svtcli.sampling.choice import Choice
-from svtcli.sampling.guess import guess_slice
-from svtcli.sampling.noise import row_keys
-from svtcli.sampling.parallel import sample_slice_in_steps
-from svtcli.sampling.sampler import MakeSlice, Sampler
-from svtcli.sampling.sequential import sample_slice
-from tests.model.test_probability import ENUMERABLE
+from svtcli.model.svt import network
+from tests.sampling.enumerated import (
+    CONFIGS,
+    DRAWS,
+    FREE,
+    SCHEDULES,
+    drawn,
+    one_frame,
+    sharp_network,
+)
 from tests.sampling.test_choice import kept_values
-from tests.tiny import network_of
-
-DRAWS = 4000
-SCHEDULES = {
-    "sequential": sample_slice,
-    "parallel": sample_slice_in_steps,
-    "guess": partial(guess_slice, window=2),
-}
-CONFIGS = {
-    name: replace(ENUMERABLE[name], pixel_bits=4, code_bits=2)
-    for name in ("subscaled", "first slice decoder")
-}
-"""With 256 continuations of a frame: two pixels of two codes of four values."""
 
 
-def sharp_network(config: Model) -> tuple[nnx.GraphDef, Params]:
-    """A network in which the second pixel depends on the first, and not a little.
-
-    At random, what reads pixels is drowned by what does not: then a sampler that takes
-    a wrong first pixel for true could not be told from a right one.
-    """
-    graphdef, params = network_of(config, seed=1)
-    factors = {
-        0.1: ("bias", "positions", "slice_embedding"),
-        10: ("masked_conv", "code_embedding", "context_kernel"),
-        2: ("to_logits",),
-    }
-
-    def sharper(path: tuple[jax.tree_util.DictKey, ...], leaf: jax.Array) -> jax.Array:
-        names = {key.key for key in path}
-        found = [by for by, named in factors.items() if names & {*named}]
-        return leaf * found[0] if found else leaf
-
-    return graphdef, jax.tree_util.tree_map_with_path(sharper, params)
+def counts(name: str, schedule: str, rule: tuple) -> tuple[np.ndarray, np.ndarray]:
+    """All videos that continue one frame, and how often each was drawn."""
+    config, made = CONFIGS[name], drawn(name, schedule, rule).video
+    assert (made[:, 0] == one_frame(config)[:, 0]).all()
+    first, second = made[:, 1, 0, :, 0].T.astype(int)
+    every = one_frame(config, 256)
+    every[:, 1, 0, :, 0] = np.stack(np.divmod(np.arange(256), 16), axis=1)
+    return every, np.bincount(16 * first + second, minlength=256)
 
 
 def shared_nats(probability: np.ndarray) -> float:
@@ -63,22 +36,6 @@ def shared_nats(probability: np.ndarray) -> float:
     both = probability.reshape(16, 16)
     apart = both.sum(0) * both.sum(1, keepdims=True)
     return float((both * np.log(both / apart)).sum())
-
-
-def continuations(
-    config: Model, make_slice: MakeSlice, rule: Choice
-) -> tuple[np.ndarray, np.ndarray]:
-    """All videos that continue one frame, and how often each was drawn."""
-    given = np.zeros((DRAWS, *config.video, 1), np.uint8)
-    given[:, 0] = [[[1], [2]]]
-    keys = row_keys(0, np.zeros(DRAWS, int), np.arange(DRAWS))
-    sampler = Sampler(config, *sharp_network(config), make_slice)
-    made = sampler.continue_video(given, 1, 1, keys, rule).video
-    assert (made[:, 0] == given[:, 0]).all()
-    first, second = made[:, 1, 0, :, 0].T.astype(int)
-    every = np.repeat(given[:1], 256, axis=0)
-    every[:, 1, 0, :, 0] = np.stack(np.divmod(np.arange(256), 16), axis=1)
-    return every, np.bincount(16 * first + second, minlength=256)
 
 
 def assert_drawn_so(counted: np.ndarray, probability: np.ndarray) -> None:
@@ -116,7 +73,7 @@ def assert_drawn_so(counted: np.ndarray, probability: np.ndarray) -> None:
 def test_samples_are_drawn_with_the_models_probabilities(name, schedule):
     """Frequencies of all continuations of one frame, against their probabilities."""
     config = CONFIGS[name]
-    every, counted = continuations(config, SCHEDULES[schedule], Choice.of(1.0))
+    every, counted = counts(name, schedule, (1.0, None, None))
     nats = Scorer(config, *sharp_network(config)).frame_nats(every, 1, 1).sum(1)
     assert shared_nats(np.exp(-nats)) > 0.2
     assert_drawn_so(counted, np.exp(-nats))
@@ -135,18 +92,16 @@ def kept_probabilities(
     kept = np.stack([kept_values(row, temperature, top_k, top_p) for row in rows])
     share = np.where(kept, np.exp(rows / temperature), 0)
     share /= share.sum(axis=1, keepdims=True)
-    drawn = np.asarray(take_slice(codes, index, config.s)).reshape(-1, 1)
-    each = np.take_along_axis(share, drawn, axis=1)
+    own = np.asarray(take_slice(codes, index, config.s)).reshape(-1, 1)
+    each = np.take_along_axis(share, own, axis=1)
     return each.reshape(len(videos), -1).prod(axis=1)
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_a_choice_draws_with_the_probabilities_that_it_leaves(schedule):
     """And with the model's where it leaves them all: one program for both."""
-    for rule in [(1.0, 4, 1.0), (0.7, 3, 0.85)]:
-        every, counted = continuations(
-            CONFIGS["subscaled"], SCHEDULES[schedule], Choice.of(*rule)
-        )
+    for rule in [FREE, (0.7, 3, 0.85)]:
+        every, counted = counts("subscaled", schedule, rule)
         probability = kept_probabilities(every, *rule)
         assert (probability == 0).any() == (rule[2] < 1)
         assert_drawn_so(counted, probability)

@@ -33,7 +33,8 @@ def test_samples_made_before_a_setting_was_there_keep_their_fingerprint(place):
     plan = plan_samples(checkpoint, Sample())
     parts = ("Sample", checkpoint.fingerprint, plan.clips.fingerprint)
     assert plan.fingerprint == fingerprint(*parts, ONCE)
-    for name, value in {"top_k": 5, "top_p": 0.5}.items():
+    newer = {"top_k": 5, "top_p": 0.5, "precision": "bfloat16"}
+    for name, value in newer.items():
         other = plan_samples(checkpoint, replace(Sample(), **{name: value}))
         assert other.fingerprint == fingerprint(*parts, {**ONCE, name: value})
 
