@@ -71,7 +71,7 @@ def guess_slice(
     *,
     window: int,
     first: bool = False,
-    first_guess: FirstGuess = "nearest pixel",
+    first_guess: FirstGuess = "previous frame",
 ) -> Made:
     """What `sequential.sample_slice` gives, by passes over `window` positions."""
     model = network(graphdef, params)

@@ -33,18 +33,25 @@ class Schedule:
     """Pixels of a pass, where that can be chosen."""
 
 
-def schedule_of(
-    settings: Sample, config: Model, rows: int, device: jax.Device | None = None
-) -> Schedule:
-    """The schedule of the settings for `rows` videos at once on `device`.
+def schedule_of(settings: Sample, config: Model, rows: int) -> Schedule:
+    """The schedule of the settings for `rows` videos at once on each device here.
 
-    None is the first device here. Errors: Refused for `parallel` where a slice is too
-    large to tell its relation.
+    Errors: Refused for `parallel` where a slice is too large to tell its relation.
     """
     if settings.schedule != "auto":
         return _schedule(settings.schedule, settings.window, config)
-    machine = _machine(device or jax.devices()[0], "float32")
+    device = jax.local_devices()[0]
+    machine = machine_of(device.platform, device.device_kind, settings.precision)
     return _schedule(*fastest(config, rows, machine), config)
+
+
+def machine_of(platform: str, kind: str, precision: str) -> Machine:
+    """What decides about the schedule on a device, as jax names it."""
+    if platform == "cpu":
+        return Cpu()
+    chip = find_chip(kind) or find_chip(UNKNOWN)
+    assert chip is not None  # UNKNOWN is in the table
+    return Accelerator(chip.peak(precision), chip.bandwidth, BYTES[precision])
 
 
 def _schedule(name: Name, window: int | None, config: Model) -> Schedule:
@@ -62,11 +69,3 @@ def _schedule(name: Name, window: int | None, config: Model) -> Schedule:
             return Schedule(name, sample_slice_in_steps)
         case "guess":
             return Schedule(name, partial(guess_slice, window=window), window)
-
-
-def _machine(device: jax.Device, precision: str) -> Machine:
-    if device.platform == "cpu":
-        return Cpu()
-    chip = find_chip(device.device_kind) or find_chip(UNKNOWN)
-    assert chip is not None  # UNKNOWN is in the table
-    return Accelerator(chip.peak(precision), chip.bandwidth, BYTES[precision])

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from svtcli.data.plan import spec_of
+from svtcli.model.connectivity import connectivity
 from svtcli.model.svt import parameter_count
 from svtcli.model.variants import PAPER, with_first_slice_decoder
 from svtcli.model.windows import windows
@@ -104,7 +105,18 @@ def commands(name: str) -> list[tuple[list[str], str]]:
 
 
 def test_the_recipes_of_the_paper_are_shipped():
-    assert set(MODELS) | {"quickstart", "moving_mnist_small"} == set(shipped_recipes())
+    own = {"quickstart", "moving_mnist_small", "bair_few_steps"}
+    assert set(MODELS) | own == set(shipped_recipes())
+
+
+def test_a_base_model_with_other_blocks_takes_fewer_steps_to_sample():
+    few = connectivity(recipe("bair_few_steps").model)
+    paper = connectivity(recipe("bair_spatiotemporal").model)
+    assert (few.steps, paper.steps) == (362, 1373)
+    assert f"{few.steps} parallel steps" in header("bair_few_steps")
+    shares = f"{few.share:.0%} of the earlier", f"instead of {paper.share:.0%}"
+    said = header("bair_few_steps").replace(" %", "%")
+    assert all(share in said for share in shares)
 
 
 @pytest.mark.parametrize("name", sorted(shipped_recipes()))
