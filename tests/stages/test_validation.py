@@ -59,17 +59,21 @@ def validations(run: RunFolder) -> dict[int | float, float]:
     }
 
 
-@pytest.mark.parametrize("ema", ["train.ema=0", "train.ema=0.5"])
+@pytest.mark.parametrize(
+    "settings",
+    [["train.ema=0"], ["train.ema=0.5", "eval.precision=bfloat16"]],
+    ids=["as it is", "averaged and rounded"],
+)
 def test_a_validation_is_what_eval_gives_for_that_checkpoint_and_those_clips(
-    trained: Train, run: RunFolder, notes: Notes, ema: str
+    trained: Train, run: RunFolder, notes: Notes, settings: list[str]
 ) -> None:
-    result = trained(*EVERY_FOUR, "eval.batch=2", ema)
+    result = trained(*EVERY_FOUR, "eval.batch=2", *settings)
     scores = validations(run)
     assert list(scores) == [4, 8, 12]
     for step in run.steps():
         checkpoint = open_checkpoint(run, step)
-        settings = replace(checkpoint.recipe.eval, split="val", clips=3)
-        evaluation = evaluate(plan_evaluation(checkpoint, settings), Silent())
+        same = replace(checkpoint.recipe.eval, split="val", clips=3)
+        evaluation = evaluate(plan_evaluation(checkpoint, same), Silent())
         assert evaluation.rows[0].mean == pytest.approx(scores[step], abs=1e-6)
     assert result.validation == scores[12]
     assert f"step 8: validation {scores[8]:.3f} bits/dim" in notes.lines
