@@ -18,7 +18,7 @@ from svtcli.stages.sample import plan_samples, sample
 from svtcli.stages.trained import open_checkpoint
 from tests.trained_place import RUN, noise, write_clips
 
-TEST = Sample(count=3, batch=2)
+TEST = Sample(count=3, batch=2, schedule="sequential")
 
 
 def made(settings: Sample = TEST, **changes: object) -> Samples:
@@ -59,7 +59,7 @@ def test_only_the_prime_frames_are_read(place):
         other[0] = video[0]
     checkpoint = open_checkpoint(RunFolder(RUN))
     one, other = (
-        sample(plan_samples(checkpoint, Sample(batch=2), folder), Silent())
+        sample(plan_samples(checkpoint, replace(TEST, count=8), folder), Silent())
         for folder in (
             write_clips(place / "one", {"test": videos}),
             write_clips(place / "other", {"test": changed}),
