@@ -63,7 +63,8 @@ def _storage_sentence(error: OSError) -> str:
 
 
 def _usage_sentence(error: UsageFault) -> str:
-    return " ".join(error.format_message().split())
+    said = " ".join(error.format_message().split())
+    return said.replace(": Value error, ", ": ")  # it says it of enums
 
 
 def _help_hint(error: UsageFault) -> str:

@@ -44,7 +44,7 @@ def test_codes_are_drawn_from_the_likeliest_values(place, capfd, monkeypatch):
         (["--top-p", "nan"], "--top-p nan: must be larger than 0, and 1 at most"),
         (["--top-k", "0"], "Invalid value for '--top-k'"),
         (["--top-k", "many"], "Invalid value for '--top-k'"),
-        (["--precision", "float16"], "Invalid value for '--precision'"),
+        (["--precision", "fp8"], "for '--precision': 'fp8' is not one of 'float32', "),
     ],
 )
 def test_a_choice_that_leaves_nothing_is_refused_in_one_line(place, capfd, flags, why):
