@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from svtcli.run.samples import read_facts, read_samples
-from tests.cli.terminal import svt, svt_here
+from tests.cli.terminal import svt_here
 from tests.trained_place import noise, write_clips
 
 
@@ -140,15 +140,6 @@ def test_quiet_leaves_the_folder_alone_on_stdout(place, capfd):
     said = svt_here(capfd, "-q", "sample", "mine")
     assert (said.code, said.err) == (0, "")
     assert (place / said.out.strip() / "samples.npy").is_file()
-
-
-def test_the_same_in_a_process_of_its_own(place, capfd):
-    there = svt("sample", "mine", "--out", "there", cwd=place)
-    assert (there.code, there.out) == (0, "there\n")
-    svt_here(capfd, "sample", "mine", "--out", "here")
-    one, other = read_samples(place / "there"), read_samples(place / "here")
-    assert one.facts == other.facts
-    assert np.array_equal(one.video, other.video)
 
 
 @pytest.mark.parametrize("schedule", ["sequential", "parallel", "guess"])

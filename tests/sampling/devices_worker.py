@@ -24,12 +24,13 @@ from svtcli.sampling.sequential import sample_slice
 from svtcli.training.mesh import side_by_side
 from tests.tiny import GRAY, SMALL, VARIANTS, network_of
 
-SLIGHT = {"video": (4, 2, 4), "s": (2, 1, 2), "blocks": ((2, 2, 2),), **GRAY, **SMALL}
-SLIGHT |= {"encoder_layers": 1, "decoder_layers": 1}
+SLIGHT = {"encoder_layers": 1, "decoder_layers": 1}
 MODELS = VARIANTS | {
-    "slight, first slice": Model(first_slice_layers=1, **SLIGHT),
-    "slight, actions": Model(actions=2, **SLIGHT),
-}
+    "slight, actions": Model(
+        video=(4, 2, 4), s=(2, 1, 2), blocks=((2, 2, 2),), actions=2,
+        **{**SMALL, **SLIGHT}, **GRAY,
+    )
+}  # fmt: skip
 SCHEDULES = {
     "sequential": sample_slice,
     "parallel": sample_slice_in_steps,

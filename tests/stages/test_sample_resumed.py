@@ -264,10 +264,12 @@ def test_tasks_of_a_job_array_make_the_same_samples(place):
     ("program", "changes"),
     [
         (sample_slice, {}),
-        (sample_slice_in_steps, {"schedule": "parallel"}),
         (guess_slice, {"schedule": "guess", "window": 4}),
+        pytest.param(
+            sample_slice_in_steps, {"schedule": "parallel"}, marks=pytest.mark.slow
+        ),
     ],
-    ids=["sequential", "parallel", "guess"],
+    ids=["sequential", "guess", "parallel"],
 )
 def test_a_schedule_is_compiled_once_for_all_it_has_to_do(
     place, program: Callable, changes
