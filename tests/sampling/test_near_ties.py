@@ -23,7 +23,7 @@ from tests.sampling.enumerated import (
     sharp_network,
     slices_with_margins,
 )
-from tests.tiny import VARIANTS, network_of, random_actions, random_video
+from tests.tiny import VARIANTS, random_actions, random_video
 
 TIE = 1e-5
 """Perturbed logits that are closer are a near tie."""
@@ -64,7 +64,7 @@ def test_a_difference_is_found_with_its_margin():
 @pytest.mark.parametrize("name", VARIANTS)
 def test_no_variant_differs_but_at_near_ties(name):
     config, rows, temperature = VARIANTS[name], 200, 0.9
-    parts = network_of(config)
+    parts = sharp_network(config)
     video = np.asarray(random_video(config, rows))
     actions = random_actions(config, rows)
     acted = None if actions is None else np.asarray(actions)
