@@ -7,7 +7,7 @@ it compares in one run, takes the least of several rounds, and prints ratios.
 import os
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -54,12 +54,12 @@ def print_title(title: str) -> None:
     print(f"# {title}\n\n{machine()}\n")
 
 
-def print_rows(header: Sequence[str], rows: Sequence[Sequence]) -> None:
-    """A Markdown table alone."""
+def print_rows(header: Sequence[str], rows: Iterable[Sequence]) -> None:
+    """A Markdown table alone, each row as soon as it is there."""
     print("| " + " | ".join(header) + " |")
     print("|" + " --- |" * len(header))
     for row in rows:
-        print("| " + " | ".join(map(str, row)) + " |")
+        print("| " + " | ".join(map(str, row)) + " |", flush=True)
 
 
 def _processor() -> str:

@@ -19,7 +19,7 @@ schedule that `auto` takes. `--tiny` is for trying it anywhere.
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -178,26 +178,30 @@ HEADER = ("model", "videos", "schedule, window", "ms a pass", "passes a slice",
           "s a slice", "faster", "GB", "floor, s", "measured / floor")  # fmt: skip
 
 
-def of_slices(models: dict[str, tuple[Model, tuple]], bandwidth: float) -> None:
-    """Print a table of one slice by every schedule, for each model and batch."""
-    rows = []
+def of_slices(models: dict[str, tuple[Model, tuple]], batches: Sequence[int]) -> None:
+    """A table of one slice by every schedule, for each model and batch."""
+    bandwidth = copy_bandwidth()
+    print_rows(HEADER, _slice_rows(models, batches, bandwidth))
+    print(f"\nA copy of memory: {bandwidth / 1e9:.0f} GB/s, read and written.")
+
+
+def _slice_rows(
+    models: dict[str, tuple[Model, tuple]], batches: Sequence[int], bandwidth: float
+) -> Iterator[tuple]:
     for label, (model, params) in models.items():
         weights = sum(leaf.nbytes for leaf in jax.tree.leaves(params[1]["decoder"]))
-        for B in BATCHES:
+        for B in batches:
             slowest = 0.0
             for name in SCHEDULES:
                 found = one_slice(model, params, name, B)
                 whole = found.seconds * found.passes
                 slowest = slowest or whole
                 floor = weights * found.passes / bandwidth
-                rows.append(
-                    (label, B, name, f"{found.seconds * 1e3:.2f}", found.passes,
-                     f"{whole:.2f}", f"**{slowest / whole:.1f}x**",
-                     f"{found.memory / 1e9:.2f}", f"{floor:.2f}",
-                     f"{whole / floor:.1f}")
+                yield (
+                    label, B, name, f"{found.seconds * 1e3:.2f}", found.passes,
+                    f"{whole:.2f}", f"**{slowest / whole:.1f}x**",
+                    f"{found.memory / 1e9:.2f}", f"{floor:.2f}", f"{whole / floor:.1f}",
                 )  # fmt: skip
-    print_rows(HEADER, rows)
-    print(f"\nA copy of memory: {bandwidth / 1e9:.0f} GB/s, read and written.")
 
 
 def on_one_core() -> None:
@@ -206,7 +210,8 @@ def on_one_core() -> None:
     small = Model(de=64, d=128, na=4, da=32)
     models = {"d 128": small} if TINY else {"d 128": small, "d 512": Model()}
     key = jax.random.key(0)
-    of_slices({n: (m, create(m, key)) for n, m in models.items()}, copy_bandwidth())
+    for_each = {name: (model, create(model, key)) for name, model in models.items()}
+    of_slices(for_each, BATCHES[:2])
 
 
 def on_chip() -> None:
@@ -219,7 +224,7 @@ def on_chip() -> None:
     params = for_products_in(params, jnp.bfloat16)
     device = jax.devices()[0]
     print_title(f"Sampling with the large model in bfloat16 ({device.device_kind})")
-    of_slices({"bair_large": (model, (graphdef, params))}, copy_bandwidth())
+    of_slices({"bair_large": (model, (graphdef, params))}, BATCHES)
     settings = Sample(schedule="auto", precision="bfloat16")
     chosen = schedule_of(settings, model, VIDEOS)
     sampler = Sampler(model, graphdef, params, chosen.make_slice)

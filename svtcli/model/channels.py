@@ -60,7 +60,10 @@ class ChannelHead(nnx.Module):
         logits: list[Float[Array, "B V"]] = []
         for k, u in enumerate(self._read_state(y)):
             rows = self._rows(k)
-            before = sum(rows[j][code] for j, code in enumerate(codes))
+            # Rounded once, as the product that gives their sum when all are known.
+            precise = jnp.promote_types(u.dtype, jnp.float32)
+            each = [rows[j][code].astype(precise) for j, code in enumerate(codes)]
+            before = sum(each, jnp.zeros_like(u, precise)).astype(u.dtype)
             hidden = jax.nn.relu(u + before)
             logits.append(precise_product(hidden, self.to_logits[k]))
             codes.append(choose(k, logits[k]))
