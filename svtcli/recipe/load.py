@@ -150,14 +150,18 @@ def _is_merged(section: Any, below: Any) -> bool:
 
 
 class _CoreDumper(yaml.SafeDumper):
-    """Writes text in quotes where YAML 1.2 would read it as something else."""
+    """Writes text in quotes where it would be read as something else.
+
+    YAML 1.2 takes some words for numbers; some characters are taken for line breaks.
+    """
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
 
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
-    style = None if core_value(value) == value else '"'
+    plain = core_value(value) == value and value.isprintable()
+    style = None if plain else '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 

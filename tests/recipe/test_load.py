@@ -29,7 +29,9 @@ def test_a_dumped_recipe_loads_back_to_itself(keys):
     assert recipe_from_text(dump_recipe(recipe), "dumped.yaml") == recipe
 
 
-@pytest.mark.parametrize("word", ["1e-3", "0o17", "on", "null", "", " a", "a: b"])
+@pytest.mark.parametrize(
+    "word", ["1e-3", "0o17", "on", "null", "", " a", "a: b", "\x85", "a\nb", "\u2028"]
+)
 def test_dumped_text_stays_text(word):
     recipe = recipe_from_text("data: {kind: folder}", "r.yaml")
     assert recipe_from_text(dump_recipe(replace(recipe, about=word)), "x").about == word
