@@ -12,7 +12,7 @@ from svtcli import __version__
 from svtcli.cli import console, failures
 from svtcli.cli.app import hoist, main
 from svtcli.failure import Failure, Refused
-from tests.cli.terminal import svt
+from tests.cli.terminal import svt, svt_here
 
 HEAVY = ("jax", "flax", "numpy", "grain", "optax", "orbax", "av", "PIL", "matplotlib")
 
@@ -53,13 +53,15 @@ def test_svt_alone_shows_its_commands():
         assert f"\n  {command} " in said.out
 
 
-def test_the_version_is_the_package_s():
+def test_the_version_is_the_package_s(capfd):
     assert svt("--version").out == f"svt {__version__}\n"
-    assert json.loads(svt("--version", "--json").out) == {"version": __version__}
+    as_json = svt_here(capfd, "--version", "--json").out
+    assert json.loads(as_json) == {"version": __version__}
 
 
-def test_global_flags_may_stand_after_the_command():
-    before, after = svt("--json", "recipes", "list"), svt("recipes", "list", "--json")
+def test_global_flags_may_stand_after_the_command(capfd):
+    before = svt_here(capfd, "--json", "recipes", "list")
+    after = svt_here(capfd, "recipes", "list", "--json")
     assert before == after
     assert "recipes" in json.loads(after.out)
 
@@ -83,8 +85,10 @@ def test_what_follows_two_dashes_is_no_flag():
         (["-q", "-v", "recipes", "list"], "-q and -v", "svt --help"),
     ],
 )
-def test_a_wrong_command_line_is_one_sentence_and_a_hint(arguments, sentence, hint):
-    said = svt(*arguments)
+def test_a_wrong_command_line_is_one_sentence_and_a_hint(
+    capfd, arguments, sentence, hint
+):
+    said = svt_here(capfd, *arguments)
     assert (said.code, said.out) == (2, "")
     first, second = said.err.splitlines()
     assert first.startswith("svt: error: ")
