@@ -2,9 +2,9 @@
 
 import errno
 import json
+import resource
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -37,13 +37,19 @@ def test_help_and_lists_import_nothing_heavy(arguments):
 
 
 def test_help_answers_at_once():
-    """Aim 0.3 s (benchmarks/); the bound leaves room for a machine under load."""
+    """Aim 0.3 s (benchmarks/); its own work, whatever else the machine does."""
     seconds = []
     for _ in range(3):
-        begun = time.perf_counter()
+        begun = spent_by_children()
         svt("--help")
-        seconds.append(time.perf_counter() - begun)
+        seconds.append(spent_by_children() - begun)
     assert min(seconds) < 1.0
+
+
+def spent_by_children() -> float:
+    """Processor seconds of all processes that were waited for."""
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent.ru_utime + spent.ru_stime
 
 
 def test_svt_alone_shows_its_commands():

@@ -64,7 +64,7 @@ def steps_logged(run: RunFolder) -> list[int]:
 
 
 def wait_for(condition: Callable[[], object], process: subprocess.Popen) -> None:
-    until = time.monotonic() + 120
+    until = time.monotonic() + 300
     while not condition():
         if process.poll() is not None:
             pytest.fail(f"ended with {process.returncode}: {process.communicate()}")
@@ -163,7 +163,7 @@ def test_a_signal_ends_with_everything_saved_and_no_step_is_lost(
     run, process = RunFolder(place / "runs" / "tiny"), start(*ENDLESS)
     wait_for(lambda: len(steps_logged(run)) > 5, process)
     process.send_signal(number)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=300)
     assert (process.returncode, out) == (code, "")
     reached = steps_logged(run)[-1]
     assert f"{words}; step {reached} is saved" in err
