@@ -1,4 +1,8 @@
-"""Settings for every test: CPU, a compilation cache, no deadlines.
+"""Settings for every test: CPU, fast and kept compilation, no deadlines.
+
+Most tests' time is XLA's, so LLVM optimizes little: the programs are the same, their
+machine code is slower. Tests with the fixture `optimized` have the code of the users,
+and so has every test of a run with an own `-m`: the nightly `-m slow`, or `-m ""`.
 
 XLA's fusion pass stays on: without it CPU programs compile faster, but jax 0.10.2 was
 seen to compute wrong values (test_causality, with the network's parameters captured as
@@ -17,12 +21,35 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault(
     "JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".jax_cache")
 )
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.3")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+
+FAST = "JAX_DISABLE_MOST_OPTIMIZATIONS"
 
 # A first example may compile for seconds.
 settings.register_profile("svt", deadline=None)
 settings.load_profile("svt")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile fast in CI's run; in the processes that tests start, too."""
+    if config.option.markexpr == "not slow":
+        os.environ.setdefault(FAST, "1")
+
+
+@pytest.fixture(scope="module")
+def optimized() -> Iterator[None]:
+    """Programs as users have them, in this process and in those that it starts."""
+    import jax
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(FAST, "0")
+        before = jax.config.read("jax_disable_most_optimizations")
+        jax.config.update("jax_disable_most_optimizations", False)
+        jax.clear_caches()
+        yield
+        jax.config.update("jax_disable_most_optimizations", before)
+        jax.clear_caches()
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 p(x) = Π over slices Π over pixels Π over codes  p(code | all before it)     (eq. 1)
 """
 
+from functools import lru_cache
 from typing import Any
 
 import jax
@@ -76,6 +77,13 @@ def create(config: Model, key: PRNGKeyArray) -> tuple[nnx.GraphDef, Params]:
 
 def structure(config: Model) -> tuple[nnx.GraphDef, Params]:
     """As `create`, with shapes for arrays: nothing is computed or allocated."""
+    graphdef, params = _structure(config, jnp.result_type(float))
+    return graphdef, jax.tree.map(lambda shape: shape, params)  # the caller's own tree
+
+
+@lru_cache(maxsize=64)  # one command asks several times, and it is slow to trace
+def _structure(config: Model, number: DTypeLike) -> tuple[nnx.GraphDef, Params]:
+    """`number` is what jax makes of a float at the moment: it depends on a setting."""
     graphdef, state = nnx.split(
         nnx.eval_shape(lambda: SVT(config, nnx.Rngs(params=jax.random.key(0))))
     )

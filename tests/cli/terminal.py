@@ -1,4 +1,4 @@
-"""Running svt as its user does: a process of its own, its words and its exit code."""
+"""Running svt as its user does: its words and its exit code."""
 
 import os
 import subprocess
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from svtcli.cli import console
 from svtcli.cli.app import main
 
 
@@ -21,7 +22,10 @@ class Said:
 
 
 def svt(*arguments: str, cwd: Path | None = None, **environment: str) -> Said:
-    """Run `svt ARGUMENTS`; no terminal, so no colour and no live bar."""
+    """Run `svt ARGUMENTS` in a process of its own.
+
+    No terminal, so no colour and no live bar.
+    """
     done = subprocess.run(
         [sys.executable, "-m", "svtcli", *arguments],
         capture_output=True,
@@ -36,6 +40,9 @@ def svt(*arguments: str, cwd: Path | None = None, **environment: str) -> Said:
 def svt_here(capfd: pytest.CaptureFixture[str], *arguments: str) -> Said:
     """The same in this process, where jax is loaded once and programs are kept."""
     capfd.readouterr()
-    code = main(arguments)
+    try:
+        code = main(arguments)
+    finally:
+        console.configure(console.Settings())
     said = capfd.readouterr()
     return Said(code, said.out, said.err)

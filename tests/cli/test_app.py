@@ -2,9 +2,9 @@
 
 import errno
 import json
+import resource
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -12,7 +12,7 @@ from svtcli import __version__
 from svtcli.cli import console, failures
 from svtcli.cli.app import hoist, main
 from svtcli.failure import Failure, Refused
-from tests.cli.terminal import svt
+from tests.cli.terminal import svt, svt_here
 
 HEAVY = ("jax", "flax", "numpy", "grain", "optax", "orbax", "av", "PIL", "matplotlib")
 
@@ -37,13 +37,19 @@ def test_help_and_lists_import_nothing_heavy(arguments):
 
 
 def test_help_answers_at_once():
-    """Aim 0.3 s (benchmarks/); the bound leaves room for a machine under load."""
+    """Aim 0.3 s (benchmarks/); its own work, whatever else the machine does."""
     seconds = []
     for _ in range(3):
-        begun = time.perf_counter()
+        begun = spent_by_children()
         svt("--help")
-        seconds.append(time.perf_counter() - begun)
+        seconds.append(spent_by_children() - begun)
     assert min(seconds) < 1.0
+
+
+def spent_by_children() -> float:
+    """Processor seconds of all processes that were waited for."""
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent.ru_utime + spent.ru_stime
 
 
 def test_svt_alone_shows_its_commands():
@@ -53,13 +59,15 @@ def test_svt_alone_shows_its_commands():
         assert f"\n  {command} " in said.out
 
 
-def test_the_version_is_the_package_s():
+def test_the_version_is_the_package_s(capfd):
     assert svt("--version").out == f"svt {__version__}\n"
-    assert json.loads(svt("--version", "--json").out) == {"version": __version__}
+    as_json = svt_here(capfd, "--version", "--json").out
+    assert json.loads(as_json) == {"version": __version__}
 
 
-def test_global_flags_may_stand_after_the_command():
-    before, after = svt("--json", "recipes", "list"), svt("recipes", "list", "--json")
+def test_global_flags_may_stand_after_the_command(capfd):
+    before = svt_here(capfd, "--json", "recipes", "list")
+    after = svt_here(capfd, "recipes", "list", "--json")
     assert before == after
     assert "recipes" in json.loads(after.out)
 
@@ -83,8 +91,10 @@ def test_what_follows_two_dashes_is_no_flag():
         (["-q", "-v", "recipes", "list"], "-q and -v", "svt --help"),
     ],
 )
-def test_a_wrong_command_line_is_one_sentence_and_a_hint(arguments, sentence, hint):
-    said = svt(*arguments)
+def test_a_wrong_command_line_is_one_sentence_and_a_hint(
+    capfd, arguments, sentence, hint
+):
+    said = svt_here(capfd, *arguments)
     assert (said.code, said.out) == (2, "")
     first, second = said.err.splitlines()
     assert first.startswith("svt: error: ")

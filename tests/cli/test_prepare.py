@@ -19,51 +19,52 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return here
 
 
-def test_a_folder_becomes_clips_and_stdout_is_their_place(place: Path) -> None:
+def test_a_folder_becomes_clips_and_stdout_is_their_place(place: Path, here) -> None:
     said = svt("prepare", "folder", "--size", "16", "--frames", "5", cwd=place)
     assert (said.code, said.out) == (0, "clips/folder\n")
     assert "train: 4 clips, 20 frames" in said.err
     assert "test: 2 clips, 10 frames" in said.err
-    again = svt("prepare", "folder", "--size=16", "--frames=5", "--json", cwd=place)
+    again = here("prepare", "folder", "--size=16", "--frames=5", "--json")
     assert json.loads(again.out)["clips"] == {"train": 4, "test": 2}
     assert "prepared already" in again.err
-    other = svt("prepare", "folder", "--size", "8", "--frames", "5", cwd=place)
+    other = here("prepare", "folder", "--size", "8", "--frames", "5")
     assert (other.code, other.out) == (2, "")
     assert "size is 16 there, 8 asked" in other.err
     assert "--force" in other.err
-    forced = svt("prepare", "folder", "--size", "8", "--force", cwd=place)
+    forced = here("prepare", "folder", "--size", "8", "--force")
     assert forced.code == 0
 
 
-def test_a_dry_run_says_what_and_where_and_makes_nothing(place: Path) -> None:
-    said = svt(
+def test_a_dry_run_says_what_and_where_and_makes_nothing(place: Path, here) -> None:
+    said = here(
         *("prepare", "folder", "--size", "16", "--frames", "5", "--out", "new", "-n"),
-        cwd=place,
     )
     assert said.code == 0
     promised = r"new: 3 videos -> about 6 clips, 23 kB, about \d+ s with \d+ workers?"
     assert re.fullmatch(promised + "; not made yet\n", said.out)
     assert not (place / "new").exists()
-    said = svt("prepare", "moving-mnist", "--source", "digits", "-n", cwd=place)
+    said = here("prepare", "moving-mnist", "--source", "digits", "-n")
     assert "clips/moving-mnist: about 120000 clips, 9.83 GB" in said.out
     assert not (place / "clips/moving-mnist").exists()
 
 
-def test_moving_mnist_tells_its_lower_bound_and_can_be_verified(place: Path) -> None:
+def test_moving_mnist_tells_its_lower_bound_and_can_be_verified(
+    place: Path, here
+) -> None:
     counts = ("--train", "3", "--val", "1", "--test", "2")
-    said = svt("prepare", "moving-mnist", "--source", "digits", *counts, cwd=place)
+    said = here("prepare", "moving-mnist", "--source", "digits", *counts)
     assert (said.code, said.out) == (0, "clips/moving-mnist\n")
     found = re.search(r"test: 2 clips, 40 frames, lower bound ([\d.]+) nats", said.err)
     assert found
     assert float(found[1]) > 0
-    said = svt("prepare", "verify", "clips/moving-mnist", cwd=place)
+    said = here("prepare", "verify", "clips/moving-mnist")
     assert said.code == 0
     assert "6 clips are as they were written" in said.out
     shard = place / "clips/moving-mnist/test-00000-of-00001.frames.npy"
     content = bytearray(shard.read_bytes())
     content[-1] ^= 128
     shard.write_bytes(content)
-    said = svt("prepare", "verify", "clips/moving-mnist", cwd=place)
+    said = here("prepare", "verify", "clips/moving-mnist")
     assert (said.code, said.out) == (74, "")
     assert shard.name in said.err
 
@@ -128,10 +129,10 @@ WRONG = [
 
 @pytest.mark.parametrize(("words", "code", "says"), WRONG, ids=lambda w: str(w))
 def test_a_wrong_command_gets_one_clear_line_and_leaves_nothing(
-    place: Path, words: tuple[str, ...], code: int, says: str
+    place: Path, here, words: tuple[str, ...], code: int, says: str
 ) -> None:
     where = () if words[0] in ("verify", "things") else ("--out", "wrong")
-    said = svt("prepare", *words, *where, cwd=place)
+    said = here("prepare", *words, *where)
     assert (said.code, said.out) == (code, "")
     errors = [line for line in said.err.splitlines() if "svt: error:" in line]
     assert len(errors) == 1
@@ -140,19 +141,18 @@ def test_a_wrong_command_gets_one_clear_line_and_leaves_nothing(
     assert not (place / "wrong").exists()
 
 
-def test_broken_files_are_named_and_too_many_end_in_3(place: Path) -> None:
+def test_broken_files_are_named_and_too_many_end_in_3(place: Path, here) -> None:
     bad = place / "bad"
     for name in ("a", "b"):
         write_video(bad / f"{name}.mp4", moving_square(4))
     (bad / "page.mp4").write_text("<html>404</html>")
-    said = svt("prepare", "folder", "--source", "bad", "--size", "8", cwd=place)
+    said = here("prepare", "folder", "--source", "bad", "--size", "8")
     assert (said.code, said.out) == (3, "")
     assert "page.mp4: open:" in said.err
     assert "1 of 3 videos are broken (1 open), more than 0.05" in said.err
-    said = svt(
+    said = here(
         *("prepare", "folder", "--source", "bad", "--size", "8"),
         *("--max-failures", "40%"),
-        cwd=place,
     )
     assert (said.code, said.out) == (0, "clips/bad\n")
     assert "gave no clips: 1 open" in said.err

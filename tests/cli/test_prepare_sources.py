@@ -51,12 +51,12 @@ def kinetics(place: Path) -> Path:
 SMALL = ("kinetics", "--size", "16", "--frames", "8", "--max-failures", "20%")
 
 
-def test_kinetics_keeps_a_window_and_counts_what_is_gone(kinetics: Path) -> None:
+def test_kinetics_keeps_a_window_and_counts_what_is_gone(kinetics: Path, here) -> None:
     said = (kinetics / "said").read_text()
     assert "train: 9 clips, 72 frames" in said
     assert "val: 3 clips, 24 frames" in said
     assert "gave no clips: 1 open, 1 no-video (failures.jsonl)" in said
-    would = svt("prepare", *SMALL, "--out", "new", "-n", cwd=kinetics)
+    would = here("prepare", *SMALL, "--out", "new", "-n")
     assert "new: 14 videos -> about 1" in would.out
     assert "1 missing" in would.out
     train = open_clips(kinetics / "clips/kinetics", "train")
@@ -76,9 +76,9 @@ def test_labels_filter_clips_when_they_are_read(kinetics: Path) -> None:
     assert len(train) == 6
 
 
-def test_the_cooking_subset_can_be_prepared_alone(kinetics: Path) -> None:
+def test_the_cooking_subset_can_be_prepared_alone(kinetics: Path, here) -> None:
     flags = ("--size", "8", "--frames", "all", "--out", "cooking", "--split", "val")
-    said = svt("prepare", "kinetics", "--subset", "cooking", *flags, cwd=kinetics)
+    said = here("prepare", "kinetics", "--subset", "cooking", *flags)
     assert said.code == 0, said.err
     val = open_clips(kinetics / "cooking", "val")
     assert sorted(facts.label or "" for facts in val.facts) == [
@@ -88,9 +88,9 @@ def test_the_cooking_subset_can_be_prepared_alone(kinetics: Path) -> None:
     assert set(val.lengths) == {40}
 
 
-def test_bair_keeps_its_bytes_actions_and_arm(place: Path) -> None:
+def test_bair_keeps_its_bytes_actions_and_arm(place: Path, here) -> None:
     write_bair_tar(place / "raw/bair", videos=2)
-    said = svt("prepare", "bair", cwd=place)
+    said = here("prepare", "bair")
     assert (said.code, said.out) == (0, "clips/bair\n"), said.err
     manifest = read_manifest(place / "clips/bair")
     counts = {name: split.clips for name, split in manifest.splits.items()}
@@ -100,15 +100,15 @@ def test_bair_keeps_its_bytes_actions_and_arm(place: Path) -> None:
     np.testing.assert_array_equal(test.actions(1), truth["actions"])
     np.testing.assert_array_equal(test.states(1, 3, 5), truth["states"][3:8])
     limited = ("--limit", "1", "--view", "main", "--out", "one", "--split", "test")
-    said = svt("prepare", "bair", *limited, cwd=place)
+    said = here("prepare", "bair", *limited)
     assert said.code == 0, said.err
     one = open_clips(place / "one", "test")
     np.testing.assert_array_equal(one.read(0), bair_video("test", 0, 0)["main"])
 
 
-def test_robot_push_has_two_test_splits(place: Path) -> None:
+def test_robot_push_has_two_test_splits(place: Path, here) -> None:
     write_robot_push(place / "raw/robot-push", frames=(21, 12, 20))
-    said = svt("prepare", "robot-push", "--size", "16", cwd=place)
+    said = here("prepare", "robot-push", "--size", "16")
     assert (said.code, said.out) == (0, "clips/robot-push\n"), said.err
     assert "too-short" in said.err
     manifest = read_manifest(place / "clips/robot-push")
@@ -116,15 +116,15 @@ def test_robot_push_has_two_test_splits(place: Path) -> None:
     assert manifest.beside == {"actions": 5, "states": 5}
     novel = open_clips(place / "clips/robot-push", "test-novel")
     assert novel.lengths.tolist() == [21, 20]
-    said = svt("prepare", "verify", "clips/robot-push", cwd=place)
+    said = here("prepare", "verify", "clips/robot-push")
     assert said.code == 0
 
 
-def test_moving_mnist_on_the_fly_is_the_stored_one(place: Path) -> None:
+def test_moving_mnist_on_the_fly_is_the_stored_one(place: Path, here) -> None:
     write_mnist(place / "raw/moving-mnist", train=40, t10k=20)
     counts = ("moving-mnist", "--train", "5", "--val", "2", "--test", "2")
     for flags in ((), ("--on-the-fly", "--out", "drawn")):
-        said = svt("prepare", *counts, *flags, cwd=place)
+        said = here("prepare", *counts, *flags)
         assert said.code == 0, said.err
     stored, drawn = (
         open_clips(place / folder, "train")
@@ -135,34 +135,36 @@ def test_moving_mnist_on_the_fly_is_the_stored_one(place: Path) -> None:
     for index in range(5):
         np.testing.assert_array_equal(drawn.read(index), stored.read(index))
     assert not list((place / "drawn").glob("train-*"))
-    assert svt("prepare", "verify", "drawn", cwd=place).code == 0
+    assert here("prepare", "verify", "drawn").code == 0
 
 
-def test_a_repaired_file_is_taken_with_retry_failed(place: Path) -> None:
+def test_a_repaired_file_is_taken_with_retry_failed(place: Path, here) -> None:
     source = place / "repaired"
     write_video(source / "a.mp4", moving_square(8))
     (source / "b.mp4").write_bytes(b"")
     flags = ("folder", "--source", "repaired", "--size", "8", "--test", "0")
-    said = svt("prepare", *flags, "--max-failures", "50%", cwd=place)
+    said = here("prepare", *flags, "--max-failures", "50%")
     assert "gave no clips: 1 open" in said.err
     write_video(source / "b.mp4", moving_square(9))
-    said = svt("prepare", *flags, "--retry-failed", cwd=place)
+    said = here("prepare", *flags, "--retry-failed")
     assert (said.code, said.out) == (0, "clips/repaired\n"), said.err
     assert "train: 2 clips, 17 frames" in said.err
     assert not (place / "clips/repaired/failures.jsonl").exists()
-    said = svt("prepare", *flags, cwd=place)
+    said = here("prepare", *flags)
     assert "prepared already" in said.err
 
 
-def test_a_job_array_makes_its_parts_and_publishes_at_the_end(place: Path) -> None:
+def test_a_job_array_makes_its_parts_and_publishes_at_the_end(
+    place: Path, here
+) -> None:
     for name in ("a", "b"):
         write_video(place / f"two/{name}.mp4", moving_square(8))
     flags = ("prepare", "folder", "--source", "two", "--size", "8", "--test=0.5")
     array = (*flags, "--out", "array", "--task-count", "2", "--task-index")
-    first = svt(*array, "0", "--json", cwd=place)
+    first = here(*array, "0", "--json")
     assert first.code == 0, first.err
     assert json.loads(first.out) == {"folder": "array", "shards": 1, "of": 2}
     assert "1 of 2 shards are finished so far" in first.err
-    last = svt(*array, "1", cwd=place)
+    last = here(*array, "1")
     assert last.code == 0
     assert "train: 1 clips" in last.err

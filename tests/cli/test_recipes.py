@@ -8,6 +8,11 @@ from tests.cli.terminal import svt
 
 
 @pytest.fixture
+def place(tmp_path):
+    return tmp_path
+
+
+@pytest.fixture
 def mine(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text(
@@ -16,64 +21,64 @@ def mine(tmp_path):
     return path
 
 
-def test_list_names_every_recipe_with_its_line():
+def test_list_names_every_recipe_with_its_line(here):
     said = svt("recipes", "list")
     assert said.code == 0
     assert said.out.startswith("RECIPE")
-    listed = json.loads(svt("recipes", "list", "--json").out)["recipes"]
+    listed = json.loads(here("recipes", "list", "--json").out)["recipes"]
     for recipe in listed:
         assert recipe.keys() == {"name", "about", "file"}
         assert f"\n{recipe['name']} " in said.out
 
 
-def test_show_fills_in_defaults_and_overrides(mine):
-    said = svt("recipes", "show", str(mine), "train.learning_rate=1e-3")
+def test_show_fills_in_defaults_and_overrides(mine, here):
+    said = here("recipes", "show", str(mine), "train.learning_rate=1e-3")
     assert said.code == 0
     assert "\n  steps: 5\n" in said.out
     assert "\n  learning_rate: 0.001\n" in said.out
     assert "\nrender:\n" in said.out
 
 
-def test_what_show_prints_is_a_recipe(mine, tmp_path):
+def test_what_show_prints_is_a_recipe(mine, tmp_path, here):
     shown = tmp_path / "shown.yaml"
-    shown.write_text(svt("recipes", "show", str(mine)).out)
-    assert svt("recipes", "show", str(shown)).out == shown.read_text()
+    shown.write_text(here("recipes", "show", str(mine)).out)
+    assert here("recipes", "show", str(shown)).out == shown.read_text()
 
 
-def test_show_as_json_has_the_values(mine):
-    said = json.loads(svt("recipes", "show", str(mine), "--json").out)
+def test_show_as_json_has_the_values(mine, here):
+    said = json.loads(here("recipes", "show", str(mine), "--json").out)
     assert said.keys() == {"name", "recipe", "overrides", "source"}
     assert said["recipe"]["model"]["s"] == [4, 2, 2]
 
 
-def test_copy_keeps_comments_and_prints_the_path(mine, tmp_path):
+def test_copy_keeps_comments_and_prints_the_path(mine, tmp_path, here):
     (tmp_path / "there").mkdir()
-    said = svt("recipes", "copy", str(mine), "there", cwd=tmp_path)
+    said = here("recipes", "copy", str(mine), "there")
     assert (said.code, said.out) == (0, "there/mine.yaml\n")
     assert (tmp_path / "there" / "mine.yaml").read_text() == mine.read_text()
 
 
-def test_copy_overwrites_only_with_force(mine, tmp_path):
+def test_copy_overwrites_only_with_force(mine, tmp_path, here):
     (tmp_path / "other.yaml").write_text("precious")
-    refused = svt("recipes", "copy", str(mine), "other.yaml", cwd=tmp_path)
+    refused = here("recipes", "copy", str(mine), "other.yaml")
     assert (refused.code, refused.out) == (2, "")
     assert refused.err == (
         "svt: error: other.yaml: is there already\nhint: --force overwrites it\n"
     )
     assert (tmp_path / "other.yaml").read_text() == "precious"
-    forced = svt("recipes", "copy", str(mine), "other.yaml", "--force", cwd=tmp_path)
+    forced = here("recipes", "copy", str(mine), "other.yaml", "--force")
     assert forced.code == 0
     assert (tmp_path / "other.yaml").read_text() == mine.read_text()
 
 
-def test_check_says_yes(mine):
-    said = svt("recipes", "check", str(mine))
+def test_check_says_yes(mine, here):
+    said = here("recipes", "check", str(mine))
     assert (said.code, said.out, said.err) == (0, f"{mine}: ok\n", "")
 
 
-def test_check_says_everything_that_is_wrong_with_code_3(mine):
+def test_check_says_everything_that_is_wrong_with_code_3(mine, here):
     mine.write_text("data: {kind: folder}\ntrain:\n  step: 5\n  batch: on\n")
-    said = svt("recipes", "check", str(mine))
+    said = here("recipes", "check", str(mine))
     assert (said.code, said.out) == (3, "")
     assert said.err.splitlines() == [
         "svt: error: 2 problems in the recipe",
@@ -86,9 +91,9 @@ def test_check_says_everything_that_is_wrong_with_code_3(mine):
     ]
 
 
-def test_check_as_json_has_the_places(mine):
+def test_check_as_json_has_the_places(mine, here):
     mine.write_text("data: {kind: folder, sise: 3}\n")
-    said = svt("recipes", "check", str(mine), "--json")
+    said = here("recipes", "check", str(mine), "--json")
     assert said.code == 3
     assert json.loads(said.out) == {
         "file": str(mine),
@@ -104,8 +109,8 @@ def test_check_as_json_has_the_places(mine):
     }
 
 
-def test_the_schema_describes_its_keys():
-    schema = json.loads(svt("recipes", "schema").out)
+def test_the_schema_describes_its_keys(here):
+    schema = json.loads(here("recipes", "schema").out)
     assert "base" in schema["properties"]
     steps = schema["$defs"]["Train"]["properties"]["warmup"]
     assert steps["description"].startswith("Steps over which")

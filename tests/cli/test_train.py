@@ -64,7 +64,7 @@ def steps_logged(run: RunFolder) -> list[int]:
 
 
 def wait_for(condition: Callable[[], object], process: subprocess.Popen) -> None:
-    until = time.monotonic() + 120
+    until = time.monotonic() + 300
     while not condition():
         if process.poll() is not None:
             pytest.fail(f"ended with {process.returncode}: {process.communicate()}")
@@ -72,7 +72,7 @@ def wait_for(condition: Callable[[], object], process: subprocess.Popen) -> None
         time.sleep(0.002)
 
 
-def test_the_result_is_the_run_s_folder(place: Path) -> None:
+def test_the_result_is_the_run_s_folder(place: Path, here) -> None:
     said = svt("train", "tiny.yaml", "--steps", "3", "--run", "mine", cwd=place)
     assert (said.code, said.out) == (0, "runs/mine\n")
     assert "compiled in" in said.err
@@ -80,24 +80,26 @@ def test_the_result_is_the_run_s_folder(place: Path) -> None:
     assert "bits/dim" in said.err
     assert RunFolder(place / "runs" / "mine").steps() == (3,)
 
-    said = svt("--json", "train", "tiny.yaml", "--run", "mine", cwd=place)
+    said = here("--json", "train", "tiny.yaml", "--run", "mine")
     result = json.loads(said.out)
     assert (result["run"], result["step"]) == ("runs/mine", 12)
     assert 5 < result["bits_per_dim"] < 20
 
-    again = svt("train", "tiny.yaml", "--run", "mine", cwd=place)
+    again = here("train", "tiny.yaml", "--run", "mine")
     assert (again.code, again.out) == (0, "runs/mine\n")
     assert "already trained to step 12" in again.err
 
-    changed = svt("train", "tiny.yaml", "train.batch=2", "--run", "mine", cwd=place)
+    changed = here("train", "tiny.yaml", "train.batch=2", "--run", "mine")
     assert (changed.code, changed.out) == (2, "")
     assert "train.batch: 4 then, 2 now" in changed.err
     assert "--fresh" in changed.err
 
 
-def test_a_dry_run_says_what_would_be_done_and_writes_nothing(place: Path) -> None:
+def test_a_dry_run_says_what_would_be_done_and_writes_nothing(
+    place: Path, here
+) -> None:
     before = sorted(place.rglob("*"))
-    said = svt("train", "tiny.yaml", "-n", "--steps", "7", cwd=place)
+    said = here("train", "tiny.yaml", "-n", "--steps", "7")
     assert said.code == 0
     assert said.out.splitlines() == [
         "writes to   runs/tiny",
@@ -106,18 +108,17 @@ def test_a_dry_run_says_what_would_be_done_and_writes_nothing(place: Path) -> No
         "steps       0 to 7, 4 slices each",
         "device      cpu",
     ]
-    facts = json.loads(svt("train", "tiny.yaml", "-n", "--json", cwd=place).out)
+    facts = json.loads(here("train", "tiny.yaml", "-n", "--json").out)
     assert (facts["steps"], facts["dry_run"]) == (12, True)
     assert sorted(place.rglob("*")) == before
 
 
 def test_a_dry_run_mentions_validation_and_profile_where_they_are_wanted(
-    tmp_path: Path,
+    place: Path, here
 ) -> None:
-    tiny_run.write_clips(tmp_path / "clips", held_out=("test",))
-    tiny_run.write_recipe(tmp_path, Path("clips"))
+    tiny_run.write_clips(place / "held_out", held_out=("test",))
     wanted = ("train.validate_every=4", "--profile", "5")
-    said = svt("train", "tiny.yaml", "-n", *wanted, cwd=tmp_path)
+    said = here("train", "tiny.yaml", "data.clips=held_out", "-n", *wanted)
     assert (said.code, said.err) == (0, "")
     assert "validation  5 clips of test, every 4 steps" in said.out.splitlines()
     assert "profile     5 steps, into runs/tiny/profile" in said.out.splitlines()
@@ -140,9 +141,9 @@ def test_a_dry_run_mentions_validation_and_profile_where_they_are_wanted(
     ],
 )
 def test_wrong_input_is_answered_in_words_and_leaves_nothing(
-    place: Path, arguments: list[str], code: int, words: str
+    place: Path, here, arguments: list[str], code: int, words: str
 ) -> None:
-    said = svt("train", *arguments, cwd=place)
+    said = here("train", *arguments)
     assert (said.code, said.out) == (code, "")
     assert words in said.err
     assert "Traceback" not in said.err
@@ -162,7 +163,7 @@ def test_a_signal_ends_with_everything_saved_and_no_step_is_lost(
     run, process = RunFolder(place / "runs" / "tiny"), start(*ENDLESS)
     wait_for(lambda: len(steps_logged(run)) > 5, process)
     process.send_signal(number)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=300)
     assert (process.returncode, out) == (code, "")
     reached = steps_logged(run)[-1]
     assert f"{words}; step {reached} is saved" in err
@@ -174,11 +175,13 @@ def test_a_signal_ends_with_everything_saved_and_no_step_is_lost(
     assert steps == list(range(1, len(steps) + 1))  # none missing, none twice
 
 
-def test_a_second_trainer_of_the_run_ends_in_73(place: Path, start: Start) -> None:
+def test_a_second_trainer_of_the_run_ends_in_73(
+    place: Path, start: Start, here
+) -> None:
     run, process = RunFolder(place / "runs" / "tiny"), start(*ENDLESS)
     wait_for(lambda: steps_logged(run), process)
     for more in ([], ["--fresh"]):
-        said = svt("train", "tiny.yaml", *ENDLESS, *more, cwd=place)
+        said = here("train", "tiny.yaml", *ENDLESS, *more)
         assert said.code == 73
         assert f"in use by process {process.pid}" in said.err
     assert process.poll() is None
@@ -240,7 +243,9 @@ def test_many_kills_while_saving_change_nothing(place: Path, start: Start) -> No
     killed_run(place, start, kills=30, steps="600")
 
 
-def test_a_disk_that_refuses_a_write_ends_in_74_and_is_forgiven(place: Path) -> None:
+def test_a_disk_that_refuses_a_write_ends_in_74_and_is_forgiven(
+    place: Path, here
+) -> None:
     """`ulimit -f` stands for a disk that fills up while a checkpoint is written."""
     limited = f"ulimit -f 20; exec {sys.executable} -m svtcli train tiny.yaml"
     said = subprocess.run(
@@ -256,4 +261,4 @@ def test_a_disk_that_refuses_a_write_ends_in_74_and_is_forgiven(place: Path) -> 
     assert "hint: make room" in said.stderr
     assert "Traceback" not in said.stderr
     assert latest_step(place / "runs" / "tiny" / "checkpoints") is None
-    assert svt("train", "tiny.yaml", cwd=place).code == 0
+    assert here("train", "tiny.yaml").code == 0

@@ -26,7 +26,7 @@ class Job:
             case "crash":
                 os.kill(os.getpid(), signal.SIGSEGV)
             case "hang":
-                time.sleep(60)
+                time.sleep(600)
             case "raise":
                 raise OSError(28, "No space left on device", str(frames))
         return Outcome(frames=len(self.source))
@@ -35,7 +35,7 @@ class Job:
 def test_a_crash_and_a_hang_take_only_their_own_task(tmp_path: Path) -> None:
     names = [f"work {i}" for i in range(12)]
     names[3], names[7], names[8] = "crash", "hang", "crash again"
-    results = outcomes([Job(name) for name in names], tmp_path, 2, time_limit=3.0)
+    results = outcomes([Job(name) for name in names], tmp_path, 2, time_limit=10.0)
     for name, (task, outcome, frames) in zip(names, results, strict=True):
         assert task.source == name
         if name.startswith("work"):
@@ -51,9 +51,9 @@ def test_a_crash_and_a_hang_take_only_their_own_task(tmp_path: Path) -> None:
 
 def test_an_error_in_a_worker_is_raised_and_ends_them_all(tmp_path: Path) -> None:
     jobs = [Job("work"), Job("raise"), *[Job("hang")] * 5]
-    results = outcomes(jobs, tmp_path, 2, time_limit=60.0)
+    results = outcomes(jobs, tmp_path, 2, time_limit=600.0)
     next(results)
     start = time.monotonic()
     with pytest.raises(OSError, match="No space left"):
         next(results)
-    assert time.monotonic() - start < 20
+    assert time.monotonic() - start < 300

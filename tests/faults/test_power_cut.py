@@ -1,6 +1,5 @@
 """R4: after a power cut nothing has its name whose bytes are not on the disk."""
 
-import json
 import os
 import time
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 
 from svtcli.run.directory import RunFolder
+from svtcli.run.metrics_log import read_rows
 from svtcli.stages import train as stage
 from tests.faults import moments, system_calls
 from tests.faults.faulted_run import PATIENCE, SAVE_EVERY, TRAIN, FaultedRun
@@ -17,7 +17,7 @@ from tests.faults.faulted_run import PATIENCE, SAVE_EVERY, TRAIN, FaultedRun
 
 def rows_in(metrics: Path) -> list[int]:
     """The steps that have a row."""
-    return [json.loads(line)["step"] for line in metrics.read_text().splitlines()]
+    return [int(row["step"]) for row in read_rows(metrics)]
 
 
 def slow_input(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,7 +27,7 @@ def slow_input(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     def slow(batches: Any, start: int) -> Iterator[Any]:
         for step, batch in enumerate(prefetch(batches, start), start):
             if step and step % SAVE_EVERY == 0:
-                until = time.monotonic() + 60
+                until = time.monotonic() + PATIENCE
                 while not (run.checkpoints / str(step)).exists():
                     assert time.monotonic() < until
                     time.sleep(0.001)

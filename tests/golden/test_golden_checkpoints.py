@@ -17,6 +17,7 @@ def test_this_version_has_one() -> None:
     assert f"checkpoint-{__version__}.tar.xz" in {path.name for path in PACKED}
 
 
+@pytest.mark.usefixtures("optimized")
 @pytest.mark.parametrize("packed", PACKED, ids=lambda path: path.name)
 def test_a_golden_checkpoint_gives_what_it_gave_when_it_was_saved(
     packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

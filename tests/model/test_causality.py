@@ -14,6 +14,8 @@ from svtcli.model.svt import network
 from svtcli.recipe.model import Model
 from tests.tiny import VARIANTS, network_of, random_actions, random_video
 
+pytestmark = pytest.mark.usefixtures("optimized")
+
 
 def joined(config: Model, layers: int) -> list[np.ndarray]:
     """For each layer, [P, P]: which positions share a block."""

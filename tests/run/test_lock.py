@@ -15,7 +15,7 @@ from pathlib import Path
 from svtcli.run.lock import only_writer
 with only_writer(Path(sys.argv[1])):
     print("held", flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 
 

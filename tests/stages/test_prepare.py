@@ -230,7 +230,7 @@ def test_a_second_writer_is_refused(videos: Path, tmp_path: Path) -> None:
     program = (
         "import sys, time, pathlib; from svtcli.run.lock import only_writer\n"
         f"with only_writer(pathlib.Path({str(tmp_path)!r})):\n"
-        "    print('held', flush=True); time.sleep(60)\n"
+        "    print('held', flush=True); time.sleep(600)\n"
     )
     with subprocess.Popen([sys.executable, "-c", program], stdout=-1) as other:
         assert other.stdout is not None

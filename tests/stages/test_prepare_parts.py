@@ -222,7 +222,7 @@ except Stopped as error:
 
 def test_sigterm_leaves_a_folder_that_goes_on(videos: Path, tmp_path: Path) -> None:
     program = [sys.executable, "-c", TERMINATED, str(videos), str(tmp_path / "out")]
-    done = subprocess.run(program, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(program, capture_output=True, text=True, timeout=300)
     assert done.returncode == 75, done.stderr
     assert "stopped by SIGTERM; 0 of" in done.stdout
     assert not list((tmp_path / "out/.work").glob("building-*"))

@@ -59,9 +59,16 @@ def compiled(recipe: Recipe) -> dict[str, object]:
     }
 
 
+def fixed(value: object) -> object:
+    """Tuples for JSON's lists, as a recipe has them."""
+    return tuple(map(fixed, value)) if isinstance(value, list) else value
+
+
 def made_up(data: str, shard: str, batch: str, settings: str) -> Recipe:
     """A recipe around a model's settings."""
-    model = Model(**json.loads(settings))
+    model = Model(
+        **{name: fixed(value) for name, value in json.loads(settings).items()}
+    )
     return Recipe(
         data=FolderData(kind="folder", source="nowhere", size=model.video[1]),
         model=model,

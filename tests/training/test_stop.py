@@ -13,13 +13,13 @@ from svtcli.training.stop import StopSignals
 WORKS_ON = """
 import threading, time
 from svtcli.training.stop import StopSignals
-threading.Thread(target=time.sleep, args=(60,)).start()  # a save that takes long
+threading.Thread(target=time.sleep, args=(600,)).start()  # a save that takes long
 with StopSignals() as stop:
     print("ready", flush=True)
     while stop.received is None:
         time.sleep(0.01)
     print("saving", flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 
 
@@ -42,11 +42,9 @@ def test_the_second_interrupt_ends_at_once_whatever_still_writes() -> None:
     assert process.stdout is not None
     process.send_signal(signal.SIGINT)
     assert process.stdout.readline() == "saving\n"
-    began = time.monotonic()
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=120)  # it would sleep for 600 s
     assert process.returncode == 130
-    assert time.monotonic() - began < 10
     assert said == "\nsvt: stopped at once\n"
 
 
@@ -65,7 +63,7 @@ def test_the_second_interrupt_ends_at_once_though_python_is_not_running() -> Non
     process = ready(IN_C)
     began = time.monotonic()
     # Two that follow closely may reach it as one.
-    while process.poll() is None and time.monotonic() < began + 30:
+    while process.poll() is None and time.monotonic() < began + 120:
         process.send_signal(signal.SIGINT)
         time.sleep(0.05)
     process.kill()

@@ -24,17 +24,18 @@ def ended(**settings: object) -> subprocess.CompletedProcess:
 
 
 def test_a_process_that_stands_still_ends_and_says_where_it_stood() -> None:
-    done = ended(patience=0.2, stacks=True, beats=3, asleep=100)
+    # A busy machine must not stand still for so long between two beats.
+    done = ended(patience=3, stacks=True, beats=3, asleep=600)
     assert done.returncode == 76
     assert "svt: error: nothing has moved" in done.stderr
     assert 'File "<string>", line 9 in <module>' in done.stderr
 
 
 def test_without_stacks_it_only_says_so() -> None:
-    done = ended(patience=0.2, stacks=False, beats=0, asleep=100)
+    done = ended(patience=0.2, stacks=False, beats=0, asleep=600)
     assert (done.returncode, done.stderr) == (76, "svt: error: nothing has moved\n")
 
 
 def test_one_that_moves_is_left_alone() -> None:
-    done = ended(patience=30, stacks=True, beats=5, asleep=0)
+    done = ended(patience=300, stacks=True, beats=5, asleep=0)
     assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
