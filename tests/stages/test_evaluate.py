@@ -1,6 +1,7 @@
 """Scores: which clips and frames they are of, and what they depend on and what not."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 
 import pytest
@@ -17,10 +18,22 @@ from svtcli.stages.evaluate import (
     read_evaluation,
 )
 from svtcli.stages.trained import open_checkpoint
-from tests.stages.test_sample import Impatient
 from tests.trained_place import RUN, noise, write_clips
 
 TEST = Eval(batch=3, baselines=("uniform",))
+
+
+class Impatient(Silent):
+    """Ctrl-C while the third slice is scored."""
+
+    ended = False
+
+    def advance(self, done: int, facts: Mapping[str, str] | None = None) -> None:
+        if done == 3:
+            raise KeyboardInterrupt
+
+    def end(self) -> None:
+        self.ended = True
 
 
 def scored(settings: Eval = TEST, **changes: object) -> Evaluation:
