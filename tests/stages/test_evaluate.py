@@ -68,6 +68,7 @@ def test_an_evaluation_says_what_it_depends_on_and_stands_in_the_run(place):
         "frames": 6,
         "overlap": 1,
         "lower_bound": None,
+        "precision": "float32",
     }
     (path,) = (place / RUN / "eval").iterdir()
     assert read_evaluation(path) == evaluation
