@@ -4,9 +4,9 @@ With RUN, the folder of a trained run in the working directory of its training: 
 held-out clips continued on one CPU core. How many guesses hold depends on how sharp a
 model is, so only a trained one says anything about pixels per pass.
 
-Without it, random weights and one slice of the paper's 4x32x32 at two widths: time
-alone. The last columns put the weights that all passes read against what a copy of
-memory takes.
+Without it, random weights and one slice of the paper's 4x32x32: time alone; `--wide`
+adds the base model's width, long on a CPU. The last columns put the weights that all
+passes read against what a copy of memory takes.
 
 With `--chip`, the paper's large BAIR model (373 M) in bfloat16 on the accelerator: one
 slice by every schedule, in wall seconds, then four whole videos of 30x64x64 by the
@@ -26,7 +26,7 @@ from pathlib import Path
 
 from measure import print_rows, print_title, use_one_core
 
-ON_CHIP, TINY = "--chip" in sys.argv, "--tiny" in sys.argv
+ON_CHIP, TINY, WIDE = (word in sys.argv for word in ("--chip", "--tiny", "--wide"))
 RUN = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
 if not ON_CHIP:
     use_one_core()
@@ -208,7 +208,7 @@ def on_one_core() -> None:
     """Random weights at the paper's slice shape."""
     print_title("One slice of 4x32x32 by every schedule (random weights: time only)")
     small = Model(de=64, d=128, na=4, da=32)
-    models = {"d 128": small} if TINY else {"d 128": small, "d 512": Model()}
+    models = {"d 128": small, "d 512": Model()} if WIDE else {"d 128": small}
     key = jax.random.key(0)
     for_each = {name: (model, create(model, key)) for name, model in models.items()}
     of_slices(for_each, BATCHES[:2])

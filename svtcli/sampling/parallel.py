@@ -11,27 +11,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float, Int, Int32, UInt8
+from jaxtyping import Array, Int, Int32, UInt8
 
 from svtcli.model.connectivity import schedule
-from svtcli.model.decoder import DecoderCache
 from svtcli.model.svt import Params, network
 from svtcli.recipe.model import Model
 from svtcli.sampling.unmade import (
     Made,
+    Making,
     Wanted,
     made_slice,
     make_pixels,
     unmade_slice,
 )
-
-
-class _Progress(NamedTuple):
-    """What the loop over steps carries."""
-
-    cache: DecoderCache
-    codes: UInt8[Array, "B P C"]
-    nats: Float[Array, "B P"]
 
 
 @partial(
@@ -50,14 +42,13 @@ def sample_slice_in_steps(
     model = network(graphdef, params)
     decoder = model.decoder_of(first=first)
     slice_ = unmade_slice(model, codes, wanted, first=first)
-    B, P, _ = slice_.placed.shape
-    plan = _schedules(config, first)
+    B, plan = len(codes), _schedules(config, first)
     _, h, w = config.slice_shape
     given_frames = slice_.start // (h * w)
     steps = jnp.asarray(plan.positions, int)[given_frames]
     number = jnp.asarray(plan.numbers)[given_frames]
 
-    def one_step(step: Int[Array, ""], so_far: _Progress) -> _Progress:
+    def one_step(step: Int[Array, ""], so_far: Making) -> Making:
         here = steps[step]
         runs = jnp.broadcast_to(here, (B, len(here)))  # of one position each
         y, cache = decoder.steps(so_far.cache, slice_.placed[:, here, None], runs)
@@ -68,15 +59,13 @@ def sample_slice_in_steps(
             wanted.choice,
         )
         pixels = pixels.reshape(B, len(here), 1, -1)
-        return _Progress(
+        return Making(
             decoder.remember_runs(cache, pixels, runs),
             so_far.codes.at[:, here].set(pixels[:, :, 0]),
             so_far.nats.at[:, here].set(nats.reshape(B, -1)),
         )
 
-    nothing = jnp.zeros((B, P), slice_.placed.dtype)
-    begin = _Progress(slice_.cache, slice_.codes, nothing)
-    made = jax.lax.fori_loop(0, number, one_step, begin)
+    made = jax.lax.fori_loop(0, number, one_step, Making.begin(slice_))
     passes = jnp.full(B, number)
     return made_slice(config, codes, wanted, made.codes, made.nats, passes)
 

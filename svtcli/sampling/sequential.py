@@ -5,31 +5,22 @@ is computed once, on the device, in one loop.
 """
 
 from functools import partial
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Float, Int, UInt8
+from jaxtyping import Array, Int, UInt8
 
-from svtcli.model.decoder import DecoderCache
 from svtcli.model.svt import Params, network
 from svtcli.recipe.model import Model
 from svtcli.sampling.unmade import (
     Made,
+    Making,
     Wanted,
     made_slice,
     make_pixels,
     unmade_slice,
 )
-
-
-class _Progress(NamedTuple):
-    """What the loop over positions carries."""
-
-    cache: DecoderCache
-    codes: UInt8[Array, "B P C"]
-    nats: Float[Array, "B P"]
 
 
 @partial(
@@ -54,18 +45,16 @@ def sample_slice(
     slice_ = unmade_slice(model, codes, wanted, first=first)
     B, P, _ = slice_.placed.shape
 
-    def one_position(position: Int[Array, ""], so_far: _Progress) -> _Progress:
+    def one_position(position: Int[Array, ""], so_far: Making) -> Making:
         placed, noise = slice_.placed[:, position], slice_.noise[:, position]
         y, cache = decoder.step(so_far.cache, placed, position)
         pixel, nats = make_pixels(decoder, y, noise, wanted.choice)
-        return _Progress(
+        return Making(
             decoder.remember(cache, pixel, position),
             so_far.codes.at[:, position].set(pixel),
             so_far.nats.at[:, position].set(nats),
         )
 
-    nothing = jnp.zeros((B, P), slice_.placed.dtype)
-    begin = _Progress(slice_.cache, slice_.codes, nothing)
-    made = jax.lax.fori_loop(slice_.start, P, one_position, begin)
+    made = jax.lax.fori_loop(slice_.start, P, one_position, Making.begin(slice_))
     passes = jnp.full(B, P - slice_.start)
     return made_slice(config, codes, wanted, made.codes, made.nats, passes)

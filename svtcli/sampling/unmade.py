@@ -55,6 +55,21 @@ class Unmade(NamedTuple):
     """The first position that is not given."""
 
 
+class Making(NamedTuple):
+    """What a loop over the positions of a slice carries."""
+
+    cache: DecoderCache
+    codes: UInt8[Array, "B P C"]
+    nats: Float[Array, "B P"]
+
+    @classmethod
+    def begin(cls, slice_: Unmade) -> "Making":
+        """Nothing is made but what is given."""
+        B, P, _ = slice_.placed.shape
+        nothing = jnp.zeros((B, P), slice_.placed.dtype)
+        return cls(slice_.cache, slice_.codes, nothing)
+
+
 def unmade_slice(
     model: SVT, codes: UInt8[Array, "B T H W C"], wanted: Wanted, *, first: bool
 ) -> Unmade:
