@@ -26,6 +26,13 @@ SENSITIVE = {
 }  # fmt: skip
 """Primitives of norms, softmax, losses and sums over many numbers."""
 
+SLOW = ("wide context kernel", "wide masked kernel", "heads by layer", "rgb")
+"""Variants whose layers others of CI have as well."""
+WITH_SOME_SLOW = [
+    pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name
+    for name in VARIANTS
+]
+
 
 def inputs_of(config: Model) -> dict[str, object]:
     choices = slice_choices(config, 1, BATCH)
@@ -45,7 +52,7 @@ def loss_in(dtype, config: Model, graphdef):
     return loss
 
 
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("name", WITH_SOME_SLOW)
 def test_a_bfloat16_loss_and_gradient_are_those_of_float32_but_for_rounding(
     name: str,
 ) -> None:
