@@ -11,7 +11,8 @@ def write_whole(path: Path, content: str | bytes) -> None:
     it there."""
     whole = content.encode() if isinstance(content, str) else content
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    # Not the process number: on two hosts, in two containers, it may be the same.
+    aside = path.with_name(f".{path.name}.{os.urandom(4).hex()}.part")
     try:
         with writing(path):
             with aside.open("wb") as file:
