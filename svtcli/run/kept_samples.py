@@ -1,4 +1,4 @@
-"""What is finished of samples in the making: a hidden folder beside their own.
+"""What is finished of samples in the making: a folder of work beside their own.
 
 .NAME.work/<SHA-256>.npz    some finished videos, named by the checksum of the file:
     plan      fingerprint of what is being made
@@ -8,25 +8,23 @@
     passes    int64    [n]
     pixels    int64    []               made in each video
 .NAME.work/whole/           the samples' folder while it is written
-.NAME.work/task-*/.lock     held by a task of a job array while it is at work
 """
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
+from typing import ClassVar
 from zipfile import BadZipFile
 
 import numpy as np
 from jaxtyping import Float32, Int, UInt8
 
-from svtcli.failure import Locked
-from svtcli.run.lock import is_held, only_writer
 from svtcli.run.samples import Samples, write_samples
 from svtcli.run.whole_file import sync_folder, write_whole
+from svtcli.run.work_folder import WorkFolder
 
 
 @dataclass(frozen=True)
@@ -50,46 +48,14 @@ class Finished:
 
 
 @dataclass(frozen=True)
-class KeptSamples:
+class KeptSamples(WorkFolder):
     """The finished videos of `plan`, a fingerprint, whose samples go to `out`."""
 
-    out: Path
-    plan: str
+    made: ClassVar[str] = "samples"
 
-    @property
-    def folder(self) -> Path:
-        """Where they are; hidden, for they are no samples yet."""
-        return self.out.parent / f".{self.out.name}.work"
-
-    @contextmanager
-    def at_work(self) -> Iterator[None]:
-        """Leave no folder behind in which nothing is kept."""
-        inside_out = (self.folder, *self.folder.parents)
-        new = [folder for folder in inside_out if not folder.exists()]
-        try:
-            yield
-        finally:
-            self.sweep()
-            with suppress(OSError):  # what holds something stays
-                for folder in new:
-                    if folder.exists():
-                        folder.rmdir()
-
-    def begin(self) -> None:
-        """Keep videos of this very plan, and nothing else.
-
-        The caller is the only one at work here.
-        """
-        for place in self.folder.iterdir():
-            if place.is_dir():
-                shutil.rmtree(place)
-            elif place.name != ".lock" and self._read(place) is None:
-                place.unlink()
-
-    def tasks(self) -> list[str]:
-        """What the tasks of a job array that are at work here are called."""
-        places = self.folder.glob("task-*")
-        return [place.name for place in places if is_held(place)]
+    def holds(self, place: Path) -> bool:
+        """Whether `keep` has written the file, and just so."""
+        return self._read(place) is not None
 
     def keep(self, finished: Finished) -> None:
         """Have these videos on the disk."""
@@ -123,16 +89,6 @@ class KeptSamples:
         whole.rename(self.out)
         sync_folder(self.out.parent)
         shutil.rmtree(self.folder)
-
-    def sweep(self) -> None:
-        """Remove the folder if nothing is kept in it, or no longer needed, and nobody
-        is at work there."""
-        if not self.folder.exists():
-            return
-        with suppress(Locked), only_writer(self.folder):
-            needed = not self.out.exists() and any(self._all())
-            if not needed and not self.tasks():
-                shutil.rmtree(self.folder)
 
     def _all(self) -> Iterator[Finished]:
         for place in sorted(self.folder.glob("*.npz")):

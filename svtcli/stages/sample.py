@@ -1,7 +1,6 @@
 """Continue held-out clips with a trained network, into a folder of samples."""
 
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import jax
 import numpy as np
 from jaxtyping import Int
 
-from svtcli.failure import Locked, Refused, StorageFailed
+from svtcli.failure import Refused, StorageFailed
 from svtcli.recipe.schema import Sample
 from svtcli.run.kept_samples import Finished, KeptSamples
 from svtcli.run.lock import only_writer
@@ -121,11 +120,7 @@ def sample(plan: SamplePlan, progress: Progress) -> Path:
     with stop_signals(ALONE) as stop, kept.at_work():
         if found := _found(plan, progress):
             return found
-        with only_writer(kept.folder):
-            if tasks := kept.tasks():
-                in_use = f"{plan.out}: in use by {len(tasks)} of a job array"
-                raise Locked(in_use, "wait for them")
-            kept.begin()
+        with kept.alone():
             held_out = read_held_out(plan)
             _make_missing(plan, held_out, kept, np.arange(plan.videos), progress, stop)
             made = kept.all_of(plan.videos)
@@ -144,22 +139,13 @@ def sample_part(
     Errors: those of `sample`; `Refused` while other samples are made there.
     """
     kept = plan.kept
-    plan_name = plan.fingerprint[:12]
-    task = f"task-{part.index}-of-{part.count}-{plan_name}"
-    with stop_signals(ALONE) as stop, kept.at_work(), ExitStack() as own:
+    with stop_signals(ALONE) as stop, kept.at_work():
         if found := _found(plan, progress):
             return found
-        with only_writer(kept.folder, PATIENCE):
-            tasks = kept.tasks()
-            if any(not name.endswith(plan_name) for name in tasks):
-                raise Refused(f"{plan.out}: other samples are being made here")
-            if not tasks:
-                kept.begin()
-            own.enter_context(only_writer(kept.folder / task))
-        held_out = read_held_out(plan)
-        rows = np.array(part.share(plan.videos), int)
-        _make_missing(plan, held_out, kept, rows, progress, stop)
-        own.close()
+        with kept.as_task(f"{part.index}-of-{part.count}", PATIENCE):
+            held_out = read_held_out(plan)
+            rows = np.array(part.share(plan.videos), int)
+            _make_missing(plan, held_out, kept, rows, progress, stop)
         with only_writer(kept.folder, PATIENCE):
             if found := _found(plan, progress):
                 return found
