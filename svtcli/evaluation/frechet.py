@@ -1,0 +1,91 @@
+"""How far two sets of features lie apart: Fréchet and kernel distance, in float64.
+
+FVD (Unterthiner et al. 2018) is the Fréchet distance of two Gaussians fitted to I3D's
+features; KVD, from the same paper, their maximum mean discrepancy under a polynomial
+kernel. `N` clips · `D` features.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Float64
+
+from svtcli.failure import BadData
+
+
+@dataclass(frozen=True)
+class Frechet:
+    """A Fréchet distance in its two parts."""
+
+    means: float
+    """|m₁ - m₂|²."""
+    covariances: float
+    """tr S₁ + tr S₂ - 2·tr√(S₁S₂)."""
+
+    @property
+    def distance(self) -> float:
+        """What is called FVD."""
+        return self.means + self.covariances
+
+
+def frechet(real: Float[np.ndarray, "N D"], fake: Float[np.ndarray, "M D"]) -> Frechet:
+    """|m₁ - m₂|² + tr S₁ + tr S₂ - 2·tr√(S₁S₂), covariances over N - 1.
+
+    With centred features X/√(N-1), S = XᵀX and tr√(S₁S₂) is the nuclear norm of X₁X₂ᵀ:
+    no root of a singular matrix, no ε, and zero for equal sets. Of a set with more
+    clips than features, the triangle of its QR decomposition has the same covariance.
+
+    Errors: BadData for features that are not finite; ValueError for fewer than 2 clips.
+    """
+    first, second = (_finite(each) for each in (real, fake))
+    centred = [_root(each) for each in (first, second)]
+    apart = first.mean(axis=0) - second.mean(axis=0)
+    spread = sum(float(np.square(each).sum()) for each in centred)
+    shared = np.linalg.svd(centred[0] @ centred[1].T, compute_uv=False).sum()
+    # Rounding may leave an ε below zero of equal sets.
+    return Frechet(float(apart @ apart), max(0.0, spread - 2 * float(shared)))
+
+
+def kernel_distance(
+    real: Float[np.ndarray, "N D"], fake: Float[np.ndarray, "M D"]
+) -> float:
+    """The squared maximum mean discrepancy under (x·y/D + 1)³: KVD.
+
+    Unbiased, so that it does not depend on N but for noise, and may be below zero.
+    Errors: as `frechet`.
+    """
+    first, second = (_finite(each) for each in (real, fake))
+    within = sum(_mean_kernel_within(each) for each in (first, second))
+    return float(within - 2 * _kernel(first, second).mean())
+
+
+def _kernel(
+    x: Float64[np.ndarray, "N D"], y: Float64[np.ndarray, "M D"]
+) -> Float64[np.ndarray, "N M"]:
+    return (x @ y.T / x.shape[1] + 1) ** 3
+
+
+def _mean_kernel_within(x: Float64[np.ndarray, "N D"]) -> float:
+    """The mean over pairs of different clips."""
+    N = len(x)
+    kernel = _kernel(x, x)
+    return float((kernel.sum() - np.trace(kernel)) / (N * (N - 1)))
+
+
+def _root(features: Float64[np.ndarray, "N D"]) -> Float64[np.ndarray, "R D"]:
+    """X with XᵀX = the covariance, of as few rows as may be."""
+    N, D = features.shape
+    centred = (features - features.mean(axis=0)) / np.sqrt(N - 1)
+    return np.linalg.qr(centred, mode="r") if N > D else centred
+
+
+def _finite(features: Float[np.ndarray, "N D"]) -> Float64[np.ndarray, "N D"]:
+    if len(features) < 2:
+        raise ValueError(f"a covariance takes 2 clips or more, not {len(features)}")
+    if not np.isfinite(features).all():
+        wrong = np.flatnonzero(~np.isfinite(features).all(axis=1))
+        raise BadData(
+            f"features of {len(wrong)} of {len(features)} clips are not finite, "
+            f"first of clip {wrong[0] + 1}"
+        )
+    return features.astype(np.float64)
