@@ -142,11 +142,47 @@ class Sample:
     """Pixels that a pass of `guess` computes in each video."""
 
 
+Metric = Literal["likelihood", "fvd", "fvd-avg", "kvd", "psnr", "ssim", "lpips"]
+"""`likelihood` is bits/dim or nats/frame; the others compare samples with clips."""
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Samples against the clips themselves (§4.1)."""
+
+    metrics: tuple[Metric, ...] = ("likelihood",)
+    """What is measured: the likelihood of the clips, and of samples FVD (of the first
+    frames), its average over all windows, KVD, PSNR, SSIM, LPIPS."""
+    videos: PositiveInt = 256
+    """How many clips are continued."""
+    trials: PositiveInt = 20
+    """How often, each time with fresh noise; ± is the spread over trials."""
+    per_prime: PositiveInt = 1
+    """Continuations of each clip in one trial; FVD takes them together."""
+    sampled_prime: PositiveInt | None = None
+    """Given frames of the continuations; None takes `sample.prime`."""
+    sampled_frames: PositiveInt | None = None
+    """All frames of a continuation, prime included; None takes `sample.frames`."""
+    window: Annotated[int, Field(ge=9)] = 16
+    """Frames that FVD sees at once."""
+    stride: PositiveInt = 1
+    """Frames from one window of `fvd-avg` to the next."""
+    resize: Literal["tf1", "half-pixel"] = "tf1"
+    """How frames come to FVD's 224 pixels: as in the published code, or as in PyTorch's
+    family of it, whose numbers are others."""
+    gray: bool = False
+    """SSIM of the luma, not of each colour."""
+    lpips: Literal["alexnet", "vgg16"] = "alexnet"
+    """The network whose features LPIPS compares."""
+
+
 @dataclass(frozen=True)
 class Eval:
     """Likelihood on held-out clips (§4.1)."""
 
     split: str = "test"
+    also: tuple[str, ...] = ()
+    """Other splits that are scored too, each by itself."""
     subset: Subset | None = None
     """Only clips whose label is in a named subset: `cooking` (appendix E)."""
     match: str = ""
@@ -277,3 +313,7 @@ class Recipe:
                 yield f"{name}.split", f"{what}, the splits that data makes"
             for key, what in misfit_of(section.subset, section.match).items():
                 yield f"{name}.{key}", what
+        for split in dict.fromkeys(self.eval.also):
+            if split not in made:
+                what = f"should be of {', '.join(made)}, not {split!r}"
+                yield "eval.also", f"{what}, the splits that data makes"
