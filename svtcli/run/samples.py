@@ -12,6 +12,7 @@ import json
 import os
 from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,12 +104,16 @@ def read_facts(folder: Path) -> SampleFacts:
     return SampleFacts(**{**known, "clips": tuple(known["clips"])})
 
 
-def read_samples(folder: Path) -> Samples:
-    """The samples in `folder`; errors: no samples there, or arrays that don't fit."""
+def read_samples(folder: Path, mapped: bool = False) -> Samples:
+    """The samples in `folder`, in memory or `mapped` from their files.
+
+    Errors: no samples there, or arrays that don't fit.
+    """
     facts = read_facts(folder)
+    mode: Literal["r"] | None = "r" if mapped else None
     try:
         video, truth, log_prob = (
-            np.load(folder / f"{name}.npy", allow_pickle=False)
+            np.load(folder / f"{name}.npy", mmap_mode=mode, allow_pickle=False)
             for name in ("samples", "truth", "log_prob")
         )
     except (OSError, ValueError, EOFError) as error:

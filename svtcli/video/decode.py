@@ -39,6 +39,11 @@ ANY_TITLE: dict[str, Any] = (
 """Titles in another encoding are no damage; PyAV says so itself since version 19."""
 
 
+LOSSLESS = ("ffv1", "huffyuv", "ffvhuff", "utvideo", "png", "apng", "rawvideo")
+RGB = ("gbrp", "rgb24", "bgr24", "bgr0", "rgb0", "0rgb", "0bgr")
+"""Eight bits a channel, no alpha: with a codec of the above, nothing has changed."""
+
+
 class Undecodable(BadData):
     """A file that is not a whole video; `reason` is `open`, `no-video` or `decode`."""
 
@@ -92,14 +97,20 @@ class OpenVideo:
             promised_frames(self.container, stream),
         )
 
+    @property
+    def exact(self) -> bool:
+        """Whether its pixels are certainly those that were written."""
+        codec = self.stream.codec_context
+        return codec.name in LOSSLESS and codec.pix_fmt in RGB
+
     def decode(
         self,
-        size: int,
+        size: int | None,
         fps: float | None = None,
         first: int = 0,
         frames: int | None = None,
     ) -> Iterator[UInt8[np.ndarray, "H W 3"]]:
-        """Frames, centre-cropped and resized to `size` × `size`.
+        """Frames, centre-cropped and resized to `size` × `size`; None for as they are.
 
         `fps` picks the frames nearest in time to 0, 1/fps, 2/fps … seconds after the
         first frame, which repeats frames where the video is slower. `frames` keeps so
@@ -136,7 +147,7 @@ def probe(path: Path) -> VideoFacts:
 
 def decode(
     path: Path,
-    size: int,
+    size: int | None,
     fps: float | None = None,
     first: int = 0,
     frames: int | None = None,
@@ -152,7 +163,7 @@ def count_frames(path: Path, fps: float | None = None) -> int:
         return video.count_frames(fps)
 
 
-def _resizer(path: Path, size: int) -> Callable[[av.VideoFrame], np.ndarray]:
+def _resizer(path: Path, size: int | None) -> Callable[[av.VideoFrame], np.ndarray]:
     """Resizes; a frame that comes twice in a row is resized once."""
     resizer = Resizer(size)
     previous: tuple[av.VideoFrame, np.ndarray] | None = None

@@ -20,9 +20,12 @@ PLANES = (2, 0, 1)
 
 
 class Resizer:
-    """Turns frames of one video into uint8 [size, size, 3]."""
+    """Turns frames of one video into uint8 [size, size, 3].
 
-    def __init__(self, size: int) -> None:
+    Without a size they stay whole and as large as they are, and become RGB only.
+    """
+
+    def __init__(self, size: int | None) -> None:
         self.size = size
         self._format: tuple[object, ...] | None = None
         # The graph must stay referenced: its contexts alone do not keep it alive.
@@ -47,20 +50,24 @@ class Resizer:
         self._source.push(frame)
         small = self._sink.pull()
         assert isinstance(small, av.VideoFrame)
-        square = np.empty((self.size, self.size, 3), np.uint8)
+        height, width = small.height, small.width
+        upright = np.empty((height, width, 3), np.uint8)
         for channel, plane in enumerate(PLANES):
             stride = small.planes[plane].line_size
             rows = np.frombuffer(memoryview(small.planes[plane]), np.uint8)
-            square[..., channel] = rows.reshape(-1, stride)[: self.size, : self.size]
-        # Metadata turns counterclockwise, as rot90 does; a square stays a square.
+            upright[..., channel] = rows.reshape(-1, stride)[:height, :width]
+        # Metadata turns counterclockwise, as rot90 does.
         return (
-            np.rot90(square, round(frame.rotation / 90)) if frame.rotation else square
+            np.rot90(upright, round(frame.rotation / 90)) if frame.rotation else upright
         )
 
     def _build(self, frame: av.VideoFrame) -> None:
         """A new graph; a video may change its format on the way."""
-        side = min(frame.width, frame.height)
-        left, top = (frame.width - side) // 2, (frame.height - side) // 2
+        width = height = min(frame.width, frame.height)
+        if self.size is None:
+            width, height = frame.width, frame.height
+        left, top = (frame.width - width) // 2, (frame.height - height) // 2
+        wide, high = self.size or width, self.size or height
         graph = Graph()
         graph.threads = 1
         nodes = (
@@ -70,8 +77,8 @@ class Resizer:
                 format=frame.format,
                 time_base=frame.time_base or Fraction(1, 1000),
             ),
-            graph.add("crop", f"{side}:{side}:{left}:{top}:exact=1"),
-            graph.add("scale", f"{self.size}:{self.size}:flags={FILTER}"),
+            graph.add("crop", f"{width}:{height}:{left}:{top}:exact=1"),
+            graph.add("scale", f"{wide}:{high}:flags={FILTER}"),
             graph.add("format", "gbrp"),
             graph.add("buffersink"),
         )

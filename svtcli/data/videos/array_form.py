@@ -6,6 +6,7 @@ What is wanted: uint8, `[N, T, H, W, C]` or `[N, M, T, H, W, C]`, C = 1 or 3.
 import tokenize
 import warnings
 from dataclasses import dataclass
+from io import BufferedIOBase
 from math import prod
 from typing import IO
 
@@ -14,6 +15,8 @@ import numpy as np
 from svtcli.failure import BadData, Refused
 
 WANTED = "[N, T, H, W, C] or, with M continuations of each, [N, M, T, H, W, C]"
+Bytes = IO[bytes] | BufferedIOBase
+"""A file, or a member of an archive."""
 CHANNELS = (1, 3)
 LOOK = 1 << 22
 """How many bytes are looked at to say what an array of another type holds."""
@@ -40,7 +43,7 @@ class Header:
         return self.bytes + prod(self.shape) * self.dtype.itemsize
 
 
-def read_header(file: IO[bytes], where: str) -> Header:
+def read_header(file: Bytes, where: str) -> Header:
     """The header of a `.npy`, from its start; a pickle is named and not read.
 
     Errors: `BadData`; `Refused` for a pickle.
@@ -79,7 +82,7 @@ def pickled(where: str, what: str) -> Refused:
     )
 
 
-def check_form(header: Header, file: IO[bytes], where: str) -> None:
+def check_form(header: Header, file: Bytes, where: str) -> None:
     """Whether these are videos; `file` stands behind the header.
 
     Errors: `Refused`, with all that is wrong and what to do about it.
@@ -118,7 +121,7 @@ def wrong_axes(shape: tuple[int, ...]) -> tuple[str, str] | None:
     return f"{has}, which is no set of videos", f"wanted are {WANTED}"
 
 
-def wrong_numbers(dtype: np.dtype, file: IO[bytes]) -> tuple[str, str] | None:
+def wrong_numbers(dtype: np.dtype, file: Bytes) -> tuple[str, str] | None:
     """What is wrong with numbers of this type, after a look at the first of them."""
     if dtype == np.uint8:
         return None

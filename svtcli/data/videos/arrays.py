@@ -1,14 +1,15 @@
-"""Videos in arrays: a `.npy`, mapped for the moment of each read."""
+"""Videos in an array; that of a `.npy` is mapped for the moment of each read."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from svtcli.data.videos.array_form import Header, check_form, read_header
-from svtcli.data.videos.source import Pixels, Rows, Videos, kept_frames
+from svtcli.data.videos.source import Pixels, Rows, Videos, common_frames
 from svtcli.failure import BadData
 
 
@@ -24,7 +25,7 @@ class ArrayVideos(Videos):
         clips = array[:, continuation] if array.ndim == 6 else array
         # Only what is wanted is copied, and a mapping ends with this function: pages
         # that were read do not add up to the size of the file.
-        return np.array(clips[rows, :frames], order="C")
+        return np.ascontiguousarray(np.asarray(clips[rows, :frames]))
 
 
 def open_npy(path: Path, name: str, frames: int | None) -> ArrayVideos:
@@ -47,9 +48,11 @@ def open_npy(path: Path, name: str, frames: int | None) -> ArrayVideos:
 
 def mapped(path: Path, header: Header, start: int) -> np.ndarray:
     """The array whose numbers lie in a file from byte `start` on. Errors: `BadData`."""
-    order = "F" if header.fortran else "C"
+    order: Literal["F", "C"] = "F" if header.fortran else "C"
     try:
-        return np.memmap(path, header.dtype, "r", start, header.shape, order)
+        return np.memmap(
+            path, header.dtype, "r", start, shape=header.shape, order=order
+        )
     except (OSError, ValueError) as error:
         raise BadData(f"{path}: has changed while it was read ({error})") from error
 
@@ -65,7 +68,7 @@ def of_array(
         name=name,
         count=shape[0],
         continuations=shape[1] if len(shape) == 6 else 1,
-        frames=kept_frames(name, shape[-4], frames),
+        frames=common_frames({name: shape[-4]}, frames),
         shape=(shape[-3], shape[-2], shape[-1]),
         array=array,
     )

@@ -1,10 +1,31 @@
 """Finds out what a source of videos is, and opens it."""
 
+from difflib import get_close_matches
 from pathlib import Path
 
+from svtcli.data.sources.listing import ENDINGS
 from svtcli.data.videos.arrays import open_npy
+from svtcli.data.videos.containers import open_containers
+from svtcli.data.videos.frame_folders import (
+    ONE_FOLDER_EACH,
+    PICTURES,
+    folders_in,
+    natural,
+    open_frame_folders,
+    shown,
+)
+from svtcli.data.videos.prepared import open_prepared
+from svtcli.data.videos.sampled import open_samples
 from svtcli.data.videos.source import Videos
+from svtcli.data.videos.zipped import open_npz
 from svtcli.failure import Refused
+from svtcli.run.directory import runs_root
+
+CONTAINERS = tuple(ending for ending in ENDINGS if ending not in PICTURES)
+SOURCES = (
+    "videos are read from a folder of samples, prepared clips (CLIPS:SPLIT), a .npy, "
+    "a .npz, or a folder with one folder of frames per video"
+)
 
 
 def open_videos(
@@ -13,11 +34,131 @@ def open_videos(
     allow_lossy: bool = False,
     truth: bool = False,
 ) -> Videos:
-    """The videos that `source` names; `frames` of each, None for all they have.
+    """The videos that `source` names; `frames` of each, None for all that all have.
 
+    `truth` asks a folder of samples for the clips that its samples continue.
     Errors: `Refused` for what cannot be taken as videos, `BadData` for damage.
     """
     path = Path(source)
-    if path.suffix == ".npy" and path.is_file():
+    if (path / "samples.json").is_file():
+        return open_samples(path, source, frames, truth)
+    if truth:
+        raise Refused(f"{source}: only a folder of samples has a truth beside them")
+    if clips := find_clips(source):
+        return open_prepared(*clips, source, frames)
+    if path.is_dir():
+        return _open_folder(path, source, frames, allow_lossy)
+    if path.is_file():
+        return _open_file(path, source, frames)
+    before, _, key = source.rpartition(":")
+    if before.lower().endswith(".npz") and Path(before).is_file():
+        return open_npz(Path(before), key, source, frames)
+    if (run := runs_root() / source).is_dir():
+        return _open_folder(run, source, frames, allow_lossy)
+    raise Refused(f"{source}: no such file, folder or clips", _near(source))
+
+
+def find_clips(source: str) -> tuple[Path, str | None] | None:
+    """The prepared clips and the split of CLIPS[:SPLIT]; None if it means no clips.
+
+    CLIPS is a folder, or a name in `clips/`; what exists is never a name.
+    """
+    if (Path(source) / "manifest.json").is_file():
+        return Path(source), None
+    if Path(source).exists():
+        return None
+    before, _, split = source.rpartition(":")
+    for folder, named in ((source, None), (before, split or None)):
+        for place in (Path(folder), Path("clips") / folder) if folder else ():
+            if (place / "manifest.json").is_file():
+                return place, named
+    return None
+
+
+def _open_folder(
+    folder: Path, source: str, frames: int | None, allow_lossy: bool
+) -> Videos:
+    """The videos in a folder that says itself nothing about what it holds."""
+    _refuse_run(folder)
+    inside = shown(folder)
+    containers = sorted(
+        (path for path in inside if path.suffix.lower() in CONTAINERS), key=natural
+    )
+    if folders_in(folder):
+        if containers:
+            raise Refused(
+                f"{folder}: holds folders and videos ({containers[0].name})",
+                "put one of the two elsewhere",
+            )
+        return open_frame_folders(folder, source, frames, allow_lossy)
+    if containers:
+        return open_containers(tuple(containers), source, frames, allow_lossy)
+    if any(path.suffix.lower() in PICTURES for path in inside):
+        raise Refused(f"{folder}: holds pictures, not folders", ONE_FOLDER_EACH)
+    arrays = sorted(path.name for path in inside if path.suffix in (".npy", ".npz"))
+    if arrays:
+        raise Refused(
+            f"{folder}: holds arrays; name one", f"for example {folder / arrays[0]}"
+        )
+    raise Refused(f"{folder}: no videos in this folder", SOURCES)
+
+
+def _refuse_run(folder: Path) -> None:
+    """Refuses a run, a folder of several samples, and unfinished ones."""
+    samples = [
+        *folder.glob("*/samples.json"),
+        *(folder / "samples").glob("*/samples.json"),
+    ]
+    if (folder / "recipe.yaml").is_file():
+        newest = f", or its samples: {_newest(samples)}" if samples else ""
+        raise Refused(
+            f"{folder}: a run, not videos", f"score it: svt eval {folder}{newest}"
+        )
+    if samples:
+        raise Refused(
+            f"{folder}: holds folders of samples; name one",
+            f"for example {_newest(samples)}",
+        )
+    if (folder / "samples.npy").exists():
+        raise Refused(
+            f"{folder}: sampling did not finish here (samples.json is missing)",
+            "finish it with: svt sample RUN",
+        )
+    if (folder / ".work").is_dir():
+        raise Refused(
+            f"{folder}: its clips are not finished (manifest.json is missing)",
+            "repeat the svt prepare command that began them: it goes on from there",
+        )
+
+
+def _newest(samples: list[Path]) -> Path:
+    return max(samples, key=lambda file: (file.stat().st_mtime_ns, file)).parent
+
+
+def _open_file(path: Path, source: str, frames: int | None) -> Videos:
+    """The videos in one file."""
+    ending = path.suffix.lower()
+    if ending == ".npy":
         return open_npy(path, source, frames)
-    raise Refused(f"{source}: no videos there")
+    if ending == ".npz":
+        return open_npz(path, None, source, frames)
+    if ending in CONTAINERS:
+        raise Refused(
+            f"{path}: one video; a set of videos is wanted", f"name a folder; {SOURCES}"
+        )
+    raise Refused(f"{path}: not a file of videos", SOURCES)
+
+
+def _near(source: str) -> str:
+    """What there is of a similar name."""
+    path = Path(source.rpartition(":")[0] or source)
+    beside = {entry.name: entry for entry in _entries(path.parent)}
+    beside |= {
+        file.parent.name: file.parent for file in Path().glob("clips/*/manifest.json")
+    }
+    near = get_close_matches(path.name, beside, n=1)
+    return f"did you mean {beside[near[0]]}?" if near else SOURCES
+
+
+def _entries(folder: Path) -> list[Path]:
+    return shown(folder) if folder.is_dir() else []

@@ -1,7 +1,9 @@
 """What every source of videos offers: any clips of it, their first frames."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int, UInt8
@@ -61,8 +63,20 @@ class Videos(ABC):
         """What `read` promises, of rows and frames that are there."""
 
 
-def kept_frames(where: str, has: int, wanted: int | None) -> int:
-    """How many frames are kept of `has`: all, or `wanted`. Errors: `Refused`."""
-    if wanted is not None and wanted > has:
-        raise Refused(f"{where}: its videos have {has} frames; {wanted} are wanted")
-    return has if wanted is None else wanted
+def common_frames(lengths: Mapping[str, int], wanted: int | None) -> int:
+    """How many frames to keep of each video: `wanted`, else as the shortest has.
+
+    Errors: `Refused`, naming the first video that has fewer than `wanted`.
+    """
+    for where, has in lengths.items():
+        if wanted is not None and has < wanted:
+            raise Refused(f"{where}: {has} frames; {wanted} are wanted of each video")
+    return min(lengths.values()) if wanted is None else wanted
+
+
+def refused_lossy(path: Path) -> Refused:
+    """Why a file that may have changed its pixels is no source of numbers."""
+    return Refused(
+        f"{path}: lossy; FVD of re-encoded video has been wrong by a factor of ten",
+        "score lossless frames (PNG) or arrays (.npy), or say --allow-lossy",
+    )
