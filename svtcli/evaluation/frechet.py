@@ -76,7 +76,9 @@ def _root(features: Float64[np.ndarray, "N D"]) -> Float64[np.ndarray, "R D"]:
     """X with XᵀX = the covariance, of as few rows as may be."""
     N, D = features.shape
     centred = (features - features.mean(axis=0)) / np.sqrt(N - 1)
-    return np.linalg.qr(centred, mode="r") if N > D else centred
+    if N <= D:
+        return centred
+    return np.asarray(np.linalg.qr(centred, mode="r"))
 
 
 def _finite(features: Float[np.ndarray, "N D"]) -> Float64[np.ndarray, "N D"]:

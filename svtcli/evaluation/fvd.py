@@ -28,7 +28,7 @@ class Spread:
     trials: tuple[float, ...]
 
     @classmethod
-    def over(cls, trials: Sequence[float]) -> "Spread":
+    def over(cls, trials: Sequence[float] | Float[np.ndarray, " S"]) -> "Spread":
         """Of the trials' numbers."""
         std = float(np.std(trials)) if len(trials) > 1 else None
         return cls(float(np.mean(trials)), std, tuple(map(float, trials)))

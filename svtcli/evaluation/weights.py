@@ -52,9 +52,7 @@ def read_weights(published: Published, given: Path | None = None) -> Weights:
     Errors: Refused where there is no file; BadData for a package's file whose hash is
     off, and for one that is not an array file.
     """
-    path = given or _installed(published)
-    if not path.is_file():
-        raise Refused(f"{path}: no such file", f"it should hold {published.what}")
+    path = weights_file(published, given)
     sha256 = fingerprint_file(path)
     known = sha256 == published.sha256
     if given is None and not known:
@@ -72,6 +70,14 @@ def read_weights(published: Published, given: Path | None = None) -> Weights:
         write_whole(kept, save(arrays))
         return Weights(arrays, sha256, known)
     return Weights(_read(kept), sha256, known)
+
+
+def weights_file(published: Published, given: Path | None = None) -> Path:
+    """The file that `read_weights` would read. Errors: Refused where there is none."""
+    path = given or _installed(published)
+    if not path.is_file():
+        raise Refused(f"{path}: no such file", f"it should hold {published.what}")
+    return path
 
 
 def _installed(published: Published) -> Path:
