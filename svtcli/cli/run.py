@@ -83,7 +83,8 @@ def _show(results: "Results") -> None:
     if results.pictures:
         data["pictures"] = [str(picture) for picture in results.pictures]
         lines += [f"{path.suffix[1:]:<7}  {path}" for path in results.pictures]
-    if results.evaluation:
-        data["evaluation"] = score_data(results.evaluation)
-        lines = [score_table([results.evaluation]), "", *lines]
+    if results.evaluations:
+        scores = [score_data(each) for each in results.evaluations]
+        data |= {"evaluation": scores[0], "evaluations": scores}
+        lines = [score_table(results.evaluations), "", *lines]
     console.show("\n".join(lines), data)

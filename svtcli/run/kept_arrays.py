@@ -31,13 +31,13 @@ class KeptArrays:
 
     def get(self, key: str) -> NDArray[Any] | None:
         """The array that was kept as `key`; None where it is absent, or no longer the
-        very bytes that were written under this name.
+        very bytes that were written under this name, or cannot be read.
 
-        Errors: ValueError as `keep`; OSError where the file is there and unreadable.
+        Errors: ValueError as `keep`.
         """
         try:
             whole = self._place(key).read_bytes()
-        except FileNotFoundError:
+        except OSError:
             return None
         content, digest = whole[:-DIGEST], whole[-DIGEST:]
         if _digest(key, content) != digest:
@@ -56,9 +56,11 @@ class KeptArrays:
         plain = content.getvalue()
         write_whole(self._place(key), plain + _digest(key, plain))
 
-    def keys(self) -> list[str]:
-        """Under which names there is a file, in order; it may be damaged."""
-        return sorted(place.stem for place in self.folder.glob("[!.]*.npy"))
+    def keys(self, start: str = "") -> list[str]:
+        """Under which names that begin so there is a file, in order; a file may be
+        damaged."""
+        names = (place.stem for place in self.folder.glob("[!.]*.npy"))
+        return sorted(name for name in names if name.startswith(start))
 
     def _place(self, key: str) -> Path:
         if not _KEY.fullmatch(key):

@@ -19,6 +19,7 @@ from svtcli.stages import prepared as prepared_clips
 from svtcli.stages import render as rendering
 from svtcli.stages import sample as sampling
 from svtcli.stages import train as training
+from svtcli.stages.evaluation import EvalPlan, Evaluation, plan_evaluations
 from svtcli.stages.trained import Checkpoint
 from svtcli.training.checkpoint import latest_step
 from svtcli.training.resume import changes_in
@@ -43,7 +44,8 @@ class Results:
     prepared: prepared_clips.Prepared | None = None
     trained: training.Trained | None = None
     samples: Path | None = None
-    evaluation: evaluating.Evaluation | None = None
+    evaluations: tuple[Evaluation, ...] | None = None
+    """One for each split that is scored."""
     pictures: tuple[Path, ...] | None = None
 
 
@@ -69,9 +71,8 @@ def survey(loaded: LoadedRecipe, run: RunFolder) -> tuple[Status, ...]:
         )
     checkpoint = Checkpoint(run, step, recipe)
     samples = sampling.plan_samples(checkpoint, recipe.sample)
-    scores = evaluating.plan_evaluation(checkpoint, recipe.eval)
     statuses.append(_status("sample", samples.finished, samples.out))
-    statuses.append(_status("eval", scores.finished, scores.out))
+    statuses.append(_eval_status(plan_evaluations(checkpoint, recipe.eval)))
     figures = run.figures / samples.out.name
     if samples.finished:
         done = rendering.fresh(samples.out, figures, recipe.render)
@@ -88,7 +89,7 @@ def run_chain(
     """Run those of `stages` that are not done. Errors: those of the stages."""
     recipe = loaded.recipe
     clips = prepared_clips.clips_folder(recipe.data, loaded.name)
-    prepared = trained = samples = evaluation = pictures = None
+    prepared = trained = samples = evaluations = pictures = None
     if "prepare" in stages:
         prepared = preparing.prepare(recipe.data, clips, progress)
     if "train" in stages:
@@ -97,12 +98,12 @@ def run_chain(
         plan = sampling.plan_samples(_checkpoint(loaded, run), recipe.sample)
         samples = sampling.sample(plan, progress)
     if "eval" in stages:
-        scores = evaluating.plan_evaluation(_checkpoint(loaded, run), recipe.eval)
-        evaluation = evaluating.evaluate(scores, progress)
+        scores = plan_evaluations(_checkpoint(loaded, run), recipe.eval)
+        evaluations = tuple(evaluating.evaluate(each, progress) for each in scores)
     if "render" in stages:
         made = sampling.plan_samples(_checkpoint(loaded, run), recipe.sample)
         pictures = _render(made, loaded, progress)
-    return Results(prepared, trained, samples, evaluation, pictures)
+    return Results(prepared, trained, samples, evaluations, pictures)
 
 
 def _render(
@@ -146,6 +147,17 @@ def _train_status(loaded: LoadedRecipe, run: RunFolder) -> Status:
     if step < steps:
         return Status("train", "to do", f"{run.path}: at step {step} of {steps}")
     return Status("train", "done", f"{run.path}: at step {step}")
+
+
+def _eval_status(plans: tuple[EvalPlan, ...]) -> Status:
+    """Of all splits together; told by the first that is not scored."""
+    owed = [plan for plan in plans if not plan.finished]
+    if not owed:
+        return _status("eval", True, plans[0].out)
+    if len(owed) < len(plans):
+        scored = f"{len(plans) - len(owed)} of {len(plans)} splits are scored"
+        return Status("eval", "to do", f"{owed[0].out}: not there yet; {scored}")
+    return _status("eval", False, owed[0].out)
 
 
 def _status(stage: Stage, done: bool, place: Path) -> Status:

@@ -1,191 +1,211 @@
 """Score a trained network on held-out clips, beside baselines on the same clips."""
 
-import json
 import time
-from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Int
 
 from svtcli.data.sources.bouncing import level_counts, lower_bound
-from svtcli.evaluation.likelihood import Scorer
-from svtcli.failure import BadData
+from svtcli.evaluation.likelihood import Scorer, score
+from svtcli.failure import StorageFailed
 from svtcli.model.loss import score_name
 from svtcli.model.svt import create, for_products_in, structure, uniform_params
-from svtcli.recipe.schema import Eval
+from svtcli.run.kept_nats import KeptNats
+from svtcli.run.lock import only_writer
 from svtcli.run.progress import Progress
-from svtcli.run.whole_file import write_whole
-from svtcli.stages.held_out import (
-    HeldOut,
-    HeldOutPlan,
-    full_batches,
-    plan_held_out,
-    read_held_out,
+from svtcli.stages.evaluation import (
+    TRAINED,
+    EvalPlan,
+    Evaluation,
+    Row,
+    UnfinishedScores,
+    evaluation_text,
+    read_evaluation,
 )
-from svtcli.stages.interrupt import no_interrupt_lost
-from svtcli.stages.scoring import score_clips
-from svtcli.stages.trained import Checkpoint, load_network
-
-TRAINED = "trained"
-
-
-@dataclass(frozen=True)
-class Row:
-    """One model's score."""
-
-    model: str
-    """`trained`, or the baseline's name."""
-    mean: float
-    error: float | None
-    """Standard error of the mean over clips; None for a single clip."""
-    per_frame: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Scores and what they depend on; the contents of `eval/*.json`."""
-
-    run: str
-    step: int
-    unit: str
-    """`bits_per_dim` or `nats_per_frame`."""
-    dataset: str
-    """The name of the clips' folder."""
-    split: str
-    clips: int
-    prime: int
-    frames: int
-    overlap: int
-    rows: tuple[Row, ...]
-    lower_bound: float | None
-    """Deterministic loss: the least nats/frame that any model can reach here."""
-    fingerprint: str
-    precision: str = "float32"
-    """Of the products of all of the rows' networks."""
-
-
-@dataclass(frozen=True)
-class EvalPlan(HeldOutPlan):
-    """What a call of `evaluate` will score; making one checks all that it needs."""
-
-    settings: Eval
-
-    @property
-    def out(self) -> Path:
-        """The file of the result."""
-        settled = f"{self.settings.split}-prime{self.prime}-{self.fingerprint[:6]}"
-        return self.checkpoint.run.eval / f"{self.checkpoint.step}-{settled}.json"
-
-    @property
-    def finished(self) -> bool:
-        """This very evaluation is on disk already."""
-        if not self.out.is_file():
-            return False
-        return read_evaluation(self.out).fingerprint == self.fingerprint
-
-
-def plan_evaluation(
-    checkpoint: Checkpoint, settings: Eval, clips: Path | None = None
-) -> EvalPlan:
-    """Check settings and clips against the checkpoint; writes nothing.
-
-    Errors: Refused, as `plan_held_out`.
-    """
-    held_out = plan_held_out(checkpoint, settings, clips, settings.clips)
-    return EvalPlan(**vars(held_out), settings=settings)
+from svtcli.stages.held_out import HeldOut, full_batches, read_clips
+from svtcli.stages.part import PATIENCE, Part
+from svtcli.stages.scoring_count import ScoringCount
+from svtcli.stages.trained import load_network
+from svtcli.training.compilation_cache import use_compilation_cache
+from svtcli.training.distributed import ALONE
+from svtcli.training.mesh import Layout, side_by_side
+from svtcli.training.stop import StopSignals, stop_signals
 
 
 def evaluate(plan: EvalPlan, progress: Progress) -> Evaluation:
     """Score the model and its baselines; the result also stands in the run's `eval/`.
 
-    Errors: StorageFailed for a broken checkpoint, Refused for another model's.
+    An interrupted call goes on when it is repeated, with whatever batch and devices.
+    Errors: `Stopped` after SIGTERM or Ctrl-C, with all scored clips kept; `Locked`;
+    StorageFailed for a broken checkpoint, Refused for another model's.
     """
-    if plan.finished:
-        progress.note(f"{plan.out}: scored already")
-        return read_evaluation(plan.out)
-    held_out = read_held_out(plan)
-    evaluation = Evaluation(
+    kept = plan.kept
+    with stop_signals(ALONE) as stop, kept.at_work():
+        if found := _found(plan, progress):
+            return found
+        with kept.alone():
+            _score_missing(plan, kept, np.array(plan.numbers), progress, stop)
+            evaluation = _gathered(plan, kept)
+            if evaluation is None:
+                raise StorageFailed(f"{kept.folder}: does not hold what was written")
+            kept.publish(evaluation_text(evaluation))
+        _leave_if_stopped_late(plan, stop)
+    return evaluation
+
+
+def evaluate_part(
+    plan: EvalPlan, progress: Progress, part: Part
+) -> Evaluation | UnfinishedScores:
+    """Score the clips of one task of a job array; the last task writes the result.
+
+    Errors: those of `evaluate`.
+    """
+    kept = plan.kept
+    with stop_signals(ALONE) as stop, kept.at_work():
+        if found := _found(plan, progress):
+            return found
+        with kept.as_task(f"{part.index}-of-{part.count}", PATIENCE):
+            own = np.array(plan.numbers)[list(part.share(len(plan.numbers)))]
+            _score_missing(plan, kept, own, progress, stop)
+        with only_writer(kept.folder, PATIENCE):
+            if found := _found(plan, progress):
+                return found
+            evaluation = _gathered(plan, kept)
+            if evaluation is None:
+                return unfinished(plan)
+            kept.publish(evaluation_text(evaluation))
+        _leave_if_stopped_late(plan, stop)
+    return evaluation
+
+
+def unfinished(plan: EvalPlan) -> UnfinishedScores:
+    """How far an evaluation is that is not whole."""
+    done = sum(len(plan.kept.clips(model)) for model in plan.models)
+    return UnfinishedScores(plan.out, done, len(plan.models) * len(plan.numbers))
+
+
+def scoring_layout(plan: EvalPlan, clips: int) -> Layout:
+    """All devices of this machine, but no more than clips are scored at once."""
+    at_once = max(1, min(plan.settings.batch, clips))
+    return side_by_side(jax.local_devices()[:at_once])
+
+
+def _leave_if_stopped_late(plan: EvalPlan, stop: StopSignals) -> None:
+    """Let nothing begin that follows, though the result is there."""
+    if stop.now() is not None:
+        raise stop.stopped(f"{plan.out} is whole")
+
+
+def _found(plan: EvalPlan, progress: Progress) -> Evaluation | None:
+    """This very evaluation, if it is there."""
+    if not plan.finished:
+        return None
+    progress.note(f"{plan.out}: scored already")
+    return read_evaluation(plan.out)
+
+
+def _score_missing(
+    plan: EvalPlan,
+    kept: KeptNats,
+    clips: Int[np.ndarray, " n"],
+    progress: Progress,
+    stop: StopSignals,
+) -> None:
+    """Score those of these `clips` that are not; keep batch after batch."""
+    missing = {model: np.setdiff1d(clips, kept.clips(model)) for model in plan.models}
+    owed = sum(map(len, missing.values()))
+    count = ScoringCount(progress, stop, plan.slices, len(missing), len(clips), owed)
+    if not owed:
+        return
+    use_compilation_cache()
+    layout, size = scoring_layout(plan, len(clips)), plan.settings.batch
+    progress.begin("score", owed, "clips")
+    try:
+        for model, numbers in missing.items():
+            if not len(numbers):
+                continue
+            begun, scorer = time.perf_counter(), _scorer(plan, model, layout)
+            # What fills up the last batch is cut off. All are of the size that they
+            # would have for all clips, so what is missing needs no program of its own.
+            for rows in full_batches(
+                len(numbers), size, layout.devices, rest_of=len(clips)
+            ):
+                own = numbers[rows][: len(numbers) - rows[0]]
+                count.begin_batch(model, len(own))
+                held_out = _read(plan, numbers[rows])
+                nats = scorer.frame_nats(
+                    held_out.video,
+                    plan.prime,
+                    plan.overlap,
+                    held_out.actions,
+                    count.slice_done,
+                )
+                kept.keep(model, own, nats[: len(own)])
+                count.batch_kept()
+            seconds = time.perf_counter() - begun
+            progress.note(f"{model}: {len(numbers)} clips in {seconds:.1f} s")
+    finally:
+        progress.end()
+
+
+def _scorer(plan: EvalPlan, model: str, layout: Layout) -> Scorer:
+    """The trained network or a baseline of the same structure, on every device."""
+    recipe, precision = plan.checkpoint.recipe, plan.settings.precision
+    config = recipe.model
+    if model == TRAINED:
+        network = load_network(plan.checkpoint, precision)
+        graphdef, params = network.graphdef, network.params
+    else:
+        graphdef, whole = (
+            (structure(config)[0], uniform_params(config))
+            if model == "uniform"
+            else create(config, jax.random.key(recipe.train.seed))
+        )
+        params = for_products_in(whole, jnp.dtype(precision))
+    everywhere = layout.whole_copy(params)
+    return Scorer(config, graphdef, everywhere, layout.spread, layout.collected)
+
+
+def _gathered(plan: EvalPlan, kept: KeptNats) -> Evaluation | None:
+    """The evaluation that the kept clips amount to; None while one is missing."""
+    rows = []
+    for model in plan.models:
+        nats = kept.nats(model, np.array(plan.numbers))
+        if nats is None:
+            return None
+        result = score(nats, plan.prime, plan.checkpoint.recipe.model)
+        rows.append(Row(model, result.mean, result.error, result.per_frame))
+    return Evaluation(
         run=plan.checkpoint.run.name,
         step=plan.checkpoint.step,
         unit=score_name(plan.checkpoint.recipe.model),
         dataset=plan.clips.name,
         split=plan.settings.split,
-        clips=len(held_out.video),
+        clips=len(plan.numbers),
         prime=plan.prime,
         frames=plan.frames,
         overlap=plan.overlap,
-        rows=_score_all(plan, held_out, progress),
-        lower_bound=_lower_bound(plan, held_out),
+        rows=tuple(rows),
+        lower_bound=_lower_bound(plan),
         fingerprint=plan.fingerprint,
         precision=plan.settings.precision,
     )
-    plan.out.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(plan.out, json.dumps(asdict(evaluation), indent=2) + "\n")
-    return evaluation
 
 
-def read_evaluation(path: Path) -> Evaluation:
-    """An evaluation that `evaluate` wrote. Errors: BadData."""
-    try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-        rows = tuple(
-            Row(**{**row, "per_frame": tuple(row["per_frame"])})
-            for row in facts["rows"]
-        )
-        return Evaluation(**{**facts, "rows": rows})
-    except (ValueError, KeyError, TypeError) as error:
-        what = "not an evaluation of this version"
-        raise BadData(f"{path}: {what} ({error})", "move it away") from error
-
-
-def _score_all(
-    plan: EvalPlan, held_out: HeldOut, progress: Progress
-) -> tuple[Row, ...]:
-    """The model's row, then its baselines'."""
-    models = [TRAINED, *plan.settings.baselines]
-    batches = len(full_batches(len(held_out.video), plan.settings.batch))
-    progress.begin("score", len(models) * batches * plan.slices, "slices")
-    done = 0
-
-    def on_slice() -> None:
-        nonlocal done
-        done += 1
-        progress.advance(done)
-        raise_interrupt()
-
-    rows, shape = [], (plan.prime, plan.overlap, plan.settings.batch)
-    try:
-        with no_interrupt_lost() as raise_interrupt:
-            for model in models:
-                begun = time.perf_counter()
-                result = score_clips(_scorer(plan, model), held_out, *shape, on_slice)
-                rows.append(Row(model, result.mean, result.error, result.per_frame))
-                seconds = time.perf_counter() - begun
-                progress.note(f"{model}: {result.mean:.3f} in {seconds:.1f} s")
-    finally:
-        progress.end()
-    return tuple(rows)
-
-
-def _scorer(plan: EvalPlan, model: str) -> Scorer:
-    """The trained network or a baseline of the same structure."""
-    recipe, precision = plan.checkpoint.recipe, plan.settings.precision
-    config = recipe.model
-    if model == TRAINED:
-        network = load_network(plan.checkpoint, precision)
-        return Scorer(config, network.graphdef, network.params)
-    if model == "uniform":
-        graphdef, params = structure(config)[0], uniform_params(config)
-    else:
-        graphdef, params = create(config, jax.random.key(recipe.train.seed))
-    return Scorer(config, graphdef, for_products_in(params, jnp.dtype(precision)))
-
-
-def _lower_bound(plan: EvalPlan, held_out: HeldOut) -> float | None:
+def _lower_bound(plan: EvalPlan) -> float | None:
     """The entropy of the very pixels that are scored (A.1); None for bits/dim."""
     if plan.checkpoint.recipe.model.loss != "deterministic":
         return None
-    scored = held_out.video[:, plan.prime :]
-    levels = tuple(level_counts(scored).tolist())
-    return lower_bound(levels, scored.shape[0] * scored.shape[1])
+    counts = np.zeros(256, int)
+    for number in plan.numbers:
+        counts += level_counts(_read(plan, np.array([number])).video[:, plan.prime :])
+    frames = len(plan.numbers) * (plan.frames - plan.prime)
+    return lower_bound(tuple(counts.tolist()), frames)
+
+
+def _read(plan: EvalPlan, numbers: Int[np.ndarray, " B"]) -> HeldOut:
+    """A batch of clips: a whole test set may not fit into memory."""
+    model = plan.checkpoint.recipe.model
+    return read_clips(plan.clips, tuple(numbers.tolist()), plan.frames, model)

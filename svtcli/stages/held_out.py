@@ -21,7 +21,7 @@ from svtcli.stages.trained import Checkpoint
 _HOW = ("schedule", "window")
 """Settings that change how samples are made, and not what they are."""
 
-_NEWER = {"top_k": None, "top_p": None, "precision": "float32"}
+_NEWER = {"top_k": None, "top_p": None, "precision": "float32", "also": ()}
 """Settings that were not always there, as they were then: left out where they are so,
 for what was made before keeps its fingerprint."""
 

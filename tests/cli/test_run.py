@@ -49,7 +49,9 @@ def test_json_has_the_same(place, capfd):
         "samples",
         "pictures",
         "evaluation",
+        "evaluations",
     ]
+    assert data["evaluations"] == [data["evaluation"]]
     assert data["evaluation"]["rows"][1]["mean"] == pytest.approx(8)
 
 

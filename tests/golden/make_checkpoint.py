@@ -19,7 +19,8 @@ from svtcli.recipe.schema import Eval
 from svtcli.run.directory import RunFolder
 from svtcli.run.metrics_log import read_metrics
 from svtcli.run.progress import Silent
-from svtcli.stages.evaluate import evaluate, plan_evaluation
+from svtcli.stages.evaluate import evaluate
+from svtcli.stages.evaluation import plan_evaluation
 from svtcli.stages.train import train
 from svtcli.stages.trained import open_checkpoint
 from tests.trained_place import working_in

@@ -112,6 +112,10 @@ def test_a_wrong_value_is_named_in_words(text, what):
         ("model: {actions: 2}", "model.actions: should be 0, as folder"),
         ("sample: {split: val}", "sample.split: should be train or test, not 'val'"),
         ("eval: {split: tset}", "eval.split: should be train or test"),
+        (
+            "eval: {also: [train, val]}",
+            "eval.also: should be of train, test, not 'val'",
+        ),
         ("train: {weight_decay: 0.1}", "train.weight_decay: "),
     ],
 )

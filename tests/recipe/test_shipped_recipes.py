@@ -204,7 +204,7 @@ def test_splits_and_subsets_are_the_paper_s():
     assert recipe("kinetics_large").eval.subset is None
     push = recipe("robot_push_large")
     assert (push.sample.split, push.eval.split) == ("test-seen", "test-seen")
-    assert "robot-push:test-novel" in header("robot_push_large")
+    assert push.eval.also == ("test-novel",)
     assert recipe("bair_ablations").eval.split == "val"
     assert recipe("bair_spatiotemporal").eval.split == "test"
 

@@ -34,7 +34,8 @@ def test_an_array_comes_back_as_it_was(kept, array):
     assert again is not None
     assert (again.dtype, again.shape) == (array.dtype, array.shape)
     assert (again == array).all()
-    assert kept.keys() == ["it"]
+    assert kept.keys() == kept.keys("i") == ["it"]
+    assert kept.keys("t") == []
     assert (np.load(kept.folder / "it.npy") == array).all()
 
 

@@ -52,12 +52,13 @@ def test_a_chain_makes_what_is_missing_and_then_nothing(place):
     assert set(states().values()) == {"done"}
     assert (results.samples / "samples.json").is_file()
     assert [path.name for path in results.pictures] == ["strip.png"]
-    assert [row.model for row in results.evaluation.rows] == ["trained", "uniform"]
+    (evaluation,) = results.evaluations
+    assert [row.model for row in evaluation.rows] == ["trained", "uniform"]
     before = times(place)
     again = chain()
     assert times(place) == before
     assert (again.samples, again.pictures) == (results.samples, results.pictures)
-    assert again.evaluation == results.evaluation
+    assert again.evaluations == results.evaluations
 
 
 def test_another_sample_setting_redoes_samples_and_pictures_and_keeps_the_old(place):
@@ -95,6 +96,16 @@ def test_another_render_setting_redraws_only(place):
 def test_the_batch_of_sampling_and_scoring_makes_nothing_stale(place):
     chain()
     assert set(states("sample.batch=1", "eval.batch=1").values()) == {"done"}
+
+
+def test_another_split_is_scored_beside_the_first(place):
+    alone, also = chain().evaluations, "eval.also=[train]"
+    assert states(also)["eval"] == "to do"
+    assert reason("eval", also).endswith("there yet; 1 of 2 splits are scored")
+    both = chain(also).evaluations
+    assert [each.split for each in both] == ["test", "train"]
+    assert both[:1] == alone
+    assert states(also)["eval"] == states()["eval"] == "done"
 
 
 def test_more_training_makes_all_that_follows_stale(place):
@@ -138,7 +149,7 @@ def test_a_run_of_another_name_takes_the_clips_of_the_recipe(place):
 
 def test_only_the_stages_that_are_asked_for_are_run(place):
     results = chain(stages=chosen_stages("eval", "eval"))
-    assert results.evaluation is not None
+    assert results.evaluations is not None
     assert (results.prepared, results.trained, results.samples) == (None, None, None)
     assert not (place / RUN / "samples").exists()
 

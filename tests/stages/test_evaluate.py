@@ -11,12 +11,8 @@ from svtcli.recipe.schema import Eval
 from svtcli.run.directory import RunFolder
 from svtcli.run.progress import Silent
 from svtcli.stages import evaluate as stage
-from svtcli.stages.evaluate import (
-    Evaluation,
-    evaluate,
-    plan_evaluation,
-    read_evaluation,
-)
+from svtcli.stages.evaluate import evaluate
+from svtcli.stages.evaluation import Evaluation, plan_evaluation, read_evaluation
 from svtcli.stages.trained import open_checkpoint
 from tests.trained_place import RUN, noise, write_clips
 

@@ -13,7 +13,8 @@ from svtcli.run.directory import RunFolder
 from svtcli.run.progress import Silent
 from svtcli.run.samples import Samples, read_samples
 from svtcli.stages import sample as stage
-from svtcli.stages.evaluate import evaluate, plan_evaluation
+from svtcli.stages.evaluate import evaluate
+from svtcli.stages.evaluation import plan_evaluation
 from svtcli.stages.sample import plan_samples, sample
 from svtcli.stages.trained import open_checkpoint
 from tests.trained_place import RUN, noise, write_clips

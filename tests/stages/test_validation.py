@@ -14,7 +14,8 @@ from svtcli.run.directory import RunFolder
 from svtcli.run.metrics_log import read_metrics
 from svtcli.run.progress import Silent
 from svtcli.stages import validation as module
-from svtcli.stages.evaluate import evaluate, plan_evaluation
+from svtcli.stages.evaluate import evaluate
+from svtcli.stages.evaluation import plan_evaluation
 from svtcli.stages.train import Trained, train
 from svtcli.stages.trained import open_checkpoint
 from svtcli.stages.training_plan import plan_training
