@@ -35,6 +35,7 @@ class ComparisonPlan:
     out: Path | None
     """The file of the result; None where it is only told."""
     fingerprint: str
+    """Of everything that the numbers depend on; "" where the videos do not tell."""
     warnings: tuple[str, ...]
 
     @property
@@ -49,8 +50,8 @@ class ComparisonPlan:
 
     @property
     def finished(self) -> bool:
-        """This very comparison is on disk; never of samples that don't say theirs."""
-        if self.out is None or not self.out.is_file() or self.samples.facts is None:
+        """This very comparison is on disk already."""
+        if not self.fingerprint or self.out is None or not self.out.is_file():
             return False
         return read_comparison(self.out).fingerprint == self.fingerprint
 
@@ -71,11 +72,13 @@ def plan_comparison(
     i3d: Path | None = None,
     out: Path | None = None,
     others: Videos | None = None,
+    fingerprint_of_samples: str = "",
 ) -> ComparisonPlan:
     """Check that the two sides and the settings fit; computes nothing.
 
     `clips` takes at most so many of each side, `others` has clips for the floor, by
-    default the reference's own. Errors: Refused.
+    default the reference's own. Of samples beside their truth the fingerprint is known;
+    by default what their folder says. Errors: Refused.
     """
     given = samples.prime if prime is None else prime
     trials = _trials(samples, settings)
@@ -98,7 +101,11 @@ def plan_comparison(
         plan = replace(plan, others=_others(plan, others))
     if plan.paired:
         _refuse_unpaired(plan)
-    plan = replace(plan, fingerprint=_fingerprint(plan), warnings=_warnings(plan))
+    plan = replace(
+        plan,
+        fingerprint=_fingerprint(plan, fingerprint_of_samples),
+        warnings=_warnings(plan),
+    )
     if out is not None and out.exists() and not plan.finished:
         raise Refused(
             f"{out}: already there, and not this comparison", "choose another"
@@ -211,13 +218,15 @@ def _warnings(plan: ComparisonPlan) -> tuple[str, ...]:
     return tuple(said)
 
 
-def _fingerprint(plan: ComparisonPlan) -> str:
-    """Of everything that the numbers depend on, as far as facts can tell it."""
+def _fingerprint(plan: ComparisonPlan, of_samples: str) -> str:
+    """Of everything that the numbers depend on; "" where that is not known."""
+    samples, reference = plan.samples.facts, plan.reference.facts
+    if not of_samples and samples is not None and samples == reference:
+        of_samples = samples.fingerprint
+    if not of_samples:
+        return ""
     weights = ""
     if plan.distances:
         weights = fingerprint_file(weights_file(PUBLISHED, plan.i3d))
-    sides = [
-        (part.videos.name, part.videos.facts, part.videos.frames, part.rows.tolist())
-        for part in (plan.fake, plan.real)
-    ]
-    return fingerprint("compare", plan.settings, plan.prime, sides, weights)
+    rows = [part.rows.tolist() for part in (plan.fake, plan.real)]
+    return fingerprint("compare", plan.settings, plan.prime, of_samples, rows, weights)

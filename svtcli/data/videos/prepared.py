@@ -38,7 +38,12 @@ def open_prepared(
     the shortest. Errors: `Refused`, `BadData`.
     """
     split = split or _default_split(folder)
-    clips = open_clips(folder, split)
+    return videos_of(open_clips(folder, split), name, frames)
+
+
+def videos_of(clips: Clips, name: str, frames: int | None) -> PreparedVideos:
+    """The clips that are open, otherwise as `open_prepared`. Errors: `Refused`."""
+    folder, split = clips.name, clips.split
     if not len(clips):
         raise Refused(f"{folder}: no clips in its split {split}")
     kept = int(clips.lengths.min()) if frames is None else frames
