@@ -131,7 +131,8 @@ def _not_a_frame(picture: ImageFile.ImageFile) -> str | None:
     """Why a picture's bytes are not the pixels of one frame."""
     if getattr(picture, "n_frames", 1) > 1:
         return "holds several pictures"
-    decoder, stored = picture.tile[0][0], picture.tile[0][3]
+    # WebP has no tile: it is all one.
+    decoder, _, _, stored = picture.tile[0] if picture.tile else ("", (), 0, "")
     layout, *others = (stored,) if isinstance(stored, str) else stored or ("",)
     # Pillow would round these to 8 bits without a word. (A BMP's 16 are of a pixel.)
     many = ";16" in layout and picture.format != "BMP"

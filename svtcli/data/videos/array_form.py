@@ -48,13 +48,14 @@ def read_header(file: Bytes, where: str) -> Header:
 
     Errors: `BadData`; `Refused` for a pickle.
     """
-    start = file.read(6)
+    start, version = file.read(6), (*file.read(2),)
     if start[:1] == b"\x80":
         raise pickled(where, "a pickle, not an array")
     if start != b"\x93NUMPY":
         what = "it is empty" if not start else "it does not start like one"
         raise BadData(f"{where}: not an array that NumPy has written ({what})")
-    version = (*file.read(2),)
+    if len(version) < 2:
+        raise damaged_header(where)
     parse = {
         (1, 0): np.lib.format.read_array_header_1_0,
         (2, 0): np.lib.format.read_array_header_2_0,
@@ -66,12 +67,17 @@ def read_header(file: Bytes, where: str) -> Header:
             warnings.simplefilter("ignore")  # of Python 2, whose headers are fine
             shape, fortran, dtype = parse(file)
     except MALFORMED as error:
-        raise BadData(f"{where}: its header is damaged") from error
+        raise damaged_header(where) from error
     if dtype.hasobject:
         raise pickled(where, "an array of Python objects, which is a pickle")
     if any(length < 0 for length in shape):
-        raise BadData(f"{where}: its header is damaged (shape {shape})")
+        raise damaged_header(where)
     return Header(shape, fortran, dtype, file.tell())
+
+
+def damaged_header(where: str) -> BadData:
+    """The first bytes of an array make no sense."""
+    return BadData(f"{where}: its header is damaged", "write or copy it again")
 
 
 def pickled(where: str, what: str) -> Refused:
@@ -125,7 +131,7 @@ def wrong_numbers(dtype: np.dtype, file: Bytes) -> tuple[str, str] | None:
     """What is wrong with numbers of this type, after a look at the first of them."""
     if dtype == np.uint8:
         return None
-    has = f"its numbers are {dtype}"
+    has = f"its numbers are {dtype.name}"
     if dtype == np.bool_:
         return has, "make it bytes: 255 * x.astype(np.uint8)"
     if dtype.kind not in "iuf":

@@ -1,8 +1,9 @@
 """A folder of frame folders: each folder inside is a video, each picture a frame."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -90,13 +91,29 @@ def _in_words(shape: tuple[int, int, int]) -> str:
 
 def folders_in(folder: Path) -> list[Path]:
     """The folders inside, in natural order; hidden ones are left out."""
-    return sorted((path for path in shown(folder) if path.is_dir()), key=natural)
+    folders = (path for path in shown(folder) if path.is_dir())
+    return sorted(folders, key=lambda path: natural(path.name))
 
 
 def pictures_in(folder: Path) -> tuple[Path, ...]:
-    """The pictures inside, in natural order; files of other endings are left out."""
-    pictures = (path for path in shown(folder) if path.suffix.lower() in PICTURES)
-    return tuple(sorted(pictures, key=natural))
+    """The pictures inside, in natural order; files of other endings are left out.
+
+    Errors: `Refused` for two pictures of one frame.
+    """
+    pictures = files_in(folder, PICTURES)
+    for one, other in pairwise(pictures):
+        if one.stem == other.stem:
+            raise Refused(
+                f"{folder}: two pictures of one frame, {one.name} and {other.name}",
+                "keep one of them",
+            )
+    return pictures
+
+
+def files_in(folder: Path, endings: Collection[str]) -> tuple[Path, ...]:
+    """The files of these endings, in natural order; hidden ones are left out."""
+    files = (path for path in shown(folder) if path.suffix.lower() in endings)
+    return tuple(sorted(files, key=lambda path: (natural(path.stem), path.name)))
 
 
 def shown(folder: Path) -> list[Path]:
@@ -107,8 +124,8 @@ def shown(folder: Path) -> list[Path]:
         raise BadData(f"{folder}: cannot be read ({error.strerror})") from error
 
 
-def natural(path: Path) -> tuple[list[tuple[int, str]], str]:
+def natural(name: str) -> tuple[list[tuple[int, str]], str]:
     """A key that sorts frame2 before frame10; the name decides between 1 and 01."""
-    parts = re.findall(r"[0-9]+|[^0-9]+", path.name)
+    parts = re.findall(r"[0-9]+|[^0-9]+", name)
     key = [(int(part), "") if part[0] in DIGITS else (-1, part) for part in parts]
-    return key, path.name
+    return key, name

@@ -9,8 +9,8 @@ from svtcli.data.videos.containers import open_containers
 from svtcli.data.videos.frame_folders import (
     ONE_FOLDER_EACH,
     PICTURES,
+    files_in,
     folders_in,
-    natural,
     open_frame_folders,
     shown,
 )
@@ -22,6 +22,7 @@ from svtcli.failure import Refused
 from svtcli.run.directory import runs_root
 
 CONTAINERS = tuple(ending for ending in ENDINGS if ending not in PICTURES)
+ARRAYS = (".npy", ".npz")
 SOURCES = (
     "videos are read from a folder of samples, prepared clips (CLIPS:SPLIT), a .npy, "
     "a .npz, or a folder with one folder of frames per video"
@@ -40,6 +41,8 @@ def open_videos(
     Errors: `Refused` for what cannot be taken as videos, `BadData` for damage.
     """
     path = Path(source)
+    if not source:
+        raise Refused("the name of the videos is empty", SOURCES)
     if (path / "samples.json").is_file():
         return open_samples(path, source, frames, truth)
     if truth:
@@ -80,27 +83,27 @@ def _open_folder(
 ) -> Videos:
     """The videos in a folder that says itself nothing about what it holds."""
     _refuse_run(folder)
-    inside = shown(folder)
-    containers = sorted(
-        (path for path in inside if path.suffix.lower() in CONTAINERS), key=natural
-    )
-    if folders_in(folder):
-        if containers:
+    containers = files_in(folder, CONTAINERS)
+    if inside := folders_in(folder):
+        if containers := containers or _first_of(inside, CONTAINERS):
             raise Refused(
-                f"{folder}: holds folders and videos ({containers[0].name})",
-                "put one of the two elsewhere",
+                f"{containers[0]}: a video file, where folders of frames are wanted",
+                "put the frames in a folder per video, or all video files in one",
             )
         return open_frame_folders(folder, source, frames, allow_lossy)
     if containers:
-        return open_containers(tuple(containers), source, frames, allow_lossy)
-    if any(path.suffix.lower() in PICTURES for path in inside):
+        return open_containers(containers, source, frames, allow_lossy)
+    if files_in(folder, PICTURES):
         raise Refused(f"{folder}: holds pictures, not folders", ONE_FOLDER_EACH)
-    arrays = sorted(path.name for path in inside if path.suffix in (".npy", ".npz"))
-    if arrays:
-        raise Refused(
-            f"{folder}: holds arrays; name one", f"for example {folder / arrays[0]}"
-        )
+    if arrays := files_in(folder, ARRAYS):
+        raise Refused(f"{folder}: holds arrays; name one", f"for example {arrays[0]}")
     raise Refused(f"{folder}: no videos in this folder", SOURCES)
+
+
+def _first_of(folders: list[Path], endings: tuple[str, ...]) -> tuple[Path, ...]:
+    """The files of these endings in the first folder that has any."""
+    each = (files_in(folder, endings) for folder in folders)
+    return next(filter(None, each), ())
 
 
 def _refuse_run(folder: Path) -> None:
