@@ -133,9 +133,17 @@ def features(
 
     Errors: ValueError for fewer than `FEWEST_FRAMES` frames.
     """
-    N, T, H, W, _ = video.shape
+    T = video.shape[1]
     if T < FEWEST_FRAMES:
         raise ValueError(f"I3D takes {FEWEST_FRAMES} frames or more, not {T}")
+    return logits(network, as_input(video, resize))
+
+
+def as_input(
+    video: UInt8[Array, "N T H W C"], resize: Resize
+) -> Float[Array, "N T 224 224 3"]:
+    """Frames of 224 by 224, not rounded, in -1..1; gray as equal colours."""
+    N, T, H, W, _ = video.shape
     rows, columns = (
         jnp.asarray(bilinear_weights(side, SIDE, resize), jnp.float32)
         for side in (H, W)
@@ -145,8 +153,7 @@ def features(
         *(rows, video.astype(jnp.float32), columns),
         precision=lax.Precision.HIGHEST,
     )
-    colored = jnp.broadcast_to(frames, (N, T, SIDE, SIDE, 3))
-    return logits(network, 2 * colored / 255 - 1)
+    return jnp.broadcast_to(2 * frames / 255 - 1, (N, T, SIDE, SIDE, 3))
 
 
 def logits(network: I3D, video: Float[Array, "N T 224 224 3"]) -> Float[Array, "N 400"]:
