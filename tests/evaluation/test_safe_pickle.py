@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from svtcli.evaluation import safe_pickle
 from svtcli.evaluation.safe_pickle import read_pickled_arrays
 from svtcli.failure import BadData
 
@@ -176,6 +177,24 @@ def test_what_is_no_pickle_is_refused(file):
     assert "not a pickle of arrays" in refusal(file, b"PK\x03\x04 a zip archive")
 
 
+def test_a_file_of_impossible_size_is_refused(file):
+    said = refusal(file, b"\x80\x04\x8e" + struct.pack("<Q", 2**62) + b".")
+    assert said.startswith("not a pickle of arrays")
+
+
+def test_an_error_without_words_is_named(file, monkeypatch):
+    def load(self: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(safe_pickle._ArraysOnly, "load", load)
+    assert refusal(file, b"") == "not a pickle of arrays (MemoryError)"
+
+
+def test_a_file_that_cannot_be_opened_is_not_called_bad(file):
+    with pytest.raises(FileNotFoundError):
+        read_pickled_arrays(file)
+
+
 # --- programs ----------------------------------------------------------------------
 
 
@@ -267,6 +286,12 @@ def test_the_names_that_are_known_cannot_be_changed(file, named):
         refusal(file, b"\x80\x03" + named + state + b"b.")
         refusal(file, b"\x80\x03" + named + b"N" + state + b"\x86b.")
     test_arrays_come_out_by_their_whole_names(file, 4)
+
+
+def test_arrays_are_not_made_but_by_their_parts(file):
+    """Calling the class gives what was in the memory before."""
+    said = refusal(file, b"\x80\x03cnumpy\nndarray\n(K\x04tR.")
+    assert said.startswith("not a pickle of arrays")
 
 
 def test_an_array_that_lies_about_its_bytes_is_not_believed(file):
