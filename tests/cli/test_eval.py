@@ -1,10 +1,13 @@
 """`svt eval` as a person types it."""
 
 import json
+from dataclasses import replace
 from typing import get_args
 
 from svtcli.cli.evaluate import Baseline
+from svtcli.cli.scores import frame_table
 from svtcli.recipe.schema import Eval
+from svtcli.stages.evaluation import Row, read_evaluation
 from tests.cli.terminal import svt, svt_here
 
 KEYS = [
@@ -61,6 +64,98 @@ def test_several_checkpoints_stand_in_one_table(place, capfd):
     assert said.out.splitlines()[1].endswith("1  4 to 4")
     assert rows[1][2:5] == ["8.000", "bits/dim", "test"]  # of one clip, no error
     assert rows[0][2] != rows[2][2]
+
+
+def test_splits_are_scored_each_by_itself(place, capfd):
+    said = svt_here(capfd, "eval", "mine", "--split", "test", "--split", "train")
+    rows = [line.split() for line in said.out.splitlines()[1:]]
+    assert [row[1] for row in rows] == ["trained", "uniform"] * 2
+    assert [row[5:7] for row in rows] == [["test", "4"]] * 2 + [["train", "3"]] * 2
+    assert rows[0][2] != rows[2][2]
+    assert len(list((place / "runs" / "mine" / "eval").iterdir())) == 2
+    also = svt_here(capfd, "--json", "eval", "mine", "--data", ":train")
+    (evaluation,) = json.loads(also.out)["evaluations"]
+    assert evaluation["split"] == "train"
+    assert "scored already" in also.err
+
+
+def test_the_recipe_s_splits_are_left_where_one_is_named(place, capfd):
+    recipe = place / "runs" / "mine" / "recipe.yaml"
+    text = recipe.read_text()
+    assert "also: []" in text
+    recipe.write_text(text.replace("also: []", "also: [train]"))
+
+    def splits(*flags: str) -> list[str]:
+        said = svt_here(capfd, "--json", "eval", "mine", "-n", *flags)
+        files = json.loads(said.out)["files"]
+        return [file.rpartition("/")[2].split("-")[1] for file in files]
+
+    assert splits() == ["test", "train"]
+    assert splits("--split", "train") == splits("--data", ":train") == ["train"]
+    assert splits("--data", "clips/mine") == ["test", "train"]
+    refused = svt_here(capfd, "eval", "mine", "--data", ":train", "--split", "test")
+    assert refused.code == 2
+    assert "--data :train --split test: both name a split" in refused.err
+
+
+def test_the_score_of_each_frame_is_a_second_table(place, capfd):
+    line = ("eval", "mine", "--split", "test", "--split", "train")
+    plain = svt_here(capfd, *line)
+    said = svt_here(capfd, *line, "--per-frame")
+    means, frames = said.out.split("\n\n")
+    assert means == plain.out.rstrip("\n")
+    header, *lines = frames.splitlines()
+    assert [name.strip() for name in header.split("  ") if name] == [
+        "frame",
+        "test trained",
+        "test uniform",
+        "train trained",
+        "train uniform",
+    ]
+    cells = [line.split() for line in lines]
+    assert [row[0] for row in cells] == ["2", "3", "4"]
+    assert {row[2] for row in cells} == {row[4] for row in cells} == {"8.000"}
+    (test, _) = json.loads(svt_here(capfd, "--json", *line).out)["evaluations"]
+    assert [row[1] for row in cells] == [
+        f"{value:.3f}" for value in test["rows"][0]["per_frame"]
+    ]
+
+
+def test_frames_that_only_some_have_scored_are_left_open(place, capfd):
+    svt_here(capfd, "eval", "mine", "--prime", "3", "--clips", "1")
+    (path,) = (place / "runs" / "mine" / "eval").iterdir()
+    short = read_evaluation(path)
+    long = replace(short, prime=2, rows=(Row("trained", 3.0, None, (1.0, 5.0)),))
+    table = frame_table([short, replace(long, step=2)])
+    header, third, fourth = table.splitlines()
+    names = "frame  mine@3 trained  mine@3 uniform  mine@2 trained"
+    assert header.split() == names.split()
+    assert third.split() == ["3", "1.000"]
+    assert fourth.split()[-1] == "5.000"
+    assert len(fourth.split()) == 4
+
+
+def test_tasks_of_a_job_array_say_what_is_owed(place, capfd):
+    line = ("--json", "eval", "mine", "--task-count", "2", "--task-index")
+    first = svt_here(capfd, *line, "1")
+    (path,) = (place / "runs" / "mine" / "eval").iterdir()
+    file = f"runs/mine/eval/{path.name.removeprefix('.').removesuffix('.work')}"
+    assert json.loads(first.out) == {
+        "evaluations": [],
+        "dry_run": False,
+        "unfinished": [{"file": file, "clips": 4, "of": 8}],
+    }
+    assert f"4 of 8 clips are scored so far: {file}" in first.err
+    assert "written" not in first.err
+    dry = svt_here(capfd, "eval", "mine", "-n", "--task-index", "0", "--task-count=2")
+    assert "would score mine@3 on 2 clips (task 0 of 2) of clips/mine" in dry.out
+    assert dry.out.endswith(f"{file} (4 of 8 clips are scored)\n")
+    last = json.loads(svt_here(capfd, *line, "0").out)
+    assert list(last) == ["evaluations", "dry_run"]
+    assert json.loads((place / file).read_text()) == last["evaluations"][0]
+    half = svt_here(capfd, "eval", "mine", "--task-index", "0")
+    assert half.code == 2
+    assert "--task-index and --task-count go together" in half.err
 
 
 def test_a_dry_run_says_what_would_be_scored_and_writes_nothing(place, capfd):

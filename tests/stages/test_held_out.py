@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from svtcli.failure import Refused
-from svtcli.recipe.schema import Sample
+from svtcli.recipe.schema import Eval, Sample
 from svtcli.run.directory import RunFolder
 from svtcli.run.fingerprint import fingerprint
+from svtcli.stages.evaluation import plan_evaluation, plan_evaluations
 from svtcli.stages.sample import plan_samples
 from svtcli.stages.trained import open_checkpoint
 from tests.trained_place import RUN
@@ -37,6 +38,41 @@ def test_samples_made_before_a_setting_was_there_keep_their_fingerprint(place):
     for name, value in newer.items():
         other = plan_samples(checkpoint, replace(Sample(), **{name: value}))
         assert other.fingerprint == fingerprint(*parts, {**ONCE, name: value})
+
+
+SCORED = {
+    "split": "test",
+    "subset": None,
+    "match": "",
+    "prime": 1,
+    "frames": 4,
+    "overlap": 1,
+    "clips": None,
+    "batch": 1,
+    "baselines": ["uniform"],
+}
+"""All that an evaluation once depended on."""
+
+
+def test_evaluations_made_before_a_setting_was_there_keep_their_fingerprint(place):
+    checkpoint, settings = open_checkpoint(RunFolder(RUN)), Eval(baselines=("uniform",))
+    plan = plan_evaluation(checkpoint, settings)
+    parts = ("Eval", checkpoint.fingerprint, plan.clips.fingerprint)
+    assert plan.fingerprint == fingerprint(*parts, SCORED)
+    short = plan_evaluation(checkpoint, replace(settings, precision="bfloat16"))
+    assert short.fingerprint == fingerprint(*parts, {**SCORED, "precision": "bfloat16"})
+
+
+def test_other_splits_are_plans_of_their_own_and_change_none(place):
+    checkpoint = open_checkpoint(RunFolder(RUN))
+    plans = plan_evaluations(checkpoint, Eval(also=("train", "test", "train")))
+    assert [plan.settings.split for plan in plans] == ["test", "train"]
+    for plan in plans:
+        alone = plan_evaluation(checkpoint, Eval(split=plan.settings.split))
+        assert (plan.fingerprint, plan.out) == (alone.fingerprint, alone.out)
+    assert [plan.out for plan in plan_evaluations(checkpoint, Eval())] == [plans[0].out]
+    with pytest.raises(Refused, match="no split 'val'; it has train, test"):
+        plan_evaluations(checkpoint, Eval(also=("val",)))
 
 
 @pytest.mark.parametrize(("name", "value"), [("top_k", 1), ("top_p", 1.0)])

@@ -13,8 +13,9 @@ from svtcli.run.directory import RunFolder
 from svtcli.run.progress import Silent
 from svtcli.run.samples import Samples, read_samples
 from svtcli.stages import sample as stage
-from svtcli.stages.evaluate import evaluate
+from svtcli.stages.evaluate import evaluate, evaluate_part
 from svtcli.stages.evaluation import plan_evaluation
+from svtcli.stages.part import Part
 from svtcli.stages.sample import plan_samples, sample
 from svtcli.stages.trained import open_checkpoint
 from tests.trained_place import RUN, noise, write_clips
@@ -129,6 +130,22 @@ def test_the_log_probability_is_the_score_of_the_samples(place, prime, frames):
     (trained,) = evaluate(plan, Silent()).rows
     nats = -samples.log_prob[:, 0, prime:].astype(np.float64).mean(axis=0)
     assert trained.per_frame == pytest.approx(nats / np.log(2) / (4 * 4 * 3), rel=1e-5)
+
+
+def test_every_continuation_has_the_score_of_its_own(place):
+    """Each frame of each video, as `svt eval` keeps it while it is at work."""
+    samples = made(per_prime=2, frames=6)
+    videos = list(samples.video.reshape(-1, *samples.video.shape[2:]))
+    folder = write_clips(place / "made", {"test": videos})
+    settings = Eval(frames=6, batch=4)
+    plan = plan_evaluation(open_checkpoint(RunFolder(RUN)), settings, folder)
+    evaluate_part(plan, Silent(), Part(0, 2))
+    kept = plan.kept.clips("trained")
+    assert kept.tolist() == [0, 2, 4]
+    nats = plan.kept.nats("trained", kept)
+    told = -samples.log_prob.reshape(-1, 6)[kept]
+    assert np.allclose(nats, told, rtol=1e-4, atol=0)
+    assert len(np.unique(told[:, 1:])) == 15
 
 
 def test_finished_samples_are_not_made_again(place, monkeypatch):
