@@ -1,0 +1,116 @@
+"""Features are computed once for the same pixels, whatever happens in between."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from svtcli.evaluation.i3d import I3D, Conv
+from svtcli.failure import CheckFailed
+from svtcli.run.progress import Silent
+from svtcli.stages import features as stage
+from svtcli.stages.features import KEPT_TOGETHER, Features, Network, load_network
+
+NOTHING = Conv(jnp.zeros((1, 1, 1, 1)), jnp.zeros(1))
+NO_PARAMS = I3D(NOTHING, NOTHING, NOTHING, {}, NOTHING)
+
+
+class Told(Silent):
+    """Remembers what it is told."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def note(self, line: str) -> None:
+        self.lines.append(line)
+
+
+@pytest.fixture
+def computed(monkeypatch, tmp_path):
+    """Cheap features in place of I3D's; gives the shapes of what was computed."""
+    monkeypatch.setenv("SVT_CACHE", str(tmp_path))
+    shapes = []
+
+    def cheap(params, video, resize):
+        shapes.append(video.shape)
+        sums = np.asarray(video, np.float32).mean(axis=(1, 2, 3, 4))
+        return sums[:, None] + np.arange(400, dtype=np.float32)
+
+    monkeypatch.setattr(stage, "features", cheap)
+    return shapes
+
+
+def of_network(weights: str = "a") -> Features:
+    return Features.on_all_devices(Network(NO_PARAMS, weights, 152.9), "tf1")
+
+
+def clips(count: int) -> np.ndarray:
+    return np.random.default_rng(count).integers(0, 256, (count, 9, 4, 4, 3), np.uint8)
+
+
+def test_what_was_computed_is_found_again(computed):
+    video = clips(3)
+    first = of_network().of(video)
+    assert computed == [(3, 9, 4, 4, 3)]
+    np.testing.assert_array_equal(of_network().of(video.copy()), first)
+    assert len(computed) == 1
+    assert first[:, 0] == pytest.approx(video.mean(axis=(1, 2, 3, 4)))
+
+
+@pytest.mark.parametrize("other", ["pixels", "weights", "resize", "order"])
+def test_nothing_is_found_of_other(computed, other):
+    video = clips(3)
+    of_network().of(video)
+    features = of_network("b" if other == "weights" else "a")
+    if other == "resize":
+        features = Features(
+            features.network, "half-pixel", features.layout, features.kept
+        )
+    if other == "pixels":
+        video[2, 8, 3, 3, 2] ^= 1
+    features.of(video[::-1] if other == "order" else video)
+    assert len(computed) == 2
+
+
+def test_a_damaged_file_is_computed_again(computed, tmp_path):
+    video = clips(3)
+    first = of_network().of(video)
+    (file,) = (tmp_path / "features").glob("*.npy")
+    content = bytearray(file.read_bytes())
+    content[-40] ^= 1
+    file.write_bytes(content)
+    np.testing.assert_array_equal(of_network().of(video), first)
+    assert len(computed) == 2
+
+
+def test_many_clips_go_in_batches_of_one_size(computed):
+    video = clips(KEPT_TOGETHER - 3)
+    found = of_network().of(video)
+    assert {shape[0] for shape in computed} == {stage.AT_ONCE}
+    assert found[:, 0] == pytest.approx(video.mean(axis=(1, 2, 3, 4)))
+
+
+@pytest.fixture
+def constant(monkeypatch, tmp_path):
+    """Networks whose self-test gives what is put in here."""
+    monkeypatch.setenv("SVT_CACHE", str(tmp_path))
+    answers = [152.9021]
+    monkeypatch.setattr(stage, "self_test", lambda params: answers.pop())
+    return answers
+
+
+def test_the_first_use_tells_the_constant_and_the_second_does_not(constant):
+    told = Told()
+    assert load_network(None, told).constant == 152.9021
+    (line,) = told.lines
+    assert line.startswith("self-test passed: FVD of 16 black frames against white")
+    assert line.endswith("is 152.9021 here (152.9021 is right)")
+    assert load_network(None, told).constant == 152.9021
+    assert len(told.lines) == 1
+
+
+@pytest.mark.parametrize("off", [152.7, 153.1, 0.0, float("nan")])
+def test_a_constant_that_is_off_ends_it_every_time(constant, off):
+    constant[:] = [off, off]
+    for _ in range(2):
+        with pytest.raises(CheckFailed, match="self-test: FVD of 16 black frames"):
+            load_network(None, Told())
