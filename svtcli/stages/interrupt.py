@@ -33,36 +33,5 @@ def stoppable(kept: Callable[[], str]) -> Iterator[None]:
             signal.signal(signal.SIGTERM, before)
 
 
-@contextmanager
-def no_interrupt_lost() -> Iterator[Callable[[], None]]:
-    """Raise the first Ctrl-C where what this gives is called: between pieces of work.
-
-    Python raises it wherever the main thread is. In a callback, such as jax has for
-    arrays that are freed, it is printed there and forgotten. The second one is raised
-    at once. Outside of the main thread none is caught.
-    """
-    received = False
-
-    def raise_what_came() -> None:
-        if received:
-            raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield raise_what_came
-        return
-
-    def remember(number: int, frame: FrameType | None) -> None:
-        nonlocal received
-        received = True
-        signal.signal(signal.SIGINT, before)
-
-    before = signal.signal(signal.SIGINT, remember)
-    try:
-        yield raise_what_came
-        raise_what_came()
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
 def _terminate(number: int, frame: FrameType | None) -> None:
     raise Terminated

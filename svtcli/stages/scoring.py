@@ -1,4 +1,5 @@
-"""The one definition of a score on held-out clips: `svt eval`'s and validation's."""
+"""The score of clips that are in memory, for validation; a test holds it equal to that
+of `svt eval`, which reads clips batch by batch and keeps what is scored."""
 
 from collections.abc import Callable
 

@@ -15,6 +15,7 @@ SMALL = (
     "data.clips=clips",
     "data.size=32",
     "data.train=8",
+    "data.val=3",
     "data.test=3",
     "model.video=[4,32,32]",
     "model.d=8",
@@ -71,6 +72,13 @@ def test_the_recipe_runs_from_idx_files_to_pictures(digits, capfd):
     fewer = svt_here(capfd, "--json", "eval", "moving_mnist_small", "--clips", "1")
     (evaluation,) = json.loads(fewer.out)["evaluations"]
     assert evaluation["lower_bound"] != pytest.approx(counted)
+
+    bounds = read_manifest(digits / "clips").lower_bound
+    both = svt_here(capfd, "eval", "moving_mnist_small", "--split=val", "--split=test")
+    told = [line.split() for line in both.out.splitlines() if "lower bound" in line]
+    assert [(row[3], row[5]) for row in told] == [
+        (f"{bounds[split]:.3f}", split) for split in ("val", "test")
+    ]
 
 
 def test_prepare_takes_the_same_digits(digits, capfd):
