@@ -7,6 +7,7 @@ from svtcli.data.videos import Videos
 from svtcli.evaluation.fvd import RANK, windows_of
 from svtcli.evaluation.i3d import FEWEST_FRAMES, PUBLISHED
 from svtcli.evaluation.lpips import NETS
+from svtcli.evaluation.quality import WINDOW
 from svtcli.evaluation.weights import weights_file
 from svtcli.failure import Refused
 from svtcli.recipe.schema import Compare, Metric
@@ -151,8 +152,7 @@ def _refuse_no_distance(plan: ComparisonPlan) -> None:
 
 def _refuse_unpaired(plan: ComparisonPlan) -> None:
     """What cannot be compared frame by frame."""
-    if "lpips" in plan.paired:
-        weights_file(NETS[plan.settings.lpips].published)
+    _refuse_small(plan)
     samples, reference = plan.samples, plan.reference
     asked = ", ".join(plan.paired)
     if samples.count != reference.count:
@@ -177,6 +177,21 @@ def _refuse_unpaired(plan: ComparisonPlan) -> None:
         raise Refused(
             f"{asked}: all {frames} frames are given ones (--prime {plan.prime})"
         )
+
+
+def _refuse_small(plan: ComparisonPlan) -> None:
+    """What a metric cannot look at, or lacks its weights for."""
+    sides = {"psnr": 1, "ssim": WINDOW, "lpips": NETS[plan.settings.lpips].smallest}
+    H, W, _ = plan.samples.shape
+    for metric in plan.paired:
+        if min(H, W) < sides[metric]:
+            side = sides[metric]
+            raise Refused(
+                f"{metric} looks at {side}x{side} pixels and frames are only {H}x{W}",
+                f"leave {metric} out",
+            )
+    if "lpips" in plan.paired:
+        weights_file(NETS[plan.settings.lpips].published)
 
 
 def _others(plan: ComparisonPlan, others: Videos | None) -> Part | None:
