@@ -105,6 +105,23 @@ def test_vgg16_agrees_with_the_package():
     assert lpips(params, video, truth) == pytest.approx(theirs, rel=1e-5)
 
 
+@pytest.mark.slow
+def test_vgg16_gives_what_the_authors_code_printed():
+    """Values that lpips 0.1.4 under PyTorch printed, in somebody's notes, for these
+    frames before they were rounded to uint8."""
+    printed = [
+        0.3497, 0.3494, 0.3473, 0.3558, 0.3437, 0.3366, 0.3716, 0.3516, 0.3472, 0.3413
+    ]  # fmt: skip
+    state = np.random.RandomState(123)
+    video, truth = (
+        np.round(state.rand(10, 3, 100, 100) * 255).astype(np.uint8) for _ in range(2)
+    )
+    channels_last = (np.moveaxis(some, 1, -1) for some in (video, truth))
+    assert lpips(read_lpips("vgg16")[0], *channels_last) == pytest.approx(
+        printed, abs=3e-4
+    )
+
+
 def test_identical_frames_are_at_no_distance(alexnet):
     video, _ = video_pair(3, 32, 32, 3)
     assert lpips(alexnet, video, video) == pytest.approx(0, abs=1e-12)
