@@ -8,7 +8,9 @@ from PIL import Image
 
 from svtcli.data.videos import open_videos
 from svtcli.failure import BadData, Refused
+from svtcli.video.decode import probe
 from tests.data.video_kinds import containers, frame_folders, noise, save
+from tests.video.video_files import write_video
 
 VIDEOS = noise(3, 4, 6, 8, 3)
 IN_ORDER = (
@@ -179,6 +181,17 @@ def test_video_files_must_have_one_size_and_enough_frames(tmp_path: Path) -> Non
     (other / "8.mkv").rename(folder / "12.mkv")
     with pytest.raises(Refused, match=r"12\.mkv: 8 x 4, where .*8\.mkv is 8 x 6"):
         open_videos(str(folder))
+
+
+def test_frames_are_counted_where_a_header_promises_too_few(tmp_path: Path) -> None:
+    path = tmp_path / "videos" / "1.mpg"
+    write_video(path, noise(4, 32, 48, 3), "mpeg1video", fps=25)
+    assert probe(path).frames < 3
+    folder = str(path.parent)
+    assert open_videos(folder, frames=3, allow_lossy=True).frames == 3
+    assert open_videos(folder, allow_lossy=True).frames == 4
+    with pytest.raises(Refused, match=r"1\.mpg: 4 frames; 5 are wanted"):
+        open_videos(folder, frames=5, allow_lossy=True)
 
 
 def test_a_video_file_that_breaks_or_changes_is_named_when_it_is_read(

@@ -1,5 +1,6 @@
 """Whatever videos lie in, `open_videos` gives the same pixels."""
 
+import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 
 from svtcli.data.videos import Videos, open_videos
-from svtcli.failure import Refused
+from svtcli.failure import BadData, Refused
 from tests.data.video_kinds import (
     EVERY_KIND,
     ONLY_RGB,
@@ -64,9 +65,9 @@ def test_frames_that_are_asked_for_are_the_first(kind: str, tmp_path: Path) -> N
     np.testing.assert_array_equal(every(opened), videos[:, :4])
     with pytest.raises(Refused, match=r"6 are wanted|has 6 frames; the longest has 5"):
         open_videos(source, frames=6)
-    for wrong in ({"frames": 5}, {"continuation": 1}, {"rows": np.array([3])}):
+    for rows, continuation, wanted in ((3, 0, 1), (-1, 0, 1), (0, 1, 1), (0, 0, 5)):
         with pytest.raises(IndexError):
-            opened.read(**{"rows": np.array([0]), **wrong})
+            opened.read(np.array([rows]), continuation, wanted)
 
 
 def test_samples_have_a_truth_and_facts(tmp_path: Path) -> None:
@@ -80,6 +81,9 @@ def test_samples_have_a_truth_and_facts(tmp_path: Path) -> None:
         assert opened.facts is not None
         assert opened.facts.run == "walk"
         assert opened.prime == opened.facts.prime == 2
+    np.save(tmp_path / "a" / "truth.npy", truth[:, 1:])
+    with pytest.raises(BadData, match="arrays do not fit each other"):
+        open_videos(source)
     with pytest.raises(Refused, match="only a folder of samples has a truth"):
         open_videos(clips(tmp_path / "b", truth), truth=True)
 
@@ -93,6 +97,25 @@ def test_clips_that_are_too_short_are_passed_over(tmp_path: Path) -> None:
     np.testing.assert_array_equal(every(long), np.stack([video[:4]] * 3))
     with pytest.raises(Refused, match="no clip of its split test has 10 frames; the"):
         open_videos(source, frames=10)
+
+
+def test_the_test_split_is_the_default_else_the_only_one(tmp_path: Path) -> None:
+    videos = noise(2, 3, 4, 4, 3)
+    several = Path(clips(tmp_path / "a", videos, "train", "test"))
+    assert open_videos(str(several)).clips.split == "test"
+    assert open_videos(f"{several}:train").clips.split == "train"
+    only = clips(tmp_path / "b", videos, "val")
+    assert open_videos(only).clips.split == "val"
+    robots = clips(tmp_path / "c", videos, "test-seen", "test-novel")
+    with pytest.raises(Refused, match=r"which split\? It has test-seen, t") as c:
+        open_videos(robots)
+    assert c.value.hint == f"say it: {robots}:test-seen"
+    text = (several / "manifest.json").read_text()
+    manifest = json.loads(text)
+    manifest["splits"]["test"] |= {"clips": 0, "frames": 0, "shards": []}
+    (several / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(Refused, match="no clips in its split test"):
+        open_videos(str(several))
 
 
 def test_clips_are_found_by_name_and_split(

@@ -3,6 +3,7 @@
 import pickle
 from collections.abc import Callable
 from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 
 import numpy as np
 import pytest
@@ -237,8 +238,11 @@ def test_a_damaged_archive_is_bad_data(tmp_path: Path, save: Callable) -> None:
     source.write_bytes(whole[:400] + bytes(20) + whole[420:])
     if save is np.savez_compressed:
         assert isinstance(said_of(str(source))[0], BadData)
-    # One mark of the member itself is wrong, the list at the end is whole.
-    source.write_bytes(b"XX" + whole[2:])
+    # The array in it is cut, the archive is whole.
+    short = Path(npy(tmp_path / "short", GOOD)).read_bytes()[:-1]
+    kind = ZIP_DEFLATED if save is np.savez_compressed else ZIP_STORED
+    with ZipFile(source, "w", kind) as archive:
+        archive.writestr("arr_0.npy", short)
     assert isinstance(said_of(str(source))[0], BadData)
 
 

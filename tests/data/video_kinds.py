@@ -57,18 +57,21 @@ def samples(path: Path, videos: np.ndarray, truth: np.ndarray | None = None) -> 
     return str(path)
 
 
-def clips(path: Path, videos: np.ndarray, split: str = "test") -> str:
-    """Prepared clips, two in a shard; `videos` may also be a list of unlike lengths."""
+def clips(path: Path, videos: np.ndarray, *splits: str) -> str:
+    """Prepared clips, two in a shard, the same in all `splits`; `test` by default.
+
+    `videos` may also be a list of videos of unlike lengths.
+    """
     path.mkdir()
     shape, shards = videos[0].shape[1:], []
     for first in range(0, len(videos), 2):
-        with ShardWriter(path, f"{split}-{first:05d}", Layout(shape)) as writer:
+        with ShardWriter(path, f"all-{first:05d}", Layout(shape)) as writer:
             for i, video in enumerate(videos[first : first + 2], first):
                 writer.add(ClipFacts(f"clip {i}", f"v{i}.mp4"), video)
         shards.append(writer.shard)
-    frames = sum(map(len, videos))
-    splits = {split: Split(len(videos), frames, tuple(shards))}
-    write_manifest(path, Manifest({}, "", shape, splits, {}, "f"))
+    split = Split(len(videos), sum(map(len, videos)), tuple(shards))
+    named = dict.fromkeys(splits or ("test",), split)
+    write_manifest(path, Manifest({}, "", shape, named, {}, "f"))
     return str(path)
 
 

@@ -39,6 +39,7 @@ def test_what_counts_as_exact_gives_back_what_was_written(
     ("name", "codec", "pix_fmt"),
     [
         ("a.mp4", "libx264", "yuv420p"),
+        ("a.mkv", "libx264rgb", "rgb24"),
         ("a.mkv", "ffv1", "yuv444p"),
         ("a.mkv", "ffv1", "bgra"),
         ("a.gif", "gif", "rgb8"),

@@ -37,15 +37,16 @@ def open_prepared(
     Clips of fewer than `frames` frames are passed over; None keeps all, each as long as
     the shortest. Errors: `Refused`, `BadData`.
     """
-    split = split or _default_split(folder)
+    splits = read_manifest(folder).splits
+    split = split or _default_split(folder, list(splits))
+    if split in splits and not splits[split].clips:
+        raise Refused(f"{folder}: no clips in its split {split}")
     return videos_of(open_clips(folder, split), name, frames)
 
 
 def videos_of(clips: Clips, name: str, frames: int | None) -> PreparedVideos:
     """The clips that are open, otherwise as `open_prepared`. Errors: `Refused`."""
     folder, split = clips.name, clips.split
-    if not len(clips):
-        raise Refused(f"{folder}: no clips in its split {split}")
     kept = int(clips.lengths.min()) if frames is None else frames
     chosen = np.flatnonzero(clips.lengths >= kept)
     if not len(chosen):
@@ -64,8 +65,7 @@ def videos_of(clips: Clips, name: str, frames: int | None) -> PreparedVideos:
     )
 
 
-def _default_split(folder: Path) -> str:
-    splits = list(read_manifest(folder).splits)
+def _default_split(folder: Path, splits: list[str]) -> str:
     if DEFAULT_SPLIT in splits:
         return DEFAULT_SPLIT
     if len(splits) != 1:

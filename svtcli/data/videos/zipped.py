@@ -19,8 +19,8 @@ DAMAGE = (
     *(zlib.error, struct.error, MemoryError),
 )
 """What zipfile and NumPy raise where an archive is damaged, encrypted or too large."""
-LOCAL_HEADER = struct.Struct("<4s22xHH")
-"""What stands before a member: a mark, then how long its name and its extras are."""
+LOCAL_HEADER = struct.Struct("<26xHH")
+"""What stands before a member ends with how long its name and its extras are."""
 
 
 def open_npz(path: Path, key: str | None, name: str, frames: int | None) -> ArrayVideos:
@@ -91,11 +91,11 @@ def _header(archive: ZipFile, info: ZipInfo) -> Header | None:
 
 def _start(path: Path, info: ZipInfo, header: Header, where: str) -> int:
     """Where in the archive the numbers of a stored array begin. Errors: `BadData`."""
+    if info.file_size < header.size:
+        raise BadData(f"{where}: ends early ({info.file_size} of {header.size} bytes)")
     with path.open("rb") as file:
         file.seek(info.header_offset)
-        mark, name, extra = LOCAL_HEADER.unpack(file.read(LOCAL_HEADER.size))
-    if mark != b"PK\x03\x04" or info.file_size < header.size:
-        raise BadData(f"{where}: ends early ({info.file_size} of {header.size} bytes)")
+        name, extra = LOCAL_HEADER.unpack(file.read(LOCAL_HEADER.size))
     return info.header_offset + LOCAL_HEADER.size + name + extra + header.bytes
 
 
