@@ -28,7 +28,7 @@ from svtcli.failure import Refused
 _SHIFT = (-0.030, -0.088, -0.188)
 _SCALE = (0.458, 0.448, 0.450)
 _EPS = 1e-10
-_AT_ONCE = 2**17  # pixels of frames: an output of VGG16 then takes up to 64 MiB
+_AT_ONCE = 2**16  # pixels of frames: an output of VGG16 then takes up to 32 MiB
 
 
 @dataclass(frozen=True)
