@@ -144,6 +144,10 @@ class Sample:
 
 Metric = Literal["likelihood", "fvd", "fvd-avg", "kvd", "psnr", "ssim", "lpips"]
 """`likelihood` is bits/dim or nats/frame; the others compare samples with clips."""
+DISTANCES: frozenset[Metric] = frozenset({"fvd", "fvd-avg", "kvd"})
+"""Those between two sets of clips, by I3D's features."""
+PAIRED: frozenset[Metric] = frozenset({"psnr", "ssim", "lpips"})
+"""Those between a sample and the clip that it continues, frame by frame."""
 
 
 @dataclass(frozen=True)
@@ -177,8 +181,8 @@ class Compare:
 
 
 @dataclass(frozen=True)
-class Eval:
-    """Likelihood on held-out clips (§4.1)."""
+class Eval(Compare):
+    """Likelihood on held-out clips (§4.1), and what `Compare` says of samples."""
 
     split: str = "test"
     also: tuple[str, ...] = ()
@@ -195,6 +199,7 @@ class Eval:
     clips: PositiveInt | None = None
     """At most so many clips; None scores them all."""
     batch: PositiveInt = 16
+    """Clips scored at once, on all devices together; has no influence on the scores."""
     precision: Precision = "float32"
     """Of products and activations, as `sample.precision`."""
     baselines: tuple[Literal["uniform", "untrained"], ...] = ()
@@ -247,6 +252,7 @@ class Recipe:
         yield from self._length_problems()
         yield from self._split_problems()
         yield from self._validation_problems()
+        yield from self._comparison_problems()
 
     def _data_problems(self) -> Iterator[tuple[str, str]]:
         """The model's pixels are not those of the data."""
@@ -292,6 +298,23 @@ class Recipe:
             if section.frames and most is not None and frames > most:
                 what = f"{frames} frames, but data.frames makes clips of {most}"
                 yield f"{name}.frames", what
+
+    def _comparison_problems(self) -> Iterator[tuple[str, str]]:
+        """Trials whose samples are too short for the clips, the prime or FVD."""
+        scored = self.eval
+        own = self.sample.frames or self.model.video[0]
+        frames = scored.sampled_frames or own
+        prime = scored.sampled_prime or self.sample.prime or self.train.prime
+        most = self.data.frames if isinstance(self.data.frames, int) else None
+        if scored.sampled_frames and most is not None and frames > most:
+            what = f"{frames} frames, but data.frames makes clips of {most}"
+            yield "eval.sampled_frames", what
+        if (scored.sampled_prime or scored.sampled_frames) and prime >= frames:
+            what = f"should be less than the {frames} frames there are, not {prime}"
+            yield "eval.sampled_prime", what
+        if DISTANCES.intersection(scored.metrics) and frames < scored.window:
+            what = f"should be at most the {frames} frames of a sample"
+            yield "eval.window", what
 
     def _validation_problems(self) -> Iterator[tuple[str, str]]:
         """A validation split that is not made, or of the clips that are trained on."""

@@ -19,8 +19,11 @@ from svtcli.stages import prepared as prepared_clips
 from svtcli.stages import render as rendering
 from svtcli.stages import sample as sampling
 from svtcli.stages import train as training
+from svtcli.stages.comparison import Comparison
+from svtcli.stages.comparison_plan import require_weights
 from svtcli.stages.evaluation import EvalPlan, Evaluation, plan_evaluations
 from svtcli.stages.trained import Checkpoint
+from svtcli.stages.trials import TrialsPlan, plan_all_trials, run_trials
 from svtcli.training.checkpoint import latest_step
 from svtcli.training.resume import changes_in
 
@@ -46,6 +49,8 @@ class Results:
     samples: Path | None = None
     evaluations: tuple[Evaluation, ...] | None = None
     """One for each split that is scored."""
+    comparisons: tuple[Comparison, ...] | None = None
+    """One for each split, where a metric looks at samples."""
     pictures: tuple[Path, ...] | None = None
 
 
@@ -72,7 +77,9 @@ def survey(loaded: LoadedRecipe, run: RunFolder) -> tuple[Status, ...]:
     checkpoint = Checkpoint(run, step, recipe)
     samples = sampling.plan_samples(checkpoint, recipe.sample)
     statuses.append(_status("sample", samples.finished, samples.out))
-    statuses.append(_eval_status(plan_evaluations(checkpoint, recipe.eval)))
+    scores = plan_evaluations(checkpoint, recipe.eval)
+    trials = plan_all_trials(checkpoint, recipe.eval, recipe.sample)
+    statuses.append(_eval_status((*scores, *trials)))
     figures = run.figures / samples.out.name
     if samples.finished:
         done = rendering.fresh(samples.out, figures, recipe.render)
@@ -89,7 +96,9 @@ def run_chain(
     """Run those of `stages` that are not done. Errors: those of the stages."""
     recipe = loaded.recipe
     clips = prepared_clips.clips_folder(recipe.data, loaded.name)
-    prepared = trained = samples = evaluations = pictures = None
+    prepared = trained = samples = evaluations = comparisons = pictures = None
+    if "eval" in stages:
+        require_weights(recipe.eval)  # not after days of training
     if "prepare" in stages:
         prepared = preparing.prepare(recipe.data, clips, progress)
     if "train" in stages:
@@ -98,12 +107,15 @@ def run_chain(
         plan = sampling.plan_samples(_checkpoint(loaded, run), recipe.sample)
         samples = sampling.sample(plan, progress)
     if "eval" in stages:
-        scores = plan_evaluations(_checkpoint(loaded, run), recipe.eval)
+        scored = _checkpoint(loaded, run)
+        scores = plan_evaluations(scored, recipe.eval)
+        trials = plan_all_trials(scored, recipe.eval, recipe.sample)
         evaluations = tuple(evaluating.evaluate(each, progress) for each in scores)
+        comparisons = tuple(run_trials(each, progress) for each in trials)
     if "render" in stages:
         made = sampling.plan_samples(_checkpoint(loaded, run), recipe.sample)
         pictures = _render(made, loaded, progress)
-    return Results(prepared, trained, samples, evaluations, pictures)
+    return Results(prepared, trained, samples, evaluations, comparisons, pictures)
 
 
 def _render(
@@ -149,13 +161,15 @@ def _train_status(loaded: LoadedRecipe, run: RunFolder) -> Status:
     return Status("train", "done", f"{run.path}: at step {step}")
 
 
-def _eval_status(plans: tuple[EvalPlan, ...]) -> Status:
+def _eval_status(plans: tuple[EvalPlan | TrialsPlan, ...]) -> Status:
     """Of all splits together; told by the first that is not scored."""
+    if not plans:
+        return Status("eval", "done", "no metric is asked for")
     owed = [plan for plan in plans if not plan.finished]
     if not owed:
         return _status("eval", True, plans[0].out)
     if len(owed) < len(plans):
-        scored = f"{len(plans) - len(owed)} of {len(plans)} splits are scored"
+        scored = f"{len(plans) - len(owed)} of {len(plans)} results are there"
         return Status("eval", "to do", f"{owed[0].out}: not there yet; {scored}")
     return _status("eval", False, owed[0].out)
 

@@ -10,13 +10,10 @@ from svtcli.evaluation.lpips import NETS
 from svtcli.evaluation.quality import WINDOW
 from svtcli.evaluation.weights import weights_file
 from svtcli.failure import Refused
-from svtcli.recipe.schema import Compare, Metric
+from svtcli.recipe.schema import DISTANCES, PAIRED, Compare, Metric
 from svtcli.run.fingerprint import fingerprint, fingerprint_file
 from svtcli.stages.comparison import compared, read_comparison
 from svtcli.stages.distances import Part, spread_evenly
-
-DISTANCES: frozenset[Metric] = frozenset({"fvd", "fvd-avg", "kvd"})
-PAIRED: frozenset[Metric] = frozenset({"psnr", "ssim", "lpips"})
 
 
 @dataclass(frozen=True)
@@ -81,6 +78,7 @@ def plan_comparison(
     default the reference's own. Of samples beside their truth the fingerprint is known;
     by default what their folder says. Errors: Refused.
     """
+    require_weights(settings, i3d)
     given = samples.prime if prime is None else prime
     trials = _trials(samples, settings)
     metrics = tuple(dict.fromkeys(settings.metrics))
@@ -126,9 +124,16 @@ def _trials(samples: Videos, settings: Compare) -> int:
     return min(settings.trials, most)
 
 
+def require_weights(settings: Compare, i3d: Path | None = None) -> None:
+    """Refuse metrics whose networks are not installed."""
+    if not DISTANCES.isdisjoint(settings.metrics):
+        weights_file(PUBLISHED, i3d)
+    if "lpips" in settings.metrics:
+        weights_file(NETS[settings.lpips].published)
+
+
 def _refuse_no_distance(plan: ComparisonPlan) -> None:
     """What FVD cannot be computed of."""
-    weights_file(PUBLISHED, plan.i3d)
     frames = min(plan.samples.frames, plan.reference.frames)
     window = plan.settings.window
     if frames < window:
@@ -180,7 +185,7 @@ def _refuse_unpaired(plan: ComparisonPlan) -> None:
 
 
 def _refuse_small(plan: ComparisonPlan) -> None:
-    """What a metric cannot look at, or lacks its weights for."""
+    """Frames that a metric cannot look at."""
     sides = {"psnr": 1, "ssim": WINDOW, "lpips": NETS[plan.settings.lpips].smallest}
     H, W, _ = plan.samples.shape
     for metric in plan.paired:
@@ -190,8 +195,6 @@ def _refuse_small(plan: ComparisonPlan) -> None:
                 f"{metric} looks at {side}x{side} pixels and frames are only {H}x{W}",
                 f"leave {metric} out",
             )
-    if "lpips" in plan.paired:
-        weights_file(NETS[plan.settings.lpips].published)
 
 
 def _others(plan: ComparisonPlan, others: Videos | None) -> Part | None:

@@ -92,7 +92,10 @@ class UnfinishedScores:
 def plan_evaluations(
     checkpoint: Checkpoint, settings: Eval, clips: Path | None = None
 ) -> tuple[EvalPlan, ...]:
-    """`plan_evaluation` for `settings.split` and for each of `settings.also`."""
+    """`plan_evaluation` for every split that `settings` names; none if the likelihood
+    is not among its metrics."""
+    if "likelihood" not in settings.metrics:
+        return ()
     splits = dict.fromkeys((settings.split, *settings.also))
     return tuple(
         plan_evaluation(checkpoint, replace(settings, split=split), clips)

@@ -1,7 +1,7 @@
 """Which held-out clips a trained network continues or scores, and how they are read."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,13 +13,16 @@ from svtcli.failure import Refused
 from svtcli.model.priming import slices_to_make
 from svtcli.model.windows import windows
 from svtcli.recipe.model import Model
-from svtcli.recipe.schema import Eval, Recipe, Sample
+from svtcli.recipe.schema import Compare, Eval, Recipe, Sample
 from svtcli.recipe.subsets import label_pattern
 from svtcli.run.fingerprint import fingerprint
 from svtcli.stages.trained import Checkpoint
 
-_HOW = ("schedule", "window")
-"""Settings that change how samples are made, and not what they are."""
+_NO_INFLUENCE: dict[type, tuple[str, ...]] = {
+    Sample: ("batch", "schedule", "window"),
+    Eval: ("batch", *(field.name for field in fields(Compare))),
+}
+"""Settings that do not change what is sampled, or how likely the clips are."""
 
 _NEWER = {"top_k": None, "top_p": None, "precision": "float32", "also": ()}
 """Settings that were not always there, as they were then: left out where they are so,
@@ -64,13 +67,15 @@ def plan_held_out(
     prime = settings.prime or recipe.train.prime
     frames = settings.frames or recipe.model.video[0]
     overlap = settings.overlap or recipe.train.prime
-    # The batch has no influence on the result, so it is no part of what it is.
-    spelt_out = replace(settings, prime=prime, frames=frames, overlap=overlap, batch=1)
+    spelt_out = replace(settings, prime=prime, frames=frames, overlap=overlap)
     what = {
         key: value
         for key, value in vars(spelt_out).items()
-        if key not in _HOW and (key not in _NEWER or value != _NEWER[key])
+        if key not in _NO_INFLUENCE[type(settings)]
+        and (key not in _NEWER or value != _NEWER[key])
     }
+    # Once it was spelt out as 1; what was made then keeps its fingerprint.
+    what["batch"] = 1
     kind = type(settings).__name__
     return HeldOutPlan(
         checkpoint,

@@ -1,7 +1,7 @@
-"""A run's own samples against the clips that they continue: the paper's protocol (§4.1).
+"""A run's own samples against the clips that they continue: the protocol of §4.1.
 
-Continuation s of every clip is trial s. So all trials are one folder of samples, made by
-`sample`, which goes on where it was interrupted.
+Continuation s of every clip is trial s. So all trials are one folder of samples, made
+by `sample`, which goes on where it was interrupted.
 """
 
 from dataclasses import dataclass, replace
@@ -37,6 +37,24 @@ class TrialsPlan:
     def finished(self) -> bool:
         """This very comparison is on disk already."""
         return self.comparison.finished
+
+
+def plan_all_trials(
+    checkpoint: Checkpoint,
+    settings: Eval,
+    sampling: Sample,
+    clips: Path | None = None,
+    i3d: Path | None = None,
+) -> tuple[TrialsPlan, ...]:
+    """`plan_trials` for every split that `settings` names; none if no metric asks."""
+    if {"likelihood"}.issuperset(settings.metrics):
+        return ()
+    return tuple(
+        plan_trials(
+            checkpoint, replace(settings, split=split, also=()), sampling, clips, i3d
+        )
+        for split in dict.fromkeys((settings.split, *settings.also))
+    )
 
 
 def plan_trials(

@@ -101,7 +101,7 @@ def test_the_batch_of_sampling_and_scoring_makes_nothing_stale(place):
 def test_another_split_is_scored_beside_the_first(place):
     alone, also = chain().evaluations, "eval.also=[train]"
     assert states(also)["eval"] == "to do"
-    assert reason("eval", also).endswith("there yet; 1 of 2 splits are scored")
+    assert reason("eval", also).endswith("there yet; 1 of 2 results are there")
     both = chain(also).evaluations
     assert [each.split for each in both] == ["test", "train"]
     assert both[:1] == alone
