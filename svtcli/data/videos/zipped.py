@@ -58,7 +58,8 @@ def _opened(path: Path) -> Iterator[ZipFile]:
         with ZipFile(path) as archive:
             yield archive
     except DAMAGE as error:
-        why = str(error) or type(error).__name__
+        # zipfile may show what it read in place of a name.
+        why = (str(error) or type(error).__name__).splitlines()[0][:80]
         raise BadData(f"{path}: not a whole .npz ({why})") from error
 
 
