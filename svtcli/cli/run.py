@@ -8,6 +8,7 @@ import typer
 
 from svtcli.cli import console
 from svtcli.cli.arguments import Overrides, RecipeName, RunName
+from svtcli.cli.comparisons import comparison_text
 from svtcli.cli.host_memory import keep_freed_memory
 from svtcli.cli.scores import score_data, score_table
 
@@ -83,8 +84,15 @@ def _show(results: "Results") -> None:
     if results.pictures:
         data["pictures"] = [str(picture) for picture in results.pictures]
         lines += [f"{path.suffix[1:]:<7}  {path}" for path in results.pictures]
+    tables = []
     if results.evaluations:
         scores = [score_data(each) for each in results.evaluations]
         data |= {"evaluation": scores[0], "evaluations": scores}
-        lines = [score_table(results.evaluations), "", *lines]
+        tables += [score_table(results.evaluations), ""]
+    if results.comparisons:
+        from svtcli.stages.comparison import comparison_data
+
+        data["comparisons"] = [comparison_data(each) for each in results.comparisons]
+        tables += [comparison_text(results.comparisons), ""]
+    lines = [*tables, *lines]
     console.show("\n".join(lines), data)

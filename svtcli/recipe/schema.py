@@ -6,7 +6,7 @@ that the paper names carry the paper's letters: `s`, `k`, `de`, `d`, `na`, `da`.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import ConfigDict, Field, PositiveFloat, PositiveInt
 
@@ -144,6 +144,7 @@ class Sample:
 
 Metric = Literal["likelihood", "fvd", "fvd-avg", "kvd", "psnr", "ssim", "lpips"]
 """`likelihood` is bits/dim or nats/frame; the others compare samples with clips."""
+METRICS: tuple[Metric, ...] = get_args(Metric)
 DISTANCES: frozenset[Metric] = frozenset({"fvd", "fvd-avg", "kvd"})
 """Those between two sets of clips, by I3D's features."""
 PAIRED: frozenset[Metric] = frozenset({"psnr", "ssim", "lpips"})

@@ -10,7 +10,7 @@ from svtcli.evaluation.lpips import NETS
 from svtcli.evaluation.quality import WINDOW
 from svtcli.evaluation.weights import weights_file
 from svtcli.failure import Refused
-from svtcli.recipe.schema import DISTANCES, PAIRED, Compare, Metric
+from svtcli.recipe.schema import DISTANCES, METRICS, PAIRED, Compare, Metric
 from svtcli.run.fingerprint import fingerprint, fingerprint_file
 from svtcli.stages.comparison import compared, read_comparison
 from svtcli.stages.distances import Part, spread_evenly
@@ -81,7 +81,9 @@ def plan_comparison(
     require_weights(settings, i3d)
     given = samples.prime if prime is None else prime
     trials = _trials(samples, settings)
-    metrics = tuple(dict.fromkeys(settings.metrics))
+    metrics = tuple(
+        each for each in METRICS if each in settings.metrics and each != "likelihood"
+    )
     settings = replace(compared(settings), trials=trials, metrics=metrics)
     fake, real = (
         Part(side, spread_evenly(side.count, min(clips or side.count, side.count)))

@@ -48,7 +48,7 @@ def test_the_result_is_a_table(place, capfd):
 def test_the_keys_of_the_json_stay(place, capfd):
     said = svt_here(capfd, "--json", "eval", "mine", "--baseline", "untrained")
     data = json.loads(said.out)
-    assert list(data) == ["evaluations", "dry_run"]
+    assert list(data) == ["evaluations", "comparisons", "dry_run"]
     (evaluation,) = data["evaluations"]
     assert list(evaluation) == KEYS
     assert [row["model"] for row in evaluation["rows"]] == ["trained", "untrained"]
@@ -142,6 +142,7 @@ def test_tasks_of_a_job_array_say_what_is_owed(place, capfd):
     file = f"runs/mine/eval/{path.name.removeprefix('.').removesuffix('.work')}"
     assert json.loads(first.out) == {
         "evaluations": [],
+        "comparisons": [],
         "dry_run": False,
         "unfinished": [{"file": file, "clips": 4, "of": 8}],
     }
@@ -151,7 +152,7 @@ def test_tasks_of_a_job_array_say_what_is_owed(place, capfd):
     assert "would score mine@3 on 2 clips (task 0 of 2) of clips/mine" in dry.out
     assert dry.out.endswith(f"{file} (4 of 8 clips are scored)\n")
     last = json.loads(svt_here(capfd, *line, "0").out)
-    assert list(last) == ["evaluations", "dry_run"]
+    assert list(last) == ["evaluations", "comparisons", "dry_run"]
     assert json.loads((place / file).read_text()) == last["evaluations"][0]
     half = svt_here(capfd, "eval", "mine", "--task-index", "0")
     assert half.code == 2
