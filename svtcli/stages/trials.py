@@ -70,15 +70,18 @@ def plan_trials(
     Refused, as `plan_samples` and `plan_comparison`.
     """
     made = plan_samples(checkpoint, trial_samples(settings, sampling), clips)
-    promised = _Promised(
-        name=str(made.out),
+    samples = _Promised(
+        name=checkpoint.name,
         count=len(made.numbers),
         continuations=made.settings.per_prime,
         frames=made.frames,
         shape=made.clips.shape,
         prime=made.prime,
     )
-    return TrialsPlan(made, _planned(made, promised, promised, settings, i3d))
+    truth = replace(
+        samples, name=f"{made.folder}, split {made.settings.split}", continuations=1
+    )
+    return TrialsPlan(made, _planned(made, samples, truth, settings, i3d))
 
 
 def trial_samples(settings: Eval, sampling: Sample) -> Sample:
@@ -104,10 +107,12 @@ def run_trials(plan: TrialsPlan, progress: Progress) -> Comparison:
         return compare(plan.comparison, progress)
     folder = str(sample(plan.samples, progress))
     whole = plan.comparison
-    made, truth = open_videos(folder), open_videos(folder, truth=True)
-    return compare(
-        _planned(plan.samples, made, truth, whole.settings, whole.i3d), progress
+    made, truth = (
+        replace(open_videos(folder, truth=is_truth), name=promised.name)
+        for is_truth, promised in ((False, whole.samples), (True, whole.reference))
     )
+    there = _planned(plan.samples, made, truth, whole.settings, whole.i3d)
+    return compare(there, progress)
 
 
 def _planned(
