@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 
 from svtcli import __version__
 from svtcli.cli import console, failures, prepare, recipes, runs
+from svtcli.cli.doctor import doctor
 from svtcli.cli.evaluate import evaluate
 from svtcli.cli.plan import plan
 from svtcli.cli.render import render
@@ -31,6 +32,7 @@ ORDER = (
     "render",
     "runs",
     "recipes",
+    "doctor",
 )
 
 
@@ -59,6 +61,7 @@ app.command("eval")(evaluate)
 app.command()(render)
 app.add_typer(runs.app, name="runs")
 app.add_typer(recipes.app, name="recipes")
+app.command()(doctor)
 
 
 @app.callback(invoke_without_command=True)

@@ -57,14 +57,8 @@ def read_weights(published: Published, given: Path | None = None) -> Weights:
     off, and for one that is not an array file.
     """
     path = weights_file(published, given)
-    sha256 = fingerprint_file(path)
+    sha256 = fingerprint_file(path) if given else published_weights(published)
     known = sha256 == published.sha256
-    if given is None and not known:
-        raise BadData(
-            f"{path}: not the published {published.what} (SHA-256 is {sha256[:12]}…, "
-            f"should be {published.sha256[:12]}…)",
-            _again(published),
-        )
     if path.suffix == ".safetensors":
         return Weights(_read(path), sha256, known)
     kept = cache_folder("weights") / f"{path.stem}-{sha256[:16]}.safetensors"
@@ -73,6 +67,22 @@ def read_weights(published: Published, given: Path | None = None) -> Weights:
         arrays = read_pickled_arrays(path)
         write_whole(kept, save(arrays, {_DIGEST: _digest(arrays)}))
     return Weights(arrays, sha256, known)
+
+
+def published_weights(published: Published) -> str:
+    """The hash of the package's file, which is the published one.
+
+    Errors: Refused where it is not there, BadData where it is another one.
+    """
+    path = weights_file(published)
+    sha256 = fingerprint_file(path)
+    if sha256 != published.sha256:
+        raise BadData(
+            f"{path}: not the published {published.what} (SHA-256 is {sha256[:12]}…, "
+            f"should be {published.sha256[:12]}…)",
+            _again(published),
+        )
+    return sha256
 
 
 def weights_file(published: Published, given: Path | None = None) -> Path:

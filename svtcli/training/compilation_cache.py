@@ -32,7 +32,7 @@ def use_compilation_cache() -> Path | None:
     if jax.config.jax_compilation_cache_dir is not None:  # type: ignore[attr-defined]
         return None
     backend = jax.default_backend()
-    root = _root(backend)
+    root = compilation_root(backend)
     if root is None:
         return None
     folder = private_folder(root) / _key(backend)
@@ -63,7 +63,8 @@ def private_folder(path: Path) -> Path:
     return real
 
 
-def _root(backend: str) -> Path | None:
+def compilation_root(backend: str) -> Path | None:
+    """Where programs of `backend` would be kept; None for nowhere."""
     wanted = os.environ.get(VARIABLE)
     if wanted is not None:
         return Path(wanted).absolute() if wanted else None

@@ -81,7 +81,7 @@ def _encode(
     rate = Fraction(fps).limit_denominator(1_000_000)
     raw = ("-f", "rawvideo", "-pix_fmt", "rgb24", "-video_size", f"{width}x{height}")
     command = (
-        *(_ffmpeg(), "-y", "-v", "error"),
+        *(ffmpeg_file(), "-y", "-v", "error"),
         *(*raw, "-framerate", str(rate), "-i", "pipe:0"),
         # `file:` keeps a colon in a folder's name from being read as a protocol.
         *(*how, f"file:{path}"),
@@ -115,8 +115,11 @@ def _pour(pipe: IO[bytes], first: Picture, rest: Iterator[Picture]) -> None:
         return
 
 
-def _ffmpeg() -> str:
-    """Where ffmpeg is: imageio-ffmpeg carries one for every common platform."""
+def ffmpeg_file() -> str:
+    """Where ffmpeg is: imageio-ffmpeg carries one for every common platform.
+
+    Errors: Failure where it has none.
+    """
     try:
         return imageio_ffmpeg.get_ffmpeg_exe()
     except RuntimeError as error:

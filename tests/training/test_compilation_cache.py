@@ -41,12 +41,12 @@ def test_a_file_is_refused(tmp_path: Path) -> None:
 def test_it_is_on_for_accelerators_and_off_for_cpu(tmp_path, monkeypatch) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert module._root("cpu") is None
-    assert module._root("gpu") == module._root("tpu") == tmp_path / "svt" / "compiled"
+    assert module.compilation_root("cpu") is None
+    assert module.compilation_root("gpu") == module.compilation_root("tpu") == tmp_path / "svt" / "compiled"
     monkeypatch.setenv(VARIABLE, str(tmp_path / "mine"))
-    assert module._root("cpu") == module._root("gpu") == tmp_path / "mine"
+    assert module.compilation_root("cpu") == module.compilation_root("gpu") == tmp_path / "mine"
     monkeypatch.setenv(VARIABLE, "")
-    assert module._root("gpu") is None
+    assert module.compilation_root("gpu") is None
 
 
 def test_another_processor_s_programs_are_never_looked_at(monkeypatch) -> None:
