@@ -1,5 +1,6 @@
 """`svt render`: pictures of samples, and of prepared clips."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -24,14 +25,21 @@ class Picture(StrEnum):
     mp4 = "mp4"
 
 
+class Each(StrEnum):
+    """What gets a file of its own; a test holds it equal to the recipe's."""
+
+    clip = "clip"
+    video = "video"
+
+
 def render(
-    source: Annotated[
-        str | None,
+    sources: Annotated[
+        list[str] | None,
         typer.Argument(
-            metavar="[SAMPLES|RUN|CLIPS[:SPLIT]]",
+            metavar="[SAMPLES|RUN|CLIPS[:SPLIT]]...",
             help="A samples folder, a run folder or a run's name (its newest samples); "
-            "or prepared clips, a folder or a name in clips/. "
-            "Default: the newest samples of all runs.",
+            "several are drawn side by side; or prepared clips, a folder or a name in "
+            "clips/. Default: the newest samples of all runs.",
             show_default=False,
         ),
     ] = None,
@@ -45,12 +53,37 @@ def render(
             min=1, help="Show every k-th frame. Default for clips: spread over each."
         ),
     ] = None,
+    frames: Annotated[
+        str | None,
+        typer.Option(help="Show these frames in a strip, for example 0,5,10,15."),
+    ] = None,
+    per_prime: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Samples shown of each clip. Default: all; of several runs, 1."
+        ),
+    ] = None,
+    diversity: Annotated[
+        bool | None,
+        typer.Option(
+            "--diversity",
+            help="PNG: all samples of a clip in a grid, for each frame shown.",
+        ),
+    ] = None,
+    each: Annotated[
+        Each | None,
+        typer.Option(help="One file for each clip, or for each video of it."),
+    ] = None,
     rows: Annotated[
         int | None,
         typer.Option(min=1, help="How many clips are shown; of CLIPS, in each split."),
     ] = None,
     scale: Annotated[
         int | None, typer.Option(min=1, help="Screen pixels per video pixel.")
+    ] = None,
+    smooth: Annotated[
+        bool | None,
+        typer.Option("--smooth", help="Enlarge smoothly; else pixels stay pixels."),
     ] = None,
     fps: Annotated[
         float | None, typer.Option(help="Frames per second of GIF and MP4.")
@@ -81,26 +114,56 @@ def render(
     """Draw samples: a film strip (PNG), a GIF, an MP4. Of clips: a contact sheet.
 
     For samples, what no flag says, the recipe of the run says (its section `render`).
+    Of several runs each clip is shown with its truth and a row for each run.
     """
     if fps is not None and not 0.01 <= fps <= 1000:
         raise Refused(f"--fps {fps:g}: must lie between 0.01 and 1000")
-    if source is not None and (found := _clips(source)):
-        stated = said(rows=rows, every=every, scale=scale, fps=fps)
+    stated = said(rows=rows, every=every, scale=scale, fps=fps)
+    of_samples = said(
+        frames=_numbers(frames),
+        per_prime=per_prime,
+        diversity=diversity,
+        each=each.value if each else None,
+        smooth=smooth,
+    )
+    first, *others = sources or (None,)
+    if first is not None and (found := _clips(first)):
+        _only_clips(first, others, of_samples)
         _draw_sheet(*found, out, formats, stated, seed or 0, force, dry_run)
         return
     if seed is not None:
         raise Refused("--seed: samples are not drawn by chance; clips are")
-    samples = _samples_folder(source)
-    recipe = _recipe_settings(samples)
-    settings = replace(
-        recipe,
-        formats=_formats(formats) or recipe.formats,
-        every=every or recipe.every,
-        rows=rows or recipe.rows,
-        scale=scale or recipe.scale,
-        fps=fps or recipe.fps,
-    )
-    _render(samples, out or _default_out(samples), settings, force, dry_run)
+    if every is not None and (frames is not None or diversity):
+        other = "--frames" if frames is not None else "--diversity"
+        raise Refused(f"--every and {other}: choose one", "--frames 0,5 names frames")
+    for other in filter(_clips, others):
+        _only_clips(other, [other], {})
+    samples, *beside = [_samples_folder(source) for source in (first, *others)]
+    if every is not None:
+        of_samples |= {"frames": None, "diversity": False}
+    settings = replace(_recipe_settings(samples), **stated, **of_samples)
+    settings = replace(settings, formats=_formats(formats) or settings.formats)
+    place = out or _default_out(samples, beside)
+    _render(samples, tuple(beside), place, settings, force, dry_run)
+
+
+def _numbers(text: str | None) -> tuple[int, ...] | None:
+    """Frames as they are typed: 0,5,10."""
+    if text is None:
+        return None
+    words = text.split(",")
+    if not all(word.strip().isdecimal() for word in words):
+        raise Refused(f"--frames {text}: name frames by number, as in 0,5,10,15")
+    return tuple(int(word) for word in words)
+
+
+def _only_clips(clips: str, others: list[str], of_samples: dict[str, Any]) -> None:
+    """Refuse what only samples have."""
+    if others:
+        raise Refused(f"{clips}: clips; only samples are drawn side by side")
+    if of_samples:
+        flag = next(iter(of_samples)).replace("_", "-")
+        raise Refused(f"--{flag}: of samples; {clips} are clips")
 
 
 def _draw_sheet(
@@ -130,19 +193,26 @@ def _draw_sheet(
 
 
 def _render(
-    samples: Path, out: Path, settings: "Render", force: bool, dry_run: bool
+    samples: Path,
+    beside: tuple[Path, ...],
+    out: Path,
+    settings: "Render",
+    force: bool,
+    dry_run: bool,
 ) -> None:
     """Draw, or with `dry_run` only check that it could be; the paths on stdout."""
     from svtcli.stages import render as stage
 
     if dry_run:
-        pictures = stage.planned(samples, out, settings, force)
+        pictures = stage.planned(samples, out, settings, force, beside)
     else:
-        pictures = stage.render(samples, out, settings, console.progress(), force)
-    _say({"samples": str(samples)}, pictures, dry_run)
+        progress = console.progress()
+        pictures = stage.render(samples, out, settings, progress, force, beside)
+    others: dict[str, Any] = {"beside": [str(other) for other in beside]}
+    _say({"samples": str(samples), **(others if beside else {})}, pictures, dry_run)
 
 
-def _say(of_what: dict[str, str], pictures: list[Path], dry_run: bool) -> None:
+def _say(of_what: dict[str, Any], pictures: list[Path], dry_run: bool) -> None:
     lines = (f"would write {path}" if dry_run else f"{path}" for path in pictures)
     data = {**of_what, "files": [str(path) for path in pictures]}
     console.show("\n".join(lines), {**data, "dry_run": dry_run})
@@ -250,6 +320,16 @@ def _recipe_settings(samples: Path) -> "Render":
     return run.recipe().render if run else Render()
 
 
-def _default_out(samples: Path) -> Path:
+def _default_out(samples: Path, beside: Sequence[Path]) -> Path:
+    """With the run; pictures of several are called by the names of all."""
     run = _run_of(samples)
-    return run.figures / samples.resolve().name if run else samples / "figures"
+    if not beside:
+        return run.figures / samples.resolve().name if run else samples / "figures"
+    names = [_run_and_samples(other) for other in beside]
+    place = run.figures if run else samples / "figures"
+    return place / f"{samples.resolve().name}-beside-{'-'.join(names)}"
+
+
+def _run_and_samples(samples: Path) -> str:
+    run = _run_of(samples)
+    return "-".join([*([run.name] if run else []), samples.resolve().name])

@@ -1,12 +1,13 @@
 """Samples that play beside the truth: the frames of a GIF or MP4.
 
-Each group is one line of videos, the truth first; groups fill a grid. While the frames
+Each group is a line of videos, the truth first, or several lines where they are many;
+groups fill a grid. While the frames
 shown are prime, every video has an amber border and the clock says so.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import ceil, log
+from math import ceil, log, sqrt
 
 from svtcli.figures.canvas import (
     MARK,
@@ -28,6 +29,8 @@ from svtcli.video.text import text_width
 
 SHAPE = 1.4
 """Width over height that the grid of groups comes close to."""
+LINE = 10
+"""Videos of a group that stand in one line; more fill a grid."""
 
 
 @dataclass(frozen=True)
@@ -42,16 +45,30 @@ class FilmLayout:
 
     @property
     def pitch(self) -> int:
-        """From one video to the next; never narrower than a label."""
+        """From one video to the next; never narrower than a label of usual length."""
         style, rows = self.style, [row for g in self.groups for row in g.rows]
         label = max(text_width(row.label, style.font) for row in rows)
-        return max(style.frame[1] + 2 * style.mark + style.gap, label + style.font // 2)
+        least = min(label, 12 * style.font) + style.font // 2
+        return max(style.frame[1] + 2 * style.mark + style.gap, least)
+
+    @property
+    def line(self) -> int:
+        """Most videos side by side in a group."""
+        most = max(len(group.rows) for group in self.groups)
+        return most if most <= LINE else ceil(sqrt(SHAPE * most))
+
+    @property
+    def height(self) -> int:
+        """Of one line of videos, with its labels."""
+        return self.style.line + self.style.frame[0] + 2 * self.style.mark
 
     @property
     def block(self) -> Extent:
         """One group: its title, its labels, its videos."""
         style, most = self.style, max(len(group.rows) for group in self.groups)
-        return 2 * style.line + style.frame[0] + 2 * style.mark, most * self.pitch
+        lines = ceil(most / self.line)
+        between = (lines - 1) * style.gap
+        return style.line + lines * self.height + between, self.line * self.pitch
 
     def corner(self, group: int) -> Corner:
         """Upper left corner of a group."""
@@ -63,8 +80,10 @@ class FilmLayout:
     def tile(self, group: int, row: int) -> Corner:
         """Upper left corner of one video."""
         top, left = self.corner(group)
+        line, place_ = divmod(row, self.line)
         style = self.style
-        return top + 2 * style.line + style.mark, left + style.mark + row * self.pitch
+        top += 2 * style.line + line * (self.height + style.gap)
+        return top + style.mark, left + style.mark + place_ * self.pitch
 
     @property
     def foot(self) -> int:
@@ -115,8 +134,10 @@ def _paper(layout: FilmLayout) -> Canvas:
         title = fit(group.title, layout.block[1] - style.mark, style.font)
         write(canvas, title, (top, left + style.mark), style.font, QUIET)
         for row, shown in enumerate(group.rows):
-            corner = (top + style.line, layout.tile(index, row)[1])
-            write(canvas, shown.label, corner, style.font)
+            above, left = layout.tile(index, row)
+            corner = (above - style.mark - style.line, left)
+            label = fit(shown.label, layout.pitch - style.font // 2, style.font)
+            write(canvas, label, corner, style.font)
     draw_legend(canvas, layout.facts, (layout.foot, style.margin), style)
     return canvas
 

@@ -92,21 +92,23 @@ class StripLayout:
 
 
 def strip_layout(
-    groups: Sequence[Group], facts: Sequence[str], every: int, scale: int
+    groups: Sequence[Group], facts: Sequence[str], times: Sequence[int], scale: int
 ) -> StripLayout:
-    """Plan a strip of every `every`-th frame, `scale` screen pixels per video pixel."""
+    """Plan a strip of the frames `times`, `scale` screen pixels per video pixel."""
     frames, H, W, _ = groups[0].rows[0].video.shape
-    times = tuple(range(0, frames, every))
-    note = (f"every {_ordinal(every)} frame",) if every > 1 else ()
     style = Style((scale * H, scale * W))
-    return StripLayout(style, times, tuple(groups), (*facts, *note))
+    said = (*facts, *times_in_words(times, frames))
+    return StripLayout(style, tuple(times), tuple(groups), said)
 
 
 def strip(
-    groups: Sequence[Group], facts: Sequence[str], every: int, scale: int
+    groups: Sequence[Group], facts: Sequence[str], times: Sequence[int], scale: int
 ) -> Canvas:
-    """Draw the strip of `groups`, videos of one shape; `facts` make its caption."""
-    layout = strip_layout(groups, facts, every, scale)
+    """Draw the strip of `groups`, videos of one shape; `facts` make its caption.
+
+    `times`, ascending, are the frames shown.
+    """
+    layout = strip_layout(groups, facts, times, scale)
     canvas = blank(layout.extent)
     for index, group in enumerate(layout.groups):
         _draw_heads(canvas, layout, index, group)
@@ -155,6 +157,17 @@ def _draw_rows(
         for column, time in enumerate(layout.times):
             frame = enlarge(shown.video[time], scale)
             place(canvas, frame, layout.tile(index, row, column))
+
+
+def times_in_words(times: Sequence[int], frames: int) -> tuple[str, ...]:
+    """Which of the frames are shown, where it is not all of them."""
+    if len(times) == frames:
+        return ()
+    if len(times) > 1:
+        every = times[1] - times[0]
+        if list(times) == list(range(0, frames, every)):
+            return (f"every {_ordinal(every)} frame",)
+    return (f"{len(times)} of {frames} frames shown",)
 
 
 def _ordinal(number: int) -> str:

@@ -209,15 +209,26 @@ class Eval(Compare):
 
 @dataclass(frozen=True)
 class Render:
-    """Pictures of the samples (Figs. 4 to 8)."""
+    """Pictures of the samples (Figs. 3 to 13)."""
 
     formats: tuple[Format, ...] = ("png", "gif")
     every: PositiveInt = 1
     """Show every k-th frame in a strip."""
+    frames: tuple[Annotated[int, Field(ge=0)], ...] | None = None
+    """Show these instead (Fig. 3: [0, 5, 10, 15]); None leaves it to `every`."""
+    per_prime: PositiveInt | None = None
+    """Samples shown of each clip (Fig. 13: 2); None shows all."""
+    diversity: bool = False
+    """Samples of one clip in a grid for each frame shown (Figs. 7 to 12), not in rows.
+    Where `frames` is None: the last prime frame and three later ones."""
+    each: Literal["clip", "video"] | None = None
+    """A file for each clip, or for each of its videos; None draws all in one."""
     rows: PositiveInt = 8
     """Clips a picture shows, each with its truth and samples."""
     scale: PositiveInt = 2
-    """Screen pixels per video pixel; nearest, so that pixels stay pixels."""
+    """Screen pixels per video pixel."""
+    smooth: bool = False
+    """Enlarge by Lanczos' filter; else pixels stay pixels."""
     fps: PositiveFloat = 8.0
     """Speed of GIF and MP4."""
 

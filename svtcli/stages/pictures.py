@@ -1,25 +1,22 @@
 """Where pictures go: whole ones or none, and never over one that stands there."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
 
 from svtcli.failure import Refused
-from svtcli.recipe.schema import Format
 
 
-def free_places(
-    out: Path, names: Mapping[Format, str], formats: tuple[Format, ...], force: bool
-) -> list[Path]:
-    """The paths of the pictures, one for each format, if they may be written.
+def free_places(out: Path, names: Iterable[str], force: bool) -> list[Path]:
+    """The paths of the pictures called `names`, if they may be written.
 
     Errors: `Refused` where `out` is a file or, without `force`, a picture stands there.
     """
     if out.exists() and not out.is_dir():
         raise Refused(f"{out}: not a folder", "name another one with --out")
-    pictures = [out / names[format_] for format_ in dict.fromkeys(formats)]
+    pictures = [out / name for name in names]
     standing = [picture for picture in pictures if picture.exists()]
     if standing and not force:
         raise Refused(

@@ -1,9 +1,12 @@
 """render: samples become pictures. A strip, a GIF, an MP4, and a record of them.
 
-strip.png      every k-th frame of each clip, the truth above its samples (Figs. 4-8)
+strip.png      frames of each clip, the truth above its samples (Figs. 3 to 8, 13)
+diversity.png  instead: many samples of each clip, frame by frame (Figs. 7 to 12)
 samples.gif    the same videos, playing side by side
 samples.mp4
 figures.json   what they were made from; written last, so its presence means "whole"
+
+With `each`, a file for every clip (strip-1.png) or video (samples-1-truth.gif).
 """
 
 import json
@@ -11,22 +14,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from svtcli.failure import BadData
-from svtcli.figures.film import film
-from svtcli.figures.groups import caption, sample_groups
-from svtcli.figures.strip import strip
-from svtcli.recipe.schema import Format, Render
+from svtcli.recipe.schema import Render
 from svtcli.run.fingerprint import fingerprint, fingerprint_file
 from svtcli.run.progress import Progress
 from svtcli.run.samples import Samples, read_facts, read_samples
 from svtcli.run.whole_file import write_whole
+from svtcli.stages.drawings import Drawing, draw, plan_drawings
 from svtcli.stages.pictures import drawing_aside, free_places
-from svtcli.video.encode import FASTEST_GIF, write_gif, write_mp4, write_png
+from svtcli.stages.side_by_side import side_by_side
+from svtcli.video.encode import FASTEST_GIF
 
-FILES: dict[Format, str] = {
-    "png": "strip.png",
-    "gif": "samples.gif",
-    "mp4": "samples.mp4",
-}
 RECORD = "figures.json"
 
 
@@ -47,20 +44,22 @@ def render(
     settings: Render,
     progress: Progress,
     force: bool = False,
+    beside: tuple[Path, ...] = (),
 ) -> list[Path]:
     """Draw the samples into `out`; the pictures' paths, in the order of the formats.
 
-    Nothing appears in `out` before everything is drawn. Errors: Refused where there are
-    no finished samples or, without `force`, a picture stands already; BadData.
+    Those of the folders `beside` stand under them, clip by clip (Fig. 4). Nothing
+    appears in `out` before everything is drawn. Errors: Refused where there are no
+    finished samples, frames or clips are not there to be shown or, without `force`, a
+    picture stands already; BadData.
     """
-    pictures = free_places(out, FILES, settings.formats, force)
-    samples = _drawable(read_samples(samples_folder), samples_folder)
-    made_from = figures_fingerprint(samples_folder, settings)
+    drawings, pictures = _plan((samples_folder, *beside), out, settings, force)
+    made_from = figures_fingerprint(samples_folder, settings, beside)
     with drawing_aside(out) as aside:
         progress.begin("draw", len(pictures), "pictures")
-        for done, format_ in enumerate(dict.fromkeys(settings.formats), start=1):
-            _draw(samples, format_, aside / FILES[format_], settings)
-            progress.advance(done, {"file": FILES[format_]})
+        for done, drawing in enumerate(drawings, start=1):
+            draw(drawing, aside / drawing.name, settings)
+            progress.advance(done, {"file": drawing.name})
         progress.end()
         (out / RECORD).unlink(missing_ok=True)
         for picture in pictures:
@@ -68,17 +67,30 @@ def render(
     names = tuple(picture.name for picture in pictures)
     if "gif" in settings.formats and settings.fps > FASTEST_GIF:
         progress.note(f"the GIF plays {FASTEST_GIF:g} frames/s, the fastest there is")
-    record = FiguresRecord(made_from, str(samples_folder), names, settings)
+    said = ", ".join(map(str, (samples_folder, *beside)))
+    record = FiguresRecord(made_from, said, names, settings)
     write_whole(out / RECORD, json.dumps(asdict(record), indent=2) + "\n")
     return pictures
 
 
 def planned(
-    samples_folder: Path, out: Path, settings: Render, force: bool = False
+    samples_folder: Path,
+    out: Path,
+    settings: Render,
+    force: bool = False,
+    beside: tuple[Path, ...] = (),
 ) -> list[Path]:
     """The pictures that `render` would write; refuses what `render` refuses."""
-    _drawable(read_samples(samples_folder), samples_folder)
-    return free_places(out, FILES, settings.formats, force)
+    return _plan((samples_folder, *beside), out, settings, force)[1]
+
+
+def _plan(
+    folders: tuple[Path, ...], out: Path, settings: Render, force: bool
+) -> tuple[tuple[Drawing, ...], list[Path]]:
+    """What will be drawn, and where."""
+    read = [_drawable(read_samples(folder), folder) for folder in folders]
+    drawings = plan_drawings(side_by_side(folders, read), settings)
+    return drawings, free_places(out, [drawing.name for drawing in drawings], force)
 
 
 def fresh(samples_folder: Path, out: Path, settings: Render) -> bool:
@@ -91,12 +103,17 @@ def fresh(samples_folder: Path, out: Path, settings: Render) -> bool:
         return False
 
 
-def figures_fingerprint(samples_folder: Path, settings: Render) -> str:
+def figures_fingerprint(
+    samples_folder: Path, settings: Render, beside: tuple[Path, ...] = ()
+) -> str:
     """Of everything that the pictures depend on; of the arrays, their bytes."""
+    folders = (samples_folder, *beside)
     arrays = (
-        fingerprint_file(samples_folder / f"{n}.npy") for n in ("samples", "truth")
+        fingerprint_file(folder / f"{name}.npy")
+        for folder in folders
+        for name in ("samples", "truth")
     )
-    return fingerprint("figures", read_facts(samples_folder), *arrays, settings)
+    return fingerprint("figures", *map(read_facts, folders), *arrays, settings)
 
 
 def _drawable(samples: Samples, folder: Path) -> Samples:
@@ -112,16 +129,3 @@ def _drawable(samples: Samples, folder: Path) -> Samples:
             f"{folder}: samples.json names {named} clips, the arrays hold {N}"
         )
     return samples
-
-
-def _draw(samples: Samples, format_: Format, path: Path, settings: Render) -> None:
-    """Draw and write one picture."""
-    groups = sample_groups(samples, settings.rows)
-    facts = caption(samples.facts, samples.video.shape[2])
-    match format_:
-        case "png":
-            write_png(path, strip(groups, facts, settings.every, settings.scale))
-        case "gif":
-            write_gif(path, film(groups, facts, settings.scale), settings.fps)
-        case "mp4":
-            write_mp4(path, film(groups, facts, settings.scale), settings.fps)

@@ -65,7 +65,7 @@ def render_sheet(
     no clips, no such split or, without `force`, a picture stands already; BadData.
     """
     splits = _open(clips_folder, split)
-    pictures = free_places(out, FILES, settings.formats, force)
+    pictures = free_places(out, _names(settings), force)
     with drawing_aside(out) as aside:
         progress.begin("draw", len(pictures), "pictures")
         for done, format_ in enumerate(dict.fromkeys(settings.formats), start=1):
@@ -88,7 +88,12 @@ def planned_sheet(
 ) -> list[Path]:
     """The pictures that `render_sheet` would write; refuses what it refuses."""
     _open(clips_folder, split)
-    return free_places(out, FILES, settings.formats, force)
+    return free_places(out, _names(settings), force)
+
+
+def _names(settings: SheetSettings) -> list[str]:
+    """Of the pictures, one for each format."""
+    return [FILES[format_] for format_ in dict.fromkeys(settings.formats)]
 
 
 def _open(folder: Path, split: str | None) -> list[Clips]:

@@ -1,48 +1,27 @@
 """`svt render` as a person types it: words, exit codes, files."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import get_args
+from typing import get_args, get_type_hints
 
 import pytest
 from PIL import Image
 
 from svtcli.cli.app import main
-from svtcli.cli.render import Picture
-from svtcli.recipe.schema import Format
+from svtcli.cli.render import Each, Picture
+from svtcli.recipe.schema import Format, Render
 from svtcli.run.samples import write_samples
+from tests.cli.made_up_runs import files, make_run
 from tests.figures.made_up import made_up_samples
 from tests.stages.written_clips import write_clips
-
-RECIPE = """\
-data: {kind: folder}
-render: {formats: [png], every: 3, rows: 1}
-"""
 
 
 @pytest.fixture(autouse=True)
 def workplace(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SVT_RUNS", raising=False)
-
-
-def make_run(name, *steps):
-    """A run with samples of each of `steps`, the last the newest."""
-    run = Path("runs") / name
-    run.mkdir(parents=True)
-    (run / "recipe.yaml").write_text(RECIPE)
-    for step in steps:
-        write_samples(run / "samples" / step, made_up_samples())
-        stamp = 1_000_000_000 + int(step)
-        os.utime(run / "samples" / step / "samples.json", (stamp, stamp))
-    return run
-
-
-def files(folder):
-    return sorted(path.name for path in Path(folder).iterdir())
 
 
 def test_without_argument_the_newest_samples_of_all_runs_are_drawn(capsys):
@@ -98,8 +77,13 @@ def test_flags_override_the_recipe(capsys):
     assert record["settings"] == {
         "formats": ["gif", "mp4"],
         "every": 2,
+        "frames": None,
+        "per_prime": None,
+        "diversity": False,
+        "each": None,
         "rows": 2,
         "scale": 3,
+        "smooth": False,
         "fps": 12.5,
     }
 
@@ -249,6 +233,17 @@ def torn():
     Path("torn/truth.npy").write_bytes(b"\x93NUMPY")
 
 
+def two_unlike():
+    make_run("a", "1")
+    make_run("b", "2")
+    write_samples(Path("runs/b/samples/2"), made_up_samples(clips=3))
+
+
+def run_and_clips():
+    make_run("a", "1")
+    make_clips()
+
+
 REFUSALS = [
     (lambda: None, [], 2, "no finished samples under runs/"),
     (interrupted, [], 2, "no finished samples under runs/"),
@@ -262,6 +257,25 @@ REFUSALS = [
     (lambda: make_run("bunny", "100"), ["--every", "0"], 2, "--every"),
     (lambda: make_run("bunny", "100"), ["--scale", "x"], 2, "--scale"),
     (lambda: make_run("bunny", "100"), ["--fps", "0"], 2, "--fps"),
+    (lambda: make_run("a", "1"), ["--frames", "0,x"], 2, "--frames 0,x: name frames"),
+    (lambda: make_run("a", "1"), ["--frames", "7"], 2, "frame 7: these videos have"),
+    (
+        lambda: make_run("a", "1"),
+        ["a", "--frames", "1", "--every", "2"],
+        2,
+        "--every and --frames: choose one",
+    ),
+    (
+        lambda: make_run("a", "1"),
+        ["--diversity", "--every", "2"],
+        2,
+        "--every and --diversity: choose one",
+    ),
+    (two_unlike, ["a", "b"], 2, "cannot be compared: 2 clips and 3"),
+    (two_unlike, ["a", "a", "--diversity"], 2, "the samples of one model"),
+    (run_and_clips, ["a", "cooking"], 2, "only samples are drawn side by side"),
+    (make_clips, ["cooking", "cooking"], 2, "only samples are drawn side by side"),
+    (make_clips, ["cooking", "--per-prime", "1"], 2, "--per-prime: of samples"),
     (lambda: make_run("bunny", "100"), ["--fps", "nan"], 2, "--fps"),
     (a_file, ["--out", "clip.mp4"], 2, "clip.mp4: not a folder"),
     (of_another_program, ["theirs"], 65, "not a description of samples"),
@@ -301,8 +315,13 @@ def test_a_wrong_name_is_answered_with_the_nearest(capsys):
     assert "hint: did you mean bunny?" in capsys.readouterr().err
 
 
-def test_the_flag_knows_the_formats_that_a_recipe_knows():
+def test_the_flags_know_what_a_recipe_knows():
     assert tuple(Picture) == get_args(Format)
+    assert {*Each, None} == {
+        value
+        for part in get_args(get_type_hints(Render)["each"])
+        for value in get_args(part) or [None]
+    }
 
 
 def test_help_answers_without_loading_anything_heavy():

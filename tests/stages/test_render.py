@@ -12,7 +12,7 @@ from svtcli.failure import BadData, Failure, Refused
 from svtcli.recipe.schema import Render
 from svtcli.run.progress import Silent
 from svtcli.run.samples import write_samples
-from svtcli.stages import render as stage
+from svtcli.stages import drawings
 from svtcli.stages.render import fresh, planned, render
 from tests.figures.made_up import made_up_samples
 
@@ -118,7 +118,7 @@ def test_an_error_half_way_leaves_everything_as_it_was(
     def fail(*_):
         raise error("in the middle")
 
-    monkeypatch.setattr(stage, "write_mp4", fail)
+    monkeypatch.setattr(drawings, "write_mp4", fail)
     with pytest.raises(error):
         render(samples, tmp_path / "new" / "out", ALL, Silent())
     assert not (tmp_path / "new").exists()
