@@ -1,5 +1,6 @@
 """The command table and the global flags. Command bodies import what they need."""
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -8,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from svtcli import __version__
-from svtcli.cli import console, failures, prepare, recipes, runs
+from svtcli.cli import completion, console, failures, prepare, recipes, runs
 from svtcli.cli.doctor import doctor
 from svtcli.cli.evaluate import evaluate
 from svtcli.cli.plan import plan
@@ -49,7 +50,6 @@ app = typer.Typer(
     cls=InOrder,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(run)
@@ -57,8 +57,14 @@ app.add_typer(prepare.app, name="prepare")
 app.command()(plan)
 app.command()(train)
 app.command()(sample)
-app.command("eval")(evaluate)
-app.command()(render)
+app.command("eval")(
+    completion.offering(
+        evaluate,
+        completion.models_or_samples,
+        reference=completion.clips,
+    )
+)
+app.command()(completion.offering(render, completion.drawable))
 app.add_typer(runs.app, name="runs")
 app.add_typer(recipes.app, name="recipes")
 app.command()(doctor)
@@ -111,6 +117,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line; its exit code."""
     flags, words = hoist(sys.argv[1:] if arguments is None else list(arguments))
     console.configure(console.Settings())
+    if os.environ.get("_SVT_COMPLETE") == "complete_bash":
+        completion.begin()
     try:
         arguments = [*flags, *(words or ["--help"])]
         code = app(arguments, prog_name="svt", standalone_mode=False)

@@ -6,12 +6,23 @@ from typing import Annotated, Any
 
 import typer
 
+from svtcli.cli import completion
+
 RecipeName = Annotated[
-    str, typer.Argument(metavar="RECIPE", help="A YAML file or a shipped name.")
+    str,
+    typer.Argument(
+        metavar="RECIPE",
+        help="A YAML file or a shipped name.",
+        autocompletion=completion.recipes,
+    ),
 ]
 Overrides = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[K=V]...", help="For example train.batch=16."),
+    typer.Argument(
+        metavar="[K=V]...",
+        help="For example train.batch=16.",
+        autocompletion=completion.overrides,
+    ),
 ]
 RunName = Annotated[
     str | None,
@@ -19,12 +30,15 @@ RunName = Annotated[
         "--run",
         metavar="NAME",
         help="Name of the run folder. Default: the recipe's name.",
+        autocompletion=completion.runs,
     ),
 ]
 ClipsAndSplit = Annotated[
     str | None,
     typer.Option(
-        metavar="CLIPS[:SPLIT]", help="Other clips than the run's, or a split."
+        metavar="CLIPS[:SPLIT]",
+        help="Other clips than the run's, or a split.",
+        autocompletion=completion.clips,
     ),
 ]
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from svtcli.cli import console
+from svtcli.cli import completion, console
 from svtcli.cli.arguments import Overrides, RecipeName
 from svtcli.cli.quantities import amount, size
 
@@ -26,6 +26,7 @@ def plan(
         typer.Option(
             metavar="NAME",
             help="Judge it for this chip, as A100-80GB. Default: the one here.",
+            autocompletion=completion.chips,
         ),
     ] = None,
 ) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from svtcli.cli import console
+from svtcli.cli import completion, console
 from svtcli.cli.preparing import prepares
 
 app = typer.Typer(help="Make clips of raw videos, and check them.")
@@ -209,7 +209,14 @@ def folder(
 
 @app.command("verify")
 def verify(
-    clips: Annotated[Path, typer.Argument(metavar="DIR", help="Prepared clips.")],
+    clips: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DIR",
+            help="Prepared clips.",
+            autocompletion=completion.clips_folders,
+        ),
+    ],
 ) -> None:
     """Read every clip again and compare the checksums."""
     from svtcli.data.verify import verify as verify_clips

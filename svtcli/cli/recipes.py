@@ -7,14 +7,25 @@ from typing import Annotated
 
 import typer
 
-from svtcli.cli import console
+from svtcli.cli import completion, console
 from svtcli.failure import CheckFailed, Refused
 
 app = typer.Typer(help="List, show, copy and check recipes.")
 
+Recipe = Annotated[
+    str,
+    typer.Argument(
+        help="A shipped recipe's name, or a file.",
+        autocompletion=completion.recipes,
+    ),
+]
 Overrides = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[K=V]...", help="Keys to change: section.key=value."),
+    typer.Argument(
+        metavar="[K=V]...",
+        help="Keys to change: section.key=value.",
+        autocompletion=completion.overrides,
+    ),
 ]
 
 
@@ -33,7 +44,7 @@ def list_() -> None:
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(help="A shipped recipe's name, or a file.")],
+    name: Recipe,
     overrides: Overrides = None,
 ) -> None:
     """A recipe with every default, its base and the overrides filled in."""
@@ -45,7 +56,7 @@ def show(
 
 @app.command()
 def copy(
-    name: Annotated[str, typer.Argument(help="A shipped recipe's name, or a file.")],
+    name: Recipe,
     dest: Annotated[
         Path | None, typer.Argument(help="A file or folder. [default: ./NAME.yaml]")
     ] = None,
@@ -69,7 +80,7 @@ def copy(
 
 @app.command()
 def check(
-    file: Annotated[str, typer.Argument(help="A file, or a shipped recipe's name.")],
+    file: Recipe,
     overrides: Overrides = None,
 ) -> None:
     """Read a recipe and say everything that is wrong with it; 3 if anything is."""

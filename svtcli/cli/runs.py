@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from svtcli.cli import console
+from svtcli.cli import completion, console
 from svtcli.cli.quantities import about, size
 
 if TYPE_CHECKING:
@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="List, show and compare runs; pass their weights on.")
 
-Run = Annotated[str, typer.Argument(metavar="RUN", help="A run's name or folder.")]
+Run = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN", help="A run's name or folder.", autocompletion=completion.runs
+    ),
+]
 SCORES = ("bits_per_dim", "nats_per_frame")
 
 
@@ -52,8 +57,20 @@ def show(run: Run) -> None:
 
 @app.command()
 def diff(
-    a: Annotated[str, typer.Argument(metavar="A", help="A run's name or folder.")],
-    b: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
+    a: Annotated[
+        str,
+        typer.Argument(
+            metavar="A",
+            help="A run's name or folder.",
+            autocompletion=completion.runs,
+        ),
+    ],
+    b: Annotated[
+        str,
+        typer.Argument(
+            metavar="B", help="Another one.", autocompletion=completion.runs
+        ),
+    ],
 ) -> None:
     """The recipe keys in which two runs differ, and their scores side by side."""
     from svtcli.run.directory import find_run
@@ -82,7 +99,12 @@ def diff(
 @app.command("export")
 def export_(
     ckpt: Annotated[
-        str, typer.Argument(metavar="CKPT", help="A run, RUN@STEP, or a checkpoint.")
+        str,
+        typer.Argument(
+            metavar="CKPT",
+            help="A run, RUN@STEP, or a checkpoint.",
+            autocompletion=completion.checkpoints,
+        ),
     ],
     file: Annotated[Path, typer.Argument(help="Where to, as NAME.safetensors.")],
     force: Annotated[

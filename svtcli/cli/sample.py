@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from svtcli.cli import console
+from svtcli.cli import completion, console
 from svtcli.cli.arguments import ClipsAndSplit, PrecisionFlag, clips_and_split, said
 from svtcli.failure import Refused
 
@@ -31,7 +31,9 @@ def sample(
     ckpt: Annotated[
         str,
         typer.Argument(
-            metavar="CKPT", help="A run's name or folder, RUN@STEP, or a checkpoint."
+            metavar="CKPT",
+            help="A run's name or folder, RUN@STEP, or a checkpoint.",
+            autocompletion=completion.checkpoints,
         ),
     ],
     prime: Annotated[

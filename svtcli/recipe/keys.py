@@ -59,10 +59,15 @@ def _keys(path: Path, given: Any) -> list[str]:
 def _kinds(given: Any) -> Iterator[type]:
     """The data class whose `kind` is given."""
     kind = given.get("kind") if isinstance(given, dict) else None
-    union, *_ = get_args(Data)
-    for known in get_args(union):
+    for known in data_kinds():
         if get_args(known.__annotations__["kind"]) == (kind,):
             yield known
+
+
+def data_kinds() -> tuple[type, ...]:
+    """What the section `data` can be."""
+    union, *_ = get_args(Data)
+    return get_args(union)
 
 
 def _names(section: type) -> list[str]:

@@ -1,0 +1,261 @@
+"""What the shell offers for a word: recipes, runs, checkpoints, samples, clips, keys.
+
+Typer asks these functions when the shell asks it (`svt --install-completion`). They
+look at names and small files alone and import neither jax nor NumPy: an answer should
+be there before a finger leaves the key. Whatever goes wrong, there is just no answer.
+"""
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from typer.models import ArgumentInfo
+
+Words = list[str]
+Offer = Callable[[str], Words]
+
+_BREAKS = re.compile(r"[=:@]")
+_head = ""
+"""What the word begins with that bash does not take for a part of it."""
+
+
+def begin() -> None:
+    """Give bash's words their `=`, `:` and `@` back.
+
+    Bash breaks `train.batch=64` into three words and has the last one completed. Here
+    it becomes one again; what stands before the part to complete is kept in mind, for
+    an answer must not repeat it.
+    """
+    global _head
+    _head = ""
+    words = os.environ.get("COMP_WORDS", "").split("\n")
+    try:
+        at = int(os.environ.get("COMP_CWORD", ""))
+    except ValueError:
+        return
+    words = [*words[: at + 1], *[""] * (at + 1 - len(words))]
+    whole = _rejoined(words)
+    current = whole[-1]
+    cut = max((found.end() for found in _BREAKS.finditer(current)), default=0)
+    if words[-1] == current:  # it has no breaks, or bash does not break at them
+        cut = 0
+    _head = current[:cut]
+    os.environ["COMP_WORDS"] = "\n".join([*whole[:-1], current[cut:]])
+    os.environ["COMP_CWORD"] = str(len(whole) - 1)
+
+
+def _rejoined(words: Words) -> Words:
+    """Words around a lone `=`, `:` or `@` are one."""
+    whole: Words = []
+    glued = False
+    for word in words:
+        lone = bool(_BREAKS.fullmatch(word))
+        if whole and (lone or glued) and whole[-1]:
+            whole[-1] += word
+        else:
+            whole.append(word)
+        glued = lone
+    return whole
+
+
+def _completer(offer: Offer) -> Offer:
+    """As Typer calls it: with what the word begins with, by the name `incomplete`."""
+
+    def complete(incomplete: str) -> Words:
+        whole = _head + incomplete
+        try:
+            offered = [word for word in offer(whole) if word.startswith(whole)]
+        except Exception:  # A shell that prints a traceback at a Tab is no help.
+            return []
+        return [word[len(_head) :] for word in dict.fromkeys(offered)]
+
+    complete.__doc__, complete.__name__ = offer.__doc__, offer.__name__
+    return complete
+
+
+def offering(
+    command: Callable[..., None], argument: Offer, **options: Offer
+) -> Callable[..., None]:
+    """`command`, whose argument and options of these names are completed so."""
+    for name, hint in command.__annotations__.items():
+        declared = getattr(hint, "__metadata__", (None,))[0]
+        if isinstance(declared, ArgumentInfo):
+            declared.autocompletion = argument
+        elif declared is not None and name in options:
+            declared.autocompletion = options[name]
+    return command
+
+
+@_completer
+def recipes(word: str) -> Words:
+    """Shipped recipes, and YAML files beside what is typed."""
+    from svtcli.recipe.library import SUFFIXES, shipped_recipes
+
+    folder = word.rpartition("/")[0]
+    names = [] if "/" in word else list(shipped_recipes())
+    beside = Path(folder or ("/" if word.startswith("/") else "."))
+    prefix = word[: len(word) - len(word.rpartition("/")[2])]
+    files = [path.name for path in beside.iterdir() if path.suffix in SUFFIXES]
+    return [*names, *sorted(f"{prefix}{name}" for name in files)]
+
+
+@_completer
+def runs(word: str) -> Words:
+    """Names of runs."""
+    return _run_names()
+
+
+@_completer
+def checkpoints(word: str) -> Words:
+    """Names of runs; their steps behind an @."""
+    return _checkpoints(word)
+
+
+@_completer
+def models_or_samples(word: str) -> Words:
+    """What `svt eval` scores."""
+    return [*_checkpoints(word), *_samples()]
+
+
+@_completer
+def drawable(word: str) -> Words:
+    """What `svt render` draws: runs, their samples, clips with their splits."""
+    return [*_run_names(), *_samples(), *_clips(word, "clips/"), *_clips(word, "")]
+
+
+@_completer
+def clips(word: str) -> Words:
+    """Folders of clips, with their splits behind a colon."""
+    return list(_clips(word, "clips/"))
+
+
+@_completer
+def clips_folders(word: str) -> Words:
+    """Folders of clips."""
+    return [word for word in _clips("", "clips/") if ":" not in word]
+
+
+@_completer
+def chips(word: str) -> Words:
+    """Accelerators that svt knows."""
+    from svtcli.training.chips import CHIPS
+
+    return [chip.name for chip in CHIPS]
+
+
+@_completer
+def overrides(word: str) -> Words:
+    """Sections, then their keys, then values: all of a choice, else the default.
+
+    The last key that is left comes with its values, for a shell puts a space behind a
+    word that is alone.
+    """
+    sections = _sections()
+    name, dot, _ = word.partition(".")
+    if not dot:
+        found = [each for each in sections if each.startswith(word)]
+        if len(found) != 1:
+            return [f"{each}." for each in found]
+        name = found[0]
+    keys = {f"{name}.{key}": values for key, values in sections[name].items()}
+    wanted, equals, _ = word.partition("=")
+    if equals:
+        return [f"{wanted}={value}" for value in keys[wanted]]
+    begun = [key for key in keys if key.startswith(wanted)]
+    if len(begun) != 1:
+        return [f"{key}=" for key in begun]
+    return [f"{begun[0]}={value}" for value in keys[begun[0]]]
+
+
+def _run_names() -> Words:
+    from svtcli.run.directory import runs_root
+
+    return sorted(file.parent.name for file in runs_root().glob("*/recipe.yaml"))
+
+
+def _checkpoints(word: str) -> Words:
+    from svtcli.run.directory import RunFolder, runs_root
+
+    run, at, _ = word.rpartition("@")
+    if not at:
+        return _run_names()
+    folder = Path(run) if (Path(run) / "recipe.yaml").is_file() else runs_root() / run
+    return [f"{run}@{step}" for step in RunFolder(folder).steps()]
+
+
+def _samples() -> Iterator[str]:
+    """Folders of finished samples."""
+    from svtcli.run.directory import runs_root
+
+    for file in sorted(runs_root().glob("*/samples/*/samples.json")):
+        yield str(file.parent)
+
+
+def _clips(word: str, before: str) -> Iterator[str]:
+    """Names of clips in clips/, or with a colon their splits."""
+    name, colon, _ = word.partition(":")
+    for file in sorted(Path("clips").glob("*/manifest.json")):
+        here = f"{before}{file.parent.name}"
+        yield here
+        if colon and here == name:
+            splits = json.loads(file.read_text(encoding="utf-8"))["splits"]
+            yield from (f"{here}:{split}" for split in splits)
+
+
+def _sections() -> dict[str, dict[str, Words]]:
+    """The keys of each section, with the values to offer."""
+    from svtcli.recipe.keys import SECTIONS, data_kinds
+
+    found: dict[str, dict[str, Words]] = {"data": {}}
+    for kind in data_kinds():
+        for key, values in _keys(kind):
+            known = found["data"].setdefault(key, [])
+            known += [each for each in values if each not in known]
+    return found | {name: dict(_keys(each)) for name, each in SECTIONS.items()}
+
+
+def _keys(section: type) -> Iterator[tuple[str, Words]]:
+    from dataclasses import MISSING, fields
+    from typing import get_type_hints
+
+    hints = get_type_hints(section)
+    for field in fields(section):
+        default = field.default
+        if default is MISSING and field.default_factory is not MISSING:
+            default = field.default_factory()
+        choice = list(_choice(hints[field.name]))
+        if choice or default is MISSING:
+            yield field.name, choice
+        else:
+            yield field.name, [_as_yaml(default)]
+
+
+def _choice(hint: Any) -> Iterator[str]:
+    """The values of a type that has but a few."""
+    from types import UnionType
+    from typing import Literal, Union, get_args, get_origin
+
+    if hint is bool:
+        yield from ("false", "true")
+    elif get_origin(hint) is Literal:
+        yield from map(str, get_args(hint))
+    elif get_origin(hint) in (Union, UnionType):
+        for each in get_args(hint):
+            yield from _choice(each)
+
+
+def _as_yaml(value: Any) -> str:
+    """A default, as an override says it without a space."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return str(value).lower()
+        case str() | int() | float():
+            return str(value)
+        case Iterable():
+            return f"[{','.join(map(_as_yaml, value))}]"
+    return ""
