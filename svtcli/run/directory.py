@@ -122,6 +122,14 @@ def newest_samples() -> Path:
     return max(finished, key=lambda file: (file.stat().st_mtime_ns, file)).parent
 
 
+def run_of_samples(samples: Path) -> RunFolder | None:
+    """The run whose samples lie in this folder; None if they are not in one."""
+    whole = samples if samples.name not in ("", "..") else samples.resolve()
+    run = RunFolder(whole.parent.parent)
+    inside = whole.parent == run.samples and run.recipe_file.is_file()
+    return run if inside else None
+
+
 def find_run(name_or_path: str) -> RunFolder:
     """The run of that path, else of that name; Refused when there is none."""
     for path in (Path(name_or_path), runs_root() / name_or_path):
