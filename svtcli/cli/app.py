@@ -64,7 +64,9 @@ app.command("eval")(
         reference=completion.clips,
     )
 )
-app.command()(completion.offering(render, completion.drawable))
+app.command(epilog="For example: svt render quickstart --format gif --scale 4")(
+    completion.offering(render, completion.drawable)
+)
 app.add_typer(runs.app, name="runs")
 app.add_typer(recipes.app, name="recipes")
 app.command()(doctor)

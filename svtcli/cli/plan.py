@@ -39,6 +39,8 @@ def plan(
     Sampling is of one video, as the recipe's section sample has it. Pixels that do not
     depend on each other can be made together: in so many steps in parallel. What a
     pixel's slice has before it and it cannot see are its blind spots (appendix C).
+
+    For example: svt plan bair_large train.batch=32 --device H100
     """
     from svtcli.recipe.load import load_recipe
 

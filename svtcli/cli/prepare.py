@@ -76,7 +76,10 @@ def kinetics(
     limit: Limit = None,
     seed: Seed = None,
 ) -> None:
-    """Kinetics-600: official CSVs, any usual folder layout; missing clips counted."""
+    """Kinetics-600: official CSVs, any usual folder layout; missing clips counted.
+
+    For example: svt prepare kinetics --subset cooking
+    """
 
 
 @app.command("bair")
@@ -90,7 +93,10 @@ def bair(
     ] = None,
     limit: Limit = None,
 ) -> None:
-    """BAIR robot pushing: its tar or tfrecords; frames as published, with actions."""
+    """BAIR robot pushing: its tar or tfrecords; frames as published, with actions.
+
+    For example: svt prepare bair --download
+    """
 
 
 @app.command("robot-push")
@@ -120,7 +126,10 @@ def robot_push(
     min_frames: MinFrames = None,
     limit: Limit = None,
 ) -> None:
-    """Robotic pushing: seen and novel objects, with actions (appendix A.2)."""
+    """Robotic pushing: seen and novel objects, with actions (appendix A.2).
+
+    For example: svt prepare robot-push --download --split test-novel
+    """
 
 
 @app.command("moving-mnist")
@@ -152,7 +161,10 @@ def moving_mnist(
     ] = False,
     seed: Seed = None,
 ) -> None:
-    """Bouncing digits, generated from MNIST's idx files (appendix A.1)."""
+    """Bouncing digits, generated from MNIST's idx files (appendix A.1).
+
+    For example: svt prepare moving-mnist --download --on-the-fly
+    """
 
 
 @app.command("folder")
@@ -204,7 +216,10 @@ def folder(
     limit: Limit = None,
     seed: Seed = None,
 ) -> None:
-    """Clips of any folder of videos: centre crop, Lanczos."""
+    """Clips of any folder of videos: centre crop, Lanczos.
+
+    For example: svt prepare folder --source holidays --size 64 --fps 10
+    """
 
 
 @app.command("verify")
@@ -218,7 +233,10 @@ def verify(
         ),
     ],
 ) -> None:
-    """Read every clip again and compare the checksums."""
+    """Read every clip again and compare the checksums.
+
+    For example: svt prepare verify clips/quickstart
+    """
     from svtcli.data.verify import verify as verify_clips
 
     held = verify_clips(clips, console.progress())

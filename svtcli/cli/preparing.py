@@ -164,10 +164,10 @@ def _run(
         _download(data)
     if dry_run:
         would = preview(data, folder, how)
-        console.show(_in_words(would), asdict(would))
+        console.show(_in_words(would), {**asdict(would), "dry_run": True})
         return
     done = _prepare(data, folder, how, retry_failed, force)
-    console.show(str(done.folder), asdict(done))
+    console.show(str(done.folder), {**asdict(done), "dry_run": False})
 
 
 def _prepare(

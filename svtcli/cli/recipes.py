@@ -31,7 +31,10 @@ Overrides = Annotated[
 
 @app.command("list")
 def list_() -> None:
-    """The recipes that come with svt, and what each is for."""
+    """The recipes that come with svt, and what each is for.
+
+    For example: svt recipes list
+    """
     from svtcli.recipe.library import read_about, shipped_recipes
 
     found = [
@@ -47,7 +50,10 @@ def show(
     name: Recipe,
     overrides: Overrides = None,
 ) -> None:
-    """A recipe with every default, its base and the overrides filled in."""
+    """A recipe with every default, its base and the overrides filled in.
+
+    For example: svt recipes show bair_large train.batch=32
+    """
     from svtcli.recipe.load import dump_recipe, load_recipe
 
     loaded = load_recipe(name, overrides or ())
@@ -63,8 +69,14 @@ def copy(
     force: Annotated[
         bool, typer.Option("--force", help="Overwrite what is there.")
     ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("-n", "--dry-run", help="Only say what would be written.")
+    ] = False,
 ) -> None:
-    """Copy a recipe, comments and all, to change it."""
+    """Copy a recipe, comments and all, to change it.
+
+    For example: svt recipes copy quickstart mine.yaml
+    """
     from svtcli.recipe.library import find_recipe
     from svtcli.run.whole_file import write_whole
 
@@ -74,8 +86,13 @@ def copy(
         target /= source.name
     if target.exists() and not force:
         raise Refused(f"{target}: is there already", "--force overwrites it")
-    write_whole(target, source.read_text(encoding="utf-8"))
-    console.show(str(target), {"path": str(target), "source": str(source)})
+    text = source.read_text(encoding="utf-8")
+    if not dry_run:
+        write_whole(target, text)
+    console.show(
+        f"would write {target}" if dry_run else str(target),
+        {"path": str(target), "source": str(source), "dry_run": dry_run},
+    )
 
 
 @app.command()
@@ -83,7 +100,10 @@ def check(
     file: Recipe,
     overrides: Overrides = None,
 ) -> None:
-    """Read a recipe and say everything that is wrong with it; 3 if anything is."""
+    """Read a recipe and say everything that is wrong with it; 3 if anything is.
+
+    For example: svt recipes check mine.yaml train.steps=1000
+    """
     from svtcli.recipe.load import load_recipe
     from svtcli.recipe.problem import BadRecipe
 
@@ -108,7 +128,10 @@ def check(
 
 @app.command()
 def schema() -> None:
-    """The JSON schema of a recipe, for editors that complete and check YAML."""
+    """The JSON schema of a recipe, for editors that complete and check YAML.
+
+    For example: svt recipes schema > recipe.schema.json
+    """
     from svtcli.recipe.validate import recipe_schema
 
     described = recipe_schema()

@@ -22,12 +22,18 @@ Run = Annotated[
         metavar="RUN", help="A run's name or folder.", autocompletion=completion.runs
     ),
 ]
+DryRun = Annotated[
+    bool, typer.Option("-n", "--dry-run", help="Only say what would be written.")
+]
 SCORES = ("bits_per_dim", "nats_per_frame")
 
 
 @app.command("list")
 def list_() -> None:
-    """Every run here, the last changed first."""
+    """Every run here, the last changed first.
+
+    For example: svt runs list --json
+    """
     from svtcli.run.directory import runs_root
     from svtcli.stages.runs import list_runs
 
@@ -43,7 +49,10 @@ def list_() -> None:
 
 @app.command()
 def show(run: Run) -> None:
-    """What made a run, what is special about its recipe, and how far it got."""
+    """What made a run, what is special about its recipe, and how far it got.
+
+    For example: svt runs show quickstart
+    """
     from svtcli.run.directory import find_run
     from svtcli.stages.runs import details
 
@@ -72,7 +81,10 @@ def diff(
         ),
     ],
 ) -> None:
-    """The recipe keys in which two runs differ, and their scores side by side."""
+    """The recipe keys in which two runs differ, and their scores side by side.
+
+    For example: svt runs diff bair_spatiotemporal bair_spatial
+    """
     from svtcli.run.directory import find_run
     from svtcli.stages.runs import details, differences
 
@@ -110,38 +122,54 @@ def export_(
     force: Annotated[
         bool, typer.Option("--force", help="Overwrite what is there.")
     ] = False,
+    dry_run: DryRun = False,
 ) -> None:
-    """Write a checkpoint's weights, with recipe and step, as one safetensors file."""
+    """Write a checkpoint's weights, with recipe and step, as one safetensors file.
+
+    For example: svt runs export bair_large@300000 bair_large.safetensors
+    """
     from svtcli.run.directory import find_checkpoint
 
     found = find_checkpoint(ckpt)
     # Only now, for it brings jax: a typo is answered at once.
-    from svtcli.stages.exchange import export_weights
+    from svtcli.stages.exchange import export_weights, refuse_existing
     from svtcli.stages.trained import open_checkpoint
 
     checkpoint = open_checkpoint(*found)
-    export_weights(checkpoint, file, force)
-    data = {"file": str(file), "checkpoint": checkpoint.name}
-    console.show(str(file), data)
+    refuse_existing(file, force)
+    if not dry_run:
+        export_weights(checkpoint, file, force)
+    data = {"file": str(file), "checkpoint": checkpoint.name, "dry_run": dry_run}
+    text = f"would write {checkpoint.name} to {file}" if dry_run else str(file)
+    console.show(text, data)
 
 
 @app.command("import")
 def import_(
     file: Annotated[Path, typer.Argument(help="A file that svt runs export wrote.")],
     run: Annotated[str, typer.Argument(metavar="RUN", help="The new run's name.")],
+    dry_run: DryRun = False,
 ) -> None:
-    """Make a new run out of exported weights, to be sampled, scored or trained on."""
+    """Make a new run out of exported weights, to be sampled, scored or trained on.
+
+    For example: svt runs import bair_large.safetensors bair_large
+    """
     from svtcli.run.directory import run_folder
 
     folder = run_folder(run)
-    from svtcli.stages.exchange import import_weights
+    from svtcli.stages.exchange import import_weights, weights_to_import
 
-    weights = import_weights(file, folder, console.progress())
+    if dry_run:
+        weights = weights_to_import(file, folder)
+    else:
+        weights = import_weights(file, folder, console.progress())
     console.note(
         f"step {weights.step} of {weights.recipe.name}; training would go on from "
         "there with a new optimizer state"
     )
-    console.show(str(folder.path), {"run": str(folder.path), "step": weights.step})
+    text = f"would make {folder.path}" if dry_run else str(folder.path)
+    data = {"run": str(folder.path), "step": weights.step, "dry_run": dry_run}
+    console.show(text, data)
 
 
 def _row(run: "Overview") -> tuple[str, ...]:

@@ -82,6 +82,8 @@ def train(
     The same command again goes on where it was stopped. The first Ctrl-C saves and
     stops; a second one stops at once.
 
+    For example: svt train bair_large train.batch=32 --run smaller-batch
+
     Several processes, each called with the same recipe in the same folders, train as
     one: the same batches, shared out among all of their devices.
     """

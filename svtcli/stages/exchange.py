@@ -49,13 +49,18 @@ class Weights:
     """Fingerprint of the clips that they were trained on."""
 
 
+def refuse_existing(file: Path, force: bool) -> None:
+    """Errors: Refused for a file that is there already, unless by `force`."""
+    if file.exists() and not force:
+        raise Refused(f"{file}: is there already", "--force overwrites it")
+
+
 def export_weights(checkpoint: Checkpoint, file: Path, force: bool = False) -> None:
     """Write the checkpoint's weights to `file`, whole or not at all.
 
     Errors: Refused when it is there already; StorageFailed for a broken checkpoint.
     """
-    if file.exists() and not force:
-        raise Refused(f"{file}: is there already", "--force overwrites it")
+    refuse_existing(file, force)
     params = named(load_network(checkpoint).params)
     facts = read_run(checkpoint.run)
     metadata = {
@@ -87,16 +92,10 @@ def import_weights(file: Path, run: RunFolder, progress: Progress) -> Weights:
     Errors: Refused when there is such a run, or no such file; BadData for a file that
     is not what its recipe says.
     """
-    if run.path.exists():
-        raise Refused(f"{run.path}: is there already", "name another run")
-    if not file.is_file():
-        raise Refused(f"{file}: no such file")
+    weights = weights_to_import(file, run)
+    _, shapes = structure(weights.recipe.recipe.model)
     with _opened(file) as opened:
-        weights = _weights(opened, file)
-        _, shapes = structure(weights.recipe.recipe.model)
-        wanted = named(shapes)
-        _refuse_others(file, opened, wanted)
-        arrays = {name: jnp.asarray(opened.get_tensor(name)) for name in wanted}
+        arrays = {name: jnp.asarray(opened.get_tensor(name)) for name in named(shapes)}
     train = weights.recipe.recipe.train
     state = first_state(unnamed(arrays, shapes), train)
     state["step"] = jnp.asarray(weights.step, jnp.int32)
@@ -110,6 +109,22 @@ def import_weights(file: Path, run: RunFolder, progress: Progress) -> Weights:
         unfinished.path.rename(run.path)
     finally:
         shutil.rmtree(unfinished.path, ignore_errors=True)
+    return weights
+
+
+def weights_to_import(file: Path, run: RunFolder) -> Weights:
+    """What `import_weights` would make `run` of; checks all, writes nothing.
+
+    Errors: its own.
+    """
+    if run.path.exists():
+        raise Refused(f"{run.path}: is there already", "name another run")
+    if not file.is_file():
+        raise Refused(f"{file}: no such file")
+    with _opened(file) as opened:
+        weights = _weights(opened, file)
+        _, shapes = structure(weights.recipe.recipe.model)
+        _refuse_others(file, opened, named(shapes))
     return weights
 
 

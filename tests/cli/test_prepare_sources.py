@@ -163,7 +163,8 @@ def test_a_job_array_makes_its_parts_and_publishes_at_the_end(
     array = (*flags, "--out", "array", "--task-count", "2", "--task-index")
     first = here(*array, "0", "--json")
     assert first.code == 0, first.err
-    assert json.loads(first.out) == {"folder": "array", "shards": 1, "of": 2}
+    owed = {"folder": "array", "shards": 1, "of": 2, "dry_run": False}
+    assert json.loads(first.out) == owed
     assert "1 of 2 shards are finished so far" in first.err
     last = here(*array, "1")
     assert last.code == 0
