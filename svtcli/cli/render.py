@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from svtcli.cli import console
-from svtcli.cli.arguments import clips_and_split, said
+from svtcli.cli.arguments import said
+from svtcli.cli.sources import clips_of, run_around, run_to_plot, samples_folder
 from svtcli.failure import Refused
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ class Picture(StrEnum):
     png = "png"
     gif = "gif"
     mp4 = "mp4"
+    curves = "curves"
 
 
 class Each(StrEnum):
@@ -45,7 +47,10 @@ def render(
     ] = None,
     formats: Annotated[
         list[Picture] | None,
-        typer.Option("--format", help="What to make; may be repeated."),
+        typer.Option(
+            "--format",
+            help="What to make; may be repeated. curves: training, and unrolled FVD.",
+        ),
     ] = None,
     every: Annotated[
         int | None,
@@ -114,7 +119,8 @@ def render(
     """Draw samples: a film strip (PNG), a GIF, an MP4. Of clips: a contact sheet.
 
     For samples, what no flag says, the recipe of the run says (its section `render`).
-    Of several runs each clip is shown with its truth and a row for each run.
+    Of several runs each clip is shown with its truth and a row for each run, and curves
+    stand in one picture.
     """
     if fps is not None and not 0.01 <= fps <= 1000:
         raise Refused(f"--fps {fps:g}: must lie between 0.01 and 1000")
@@ -127,7 +133,7 @@ def render(
         smooth=smooth,
     )
     first, *others = sources or (None,)
-    if first is not None and (found := _clips(first)):
+    if first is not None and (found := clips_of(first)):
         _only_clips(first, others, of_samples)
         _draw_sheet(*found, out, formats, stated, seed or 0, force, dry_run)
         return
@@ -136,15 +142,19 @@ def render(
     if every is not None and (frames is not None or diversity):
         other = "--frames" if frames is not None else "--diversity"
         raise Refused(f"--every and {other}: choose one", "--frames 0,5 names frames")
-    for other in filter(_clips, others):
+    for other in filter(clips_of, others):
         _only_clips(other, [other], {})
-    samples, *beside = [_samples_folder(source) for source in (first, *others)]
+    if set(formats or ()) == {Picture.curves}:
+        _refuse_flags({**stated, **of_samples}, "of samples, not of curves")
+        runs = [run_to_plot(source) for source in (first, *others)]
+        _say({}, _draw_curves(runs, out, force, dry_run), dry_run)
+        return
+    samples, *beside = [samples_folder(source) for source in (first, *others)]
     if every is not None:
         of_samples |= {"frames": None, "diversity": False}
     settings = replace(_recipe_settings(samples), **stated, **of_samples)
     settings = replace(settings, formats=_formats(formats) or settings.formats)
-    place = out or _default_out(samples, beside)
-    _render(samples, tuple(beside), place, settings, force, dry_run)
+    _render(samples, tuple(beside), out, settings, force, dry_run)
 
 
 def _numbers(text: str | None) -> tuple[int, ...] | None:
@@ -161,9 +171,13 @@ def _only_clips(clips: str, others: list[str], of_samples: dict[str, Any]) -> No
     """Refuse what only samples have."""
     if others:
         raise Refused(f"{clips}: clips; only samples are drawn side by side")
-    if of_samples:
-        flag = next(iter(of_samples)).replace("_", "-")
-        raise Refused(f"--{flag}: of samples; {clips} are clips")
+    _refuse_flags(of_samples, f"of samples; {clips} are clips")
+
+
+def _refuse_flags(stated: dict[str, Any], why: str) -> None:
+    """Refuse the first of the flags that were given, if any."""
+    for name in stated:
+        raise Refused(f"--{name.replace('_', '-')}: {why}")
 
 
 def _draw_sheet(
@@ -195,7 +209,7 @@ def _draw_sheet(
 def _render(
     samples: Path,
     beside: tuple[Path, ...],
-    out: Path,
+    out: Path | None,
     settings: "Render",
     force: bool,
     dry_run: bool,
@@ -203,13 +217,35 @@ def _render(
     """Draw, or with `dry_run` only check that it could be; the paths on stdout."""
     from svtcli.stages import render as stage
 
-    if dry_run:
-        pictures = stage.planned(samples, out, settings, force, beside)
-    else:
-        progress = console.progress()
-        pictures = stage.render(samples, out, settings, progress, force, beside)
+    place = out or _default_out(samples, beside)
+    runs = []
+    if "curves" in settings.formats:
+        runs = [run_to_plot(str(folder)) for folder in (samples, *beside)]
+    # Before anything is drawn: all of it can be.
+    pictures = stage.planned(samples, place, settings, force, beside)
+    pictures += _draw_curves(runs, out, force, dry_run=True)
+    if not dry_run:
+        stage.render(samples, place, settings, console.progress(), force, beside)
+        _draw_curves(runs, out, force, dry_run)
     others: dict[str, Any] = {"beside": [str(other) for other in beside]}
     _say({"samples": str(samples), **(others if beside else {})}, pictures, dry_run)
+
+
+def _draw_curves(
+    runs: "Sequence[RunFolder]", out: Path | None, force: bool, dry_run: bool
+) -> list[Path]:
+    """Curves of runs; by default among the figures of the first."""
+    from svtcli.stages import curves as stage
+
+    if not runs:
+        return []
+    once = list({run.path.resolve(): run for run in runs}.values())
+    first, *others = once
+    names = "-".join(other.name for other in others)
+    place = out or first.figures / (f"curves-beside-{names}" if others else "")
+    if dry_run:
+        return stage.planned_curves(once, place, force)
+    return stage.draw_curves(once, place, console.progress(), force)
 
 
 def _say(of_what: dict[str, Any], pictures: list[Path], dry_run: bool) -> None:
@@ -222,107 +258,17 @@ def _formats(pictures: list[Picture] | None) -> "tuple[Format, ...]":
     return tuple(picture.value for picture in pictures or ())
 
 
-def _clips(source: str) -> tuple[Path, str | None] | None:
-    """The clips and the split that the argument means; None if it means no clips.
-
-    Where a run and clips have one name, the name alone means the run.
-    """
-    from svtcli.run.directory import runs_root
-
-    whole = Path(source)
-    if _is_clips(whole):
-        return whole, None
-    if (runs_root() / source).is_dir() or whole.exists():
-        return None
-    folder, split = clips_and_split(source)
-    for clips in (folder, Path("clips") / folder) if folder else ():
-        if _is_clips(clips):
-            if clips != folder:
-                console.note(f"clips: {clips}")
-            return clips, split
-    return None
-
-
-def _is_clips(folder: Path) -> bool:
-    return (folder / "manifest.json").is_file()
-
-
-def _samples_folder(source: str | None) -> Path:
-    """The samples that the argument means; says which when it had to choose."""
-    from svtcli.run.directory import RunFolder, newest_samples, runs_root
-
-    if source is None:
-        newest = newest_samples()
-        console.note(f"samples: {newest}")
-        return newest
-    for folder in (Path(source), runs_root() / source):
-        if (folder / "samples.json").is_file():
-            return folder
-        if folder.is_dir():
-            newest = _newest_of(RunFolder(folder))
-            console.note(f"samples: {newest}")
-            return newest
-    if Path(source).exists():
-        raise Refused(f"{source}: a file; name a folder of samples or a run")
-    raise Refused(f"no run, samples or clips called {source!r}", _nearest(source))
-
-
-def _newest_of(run: "RunFolder") -> Path:
-    """The newest finished samples of a run; Refused, with the reason, if none are."""
-    finished = list(run.samples.glob("*/samples.json"))
-    if finished:
-        return max(finished, key=lambda file: (file.stat().st_mtime_ns, file)).parent
-    if (run.path / "samples.npy").exists():
-        raise Refused(
-            f"{run.path}: sampling did not finish here (samples.json is missing)",
-            "finish it with: svt sample RUN",
-        )
-    if run.recipe_file.is_file():
-        raise Refused(
-            f"{run.path}: no finished samples in this run yet",
-            f"make some with: svt sample {run.path}",
-        )
-    if (run.path / ".work").is_dir():
-        raise Refused(
-            f"{run.path}: its clips are not finished (manifest.json is missing)",
-            "repeat the svt prepare command that began them: it goes on from there",
-        )
-    raise Refused(f"{run.path}: no samples, run or clips are in this folder")
-
-
-def _nearest(wanted: str) -> str | None:
-    from difflib import get_close_matches
-
-    from svtcli.run.directory import runs_root
-
-    runs = {file.parent.parent.name for file in runs_root().glob("*/samples/*")}
-    clips = {file.parent.name for file in Path("clips").glob("*/manifest.json")}
-    name = Path(wanted.partition(":")[0]).name
-    near = get_close_matches(name, sorted(runs | clips), n=1)
-    return f"did you mean {near[0]}?" if near else None
-
-
-def _run_of(samples: Path) -> "RunFolder | None":
-    """The run whose samples these are, if they lie in one."""
-    from svtcli.run.directory import RunFolder
-
-    whole = samples if samples.name not in ("", "..") else samples.resolve()
-    run = RunFolder(whole.parent.parent)
-    inside = whole.parent == run.samples and run.recipe_file.is_file()
-    return run if inside else None
-
-
 def _recipe_settings(samples: Path) -> "Render":
     """How the run's recipe wants its pictures; else the schema's defaults."""
     from svtcli.recipe.schema import Render
 
-    run = _run_of(samples)
+    run = run_around(samples)
     return run.recipe().render if run else Render()
 
 
 def _default_out(samples: Path, beside: Sequence[Path]) -> Path:
     """With the run; pictures of several are called by the names of all."""
-    run = _run_of(samples)
+    run = run_around(samples)
     if not beside:
         return run.figures / samples.resolve().name if run else samples / "figures"
     names = [_run_and_samples(other) for other in beside]
@@ -331,5 +277,5 @@ def _default_out(samples: Path, beside: Sequence[Path]) -> Path:
 
 
 def _run_and_samples(samples: Path) -> str:
-    run = _run_of(samples)
+    run = run_around(samples)
     return "-".join([*([run.name] if run else []), samples.resolve().name])

@@ -14,7 +14,7 @@ from svtcli.recipe.data import Data, Share
 from svtcli.recipe.model import Misfit, Model
 from svtcli.recipe.subsets import Subset, misfit_of
 
-Format = Literal["png", "gif", "mp4"]
+Format = Literal["png", "gif", "mp4", "curves"]
 Precision = Literal["float32", "bfloat16"]
 """Of products and activations; norms, softmax, logits and nats are float32 always."""
 
@@ -212,6 +212,7 @@ class Render:
     """Pictures of the samples (Figs. 3 to 13)."""
 
     formats: tuple[Format, ...] = ("png", "gif")
+    """`curves`: of the run's training, and its FVD window by window (Fig. 2)."""
     every: PositiveInt = 1
     """Show every k-th frame in a strip."""
     frames: tuple[Annotated[int, Field(ge=0)], ...] | None = None

@@ -21,6 +21,12 @@ from svtcli.stages import sample as sampling
 from svtcli.stages import train as training
 from svtcli.stages.comparison import Comparison
 from svtcli.stages.comparison_plan import require_weights
+from svtcli.stages.curves import (
+    any_curves,
+    curves_fresh,
+    draw_curves,
+    planned_curves,
+)
 from svtcli.stages.evaluation import EvalPlan, Evaluation, plan_evaluations
 from svtcli.stages.trained import Checkpoint
 from svtcli.stages.trials import TrialsPlan, plan_all_trials, run_trials
@@ -83,6 +89,8 @@ def survey(loaded: LoadedRecipe, run: RunFolder) -> tuple[Status, ...]:
     figures = run.figures / samples.out.name
     if samples.finished:
         done = rendering.fresh(samples.out, figures, recipe.render)
+        if "curves" in recipe.render.formats and any_curves(run):
+            done = done and curves_fresh((run,), run.figures)
         return (*statuses, _status("render", done, figures))
     return (*statuses, Status("render", "waiting", "for samples"))
 
@@ -123,12 +131,25 @@ def _render(
 ) -> tuple[Path, ...]:
     if not plan.finished:
         raise Refused(f"{plan.out}: no samples to draw yet", "leave out --from render")
-    out, settings = plan.checkpoint.run.figures / plan.out.name, loaded.recipe.render
+    run, settings = plan.checkpoint.run, loaded.recipe.render
+    out = run.figures / plan.out.name
+    curves = _curves(run, progress) if "curves" in settings.formats else ()
     if rendering.fresh(plan.out, out, settings):
         progress.note(f"{out}: these pictures are there already")
-        return tuple(rendering.planned(plan.out, out, settings, force=True))
+        return (*rendering.planned(plan.out, out, settings, force=True), *curves)
     # Only pictures of these very samples, drawn with other settings, can stand there.
-    return tuple(rendering.render(plan.out, out, settings, progress, force=True))
+    drawn = rendering.render(plan.out, out, settings, progress, force=True)
+    return (*drawn, *curves)
+
+
+def _curves(run: RunFolder, progress: Progress) -> tuple[Path, ...]:
+    """Of this run alone; older ones of it are replaced."""
+    if not any_curves(run):
+        progress.note(f"{run.path}: nothing was logged, so there are no curves")
+        return ()
+    if curves_fresh((run,), run.figures):
+        return tuple(planned_curves((run,), run.figures, force=True))
+    return tuple(draw_curves((run,), run.figures, progress, force=True))
 
 
 def _checkpoint(loaded: LoadedRecipe, run: RunFolder) -> Checkpoint:

@@ -63,6 +63,7 @@ def plan_drawings(models: dict[str, Samples], settings: Render) -> tuple[Drawing
             f"{_stem(format_, settings)}{part}.{format_}", format_, some, facts, times
         )
         for format_ in dict.fromkeys(settings.formats)
+        if format_ != "curves"  # of a run, not of samples: stages/curves.py
         for part, some in _parts(groups, settings).items()
     )
 

@@ -14,7 +14,7 @@ from jaxtyping import UInt8
 
 from svtcli.data.clips import Clips, open_clips
 from svtcli.data.manifest import read_manifest
-from svtcli.failure import BadData
+from svtcli.failure import BadData, Refused
 from svtcli.figures.sheet import Cell, Part, sheet, sheet_film
 from svtcli.recipe.schema import Format
 from svtcli.run.progress import Progress
@@ -92,7 +92,10 @@ def planned_sheet(
 
 
 def _names(settings: SheetSettings) -> list[str]:
-    """Of the pictures, one for each format."""
+    """Of the pictures, one for each format. Errors: Refused for one of samples."""
+    for format_ in settings.formats:
+        if format_ not in FILES:
+            raise Refused(f"{format_}: of runs; of clips there are {', '.join(FILES)}")
     return [FILES[format_] for format_ in dict.fromkeys(settings.formats)]
 
 

@@ -7,7 +7,11 @@ import pytest
 from PIL import Image
 
 from svtcli.cli.app import main
+from svtcli.run.metrics_log import MetricsLog
+from svtcli.run.samples import write_samples
 from tests.cli.made_up_runs import RECIPE, files, make_run
+from tests.figures.made_up import made_up_samples
+from tests.stages.written_clips import write_clips
 
 
 @pytest.fixture(autouse=True)
@@ -58,3 +62,73 @@ def test_every_kth_frame_goes_before_what_the_recipe_says_of_frames():
         with Image.open("runs/bunny/figures/100/strip.png") as picture:
             widths.append(picture.width)
     assert widths[0] < widths[1]
+
+
+def log(run, *scores):
+    """A training that logged these scores, 10 steps apart."""
+    with MetricsLog(run / "metrics.jsonl") as metrics:
+        for number, score in enumerate(scores, start=1):
+            metrics.append(10 * number, bits_per_dim=score)
+
+
+def test_curves_need_no_samples_and_stand_with_the_run(capsys):
+    log(make_run("bunny"), 8, 4, 2)
+    assert main(["render", "bunny", "--format", "curves", "-n"]) == 0
+    assert not Path("runs/bunny/figures").exists()
+    assert main(["-q", "--json", "render", "bunny", "--format", "curves"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "would write runs/bunny/figures/training.png"
+    assert json.loads("".join(said[1:])) == {
+        "files": ["runs/bunny/figures/training.png"],
+        "dry_run": False,
+    }
+    assert files("runs/bunny/figures") == ["curves.json", "training.png"]
+
+
+def test_curves_of_several_runs_are_one_picture():
+    log(make_run("bunny", "100"), 8, 4, 2)
+    log(make_run("bikes", "300"), 8, 5)
+    words = ["-q", "render", "bunny", "bikes", "--format", "curves"]
+    assert main(words) == 0
+    out = Path("runs/bunny/figures/curves-beside-bikes")
+    assert files(out) == ["curves.json", "training.png"]
+    assert main([*words, "--format", "png", "--out", "shown"]) == 0
+    names = ["curves.json", "figures.json", "strip.png", "training.png"]
+    assert files("shown") == names
+
+
+def test_nothing_is_drawn_where_one_of_the_pictures_stands_already():
+    log(make_run("bunny", "100"), 8, 4)
+    assert main(["-q", "render", "bunny", "--format", "curves"]) == 0
+    words = ["-q", "render", "bunny", "--format", "png", "--format", "curves"]
+    assert main(words) == 2
+    assert not Path("runs/bunny/figures/100").exists()
+
+
+def foreign_samples():
+    write_samples(Path("mine"), made_up_samples())
+
+
+@pytest.mark.parametrize(
+    ("arrange", "words", "sentence"),
+    [
+        (lambda: make_run("a"), ["a"], "nothing is logged or measured here yet"),
+        (lambda: None, ["a"], "no run called 'a'"),
+        (lambda: Path("a").mkdir(), ["a"], "not a run folder"),
+        (foreign_samples, ["mine"], "lie in no run; curves are of runs"),
+        (lambda: make_run("a"), ["a", "--every", "2"], "--every: of samples, not of"),
+        (
+            lambda: write_clips(Path("clips/c"), {"train": [4]}),
+            ["c"],
+            "curves: of runs; of clips there are png, gif, mp4",
+        ),
+    ],
+)
+def test_where_there_are_no_curves_one_line_says_why(capsys, arrange, words, sentence):
+    arrange()
+    before = sorted(Path().rglob("*"))
+    assert main(["-q", "render", *words, "--format", "curves"]) == 2
+    error, *hint = capsys.readouterr().err.splitlines()
+    assert sentence in error
+    assert len(hint) <= 1
+    assert sorted(Path().rglob("*")) == before

@@ -93,6 +93,28 @@ def test_another_render_setting_redraws_only(place):
     assert touched == {drawn, drawn.parent / "figures.json"}
 
 
+def test_curves_are_drawn_with_the_pictures_and_again_when_training_went_on(place):
+    curves = "render.formats=[png,curves]"
+    chain()
+    assert states(curves)["render"] == "to do"
+    results = chain(curves)
+    assert [path.name for path in results.pictures] == ["strip.png", "training.png"]
+    before = times(place)
+    assert chain(curves).pictures == results.pictures
+    assert times(place) == before
+    assert set(states(curves).values()) == {"done"}
+    metrics = place / RUN / "metrics.jsonl"
+    metrics.write_text(metrics.read_text().replace('"loss": ', '"loss": 1'))
+    assert states(curves)["render"] == "to do"
+
+
+def test_a_run_that_logged_nothing_is_drawn_without_curves(place):
+    (place / RUN / "metrics.jsonl").write_text("")
+    results = chain("render.formats=[png,curves]")
+    assert [path.name for path in results.pictures] == ["strip.png"]
+    assert states("render.formats=[png,curves]")["render"] == "done"
+
+
 def test_the_batch_of_sampling_and_scoring_makes_nothing_stale(place):
     chain()
     assert set(states("sample.batch=1", "eval.batch=1").values()) == {"done"}
