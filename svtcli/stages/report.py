@@ -12,13 +12,14 @@ from svtcli.figures.groups import Group
 from svtcli.figures.page import Made, Page, Table, page_html
 from svtcli.figures.svg_chart import Chart, Line
 from svtcli.recipe.schema import Render
-from svtcli.run.directory import RunFolder, run_of_samples
+from svtcli.run.directory import RunFolder
 from svtcli.run.manifest import RunFacts, read_run, versions
 from svtcli.run.metrics_log import Row, read_metrics
 from svtcli.run.samples import read_facts
 from svtcli.run.whole_file import writing
 from svtcli.stages.comparison import is_comparison, read_comparison
 from svtcli.stages.evaluation import Evaluation, read_evaluation
+from svtcli.stages.report_inputs import evaluation_files, runs_of
 from svtcli.stages.report_tables import (
     UNITS,
     comparison_charts,
@@ -74,26 +75,6 @@ def report(
     )
 
 
-def runs_of(folders: Sequence[Path]) -> tuple[RunFolder, ...]:
-    """The runs that the samples lie in, each once."""
-    found = [run for folder in folders if (run := run_of_samples(folder))]
-    return tuple({run.path: run for run in found}.values())
-
-
-def files_read(folders: Sequence[Path]) -> tuple[Path, ...]:
-    """What a page depends on beside the samples, in a lasting order."""
-    return tuple(
-        file
-        for run in runs_of(folders)
-        for file in (run.recipe_file, run.run_file, run.metrics, *_evaluations(run))
-        if file.is_file()
-    )
-
-
-def _evaluations(run: RunFolder) -> list[Path]:
-    return sorted(run.eval.glob("*.json"))
-
-
 def _title(folder: Path) -> str:
     facts = read_facts(folder)
     return f"{facts.run}, step {facts.step}"
@@ -103,7 +84,7 @@ def _numbers(
     runs: Sequence[RunFolder], steps: set[int]
 ) -> tuple[tuple[Table, ...], tuple[Chart, ...]]:
     """Tables of all evaluations, the latest step's first; curves of the steps shown."""
-    files = [file for run in runs for file in _evaluations(run)]
+    files = [file for run in runs for file in evaluation_files(run)]
     comparisons = [read_comparison(file) for file in files if is_comparison(file)]
     scored = [read_evaluation(file) for file in files if not is_comparison(file)]
     scored.sort(key=lambda each: -each.step)
