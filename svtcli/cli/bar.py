@@ -15,12 +15,21 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.progress import Progress as RichProgress
+from rich.table import Column
 from rich.text import Text
 
 from svtcli.cli.quantities import amount, duration, size
 
 LINE_SECONDS = 30.0
 LINE_SHARE = 0.05
+SHORTEST = 1.0
+"""Seconds between two lines: what is faster needs none but the last."""
+NARROW = 60
+"""Columns of a terminal from which on there is room for a bar, rate and facts."""
+SHORT = 8
+"""Letters of a task's name that are shown on any terminal."""
+NUMBERS = (28, 54)
+"""Columns that the numbers may need: on a narrow terminal, and on a usual one."""
 
 
 class Rate(ProgressColumn):
@@ -48,26 +57,51 @@ class Bar:
     """A live bar: share done, rate, time left, and the stage's facts."""
 
     def __init__(self, color: bool = True) -> None:
-        self._console = Console(stderr=True, no_color=not color, highlight=False)
+        # None leaves it to $NO_COLOR.
+        no_color = None if color else True
+        self._console = Console(
+            stderr=True, no_color=no_color, highlight=False, emoji=False
+        )
         self._live: RichProgress | None = None
 
     def begin(self, task: str, total: int | None = None, unit: str = "") -> None:
         """Open the bar; a bar still open is closed first."""
         self.end()
         self._live = RichProgress(
-            SpinnerColumn(),
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=None),
-            TaskProgressColumn(),
-            Count(),
-            Rate(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[facts]}", markup=False),
+            *self._columns(),
             console=self._console,
             redirect_stdout=False,
         )
-        self._task = self._live.add_task(task, total=total, unit=unit, facts="")
+        self._task = self._live.add_task(
+            self._fitting(task), total=total, unit=unit, facts=""
+        )
         self._live.start()
+
+    def _columns(self) -> list[ProgressColumn]:
+        """As many as there is room for: what and how far always, then the time left."""
+        width = self._console.width
+        ascii_only = not self._console.encoding.startswith("utf")
+        columns: list[ProgressColumn] = [
+            TextColumn("{task.description}", markup=False),
+            TaskProgressColumn(table_column=_whole()),
+            Count(table_column=_whole()),
+            TimeRemainingColumn(table_column=_whole()),
+        ]
+        if width >= NARROW:
+            columns.insert(0, SpinnerColumn("line" if ascii_only else "dots"))
+            columns.insert(2, BarColumn(bar_width=None))
+            columns.insert(5, Rate(table_column=_whole()))
+            columns.append(TextColumn("{task.fields[facts]}", markup=False))
+        return columns
+
+    def _fitting(self, task: str) -> str:
+        """The task's name, cut where the numbers need the room."""
+        return task[: max(self._room(), SHORT)].rstrip()
+
+    def _room(self) -> int:
+        """Columns that the numbers leave."""
+        width = self._console.width
+        return width - NUMBERS[width >= NARROW]
 
     def advance(self, done: int, facts: Mapping[str, str] | None = None) -> None:
         """Move the bar to `done`; `facts` stay until they change."""
@@ -75,7 +109,8 @@ class Bar:
             return
         self._live.update(self._task, completed=done)
         if facts is not None:
-            self._live.update(self._task, facts=_join(facts))
+            room = self._room() - len(self._live.tasks[self._task].description)
+            self._live.update(self._task, facts=_join(facts)[: max(room, 0)].rstrip())
 
     def end(self) -> None:
         """Close the bar where it stands."""
@@ -88,8 +123,16 @@ class Bar:
         self._console.print(line, markup=False, soft_wrap=True)
 
 
+def _whole() -> Column:
+    """Of a table: never broken into two lines."""
+    return Column(no_wrap=True, overflow="crop")
+
+
 class Lines:
-    """One line every 30 seconds or 5 %, whichever comes first; the last one too."""
+    """One line every 30 seconds or 5 %, whichever comes first; the last one too.
+
+    A short task does not say more than a line a second.
+    """
 
     def __init__(
         self,
@@ -106,7 +149,7 @@ class Lines:
         self._task, self._total, self._unit = task, total, unit
         self._start_done: int | None = None
         self._said_done, self._said_at = 0, self._clock()
-        self._facts = ""
+        self._facts, self._told_end = "", False
         self.note(task)
 
     def advance(self, done: int, facts: Mapping[str, str] | None = None) -> None:
@@ -122,6 +165,7 @@ class Lines:
         if self._is_due(done, now):
             self.note(self._line(done, now))
             self._said_done, self._said_at = done, now
+            self._told_end = done == self._total
 
     def end(self) -> None:
         """Forget the task."""
@@ -132,10 +176,13 @@ class Lines:
         print(line, file=sys.stderr, flush=True)  # noqa: T201
 
     def _is_due(self, done: int, now: float) -> bool:
-        if self._every_update or done == self._total:
+        if self._every_update:
             return True
+        if done == self._total:
+            return not self._told_end
+        waited = now - self._said_at
         moved = self._total and done - self._said_done >= LINE_SHARE * self._total
-        return bool(moved) or now - self._said_at >= LINE_SECONDS
+        return waited >= (SHORTEST if moved else LINE_SECONDS)
 
     def _line(self, done: int, now: float) -> str:
         share = f" ({done / self._total:.0%})" if self._total else ""

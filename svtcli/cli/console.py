@@ -7,11 +7,17 @@ a command runs.
 import json
 import logging
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from svtcli.cli import signs
 from svtcli.run.progress import Progress, Silent
+
+NARROWEST = 16
+"""Letters in a column; below that a table is left as wide as it is."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,7 @@ def configure(settings: Settings) -> None:
         format="%(name)s: %(message)s",
         force=True,
     )
+    signs.spell_out(sys.stdout, sys.stderr)
 
 
 def settings() -> Settings:
@@ -50,7 +57,7 @@ def progress() -> Progress:
 
     if _settings.quiet:
         return Silent()
-    if sys.stderr.isatty():
+    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
         return Bar(color=_settings.color)
     return Lines(every_update=_settings.verbose)
 
@@ -77,9 +84,19 @@ def show_table(
     show("" if _settings.json else table(title, columns, rows), data)
 
 
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """The lines of a table: a header, and cells two spaces apart."""
+def table(
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    width: int | None = None,
+) -> str:
+    """The lines of a table: a header, and cells two spaces apart.
+
+    Where it is wider than `width`, by default that of the terminal if stdout is one,
+    its last column is broken into several lines.
+    """
     cells = [tuple(columns), *(tuple(map(str, row)) for row in rows)]
+    cells = _within(cells, width or _terminal_width())
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     numeric = [
         bool(rows) and all(_is_number(value) for value in column)
@@ -93,6 +110,32 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) 
         for line in cells
     ]
     return "\n".join([title, *lines] if title else lines)
+
+
+def _within(cells: list[tuple[str, ...]], width: int | None) -> list[tuple[str, ...]]:
+    """The rows, of which the last cells are broken so that all fit into `width`."""
+    if width is None or not cells[0]:
+        return cells
+    taken = sum(
+        max(map(len, column)) + 2 for column in list(zip(*cells, strict=True))[:-1]
+    )
+    left = width - taken
+    if left < NARROWEST:
+        return cells
+    empty = ("",) * (len(cells[0]) - 1)
+    broken = []
+    for *others, last in cells:
+        lines = textwrap.wrap(last, left, break_on_hyphens=False) or [""]
+        broken.append((*others, lines[0]))
+        broken += [(*empty, line) for line in lines[1:]]
+    return broken
+
+
+def _terminal_width() -> int | None:
+    """Columns of the terminal; None where stdout is a pipe or a file."""
+    if not sys.stdout.isatty():
+        return None
+    return shutil.get_terminal_size().columns
 
 
 def _is_number(value: object) -> bool:
