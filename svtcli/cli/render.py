@@ -24,6 +24,7 @@ class Picture(StrEnum):
     png = "png"
     gif = "gif"
     mp4 = "mp4"
+    html = "html"
     curves = "curves"
 
 
@@ -49,7 +50,8 @@ def render(
         list[Picture] | None,
         typer.Option(
             "--format",
-            help="What to make; may be repeated. curves: training, and unrolled FVD.",
+            help="What to make; may be repeated. html: a page that plays the samples, "
+            "with all numbers. curves: training, and unrolled FVD.",
         ),
     ] = None,
     every: Annotated[
@@ -116,7 +118,7 @@ def render(
         bool, typer.Option("-n", "--dry-run", help="Only say what would be drawn.")
     ] = False,
 ) -> None:
-    """Draw samples: a film strip (PNG), a GIF, an MP4. Of clips: a contact sheet.
+    """Draw samples: a film strip (PNG), a GIF, an MP4, a page. Of clips: a sheet.
 
     For samples, what no flag says, the recipe of the run says (its section `render`).
     Of several runs each clip is shown with its truth and a row for each run, and curves

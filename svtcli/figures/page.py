@@ -61,17 +61,17 @@ class Page:
 
     title: str
     about: str
-    facts: tuple[str, ...]
+    facts: tuple[str, ...] = ()
     """What made the samples."""
-    groups: tuple[Group, ...]
+    groups: tuple[Group, ...] = ()
     """Videos of one shape and one prime."""
-    times: tuple[int, ...]
+    times: tuple[int, ...] = ()
     """The frames that strips show."""
-    scale: int
+    scale: int = 1
     """Screen pixels per video pixel, where there is room."""
-    smooth: bool
+    smooth: bool = False
     """Whether the browser blurs enlarged pixels."""
-    fps: float
+    fps: float = 8.0
     tables: tuple[Table, ...] = ()
     charts: tuple[Chart, ...] = ()
     made: tuple[Made, ...] = ()
@@ -122,7 +122,7 @@ def _sections(page: Page) -> list[Section]:
     numbers = element("div", map(_table, page.tables), class_="cards")
     charts = element("div", map(chart_figure, page.charts), class_="cards")
     return [
-        ("samples", "Samples", _samples(page)),
+        *([("samples", "Samples", _samples(page))] if page.groups else []),
         *([("numbers", "Numbers", numbers)] if page.tables else []),
         *([("curves", "Curves", charts)] if page.charts else []),
         *(

@@ -14,7 +14,7 @@ from svtcli.recipe.data import Data, Share
 from svtcli.recipe.model import Misfit, Model
 from svtcli.recipe.subsets import Subset, misfit_of
 
-Format = Literal["png", "gif", "mp4", "curves"]
+Format = Literal["png", "gif", "mp4", "html", "curves"]
 Precision = Literal["float32", "bfloat16"]
 """Of products and activations; norms, softmax, logits and nats are float32 always."""
 

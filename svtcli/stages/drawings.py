@@ -81,10 +81,15 @@ def shown_times(settings: Render, prime: int, frames: int) -> tuple[int, ...]:
     return tuple(sorted(set(settings.frames)))
 
 
-def draw(drawing: Drawing, path: Path, settings: Render) -> None:
-    """Draw and write one picture."""
+def draw(
+    drawing: Drawing, path: Path, settings: Render, folders: Sequence[Path] = ()
+) -> None:
+    """Draw and write one picture; a page also says what is known of the `folders`.
+
+    Those are of the samples. Errors: BadData for a file of a run.
+    """
     groups, scale = drawing.groups, settings.scale
-    if settings.smooth:
+    if settings.smooth and drawing.format != "html":  # browsers enlarge by themselves
         # Then one screen pixel per pixel: all sizes are those of the enlarged frame.
         groups, scale = _enlarged(groups, scale), 1
     still = diversity if settings.diversity else strip
@@ -95,9 +100,17 @@ def draw(drawing: Drawing, path: Path, settings: Render) -> None:
             write_gif(path, film(groups, drawing.facts, scale), settings.fps)
         case "mp4":
             write_mp4(path, film(groups, drawing.facts, scale), settings.fps)
+        case "html":
+            # Only now, for it brings jax, and pictures need none.
+            from svtcli.stages.report import write_report
+
+            facts, times = drawing.facts, drawing.times
+            write_report(path, folders, groups, facts, times, settings)
 
 
 def _stem(format_: Format, settings: Render) -> str:
+    if format_ == "html":
+        return "report"
     if format_ != "png":
         return "samples"
     return "diversity" if settings.diversity else "strip"

@@ -1,9 +1,10 @@
-"""render: samples become pictures. A strip, a GIF, an MP4, and a record of them.
+"""render: samples become pictures: a strip, a GIF, an MP4, a page, and their record.
 
 strip.png      frames of each clip, the truth above its samples (Figs. 3 to 8, 13)
 diversity.png  instead: many samples of each clip, frame by frame (Figs. 7 to 12)
 samples.gif    the same videos, playing side by side
 samples.mp4
+report.html    a page that plays them, with all that is known of their runs
 figures.json   what they were made from; written last, so its presence means "whole"
 
 With `each`, a file for every clip (strip-1.png) or video (samples-1-truth.gif).
@@ -21,10 +22,13 @@ from svtcli.run.samples import Samples, read_facts, read_samples
 from svtcli.run.whole_file import write_whole
 from svtcli.stages.drawings import Drawing, draw, plan_drawings
 from svtcli.stages.pictures import drawing_aside, free_places
+from svtcli.stages.report_inputs import report_inputs
 from svtcli.stages.side_by_side import side_by_side
 from svtcli.video.encode import FASTEST_GIF
 
 RECORD = "figures.json"
+LARGE = 2e7
+"""Bytes of a page that a browser is slow to open."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ def render(
     with drawing_aside(out) as aside:
         progress.begin("draw", len(pictures), "pictures")
         for done, drawing in enumerate(drawings, start=1):
-            draw(drawing, aside / drawing.name, settings)
+            draw(drawing, aside / drawing.name, settings, (samples_folder, *beside))
             progress.advance(done, {"file": drawing.name})
         progress.end()
         (out / RECORD).unlink(missing_ok=True)
@@ -67,6 +71,10 @@ def render(
     names = tuple(picture.name for picture in pictures)
     if "gif" in settings.formats and settings.fps > FASTEST_GIF:
         progress.note(f"the GIF plays {FASTEST_GIF:g} frames/s, the fastest there is")
+    for picture in pictures:
+        if picture.suffix == ".html" and (size := picture.stat().st_size) > LARGE:
+            few = "fewer clips make it smaller: --rows (render.rows)"
+            progress.note(f"{picture.name} has {size / 1e6:.0f} MB; {few}")
     said = ", ".join(map(str, (samples_folder, *beside)))
     record = FiguresRecord(made_from, said, names, settings)
     write_whole(out / RECORD, json.dumps(asdict(record), indent=2) + "\n")
@@ -90,7 +98,13 @@ def _plan(
     """What will be drawn, and where."""
     read = [_drawable(read_samples(folder), folder) for folder in folders]
     drawings = plan_drawings(side_by_side(folders, read), settings)
-    return drawings, free_places(out, [drawing.name for drawing in drawings], force)
+    places = free_places(out, [drawing.name for drawing in drawings], force)
+    if "html" in settings.formats:
+        # Only now, for it brings jax, and pictures need none.
+        from svtcli.stages.report import report_of_runs
+
+        report_of_runs(folders)
+    return drawings, places
 
 
 def fresh(samples_folder: Path, out: Path, settings: Render) -> bool:
@@ -106,14 +120,17 @@ def fresh(samples_folder: Path, out: Path, settings: Render) -> bool:
 def figures_fingerprint(
     samples_folder: Path, settings: Render, beside: tuple[Path, ...] = ()
 ) -> str:
-    """Of everything that the pictures depend on; of the arrays, their bytes."""
+    """Of everything that the pictures depend on; of files, their bytes."""
     folders = (samples_folder, *beside)
     arrays = (
         fingerprint_file(folder / f"{name}.npy")
         for folder in folders
         for name in ("samples", "truth")
     )
-    return fingerprint("figures", *map(read_facts, folders), *arrays, settings)
+    page = report_inputs(folders) if "html" in settings.formats else ()
+    told = map(fingerprint_file, page)
+    facts = map(read_facts, folders)
+    return fingerprint("figures", *facts, *arrays, settings, *told)
 
 
 def _drawable(samples: Samples, folder: Path) -> Samples:

@@ -5,6 +5,7 @@ Samples that lie in no run have a page too, of the videos alone.
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 
@@ -57,17 +58,24 @@ def report(
 
     Errors: BadData for a file of a run that is not what it should be.
     """
-    runs = runs_of(folders)
-    tables, charts = _numbers(runs, {read_facts(folder).step for folder in folders})
-    return Page(
-        title=" beside ".join(map(_title, folders)),
-        about="; ".join(dict.fromkeys(run.recipe().about for run in runs)),
+    return replace(
+        report_of_runs(folders),
         facts=facts,
         groups=groups,
         times=times,
         scale=settings.scale,
         smooth=settings.smooth,
         fps=settings.fps,
+    )
+
+
+def report_of_runs(folders: Sequence[Path]) -> Page:
+    """The page without its samples. Errors: as `report`."""
+    runs = runs_of(folders)
+    tables, charts = _numbers(runs, {read_facts(folder).step for folder in folders})
+    return Page(
+        title=" beside ".join(map(_title, folders)) or "Samples",
+        about="; ".join(dict.fromkeys(run.recipe().about for run in runs)),
         tables=tables,
         charts=charts,
         made=tuple(map(_made, runs)),
