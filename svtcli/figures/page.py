@@ -202,7 +202,7 @@ def _player(page: Page) -> Markup:
             "div",
             "frame ",
             element("span", "0", id="frame"),
-            f" of 0 to {last} ",
+            f" / {last} ",
             element("span", "prime", id="kind", class_="badge"),
             class_="clock",
             aria_hidden="true",

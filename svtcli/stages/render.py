@@ -73,7 +73,7 @@ def render(
         progress.note(f"the GIF plays {FASTEST_GIF:g} frames/s, the fastest there is")
     for picture in pictures:
         if picture.suffix == ".html" and (size := picture.stat().st_size) > LARGE:
-            few = "fewer clips make it smaller: --rows (render.rows)"
+            few = "fewer videos make it smaller: --rows, --per-prime"
             progress.note(f"{picture.name} has {size / 1e6:.0f} MB; {few}")
     said = ", ".join(map(str, (samples_folder, *beside)))
     record = FiguresRecord(made_from, said, names, settings)

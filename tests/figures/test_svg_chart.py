@@ -122,6 +122,8 @@ def test_the_band_is_the_spread_around_the_line():
     ):
         assert high < middle < low
         assert middle - high == pytest.approx(low - middle, abs=0.21)
+        assert TOP < high
+        assert low < HEIGHT - BOTTOM
     assert drawn(line((0, 1), (10, 20))).all("polygon") == []
 
 
@@ -129,7 +131,10 @@ def test_two_lines_are_told_apart_by_name_and_class():
     top = drawn(line((0, 1), (1, 2), name="mean"), line((0, 1), (2, 3), name="best"))
     (key,) = top.all("ul", **{"class": "key"})
     assert [item.text for item in key.all("li")] == ["mean", "best"]
-    assert [g.attributes["class"] for g in key.all("g")] == ["line line0", "line line1"]
+    both = ["line line0", "line line1"]
+    (chart,) = top.all("svg", role="img")
+    assert [g.attributes["class"] for g in key.all("g")] == both
+    assert [g.attributes["class"] for g in chart.all("g")] == ["axes", *both]
     assert drawn(line((0, 1), (1, 2))).all("ul") == [], "one needs no key"
 
 
