@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from svtcli.cli import completion, console
-from svtcli.cli.arguments import Overrides, RecipeName
+from svtcli.cli.arguments import Overrides, RecipeName, RunName
 from svtcli.cli.quantities import amount, size
 
 if TYPE_CHECKING:
+    from svtcli.stages.eval_cost import EvalCost
     from svtcli.stages.plan import TrainingPlan
     from svtcli.stages.sampling_plan import SamplingPlan
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 def plan(
     recipe: RecipeName,
     overrides: Overrides = None,
+    run: RunName = None,
     compile_: Annotated[
         bool,
         typer.Option("--compile", help="Compile the step, and say what memory it is."),
@@ -32,26 +34,38 @@ def plan(
 ) -> None:
     """Say what a recipe needs: parameters, arithmetic, memory, steps of sampling.
 
-    Nothing is read or trained. The devices are those of the recipe's mesh, so that
-    mesh.data=128 is planned on any machine. --compile compiles the step as training
-    would, for devices of the kind here, or for simulated CPUs where there are too few.
+    And which of its stages are done, and why the others are not. Nothing is made. The
+    devices are those of the recipe's mesh, so that mesh.data=128 is planned on any
+    machine. --compile compiles the step as training would, for devices of the kind
+    here, or for simulated CPUs where there are too few.
 
     Sampling is of one video, as the recipe's section sample has it. Pixels that do not
     depend on each other can be made together: in so many steps in parallel. What a
     pixel's slice has before it and it cannot see are its blind spots (appendix C).
+    Scoring is of each of the splits that the section eval names.
 
     For example: svt plan bair_large train.batch=32 --device H100
     """
     from svtcli.recipe.load import load_recipe
+    from svtcli.run.directory import run_folder
 
     loaded = load_recipe(recipe, overrides or ())
+    folder = run_folder(run or loaded.name)
     # Only now, for it brings jax: a typo is answered at once.
+    from svtcli.stages import chain
     from svtcli.stages import plan as stage
+    from svtcli.stages.eval_cost import eval_cost
 
+    scoring = eval_cost(loaded.recipe)
+    if compile_:
+        console.note("compiling the step")
     found = stage.plan(loaded.recipe, device, compiled=compile_)
     data = asdict(found) | {"recipe": loaded.name, "fits": found.fits}
     data["share"]["devices"] = found.share.devices
-    facts = _facts(found)
+    stages = chain.survey(loaded, folder)
+    data |= {"eval": asdict(scoring), "stages": [asdict(each) for each in stages]}
+    facts = _facts(found) | _eval_facts(scoring)
+    facts |= {f"stage {each.stage}": f"{each.state}, {each.why}" for each in stages}
     width = max(map(len, facts))
     lines = (f"{name:<{width}}  {value}" for name, value in facts.items())
     console.show("\n".join(lines), data)
@@ -94,6 +108,25 @@ def _facts(found: "TrainingPlan") -> dict[str, str]:
         )
         if found.fits is not None:
             facts["fits"] = "yes" if found.fits else "no"
+    return facts
+
+
+def _eval_facts(found: "EvalCost") -> dict[str, str]:
+    """What scoring takes."""
+    facts = {}
+    if scored := found.likelihood:
+        clips = "all clips" if scored.clips is None else f"up to {scored.clips:,} clips"
+        facts[f"scoring, {', '.join(found.splits)}"] = (
+            f"{clips} by {', '.join(scored.models)}: {scored.frames} frames in "
+            f"{scored.slices} slices, {scored.flops:.3g} FLOPs a clip and model"
+        )
+    if made := found.trials:
+        metrics = ", ".join(made.metrics)
+        facts["  samples for it"] = (
+            f"{made.samples:,} videos of {made.frames} frames ({metrics})"
+        )
+        if made.features:
+            facts["  looked at by I3D"] = f"up to {made.features:,} clips"
     return facts
 
 

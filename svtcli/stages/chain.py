@@ -5,6 +5,7 @@ the fingerprint of what went in. Nothing that exists is deleted or overwritten; 
 stale stays beside what replaces it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -28,6 +29,7 @@ from svtcli.stages.curves import (
     planned_curves,
 )
 from svtcli.stages.evaluation import EvalPlan, Evaluation, plan_evaluations
+from svtcli.stages.staleness import why_evaluation, why_samples
 from svtcli.stages.trained import Checkpoint
 from svtcli.stages.trials import TrialsPlan, plan_all_trials, run_trials
 from svtcli.training.checkpoint import latest_step
@@ -81,18 +83,18 @@ def survey(loaded: LoadedRecipe, run: RunFolder) -> tuple[Status, ...]:
             *(Status(stage, "waiting", waiting) for stage in STAGES[2:]),
         )
     checkpoint = Checkpoint(run, step, recipe)
-    samples = sampling.plan_samples(checkpoint, recipe.sample)
-    statuses.append(_status("sample", samples.finished, samples.out))
-    scores = plan_evaluations(checkpoint, recipe.eval)
-    trials = plan_all_trials(checkpoint, recipe.eval, recipe.sample)
-    statuses.append(_eval_status((*scores, *trials)))
-    figures = run.figures / samples.out.name
-    if samples.finished:
-        done = rendering.fresh(samples.out, figures, recipe.render)
-        if "curves" in recipe.render.formats and any_curves(run):
-            done = done and curves_fresh((run,), run.figures)
-        return (*statuses, _status("render", done, figures))
-    return (*statuses, Status("render", "waiting", "for samples"))
+    later: dict[Stage, Callable[[Checkpoint], Status]] = {
+        "sample": _sample_status,
+        "eval": _eval_status,
+        "render": _render_status,
+    }
+    for stage, told in later.items():
+        try:
+            statuses.append(told(checkpoint))
+        except Refused as problem:
+            # Running it would say the same; the other stages are told all the same.
+            statuses.append(Status(stage, "to do", problem.sentence))
+    return tuple(statuses)
 
 
 def run_chain(
@@ -182,8 +184,18 @@ def _train_status(loaded: LoadedRecipe, run: RunFolder) -> Status:
     return Status("train", "done", f"{run.path}: at step {step}")
 
 
-def _eval_status(plans: tuple[EvalPlan | TrialsPlan, ...]) -> Status:
+def _sample_status(checkpoint: Checkpoint) -> Status:
+    plan = sampling.plan_samples(checkpoint, checkpoint.recipe.sample)
+    return _status("sample", plan.finished, plan.out, why_samples(plan))
+
+
+def _eval_status(checkpoint: Checkpoint) -> Status:
     """Of all splits together; told by the first that is not scored."""
+    recipe = checkpoint.recipe
+    plans: tuple[EvalPlan | TrialsPlan, ...] = (
+        *plan_evaluations(checkpoint, recipe.eval),
+        *plan_all_trials(checkpoint, recipe.eval, recipe.sample),
+    )
     if not plans:
         return Status("eval", "done", "no metric is asked for")
     owed = [plan for plan in plans if not plan.finished]
@@ -192,14 +204,26 @@ def _eval_status(plans: tuple[EvalPlan | TrialsPlan, ...]) -> Status:
     if len(owed) < len(plans):
         scored = f"{len(plans) - len(owed)} of {len(plans)} results are there"
         return Status("eval", "to do", f"{owed[0].out}: not there yet; {scored}")
-    return _status("eval", False, owed[0].out)
+    return _status("eval", False, owed[0].out, why_evaluation(owed[0]))
 
 
-def _status(stage: Stage, done: bool, place: Path) -> Status:
+def _render_status(checkpoint: Checkpoint) -> Status:
+    run, settings = checkpoint.run, checkpoint.recipe.render
+    samples = sampling.plan_samples(checkpoint, checkpoint.recipe.sample)
+    if not samples.finished:
+        return Status("render", "waiting", "for samples")
+    figures = run.figures / samples.out.name
+    done = rendering.fresh(samples.out, figures, settings)
+    curves = "curves" in settings.formats and any_curves(run)
+    if done and curves and not curves_fresh((run,), run.figures):
+        why = "the curves are not those of the newest numbers"
+        return Status("render", "to do", f"{run.figures}: {why}")
+    redraw = "drawn with other settings, or changed since" if figures.is_dir() else None
+    return _status("render", done, figures, redraw)
+
+
+def _status(stage: Stage, done: bool, place: Path, why: str | None = None) -> Status:
+    """`why` it is to be made again, if something is there already."""
     if done:
         return Status(stage, "done", f"{place}")
-    # Beside clips are those of other recipes; the rest is this run's own.
-    if stage != "prepare" and any(place.parent.glob("[!.]*")):
-        changed = "settings or checkpoint are not those of what is there"
-        return Status(stage, "to do", f"{place}: {changed}")
-    return Status(stage, "to do", f"{place}: not there yet")
+    return Status(stage, "to do", f"{place}: {why or 'not there yet'}")

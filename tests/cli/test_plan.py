@@ -113,6 +113,30 @@ def test_the_steps_of_sampling_and_the_blind_spots_have_stable_names(capfd) -> N
     }
 
 
+def test_stages_and_the_cost_of_scoring_are_told(place, capfd) -> None:
+    scored = ("eval.metrics=[likelihood,psnr]", "eval.videos=2", "eval.trials=3")
+    said = svt_here(capfd, "plan", "mine.yaml", *scored)
+    assert said.code == 0, said.err
+    lines = dict(line.strip().split("  ", 1) for line in said.out.splitlines())
+    facts = {name: value.strip() for name, value in lines.items()}
+    assert facts["scoring, test"].startswith("all clips by trained, uniform: 4 frames")
+    assert facts["samples for it"] == "6 videos of 4 frames (psnr)"
+    assert "looked at by I3D" not in facts
+    assert facts["stage train"] == "done, runs/mine: at step 3"
+    assert facts["stage eval"].startswith("to do, runs/mine/eval/3-test")
+    assert facts["stage render"] == "waiting, for samples"
+    data = json.loads(svt_here(capfd, "plan", "mine.yaml", *scored, "--json").out)
+    assert data["eval"]["trials"] == {
+        "metrics": ["psnr"], "samples": 6, "frames": 4, "features": 0,
+    }  # fmt: skip
+    assert list(data["eval"]) == ["splits", "likelihood", "trials"]
+    assert data["stages"][1] == {
+        "stage": "train", "state": "done", "why": "runs/mine: at step 3",
+    }  # fmt: skip
+    other = svt_here(capfd, "plan", "mine.yaml", "--run", "new", "--json")
+    assert json.loads(other.out)["stages"][1]["why"] == "runs/new: no checkpoint yet"
+
+
 def test_decoders_that_see_differently_are_told_apart(mine, capfd) -> None:
     blocks = ["model.video=[4,8,8]", "data.size=8", "model.blocks=[[2,2,1],[1,4,4]]"]
     first = ["model.first_slice_layers=2", "train.batch=8"]

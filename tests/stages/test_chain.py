@@ -72,7 +72,7 @@ def test_another_sample_setting_redoes_samples_and_pictures_and_keeps_the_old(pl
         "eval": "done",
         "render": "waiting",
     }
-    assert "settings or checkpoint are not those" in reason("sample", warmer)
+    assert reason("sample", warmer).endswith("temperature: 0.9 then, 1.0 now")
     new = chain(warmer)
     after = times(place)
     assert {path: after.get(path) for path in before} == before
@@ -82,10 +82,48 @@ def test_another_sample_setting_redoes_samples_and_pictures_and_keeps_the_old(pl
     assert set(states(warmer).values()) == set(states().values()) == {"done"}
 
 
+def test_every_stage_says_what_differs_from_what_is_there(place):
+    chain()
+    assert reason("eval", "eval.clips=1", "eval.baselines=[]").endswith(
+        "clips: 4 then, 1 now; models: trained, uniform then, trained now"
+    )
+    assert reason("sample", "sample.count=1", "sample.top_k=3").endswith(
+        "clips: 3 then, 1 now; top_k: none then, 3 now"
+    )
+    # What no result says of itself.
+    facts = next((place / RUN / "eval").glob("*.json"))
+    facts.write_text(facts.read_text().replace('"fingerprint": "', '"fingerprint": "0'))
+    assert reason("eval").endswith("the weights or the clips have changed")
+    # A file that is no result is in nobody's way.
+    (place / RUN / "eval" / "notes.json").write_text("[1")
+    assert reason("eval").endswith("the weights or the clips have changed")
+
+
+def test_a_comparison_says_what_differs_too(place):
+    """Of a result of samples: those of likelihoods are not looked at."""
+    quick = ("eval.metrics=[psnr]", "eval.videos=2", "sample.count=2")
+    assert reason("eval", *quick, "eval.trials=1").endswith(": not there yet")
+    chain(*quick, "eval.trials=1")
+    assert states(*quick, "eval.trials=1")["eval"] == "done"
+    assert reason("eval", *quick, "eval.trials=2").endswith("trials: 1 then, 2 now")
+
+
+def test_a_stage_that_would_be_refused_says_so_and_hides_no_other(place):
+    folder = Path(reason("sample").partition(": ")[0])
+    folder.mkdir(parents=True)
+    found = states()
+    assert found["sample"] == found["eval"] == found["render"] == "to do"
+    assert reason("sample") == f"{folder}: already there, and not these samples"
+    assert reason("eval").endswith(": not there yet")
+
+
 def test_another_render_setting_redraws_only(place):
     chain()
     before = times(place)
     assert states("render.scale=3")["render"] == "to do"
+    assert reason("render", "render.scale=3").endswith(
+        "drawn with other settings, or changed since"
+    )
     results = chain("render.scale=3")
     after = times(place)
     touched = {path for path in after if after[path] != before.get(path)}
