@@ -132,8 +132,9 @@ def _training(runs: Sequence[RunFolder]) -> tuple[Panel, ...]:
     """A panel for each unit that the runs were scored in."""
     names = _names(runs)
     logs = [read_metrics(run.metrics) for run in runs]
+    title = f"Training of {names[0]}" if len(runs) == 1 else "Training"
     return tuple(
-        Panel("Training", "step", unit, curves)
+        Panel(title, "step", unit, curves)
         for score, unit in UNITS.items()
         if (curves := tuple(_scores(names, logs, score)))
     )

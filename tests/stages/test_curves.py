@@ -60,7 +60,7 @@ def test_training_shows_every_logged_score_and_held_out_ones(make):
     assert (trained.x, trained.y, trained.quiet) == ((10, 20), (8, 4), True)
     assert (held_out.x, held_out.y, held_out.quiet) == ((20,), (5,), False)
     assert [curve.label for curve in panel.curves] == ["training", "validation"]
-    assert panel.y_name == "bits/dim"
+    assert (panel.title, panel.y_name) == ("Training of a", "bits/dim")
 
 
 def test_runs_stand_in_one_panel_and_units_in_two(make):

@@ -1,0 +1,234 @@
+"""What README.md and docs/ show is so: commands, paths, names, pictures, recipes."""
+
+import importlib
+import re
+import shlex
+import shutil
+from functools import partial
+from pathlib import Path
+
+import pytest
+import typer
+from PIL import Image
+
+from svtcli.cli.app import app
+from svtcli.recipe.library import shipped_recipes
+from tests.cli.terminal import svt_here
+
+TOP = Path(__file__).parents[1]
+PAGES = {
+    str(page.relative_to(TOP)): page.read_text(encoding="utf-8")
+    for page in (TOP / "README.md", *sorted((TOP / "docs").glob("*.md")))
+}
+NOT_HERE = 2, "no source for kinetics"
+"""Of a command that wants a dataset: it says what to get, and from where."""
+ENDS = {
+    # README.md
+    "svt run quickstart": ("-n", 0, "prepare"),
+    "svt recipes copy quickstart mine.yaml": ("-n --force", 0, "mine.yaml"),
+    "svt recipes check mine.yaml": ("", 0, "mine.yaml: ok"),
+    "svt run mine.yaml data.source=path/to/videos": ("-n", 0, "prepare  done"),
+    "svt prepare kinetics --subset cooking -n": ("", *NOT_HERE),
+    # tests/cli/test_as_they_stand.py runs it where there is Kinetics
+    "svt prepare kinetics --subset cooking": ("", *NOT_HERE),
+    "svt render kinetics": ("-n", 2, "no run, samples or clips called 'kinetics'"),
+    "svt render quickstart --frames 0,5,10,15": (
+        *("-n", 0, "runs/quickstart/figures/3/strip.png"),
+    ),
+    "svt render quickstart --diversity": (
+        *("-n", 0, "runs/quickstart/figures/3/diversity.png"),
+    ),
+    "svt run quickstart model.d=192 --run wider": ("-n", 0, "prepare"),
+    "svt render quickstart wider": (
+        *("-n", 0, "runs/quickstart/figures/3-beside-wider-3/strip.png"),
+    ),
+    "svt render quickstart wider --format curves": (
+        *("-n", 0, "runs/quickstart/figures/curves-beside-wider/training.png"),
+    ),
+    # docs/own-videos.md
+    "svt prepare folder --source path/to/videos --size 48 --frames 16 -n": (
+        *("", 2, "no source for folder: looked in path/to/videos"),
+    ),
+    "svt plan mine.yaml": ("", 0, "parameters"),
+    "svt run mine.yaml -n": ("", 0, "sample"),
+    "svt run mine.yaml": ("-n", 0, "eval"),
+    "svt run mine.yaml --to prepare": ("", 0, "clips/mine"),
+    "svt render clips/mine": ("-n", 0, "clips/mine/figures/sheet.png"),
+    "svt sample mine --prime 5 --temp 0.9 --count 4 --per-prime 16": (
+        *("-n --frames 8", 0, "16 of each, 5 frames given, 3 made"),
+    ),
+    "svt eval mine": ("-n", 0, "clips"),
+    "svt render": ("-n", 0, "strip.png"),
+    "svt render mine --frames 0,5,10,15 --per-prime 2 --out shown/strip": (
+        *("-n", 0, "would write shown/strip/strip.png"),
+    ),
+    "svt render mine --diversity --out shown/diversity": (
+        *("-n", 0, "would write shown/diversity/diversity.png"),
+    ),
+    "svt render mine --each video --format mp4 --out shown/videos": (
+        *("-n", 0, "would write shown/videos/samples-1-truth.mp4"),
+    ),
+    "svt render mine --format curves": (
+        *("-n", 0, "would write runs/mine/figures/training.png"),
+    ),
+    # docs/scale.md
+    "svt train kinetics_large --coordinator 10.0.0.1:8476 --processes 16 --process 0": (
+        *("-n", 2, "clips/kinetics"),
+    ),
+    "svt train kinetics_large --coordinator 10.0.0.1:8476 --processes 16 --process 1": (
+        *("-n", 2, "clips/kinetics"),
+    ),
+    "svt train kinetics_large --cluster": ("-n", 2, "clips/kinetics"),
+    "svt sample kinetics_large --per-prime 16 --task-index 3 --task-count 16": (
+        *("-n", 0, "16 of each"),
+    ),
+    "svt eval kinetics_large --task-index 3 --task-count 16": ("-n", 0, "clips"),
+}
+"""How each command that is shown ends where clips, a recipe, a run and its samples are:
+what is added to it, its exit code, and some of what it says."""
+OF_A_TEAM = re.compile(r" --(coordinator \S+|processes \d+|process \d+|cluster)")
+"""Flags that wait for other machines. Here a command is run without them;
+tests/training/test_distributed.py runs some with them."""
+
+
+def shown_commands() -> list[str]:
+    """Every svt command in a block of shell, as it is shown."""
+    found = []
+    for text in PAGES.values():
+        for block in re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+            for line in block.replace("\\\n", " ").splitlines():
+                plain = line.replace("$SLURM_ARRAY_TASK_ID", "3")
+                words = shlex.split(plain, comments=True)
+                if "svt" in words:
+                    found.append(shlex.join(words[words.index("svt") :]))
+    return list(dict.fromkeys(found))
+
+
+def said_commands() -> list[str]:
+    """Every svt command within a line that could be typed: no placeholder, no gap."""
+    spans = [
+        span for text in PAGES.values() for span in re.findall(r"`(svt [^`\n]*)`", text)
+    ]
+    return [span for span in dict.fromkeys(spans) if not re.search(r"[A-Z…\\$]", span)]
+
+
+def parse(command: str) -> None:
+    """Raise what Click raises at a command or a flag that is not there."""
+    _, *words = shlex.split(command)
+    leaf = typer.main.get_command(app)
+    while words and hasattr(leaf, "commands"):
+        name, *words = words
+        leaf = leaf.commands[name]
+    if words:
+        leaf.make_context("svt", list(words))
+
+
+@pytest.fixture(scope="module")
+def lived_in(trained_place, tmp_path_factory) -> Path:
+    """`trained_place` under the names that the pages use, and samples of 16 frames."""
+    from svtcli.run.samples import write_samples
+    from tests.figures.made_up import made_up_samples
+
+    place = tmp_path_factory.mktemp("docs") / "place"
+    shutil.copytree(trained_place, place)
+    shutil.copytree(place / "runs/mine", place / "runs/kinetics_large")
+    write_samples(place / "runs/mine/samples/3", made_up_samples(frames=16))
+    for name in ("quickstart", "wider"):
+        shutil.copytree(place / "runs/mine", place / "runs" / name)
+    return place
+
+
+@pytest.fixture
+def here(lived_in, monkeypatch, capfd):
+    monkeypatch.chdir(lived_in)
+    for name in ("SVT_RUNS", "SVT_DATA", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    return partial(svt_here, capfd)
+
+
+def test_every_command_that_is_shown_is_run_and_no_other():
+    assert set(shown_commands()) == set(ENDS)
+
+
+@pytest.mark.parametrize("command", ENDS)
+def test_a_shown_command_ends_as_it_should(here, command, monkeypatch):
+    added, code, sentence = ENDS[command]
+    if command.startswith("svt train"):
+        monkeypatch.setenv("SVT_RUNS", "untrained")
+    alone = OF_A_TEAM.sub("", command)
+    said = here(*shlex.split(alone)[1:], *added.split())
+    assert said.code == code, said.err
+    assert sentence in (said.out if code == 0 else said.err)
+
+
+@pytest.mark.parametrize("command", ENDS)
+def test_a_shown_command_parses(command):
+    parse(command)
+
+
+@pytest.mark.parametrize("command", said_commands())
+def test_a_command_that_is_spoken_of_parses_but_for_what_is_left_open(command):
+    try:
+        parse(command)
+    except Exception as error:
+        assert type(error).__name__ == "MissingParameter", error  # noqa: PT017
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["svt rendr", "svt render --frame 3", "svt prepare kineti", "svt eval -q"],
+)
+def test_a_command_that_is_not_there_does_not_parse(command):
+    with pytest.raises(Exception, match=r"."):  # KeyError, or one of Click's
+        parse(command)
+
+
+def test_pictures_and_links_lead_somewhere_and_pictures_are_small():
+    for page, text in PAGES.items():
+        for target in re.findall(r"\]\(([^)#]+)\)", text):
+            if "://" in target:
+                continue
+            path = (TOP / page).parent / target
+            assert path.exists(), f"{page}: {target}"
+            if path.suffix == ".png":
+                assert path.stat().st_size < 300_000, target
+                with Image.open(path) as picture:
+                    picture.verify()
+
+
+def test_the_table_of_recipes_has_each_recipe_once():
+    section = PAGES["README.md"].partition("\n## Recipes\n")[2].partition("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| `")]
+    named = [name for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[1])]
+    assert sorted(named) == sorted(shipped_recipes())
+
+
+def paper_rows() -> list[list[str]]:
+    lines = PAGES["docs/paper.md"].splitlines()
+    rows = [line for line in lines if line.startswith("| ")][2:]
+    return [[cell.strip() for cell in row.strip("|").split(" | ")] for row in rows]
+
+
+@pytest.mark.parametrize("row", paper_rows(), ids=lambda row: row[1][:40])
+def test_a_row_of_the_paper_s_table_names_code_and_tests_that_are_there(row):
+    _, _, code, tests = row
+    spans = re.findall(r"`([^`]+)`", code)
+    assert spans or "steps of" in code
+    for span in spans:
+        if span.startswith(("svt ", "--")):
+            continue
+        path, _, names = span.partition(": ")
+        if not path.endswith(".py"):
+            assert (TOP / path).is_file(), path
+            continue
+        assert (TOP / "svtcli" / path).is_file(), path
+        module = importlib.import_module(f"svtcli.{path[:-3].replace('/', '.')}")
+        for name in filter(None, names.split(", ")):
+            found = module
+            for part in name.split("."):
+                assert hasattr(found, part), f"{path}: {name}"
+                found = getattr(found, part)
+    files = [span for span in re.findall(r"`([^`]+)`", tests) if "/" in span]
+    assert files, tests
+    for file in files:
+        assert (TOP / file).is_file(), file
