@@ -88,6 +88,7 @@ def _fvd(plan: ComparisonPlan, progress: Progress, stop: StopSignals) -> Fvd:
         if stop.now() is not None:
             raise stop.stopped(kept.format(done, what.clips))
 
+    progress.note("features that are not kept wait until FVD's network is compiled")
     progress.begin("features", what.clips, "clips")
     try:
         found, floor = measure(what, features, progress, on_clips)
@@ -112,6 +113,8 @@ def _paired(
     K = plan.settings.trials * plan.settings.per_prime
     frames = min(plan.samples.frames, plan.reference.frames)
     values = np.empty((len(plan.fake.rows), K, frames))
+    if metric == "lpips":
+        progress.note("compiling LPIPS' network (the first videos wait for it)")
     progress.begin(metric, values.shape[0] * K, "videos")
     done = 0
     try:

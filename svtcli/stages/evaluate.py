@@ -121,6 +121,7 @@ def _score_missing(
         return
     use_compilation_cache()
     layout, size = scoring_layout(plan, len(clips)), plan.settings.batch
+    progress.note("compiling the scorer (the first clips wait for it)")
     progress.begin("score", owed, "clips")
     try:
         for model, numbers in missing.items():

@@ -68,6 +68,7 @@ def load_network(given: Path | None, progress: Progress) -> Network:
     before = passed.get(key)
     if before is not None:
         return Network(params, weights.sha256, float(before))
+    progress.note("compiling FVD's network, to test it once on this machine")
     constant, wanted = self_test(params), SELF_TEST[16]
     said = f"FVD of 16 black frames against white ones is {constant:.4f} here"
     if not abs(constant - wanted) <= CLOSE_ENOUGH * wanted:  # also if it is NaN

@@ -39,10 +39,12 @@ def test_the_result_is_a_table(place, capfd):
     (path,) = (place / "runs" / "mine" / "eval").iterdir()
     assert said.err.endswith(f"written to {path.relative_to(place)}\n")
     assert "trained: " in said.err
+    assert said.err.startswith("compiling the scorer")
 
     again = svt_here(capfd, "eval", "mine")
     assert again.out == said.out
     assert "scored already" in again.err
+    assert "compiling" not in again.err
 
 
 def test_the_keys_of_the_json_stay(place, capfd):

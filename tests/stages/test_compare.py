@@ -49,6 +49,19 @@ def cheap(array):
     return features_stage.features(None, array, "tf1")
 
 
+def test_it_is_said_that_networks_are_compiled(pair):
+    class Told(Silent):
+        def note(self, line):
+            said.append(line)
+
+    said: list[str] = []
+    samples, clips = pair
+    compare(plan_comparison(samples, clips, FVD), Told())
+    assert [line for line in said if "compiled" in line] == [
+        "features that are not kept wait until FVD's network is compiled"
+    ]
+
+
 def test_every_window_of_every_trial_is_compared_with_its_own(pair):
     samples, clips = pair
     found = compare(plan_comparison(samples, clips, ALL, prime=1), Silent())
