@@ -57,6 +57,14 @@ def test_each_clip_may_have_its_own(run):
     ]
 
 
+def test_it_holds_the_very_pixels_and_leaves_it_to_the_browser_to_enlarge(run):
+    smooth = Render(formats=("html",), smooth=True, scale=3)
+    (page,) = render(run.samples / "300", run.figures, smooth, Silent())
+    text = page.read_text(encoding="utf-8")
+    assert 'data-width="20" data-height="12" data-scale="3"' in text
+    assert 'class="smooth"' in text
+
+
 def test_it_is_fresh_until_a_file_that_it_shows_changes(run):
     samples = run.samples / "300"
     render(samples, run.figures, PAGE, Silent())

@@ -137,6 +137,12 @@ def test_a_single_trial_has_no_spread_and_a_single_sample_no_best(run):
     assert [line.name for line in psnr.lines] == [""]
 
 
+def test_errors_are_over_clips_however_many_samples_each_has(run):
+    write_comparison(run.eval / "300-test-samples.json", compared(per_prime=2))
+    rows = page_of(run.samples / "300").tables[1].rows
+    assert rows[3] == ("PSNR, dB, mean of 2", "20.000", "0.500", "2 clips (s.e.)")
+
+
 def test_only_what_was_asked_for_is_in_the_table(run):
     write_comparison(
         run.eval / "300-test-samples.json",
