@@ -101,6 +101,7 @@ def test_every_stage_says_what_differs_from_what_is_there(place):
 
 def test_a_comparison_says_what_differs_too(place):
     """Of a result of samples: those of likelihoods are not looked at."""
+    chain(stages=("eval",))
     quick = ("eval.metrics=[psnr]", "eval.videos=2", "sample.count=2")
     assert reason("eval", *quick, "eval.trials=1").endswith(": not there yet")
     chain(*quick, "eval.trials=1")
