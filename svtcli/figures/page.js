@@ -118,11 +118,16 @@
       const size = `${width * Math.max(1, Math.min(scale, most))}px`;
       for (const canvas of table.querySelectorAll("canvas")) canvas.style.width = size;
     }
+    // Only what can be scrolled is a stop on the way of the Tab key.
+    for (const box of document.querySelectorAll(".scroll")) {
+      box.tabIndex = box.scrollWidth > box.clientWidth ? 0 : -1;
+    }
   }
 
   for (const video of videos) video.style.width = `${width * scale + 8}px`;
   for (const part of [player, ...samples.querySelectorAll("[hidden]")]) part.hidden = false;
   addEventListener("resize", fit);
+  for (const part of document.querySelectorAll("details")) part.addEventListener("toggle", fit);
   fit();
   show(0);
   document.documentElement.dataset.ready = "";

@@ -219,6 +219,14 @@ def test_tab_reaches_all_controls_and_shows_where_it_is(page):
     assert controls == ["back", "play", "forward", "scrub", "speed"]
 
 
+def test_tab_stops_at_what_scrolls_and_at_nothing_that_does_not(page):
+    stops = "[...document.querySelectorAll('.scroll')].map((box) => box.tabIndex)"
+    page.run("document.querySelectorAll('details').forEach((each) => each.open = true)")
+    page.until(f"{stops}.every((each) => each === -1)")
+    page.screen(150, 800)
+    page.until(f"{stops}.slice(0, 2).every((each) => each === 0)")
+
+
 def test_hostile_names_do_nothing(chromium, tmp_path):
     opened(chromium, tmp_path, page_html(hostile_page()))
     assert chromium.named("Page.javascriptDialogOpening") == []
