@@ -1,6 +1,7 @@
 """`svt recipes`: what can be run, and whether a recipe of one's own is right."""
 
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -135,4 +136,6 @@ def schema() -> None:
     from svtcli.recipe.validate import recipe_schema
 
     described = recipe_schema()
-    console.show(json.dumps(described, indent=2, ensure_ascii=False), described)
+    # Escaped where letters would be lost: this is for programs.
+    plain = not (sys.stdout.encoding or "").lower().startswith("utf")
+    console.show(json.dumps(described, indent=2, ensure_ascii=plain), described)

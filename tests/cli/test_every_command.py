@@ -14,7 +14,6 @@ import typer
 from svtcli.cli.app import app
 from svtcli.stages import doctor
 from tests.cli.terminal import svt_here
-from tests.idx_files import write_mnist
 from tests.video.video_files import moving_square, write_video
 
 SMALL = ("--size", "16", "--frames", "5")
@@ -41,13 +40,14 @@ WRITERS = {
     "runs import": "made.safetensors other",
     "recipes copy": "quickstart",
     "prepare folder": "--size 16 --frames 5",
-    "prepare moving-mnist": "--source digits",
+    "prepare moving-mnist": "--source none",
     "prepare kinetics": "--source none",
     "prepare bair": "--source none",
     "prepare robot-push": "--source none",
 }
 """Commands that write, with arguments; all of them take -n."""
-NOTHING_THERE = ("prepare kinetics", "prepare bair", "prepare robot-push")
+KINDS = ("kinetics", "bair", "robot-push", "moving-mnist")
+NOTHING_THERE = [f"prepare {kind}" for kind in KINDS]
 """Have no raw data here: they refuse, and stdout stays empty."""
 
 
@@ -70,7 +70,6 @@ def whole_place(trained_place, tmp_path_factory) -> Path:
     whole = tmp_path_factory.mktemp("whole") / "place"
     shutil.copytree(trained_place, whole)
     write_video(whole / "raw/folder/a.mp4", moving_square(10))
-    write_mnist(whole / "digits", train=40, t10k=20)
     return whole
 
 

@@ -114,3 +114,8 @@ def test_the_schema_describes_its_keys(here):
     assert "base" in schema["properties"]
     steps = schema["$defs"]["Train"]["properties"]["warmup"]
     assert steps["description"].startswith("Steps over which")
+
+
+def test_the_schema_loses_no_letter_where_there_is_only_ascii(here):
+    said = svt("recipes", "schema", PYTHONIOENCODING="ascii")
+    assert json.loads(said.out) == json.loads(here("recipes", "schema").out)
