@@ -1,5 +1,7 @@
 """The film: truth and samples at play, amber borders while the frames are prime."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -73,3 +75,34 @@ def test_nothing_reaches_into_the_margin(clips, each):
     for canvas in canvases:
         inside = canvas[margin:-margin, margin:-margin].astype(int)
         assert (canvas.astype(int) != 255).sum() == (inside != 255).sum()
+
+
+def test_many_samples_of_a_clip_stand_in_lines_below_each_other():
+    samples = made_up_samples(clips=2, each=16, frames=3)
+    canvases, layout = drawn(samples)
+    for n in range(2):
+        corners = []
+        for row, video in enumerate([samples.truth[n], *samples.video[n]]):
+            top, left = layout.tile(n, row)
+            frame = np.kron(video[2], np.ones((2, 2, 1), np.uint8))
+            shown = canvases[2][top : top + 24, left : left + 40]
+            np.testing.assert_array_equal(shown, frame)
+            corners.append((top, left))
+        assert corners == sorted(corners)
+        assert len({top for top, _ in corners}) == 4
+    assert layout.line == 5, "as wide as high, or a little more"
+
+
+def test_a_long_name_is_cut_and_does_not_push_the_videos_apart():
+    samples = made_up_samples(clips=1, each=2, frames=1)
+    (group,) = sample_groups(samples, 1)
+    rows = tuple(replace(row, label=row.label * 20) for row in group.rows)
+    groups = (replace(group, rows=rows),)
+    layout = film_layout(groups, ("walk",), 2)
+    assert layout.pitch == 12 * layout.style.font + layout.style.font // 2
+    (canvas,) = film(groups, ("walk",), 2)
+    for row in (1, 2):
+        top, left = layout.tile(0, row)
+        above = canvas[top - layout.style.line : top - layout.style.mark]
+        gap = above[:, left - layout.style.font // 2 + 2 : left]
+        assert (gap == 255).all(), "one name runs into the next"
