@@ -36,6 +36,13 @@ def join(*children: Child) -> Markup:
     return Markup("".join(_child(child) for child in children))
 
 
+def scrolling(content: Markup, label: str) -> Markup:
+    """What may be wider than a phone; it can have the focus, so that keys scroll it."""
+    return element(
+        "div", content, class_="scroll", tabindex=0, role="region", aria_label=label
+    )
+
+
 def _child(child: Child) -> str:
     if child is None:
         return ""

@@ -11,20 +11,10 @@ from hashlib import sha256
 from importlib.resources import files
 from string import Template
 
-import numpy as np
-from jaxtyping import UInt8
-
-from svtcli.figures.groups import Group, Row
-from svtcli.figures.markup import Markup, element, join
+from svtcli.figures.groups import Group
+from svtcli.figures.markup import Markup, element, join, scrolling
+from svtcli.figures.player import Played, played
 from svtcli.figures.svg_chart import Chart, chart_figure
-from svtcli.video.encode import png
-
-WIDEST = 4096
-"""Pixels that any browser takes; frames beyond go on further lines."""
-SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0)
-PLAY = "M7 4l13 8-13 8z"
-BACK = "M5 4h3v16H5zM20 4v16L9 12z"
-FORWARD = "M16 4h3v16h-3zM4 4l11 8-11 8z"
 
 Pair = tuple[str, str]
 
@@ -122,7 +112,7 @@ def _sections(page: Page) -> list[Section]:
     numbers = element("div", map(_table, page.tables), class_="cards")
     charts = element("div", map(chart_figure, page.charts), class_="cards")
     return [
-        *([("samples", "Samples", _samples(page))] if page.groups else []),
+        *([("samples", "Samples", _played(page))] if page.groups else []),
         *([("numbers", "Numbers", numbers)] if page.tables else []),
         *([("curves", "Curves", charts)] if page.charts else []),
         *(
@@ -159,169 +149,9 @@ def _footer(page: Page) -> Markup:
     return element("footer", element("p", text, class_="quiet"))
 
 
-def _samples(page: Page) -> Markup:
-    """The player, and below it each clip's videos and strip."""
-    blocks = [_clip(page, group) for group in page.groups]
-    keys = element(
-        "p",
-        *(element("kbd", "space"), " plays and pauses, "),
-        *(element("kbd", "←"), " and ", element("kbd", "→")),
-        " step. Amber: prime frames, given to the model.",
-        class_="quiet keys",
-    )
-    return element(
-        "div", _player(page), keys, blocks, class_="smooth" if page.smooth else None
-    )
-
-
-def _player(page: Page) -> Markup:
-    """The controls that all videos share; the script shows them."""
-    frames, height, width, _ = page.groups[0].rows[0].video.shape
-    last = frames - 1
-    scrubber = element(
-        "input",
-        id="scrub",
-        type="range",
-        min=0,
-        max=last,
-        value=0,
-        step=1,
-        aria_label="Frame",
-    )
-    return element(
-        "div",
-        element(
-            "div",
-            _button("back", "Step back", BACK, "←"),
-            _button("play", "Play", PLAY, "space"),
-            _button("forward", "Step forward", FORWARD, "→"),
-            class_="buttons",
-        ),
-        element("div", scrubber, class_="scrubber"),
-        element(
-            "div",
-            "frame ",
-            element("span", "0", id="frame"),
-            f" / {last} ",
-            element("span", "prime", id="kind", class_="badge"),
-            class_="clock",
-            aria_hidden="true",
-        ),
-        element("label", "Speed", _speeds()),
-        element("p", id="said", class_="unseen", aria_live="polite"),
-        id="player",
-        role="group",
-        aria_label="Player of all videos",
-        hidden=True,
-        data_frames=frames,
-        data_prime=page.groups[0].prime,
-        data_width=width,
-        data_height=height,
-        data_scale=page.scale,
-        data_fps=float(page.fps),
-    )
-
-
-def _button(name: str, label: str, shape: str, key: str) -> Markup:
-    icon = element(
-        "svg", element("path", d=shape), viewBox="0 0 24 24", aria_hidden="true"
-    )
-    return element(
-        "button",
-        icon,
-        id=name,
-        type="button",
-        aria_label=label,
-        title=f"{label} ({key})",
-    )
-
-
-def _speeds() -> Markup:
-    options = [
-        element("option", f"{speed:g}\u00d7", value=speed, selected=speed == 1)
-        for speed in SPEEDS
-    ]
-    return element("select", options, id="speed")
-
-
-def _clip(page: Page, group: Group) -> Markup:
-    """One clip: its videos, which play, above its strip."""
-    _, height, width, _ = group.rows[0].video.shape
-    videos = [
-        element(
-            "figure",
-            element(
-                "canvas",
-                width=width,
-                height=height,
-                role="img",
-                aria_label=f"{row.label} of {group.title}",
-            ),
-            element("figcaption", row.label),
-        )
-        for row in group.rows
-    ]
-    return element(
-        "article",
-        element("h3", group.title),
-        element("div", videos, class_="videos", hidden=True),
-        _strip(page, group),
-        class_="clip",
-    )
-
-
-def _strip(page: Page, group: Group) -> Markup:
-    """Time runs to the right; the script cuts the sprites into the frames shown."""
-    heads = [
-        element(
-            "th",
-            str(time),
-            scope="col",
-            data_frame=time,
-            class_="given" if time < group.prime else None,
-        )
-        for time in page.times
-    ]
-    rows = [
-        element(
-            "tr",
-            element("th", row.label, scope="row"),
-            element("td", _sprite(row, group), colspan=len(page.times)),
-        )
-        for row in group.rows
-    ]
-    table = element(
-        "table",
-        element("caption", f"Frames of {group.title}", class_="unseen"),
-        element("thead", element("tr", element("td"), heads)),
-        element("tbody", rows),
-        class_="strip",
-    )
-    return _scrolling(table, f"Strip of {group.title}")
-
-
-def _sprite(row: Row, group: Group) -> Markup:
-    tiled = sprite(row.video)
-    data = b64encode(png(tiled)).decode()
-    return element(
-        "img",
-        class_="sprite",
-        alt=f"all {len(row.video)} frames of {row.label} of {group.title}",
-        width=tiled.shape[1],
-        height=tiled.shape[0],
-        src=f"data:image/png;base64,{data}",
-    )
-
-
-def sprite(video: UInt8[np.ndarray, "F H W C"]) -> UInt8[np.ndarray, "height width 3"]:
-    """All frames side by side, or on several lines; gray becomes RGB."""
-    F, H, W, _ = video.shape
-    across = min(F, max(1, WIDEST // W))
-    lines = -(-F // across)
-    tiles = np.zeros((lines * across, H, W, 3), np.uint8)
-    tiles[:F] = video
-    grid = tiles.reshape(lines, across, H, W, 3).transpose(0, 2, 1, 3, 4)
-    return grid.reshape(lines * H, across * W, 3)
+def _played(page: Page) -> Markup:
+    what = Played(page.groups, page.times, page.scale, page.smooth, page.fps)
+    return played(what)
 
 
 def _table(table: Table) -> Markup:
@@ -344,20 +174,13 @@ def _table(table: Table) -> Markup:
     notes = [element("li", note) for note in table.notes]
     return element(
         "div",
-        _scrolling(body, table.title),
+        scrolling(body, table.title),
         [
             element("p", element("strong", "Note: "), warning, class_="warning")
             for warning in table.warnings
         ],
         element("ul", notes, class_="notes") if notes else None,
         class_="card",
-    )
-
-
-def _scrolling(content: Markup, label: str) -> Markup:
-    """What may be wider than a phone; it can have the focus, so that keys scroll it."""
-    return element(
-        "div", content, class_="scroll", tabindex=0, role="region", aria_label=label
     )
 
 

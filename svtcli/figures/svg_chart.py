@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil, floor, isfinite, log10
 
-from svtcli.figures.markup import Markup, element, join
+from svtcli.figures.markup import Markup, element, join, scrolling
 
 WIDTH, HEIGHT = 360.0, 220.0
 LEFT, RIGHT, TOP, BOTTOM = 50.0, 10.0, 10.0, 38.0
@@ -248,14 +248,7 @@ def _numbers(chart: Chart) -> Markup | None:
         element("thead", element("tr", head)),
         element("tbody", rows),
     )
-    scroll = element(
-        "div",
-        table,
-        class_="scroll",
-        tabindex=0,
-        role="region",
-        aria_label=f"{chart.title}: the numbers",
-    )
+    scroll = scrolling(table, f"{chart.title}: the numbers")
     return element("details", element("summary", "Numbers"), scroll)
 
 

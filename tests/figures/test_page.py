@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from svtcli.figures import page as module
+from svtcli.figures import page, player
 from svtcli.figures.groups import sample_groups
-from svtcli.figures.page import page_html, sprite
+from svtcli.figures.page import page_html
+from svtcli.figures.player import sprite
 from tests.figures.made_up import made_up_samples
 from tests.figures.pages import HOSTILE, hostile_page, made_up_page, read
 
@@ -41,7 +42,7 @@ def test_every_frame_of_every_video_is_in_the_page_unaltered(channels):
 
 
 def test_long_videos_go_on_further_lines(monkeypatch):
-    monkeypatch.setattr(module, "WIDEST", 65)
+    monkeypatch.setattr(player, "WIDEST", 65)
     video = made_up_samples().truth[0]
     tiled = sprite(video)
     assert tiled.shape == (3 * 12, 3 * 20, 3)
@@ -49,13 +50,13 @@ def test_long_videos_go_on_further_lines(monkeypatch):
         line, column = divmod(time, 3)
         top, left = 12 * line, 20 * column
         assert np.array_equal(tiled[top : top + 12, left : left + 20], frame)
-    monkeypatch.setattr(module, "WIDEST", 5)
+    monkeypatch.setattr(player, "WIDEST", 5)
     assert sprite(video).shape == (7 * 12, 20, 3), "a frame a line is the least"
 
 
 def test_the_script_is_told_all_that_it_needs():
-    (player,) = read(made_up_page()).all(id="player")
-    told = {k: v for k, v in player.attributes.items() if k.startswith("data-")}
+    (controls,) = read(made_up_page()).all(id="player")
+    told = {k: v for k, v in controls.attributes.items() if k.startswith("data-")}
     assert told == {
         "data-frames": "7",
         "data-prime": "2",
@@ -74,6 +75,18 @@ def test_strips_name_the_frames_shown_and_mark_the_given_ones():
         assert given == ["given", None, None, None]
         rows = [row.text for row in strip.all("th", scope="row")]
         assert rows == ["truth", "sample 1", "sample 2", "sample 3"]
+
+
+def test_without_its_script_the_page_shows_only_what_is_true():
+    """Whole sprites; no heads of other frames, no controls that do nothing."""
+    top = read(made_up_page())
+    waiting = [node for node in top.all() if "hidden" in node.attributes]
+    assert {node.attributes.get("id") or node.name for node in waiting} == {
+        *("player", "p", "div", "thead")
+    }
+    for strip in top.all("table", **{"class": "strip"}):
+        assert "hidden" in strip.all("thead")[0].attributes
+        assert len(strip.all("img")) == 4
 
 
 def test_tables_notes_and_warnings_are_told():
@@ -193,7 +206,7 @@ def luminance(colour):
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_all_text_can_be_read(dark):
-    css = module._part("page.css")
+    css = page._part("page.css")
     light, _, rest = css.partition("@media (prefers-color-scheme: dark)")
     found = colours(light) | (colours(rest.partition("\n}\n")[0]) if dark else {})
     assert luminance(found["paper"]) < 0.1 if dark else luminance(found["paper"]) > 0.9

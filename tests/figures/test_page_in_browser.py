@@ -70,6 +70,10 @@ def test_every_video_shows_the_very_pixels_of_every_frame(page):
     assert page.run(FRAME) == 0, "after the last comes the first"
 
 
+def test_nothing_stays_hidden(page):
+    assert page.run("document.querySelectorAll('[hidden]').length") == 0
+
+
 def test_strips_show_the_very_pixels_of_their_frames(page):
     strips = shown(page, ".strip canvas")
     videos = [row.video for group in made_up_page().groups for row in group.rows]

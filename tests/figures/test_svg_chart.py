@@ -122,7 +122,7 @@ def test_the_band_is_the_spread_around_the_line():
     ):
         assert high < middle < low
         assert middle - high == pytest.approx(low - middle, abs=0.21)
-        assert TOP < high
+        assert high > TOP
         assert low < HEIGHT - BOTTOM
     assert drawn(line((0, 1), (10, 20))).all("polygon") == []
 
