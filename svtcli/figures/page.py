@@ -11,7 +11,6 @@ from hashlib import sha256
 from importlib.resources import files
 from string import Template
 
-from svtcli.figures.groups import Group
 from svtcli.figures.markup import Markup, element, join, scrolling
 from svtcli.figures.player import Played, played
 from svtcli.figures.svg_chart import Chart, chart_figure
@@ -53,15 +52,8 @@ class Page:
     about: str
     facts: tuple[str, ...] = ()
     """What made the samples."""
-    groups: tuple[Group, ...] = ()
-    """Videos of one shape and one prime."""
-    times: tuple[int, ...] = ()
-    """The frames that strips show."""
-    scale: int = 1
-    """Screen pixels per video pixel, where there is room."""
-    smooth: bool = False
-    """Whether the browser blurs enlarged pixels."""
-    fps: float = 8.0
+    played: Played | None = None
+    """The samples beside the truth."""
     tables: tuple[Table, ...] = ()
     charts: tuple[Chart, ...] = ()
     made: tuple[Made, ...] = ()
@@ -112,7 +104,7 @@ def _sections(page: Page) -> list[Section]:
     numbers = element("div", map(_table, page.tables), class_="cards")
     charts = element("div", map(chart_figure, page.charts), class_="cards")
     return [
-        *([("samples", "Samples", _played(page))] if page.groups else []),
+        *([("samples", "Samples", played(page.played))] if page.played else []),
         *([("numbers", "Numbers", numbers)] if page.tables else []),
         *([("curves", "Curves", charts)] if page.charts else []),
         *(
@@ -147,11 +139,6 @@ def _footer(page: Page) -> Markup:
     version = f" {page.svt}" if page.svt else ""
     text = f"Written by svt{version} render. Frames are counted from 0."
     return element("footer", element("p", text, class_="quiet"))
-
-
-def _played(page: Page) -> Markup:
-    what = Played(page.groups, page.times, page.scale, page.smooth, page.fps)
-    return played(what)
 
 
 def _table(table: Table) -> Markup:

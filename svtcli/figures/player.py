@@ -23,13 +23,18 @@ FORWARD = "M16 4h3v16h-3zM4 4l11 8-11 8z"
 
 @dataclass(frozen=True)
 class Played:
-    """What is played, and how; as `Page` says it."""
+    """What is played, and how."""
 
     groups: tuple[Group, ...]
+    """Videos of one shape and one prime."""
     times: tuple[int, ...]
+    """The frames that strips show."""
     scale: int
+    """Screen pixels per video pixel, where there is room."""
     smooth: bool
+    """Whether the browser blurs enlarged pixels."""
     fps: float
+    """At speed 1."""
 
 
 def played(what: Played) -> Markup:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from svtcli.figures.groups import Group
 from svtcli.figures.page import Made, Page, Table, page_html
+from svtcli.figures.player import Played
 from svtcli.figures.svg_chart import Chart, Line
 from svtcli.recipe.schema import Render
 from svtcli.run.directory import RunFolder
@@ -61,11 +62,7 @@ def report(
     return replace(
         report_of_runs(folders),
         facts=facts,
-        groups=groups,
-        times=times,
-        scale=settings.scale,
-        smooth=settings.smooth,
-        fps=settings.fps,
+        played=Played(groups, times, settings.scale, settings.smooth, settings.fps),
     )
 
 

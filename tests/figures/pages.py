@@ -1,29 +1,32 @@
 """Report pages of made-up samples, and a reader of HTML."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from html.parser import HTMLParser
 
 from svtcli.figures.groups import caption, sample_groups
 from svtcli.figures.markup import VOID
 from svtcli.figures.page import Made, Page, Table, page_html
+from svtcli.figures.player import Played
 from svtcli.figures.svg_chart import Chart, Line
 from tests.figures.made_up import made_up_samples
 
+WHAT = {each.name for each in fields(Played)}
 HOSTILE = "<script>alert('x')</script>\"&amp;--><img src=x onerror=alert(1)>"
 
 
 def made_up_page(**changes) -> Page:
-    """Two clips of seven frames, the first two prime, with three samples each."""
+    """Two clips of seven frames, the first two prime, with three samples each.
+
+    `changes` are of the page, or of what it plays.
+    """
     samples = made_up_samples()
+    own = {key: changes.pop(key) for key in (*changes,) if key in WHAT}
+    played = Played(sample_groups(samples, 2), (0, 2, 4, 6), 3, False, 8.0)
     page = Page(
         title="walk, step 300",
         about="a walk",
         facts=caption(samples.facts, 7),
-        groups=sample_groups(samples, 2),
-        times=(0, 2, 4, 6),
-        scale=3,
-        smooth=False,
-        fps=8.0,
+        played=replace(played, **own),
         tables=(
             Table(
                 "Likelihood, bits/dim",
@@ -47,13 +50,15 @@ def hostile_page() -> Page:
     """Every text that comes from outside is an attack."""
     page = made_up_page()
     bad = (HOSTILE,)
-    row = replace(page.groups[0].rows[0], label=HOSTILE)
+    group = page.played.groups[0]
+    row = replace(group.rows[0], label=HOSTILE)
+    group = replace(group, title=HOSTILE, rows=(row,))
     return replace(
         page,
         title=HOSTILE,
         about=HOSTILE,
         facts=bad,
-        groups=(replace(page.groups[0], title=HOSTILE, rows=(row,)),),
+        played=replace(page.played, groups=(group,)),
         tables=(Table(HOSTILE, HOSTILE, bad, (bad,), bad, bad),),
         charts=(
             Chart(HOSTILE, HOSTILE, HOSTILE, (Line(HOSTILE, (1.0,), (2.0,)),), HOSTILE),

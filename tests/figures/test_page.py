@@ -2,7 +2,6 @@
 
 import re
 from base64 import b64decode, b64encode
-from dataclasses import replace
 from hashlib import sha256
 from io import BytesIO
 
@@ -227,5 +226,5 @@ def test_smooth_is_told_to_the_style():
 
 def test_the_same_data_make_the_same_page():
     assert page_html(made_up_page()) == page_html(made_up_page())
-    other = replace(made_up_page(), fps=9.0)
+    other = made_up_page(fps=9.0)
     assert page_html(other) != page_html(made_up_page())

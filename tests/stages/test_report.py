@@ -9,6 +9,7 @@ from svtcli.evaluation.fvd import Distances, Spread
 from svtcli.evaluation.quality import Quality
 from svtcli.failure import BadData
 from svtcli.figures.groups import caption, sample_groups
+from svtcli.figures.player import Played
 from svtcli.recipe.load import load_recipe
 from svtcli.recipe.schema import Compare, Render
 from svtcli.run.directory import RunFolder
@@ -91,8 +92,8 @@ def page_of(*folders):
 def test_the_samples_are_shown_as_the_recipe_wants_them(run):
     page = page_of(run.samples / "300")
     assert (page.title, page.about) == ("walk, step 300", "a walk")
-    assert (page.scale, page.fps, page.smooth, page.times) == (4, 5.0, True, (0, 2))
-    assert [group.title for group in page.groups] == ["clip-0"]
+    assert page.played == Played(page.played.groups, (0, 2), 4, True, 5.0)
+    assert [group.title for group in page.played.groups] == ["clip-0"]
 
 
 def test_likelihood_stands_with_its_error_and_the_baselines(run):
