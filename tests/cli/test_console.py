@@ -169,6 +169,18 @@ def test_no_color_in_the_environment_or_as_a_flag_makes_the_bar_plain(monkeypatc
     assert Bar()._console.no_color
 
 
+def test_words_are_painted_on_a_terminal_that_wants_colour_alone(monkeypatch):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert console.paint("error", "1") == "error"
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert console.paint("error", "1") == "\x1b[1merror\x1b[0m"
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert console.paint("error", "1") == "error"
+    monkeypatch.delenv("NO_COLOR")
+    console.configure(console.Settings(color=False))
+    assert console.paint("error", "1") == "error"
+
+
 def test_a_dumb_terminal_gets_lines(monkeypatch):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     monkeypatch.setenv("TERM", "xterm")
