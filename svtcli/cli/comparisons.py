@@ -94,7 +94,7 @@ def _protocol(each: "Comparison") -> list[str]:
         facts += [f"temperature {made.temperature:g}", f"seed {made.seed}"]
         facts += [f"top-k {made.top_k}"] if made.top_k else []
         facts += [f"top-p {made.top_p:g}"] if made.top_p else []
-        facts += [f"made by {made.run}@{made.step}"]
+        facts += [f"split {made.split}", f"made by {made.run}@{made.step}"]
     lines = [sides] + ([f"  {', '.join(facts)}"] if facts else [])
     if fvd := each.fvd:
         lines.append(

@@ -231,6 +231,9 @@ def _warnings(plan: ComparisonPlan) -> tuple[str, ...]:
             f"unequal lengths: {reference.frames} frames real, {samples.frames} "
             f"sampled; the first {min(samples.frames, reference.frames)} count"
         )
+    if samples.shape[:2] != reference.shape[:2]:
+        sizes = [f"{H}x{W}" for H, W, _ in (reference.shape, samples.shape)]
+        said.append(f"unequal sizes: frames of {sizes[0]} real, {sizes[1]} sampled")
     if plan.settings.resize != "tf1":
         said.append("resized as in PyTorch's family: not comparable with the paper's")
     if plan.i3d is not None and fingerprint_file(plan.i3d) != PUBLISHED.sha256:

@@ -1,6 +1,7 @@
 """`svt eval` on samples: a run's own trials, and anyone's arrays and frames."""
 
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -196,6 +197,29 @@ def test_what_a_run_cannot_be_asked_is_refused(place, capfd, line, said):
     failed = svt_here(capfd, "eval", "mine", *line.split())
     assert failed.code == 2, failed.err
     assert said in failed.err
+
+
+class CreatesAFile:
+    """What a pickle does that should not be loaded."""
+
+    def __reduce__(self):
+        return Path.touch, (Path("created"),)
+
+
+def test_weights_that_are_a_program_are_not_run(arrays, capfd):
+    Path("weights.ckpt").write_bytes(pickle.dumps(CreatesAFile(), protocol=4))
+    line = ("eval", "made.npy", "--reference", "true.npy", "--metric", "fvd")
+    said = svt_here(capfd, *line, "--frames=6", "--window=9", "--i3d=weights.ckpt")
+    assert said.code == 2  # six frames are too few: nothing is read before
+    for name, shape in (("made", (4, 9, 12, 12, 3)), ("true", (4, 9, 12, 12, 3))):
+        np.save(f"{name}.npy", np.zeros(shape, np.uint8))
+    said = svt_here(capfd, *line, "--window=9", "--i3d=weights.ckpt")
+    assert said.code == 65
+    assert "asks for" in said.err
+    assert "Traceback" not in said.err
+    assert not Path("created").exists()
+    pickle.loads(Path("weights.ckpt").read_bytes())
+    assert Path("created").exists()
 
 
 def test_fvd_of_the_real_network_from_a_run(place, capfd, monkeypatch):

@@ -175,7 +175,7 @@ def test_a_stopped_comparison_computes_nothing_twice(
 
 def test_a_reader_is_warned_of_what_makes_numbers_incomparable(pair, tmp_path):
     samples, _ = pair
-    longer = videos(tmp_path, "longer", 6, 13, 12, 12, 3)
+    longer = videos(tmp_path, "longer", 6, 13, 14, 12, 3)
     plan = plan_comparison(
         replace(samples, lossy=True), longer, replace(FVD, resize="half-pixel")
     )
@@ -186,6 +186,7 @@ def test_a_reader_is_warned_of_what_makes_numbers_incomparable(pair, tmp_path):
         "unequal numbers of clips: 6 real, 5 sampled",
         "unequal lengths: 13 frames real, 11 sampled; the first 11 count",
         "resized as in PyTorch's family",
+        "unequal sizes: frames of 14x12 real, 12x12 sampled",
     ):
         assert expected in said
 

@@ -8,6 +8,7 @@ from svtcli.run.progress import Silent
 from svtcli.stages import features as stage
 from svtcli.stages.features import KEPT_TOGETHER, Features, Network, load_network
 from tests.stages.conftest import NO_PARAMS
+from tests.training.on_devices import on_devices
 
 
 class Told(Silent):
@@ -97,3 +98,10 @@ def test_a_constant_that_is_off_ends_it_every_time(constant, off):
     for _ in range(2):
         with pytest.raises(CheckFailed, match="self-test: FVD of 16 black frames"):
             load_network(None, Told())
+
+
+@pytest.mark.slow
+def test_four_devices_compute_the_features_of_one(tmp_path):
+    (found,), _ = on_devices(4, "tests.stages.features_worker", str(tmp_path))
+    assert found["devices"] == 4
+    assert found["apart"] < 5e-5
