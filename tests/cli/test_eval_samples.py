@@ -125,6 +125,34 @@ def test_a_run_is_measured_by_samples_that_are_made_once(place, capfd):
     ]
 
 
+def test_a_trial_can_have_several_samples_of_a_clip(place, capfd):
+    line = (
+        "eval",
+        "mine",
+        "--metric=psnr",
+        "--frames=6",
+        "--trials=2",
+        "--per-prime=3",
+    )
+    said = svt_here(capfd, "--json", *line, "--split=train", "--clips=2")
+    (found,) = json.loads(said.out)["comparisons"]
+    assert (found["trials"], found["per_prime"]) == (2, 3)
+    assert (found["samples"]["clips"], found["reference"]["clips"]) == (6, 2)
+    assert found["made"]["split"] == "train"
+    (samples,) = (place / "runs" / "mine" / "samples").iterdir()
+    assert np.load(samples / "samples.npy").shape[:2] == (2, 6)
+
+
+def test_what_is_asked_of_samples_does_not_score_clips_again(place, capfd):
+    svt_here(capfd, "eval", "mine")
+    again = svt_here(
+        capfd, "eval", "mine", "--metric=bits,psnr", *SHORT[:2], "--clips=2"
+    )
+    assert "scored already" not in again.err  # of other clips
+    other = svt_here(capfd, "eval", "mine", "--metric=bits", "--trials=3", "--stride=2")
+    assert "scored already" in other.err
+
+
 def test_likelihood_and_samples_stand_in_one_answer(place, capfd):
     said = svt_here(capfd, "--json", "eval", "mine", "--metric", "bits,psnr", *SHORT)
     data = json.loads(said.out)

@@ -3,6 +3,7 @@
 import os
 import signal
 from dataclasses import replace
+from importlib import metadata
 
 import numpy as np
 import pytest
@@ -129,7 +130,11 @@ def test_the_floor_is_fvd_of_two_halves_of_real_clips(pair, tmp_path):
 def test_fewer_clips_are_spread_over_both_sides_alike(pair):
     plan = plan_comparison(*pair, ALL, prime=1, clips=3)
     assert plan.fake.rows.tolist() == plan.real.rows.tolist() == [0, 1, 3]
-    assert compare(plan, Silent()).samples.clips == 3
+    found = compare(plan, Silent())
+    assert found.samples.clips == 3
+    made, real = (np.load(side.name)[[0, 1, 3]] for side in pair)
+    expected = psnr(made, np.broadcast_to(real[:, None], made.shape))[:, :, 1:].mean()
+    assert found.quality["psnr"].mean_of_k == pytest.approx(expected)
 
 
 def test_a_result_is_written_whole_and_read_again(pair, tmp_path):
@@ -191,9 +196,27 @@ def test_a_reader_is_warned_of_what_makes_numbers_incomparable(pair, tmp_path):
         assert expected in said
 
 
-def test_many_equal_sides_need_no_warning(tmp_path):
+def test_more_clips_than_features_need_no_warning(tmp_path):
     sides = [videos(tmp_path, name, 401, 9, 1, 1, 3) for name in "ab"]
     assert plan_comparison(*sides, FVD).warnings == ()
+    (said,) = plan_comparison(*sides, FVD, clips=400).warnings
+    assert said.startswith("400 clips, and covariances of 400 features")
+
+
+@pytest.mark.parametrize(
+    ("settings", "extra"), [(FVD, "fvd"), (LPIPS, "lpips")], ids=["fvd", "lpips"]
+)
+def test_a_network_that_is_not_installed_is_told_before_anything_else(
+    pair, monkeypatch, settings, extra
+):
+    monkeypatch.setattr(metadata, "distribution", not_installed)
+    with pytest.raises(Refused, match="not installed") as refused:
+        plan_comparison(*pair, settings, prime=1)
+    assert f"svt[{extra}]" in refused.value.hint
+
+
+def not_installed(package):
+    raise metadata.PackageNotFoundError(package)
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def clips(count: int) -> np.ndarray:
     return np.random.default_rng(count).integers(0, 256, (count, 9, 4, 4, 3), np.uint8)
 
 
-def test_what_was_cheap_features_is_found_again(cheap_features):
+def test_what_was_computed_is_found_again(cheap_features):
     video = clips(3)
     first = of_network().of(video)
     assert cheap_features == [(3, 9, 4, 4, 3)]
@@ -54,7 +54,7 @@ def test_nothing_is_found_of_other(cheap_features, other):
     assert len(cheap_features) == 2
 
 
-def test_a_damaged_file_is_cheap_features_again(cheap_features, tmp_path):
+def test_a_damaged_file_is_computed_again(cheap_features, tmp_path):
     video = clips(3)
     first = of_network().of(video)
     (file,) = (tmp_path / "cache" / "features").glob("*.npy")

@@ -77,11 +77,11 @@ def checkpoint(tmp_path):
     run = RunFolder(tmp_path / "mine")
     for age, (name, written) in enumerate(
         {
-            "7-test-a": evaluation("test", 1.9),
+            "7-test-z": evaluation("test", 1.9),
             "7-test-b": evaluation("test", 1.36),
             "7-val-c": evaluation("val", 1.4),
             "6-test-d": evaluation("test", 9.9),
-            "7-test-samples-a": comparison(150.0, 15),
+            "7-test-samples-z": comparison(150.0, 15),
             "7-test-samples-b": comparison(95.0, 15),
             "7-test-samples-c": replace(comparison(1.0, 1), fvd=None),
         }.items()
@@ -130,6 +130,6 @@ def test_the_table_says_by_which_protocol_each_number_was_found(checkpoint):
 
 
 def test_an_average_of_one_window_is_none(checkpoint):
-    write_comparison(checkpoint.run.eval / "7-test-samples-z.json", comparison(90.0, 1))
+    write_comparison(checkpoint.run.eval / "7-test-samples-y.json", comparison(90.0, 1))
     line = paper_lines(checkpoint)[0]
     assert (line.fvd.mean, line.fvd_avg) == (90.0, None)
