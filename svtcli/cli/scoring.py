@@ -21,6 +21,10 @@ WORDS = {"bits": "bits_per_dim", "nats": "nats_per_frame"}
 """What --metric calls a likelihood, and its unit."""
 
 
+BOTH = ("batch", "precision")
+"""Settings that mean the same for scoring and for the samples that are compared."""
+
+
 @dataclass(frozen=True)
 class Call:
     """What this call changes of the recipe, and how it shows what it finds."""
@@ -96,7 +100,8 @@ def _plans(
             f"--{idle[0].replace('temperature', 'temp')}: no metric looks at samples",
             "ask for one, as with --metric fvd",
         )
-    sampling = replace(recipe.sample, **call.sampling)
+    both = {key: call.scoring[key] for key in BOTH if key in call.scoring}
+    sampling = replace(recipe.sample, **call.sampling, **both)
     return (
         plan_evaluations(checkpoint, settings, call.clips),
         plan_all_trials(checkpoint, settings, sampling, call.clips, call.i3d),

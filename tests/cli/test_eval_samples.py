@@ -143,6 +143,13 @@ def test_a_trial_can_have_several_samples_of_a_clip(place, capfd):
     assert np.load(samples / "samples.npy").shape[:2] == (2, 6)
 
 
+@pytest.mark.slow
+def test_precision_is_that_of_the_samples_too(place, capfd):
+    line = ("eval", "mine", "--metric=psnr", *SHORT, "--clips=2", "--batch=1")
+    said = svt_here(capfd, "--json", *line, "--precision=bfloat16")
+    assert json.loads(said.out)["comparisons"][0]["made"]["precision"] == "bfloat16"
+
+
 def test_what_is_asked_of_samples_does_not_score_clips_again(place, capfd):
     svt_here(capfd, "eval", "mine")
     again = svt_here(

@@ -115,10 +115,12 @@ def test_clips_are_at_no_distance_from_themselves(pair):
     assert found.quality["psnr"].capped == 5 * 11
 
 
-def test_the_floor_is_fvd_of_two_halves_of_real_clips(pair, tmp_path):
+def test_the_floor_is_fvd_of_two_halves_of_real_clips(pair, tmp_path, cheap_features):
     samples, clips = pair
     many = videos(tmp_path, "many", 10, 11, 12, 12, 3, seed=1)
     found = compare(plan_comparison(samples, many, FVD), Silent())
+    # The ten clips once, in batches of eight, and five samples in two trials.
+    assert [clips for clips, *_ in cheap_features] == [8, 8, 5, 5]
     halves = np.load(many.name)[:, :9]
     expected = frechet(cheap(halves[::2]), cheap(halves[1::2])).distance
     assert found.fvd.floor == pytest.approx(expected)

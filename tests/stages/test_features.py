@@ -65,6 +65,18 @@ def test_a_damaged_file_is_computed_again(cheap_features, tmp_path):
     assert len(cheap_features) == 2
 
 
+def test_features_that_are_no_numbers_are_not_kept(cheap_features, monkeypatch):
+    video, right = clips(3), stage.features
+
+    def broken(params, video, resize):
+        return np.full((len(video), 400), np.nan, np.float32)
+
+    monkeypatch.setattr(stage, "features", broken)
+    assert np.isnan(of_network().of(video)).all()
+    monkeypatch.setattr(stage, "features", right)
+    assert np.isfinite(of_network().of(video)).all()
+
+
 def test_many_clips_go_in_batches_of_one_size(cheap_features):
     video = clips(KEPT_TOGETHER - 3)
     found = of_network().of(video)
