@@ -79,7 +79,7 @@ def plan_comparison(
     by default what their folder says. Errors: Refused.
     """
     require_weights(settings, i3d)
-    given = samples.prime if prime is None else prime
+    given = _given_frames(samples, prime)
     trials = _trials(samples, settings)
     metrics = tuple(
         each for each in METRICS if each in settings.metrics and each != "likelihood"
@@ -112,6 +112,18 @@ def plan_comparison(
             f"{out}: already there, and not this comparison", "choose another"
         )
     return plan
+
+
+def _given_frames(samples: Videos, stated: int | None) -> int | None:
+    """What is stated, or what the samples say; None where nothing says it."""
+    if stated is None:
+        return samples.prime
+    if samples.prime is not None and stated < samples.prime:
+        raise Refused(
+            f"--prime {stated}: {samples.prime} frames of {samples.name} were given",
+            "leave --prime out, or leave out more frames",
+        )
+    return stated
 
 
 def _trials(samples: Videos, settings: Compare) -> int:

@@ -150,16 +150,6 @@ def test_precision_is_that_of_the_samples_too(place, capfd):
     assert json.loads(said.out)["comparisons"][0]["made"]["precision"] == "bfloat16"
 
 
-def test_what_is_asked_of_samples_does_not_score_clips_again(place, capfd):
-    svt_here(capfd, "eval", "mine")
-    again = svt_here(
-        capfd, "eval", "mine", "--metric=bits,psnr", *SHORT[:2], "--clips=2"
-    )
-    assert "scored already" not in again.err  # of other clips
-    other = svt_here(capfd, "eval", "mine", "--metric=bits", "--trials=3", "--stride=2")
-    assert "scored already" in other.err
-
-
 def test_likelihood_and_samples_stand_in_one_answer(place, capfd):
     said = svt_here(capfd, "--json", "eval", "mine", "--metric", "bits,psnr", *SHORT)
     data = json.loads(said.out)
@@ -211,6 +201,11 @@ def test_the_table_shows_what_is_on_disk_beside_the_paper(place, capfd):
             "leave",
         ),
         ("eval made.npy --reference true.npy --metric psnt", "'psnt'", "mean psnr?"),
+        (
+            "eval made.npy --reference true.npy --metric psnr --resize tf1",
+            "--resize: no metric that is asked for",
+            "--metric fvd",
+        ),
         ("eval made.npy made.npy --reference true.npy --out a", "one file, and 2", ""),
         (
             "eval made.npy mine --reference true.npy",
@@ -232,7 +227,13 @@ def test_wrong_input_is_told_in_one_line(arrays, capfd, line, said, hint):
     [
         ("--reference clips/mine", "--reference: mine is a run"),
         ("--metric nats", "the loss of mine@3 gives bits/dim"),
-        ("--temp 1", "--temp: no metric looks at samples"),
+        ("--temp 1", "--temp: no metric that is asked for"),
+        ("--trials 3", "--trials: no metric that is asked for"),
+        ("--metric psnr --window 9", "--window: no metric that is asked for"),
+        ("--metric fvd --stride 2", "--stride: no metric that is asked for"),
+        ("--metric psnr --gray", "--gray: no metric that is asked for"),
+        ("--metric ssim --lpips-net vgg16", "--lpips-net: no metric that is asked"),
+        ("--metric psnr --i3d mine.yaml", "--i3d: no metric that is asked for"),
         ("--metric psnr --task-index 0 --task-count 2", "shares out likelihoods only"),
         ("--metric ssim --frames 6", "ssim looks at 11x11 pixels"),
         ("--metric fvd --frames 6", "6 frames, and FVD's window has 16"),

@@ -250,6 +250,16 @@ def test_what_cannot_be_compared_is_refused(
     assert refused.value.hint or "given ones" in refused.value.sentence
 
 
+def test_frames_that_were_given_cannot_count(pair):
+    samples, clips = replace(pair[0], prime=5), pair[1]
+    with pytest.raises(
+        Refused, match=r"--prime 2: 5 frames of .*samples\.npy were given"
+    ):
+        plan_comparison(samples, clips, ALL, prime=2)
+    assert plan_comparison(samples, clips, ALL).prime == 5
+    assert plan_comparison(samples, clips, ALL, prime=7).prime == 7
+
+
 def test_features_that_are_no_numbers_end_it(pair, monkeypatch):
     def broken(params, video, resize):
         values = np.zeros((len(video), 400), np.float32)
