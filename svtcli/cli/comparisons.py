@@ -89,7 +89,7 @@ def _protocol(each: "Comparison") -> list[str]:
         f"frames a trial, against {each.reference.clips} clips of "
         f"{each.reference.frames} frames ({each.reference.name})"
     )
-    facts = [] if each.prime is None else [f"{each.prime} given frames"]
+    facts = [] if each.prime is None else [f"prime {each.prime}"]
     if made := each.made:
         facts += [f"temperature {made.temperature:g}", f"seed {made.seed}"]
         facts += [f"top-k {made.top_k}"] if made.top_k else []
