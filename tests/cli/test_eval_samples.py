@@ -282,3 +282,17 @@ def test_fvd_of_the_real_network_from_a_run(place, capfd, monkeypatch):
     assert [row.split()[1] for row in table[1:3]] == ["FVD", "KVD"]
     assert "tf1 resizing to 224, I3D af5c50f0df57, self-test 152.90" in said.out
     assert "(the floor)" in said.out
+
+
+def test_prepared_clips_and_folders_of_ours_can_be_the_clips(place, capfd):
+    """Of split test, one clip has fewer frames than the samples: it is passed over."""
+    svt_here(capfd, "sample", "mine", "--frames", "6", "--count", "4")
+    (samples,) = (str(each) for each in (place / "runs" / "mine" / "samples").iterdir())
+    numbers = {}
+    for clips in ("", samples, "clips/mine", "clips/mine:test"):
+        reference = ("--reference", clips) if clips else ()
+        line = ("--json", "eval", samples, "--metric", "psnr", *reference)
+        (found,) = json.loads(svt_here(capfd, *line).out)["comparisons"]
+        numbers[clips] = (found["reference"]["clips"], found["quality"])
+    assert numbers[""][0] == 4
+    assert all(each == numbers[""] for each in numbers.values())
