@@ -1,5 +1,6 @@
 """`svt eval SAMPLES --reference CLIPS`: samples of any model against clips."""
 
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,30 @@ if TYPE_CHECKING:
 
 
 ARRAYS = (".npy", ".npz")
+NEEDS: dict[str, tuple[str, ...]] = {
+    "window": ("fvd", "fvd-avg", "kvd"),
+    "stride": ("fvd-avg",),
+    "resize": ("fvd", "fvd-avg", "kvd"),
+    "i3d": ("fvd", "fvd-avg", "kvd"),
+    "gray": ("ssim",),
+    "lpips": ("lpips",),
+}
+"""Which metrics a setting is for; the others are for every one that sees samples."""
+FLAGS = {"temperature": "temp", "lpips": "lpips-net"}
+"""Where a flag is not called as its setting."""
+
+
+def refuse_idle(flags: Iterable[str], metrics: Collection[str]) -> None:
+    """Refuse settings, given as flags, that no metric would look at."""
+    of_samples = [metric for metric in metrics if metric != "likelihood"]
+    for name in flags:
+        if not set(NEEDS.get(name, of_samples)).intersection(of_samples):
+            flag = f"--{FLAGS.get(name, name).replace('_', '-')}"
+            needs = NEEDS.get(name, ("fvd",))
+            raise Refused(
+                f"{flag}: no metric that is asked for looks at it",
+                f"ask for one that does, as with --metric {needs[0]}",
+            )
 
 
 def is_run(source: str) -> bool:
@@ -55,6 +80,8 @@ def compare_videos(
     from svtcli.stages.comparison_plan import plan_comparison
 
     settings = replace(Compare(metrics=("fvd",)), **flags)
+    refuse_idle(sorted(flags.keys() - {"metrics"}), settings.metrics)
+    refuse_idle(["i3d"] if i3d else [], settings.metrics)
     plans = []
     for source in sources:
         samples = open_videos(source, frames, allow_lossy)

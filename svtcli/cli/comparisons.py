@@ -89,12 +89,12 @@ def _protocol(each: "Comparison") -> list[str]:
         f"frames a trial, against {each.reference.clips} clips of "
         f"{each.reference.frames} frames ({each.reference.name})"
     )
-    facts = [] if each.prime is None else [f"{each.prime} given frames"]
+    facts = [] if each.prime is None else [f"prime {each.prime}"]
     if made := each.made:
         facts += [f"temperature {made.temperature:g}", f"seed {made.seed}"]
         facts += [f"top-k {made.top_k}"] if made.top_k else []
         facts += [f"top-p {made.top_p:g}"] if made.top_p else []
-        facts += [f"made by {made.run}@{made.step}"]
+        facts += [f"split {made.split}", f"made by {made.run}@{made.step}"]
     lines = [sides] + ([f"  {', '.join(facts)}"] if facts else [])
     if fvd := each.fvd:
         lines.append(

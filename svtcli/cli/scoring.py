@@ -1,10 +1,11 @@
 """`svt eval RUN`: likelihood on held-out clips, and samples against those clips."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from svtcli.cli import console
+from svtcli.cli.comparing import refuse_idle
 from svtcli.cli.comparisons import comparison_text, curves_text
 from svtcli.cli.paper_table import paper_data, paper_table
 from svtcli.cli.scores import UNITS, frame_table, score_data, score_table
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 WORDS = {"bits": "bits_per_dim", "nats": "nats_per_frame"}
 """What --metric calls a likelihood, and its unit."""
+
+
+BOTH = ("batch", "precision")
+"""Settings that mean the same for scoring and for the samples that are compared."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,7 @@ def _plans(
 ) -> "tuple[tuple[EvalPlan, ...], tuple[TrialsPlan, ...]]":
     """What is to be scored and compared of one run."""
     from svtcli.model.loss import score_name
+    from svtcli.recipe.schema import Compare
     from svtcli.stages.evaluation import plan_evaluations
     from svtcli.stages.trials import plan_all_trials
 
@@ -88,15 +94,12 @@ def _plans(
     if call.most is not None:
         videos = min(call.most, settings.videos)
         settings = replace(settings, clips=call.most, videos=videos)
-    idle = [
-        flag for flag in call.sampling if {"likelihood"}.issuperset(settings.metrics)
-    ]
-    if idle:
-        raise Refused(
-            f"--{idle[0].replace('temperature', 'temp')}: no metric looks at samples",
-            "ask for one, as with --metric fvd",
-        )
-    sampling = replace(recipe.sample, **call.sampling)
+    named = {field.name for field in fields(Compare)} - {"metrics"}
+    own = {"sampled_prime", "sampled_frames"}  # of --prime and --frames, for both kinds
+    refuse_idle(sorted((named - own) & call.scoring.keys()), settings.metrics)
+    refuse_idle([*call.sampling, *(["i3d"] if call.i3d else [])], settings.metrics)
+    both = {key: call.scoring[key] for key in BOTH if key in call.scoring}
+    sampling = replace(recipe.sample, **call.sampling, **both)
     return (
         plan_evaluations(checkpoint, settings, call.clips),
         plan_all_trials(checkpoint, settings, sampling, call.clips, call.i3d),

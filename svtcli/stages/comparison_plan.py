@@ -79,7 +79,7 @@ def plan_comparison(
     by default what their folder says. Errors: Refused.
     """
     require_weights(settings, i3d)
-    given = samples.prime if prime is None else prime
+    given = _given_frames(samples, prime)
     trials = _trials(samples, settings)
     metrics = tuple(
         each for each in METRICS if each in settings.metrics and each != "likelihood"
@@ -112,6 +112,18 @@ def plan_comparison(
             f"{out}: already there, and not this comparison", "choose another"
         )
     return plan
+
+
+def _given_frames(samples: Videos, stated: int | None) -> int | None:
+    """What is stated, or what the samples say; None where nothing says it."""
+    if stated is None:
+        return samples.prime
+    if samples.prime is not None and stated < samples.prime:
+        raise Refused(
+            f"--prime {stated}: {samples.prime} frames of {samples.name} were given",
+            "leave --prime out, or leave out more frames",
+        )
+    return stated
 
 
 def _trials(samples: Videos, settings: Compare) -> int:
@@ -231,6 +243,9 @@ def _warnings(plan: ComparisonPlan) -> tuple[str, ...]:
             f"unequal lengths: {reference.frames} frames real, {samples.frames} "
             f"sampled; the first {min(samples.frames, reference.frames)} count"
         )
+    if samples.shape[:2] != reference.shape[:2]:
+        sizes = [f"{H}x{W}" for H, W, _ in (reference.shape, samples.shape)]
+        said.append(f"unequal sizes: frames of {sizes[0]} real, {sizes[1]} sampled")
     if plan.settings.resize != "tf1":
         said.append("resized as in PyTorch's family: not comparable with the paper's")
     if plan.i3d is not None and fingerprint_file(plan.i3d) != PUBLISHED.sha256:

@@ -103,7 +103,8 @@ class Features:
         if known is not None and known.shape == (len(video), CLASSES):
             return known.astype(np.float32)
         made = np.concatenate(list(self._computed(video)))[: len(video)]
-        self.kept.keep(key, made)
+        if np.isfinite(made).all():  # a fault of a device must not stay
+            self.kept.keep(key, made)
         return made
 
     def _computed(

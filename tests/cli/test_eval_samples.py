@@ -1,16 +1,28 @@
 """`svt eval` on samples: a run's own trials, and anyone's arrays and frames."""
 
 import json
+import pickle
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from svtcli.cli.evaluate import METRICS, LpipsNet, Resize
+from svtcli.recipe.schema import METRICS as RECIPE_METRICS
+from svtcli.recipe.schema import Compare
 from tests.cli.terminal import svt_here
 from tests.trained_place import noise, write_clips
 
 SHORT = ("--trials", "2", "--frames", "6")
+
+
+def test_flags_offer_what_recipes_may_say():
+    types = get_type_hints(Compare)
+    assert {each.value for each in Resize} == set(get_args(types["resize"]))
+    assert {each.value for each in LpipsNet} == set(get_args(types["lpips"]))
+    assert {*METRICS, "likelihood"} - {"bits", "nats"} == set(RECIPE_METRICS)
 
 
 @pytest.fixture
@@ -40,7 +52,7 @@ def test_samples_of_anyone_are_measured_in_one_command(arrays, capfd):
     assert lines[1].endswith("4 clips (s.e.)  mean of 2")
     assert lines[2].endswith("4 clips (s.e.)  best of 2")
     assert "4 samples of 6 frames a trial, against 4 clips of 6 frames" in said.out
-    assert "  2 given frames" in lines
+    assert "  prime 2" in lines
     frames = [line.split()[0] for line in lines[-4:]]
     assert frames == ["3", "4", "5", "6"]
 
@@ -113,6 +125,31 @@ def test_a_run_is_measured_by_samples_that_are_made_once(place, capfd):
     ]
 
 
+def test_a_trial_can_have_several_samples_of_a_clip(place, capfd):
+    line = (
+        "eval",
+        "mine",
+        "--metric=psnr",
+        "--frames=6",
+        "--trials=2",
+        "--per-prime=3",
+    )
+    said = svt_here(capfd, "--json", *line, "--split=train", "--clips=2")
+    (found,) = json.loads(said.out)["comparisons"]
+    assert (found["trials"], found["per_prime"]) == (2, 3)
+    assert (found["samples"]["clips"], found["reference"]["clips"]) == (6, 2)
+    assert found["made"]["split"] == "train"
+    (samples,) = (place / "runs" / "mine" / "samples").iterdir()
+    assert np.load(samples / "samples.npy").shape[:2] == (2, 6)
+
+
+@pytest.mark.slow
+def test_precision_is_that_of_the_samples_too(place, capfd):
+    line = ("eval", "mine", "--metric=psnr", *SHORT, "--clips=2", "--batch=1")
+    said = svt_here(capfd, "--json", *line, "--precision=bfloat16")
+    assert json.loads(said.out)["comparisons"][0]["made"]["precision"] == "bfloat16"
+
+
 def test_likelihood_and_samples_stand_in_one_answer(place, capfd):
     said = svt_here(capfd, "--json", "eval", "mine", "--metric", "bits,psnr", *SHORT)
     data = json.loads(said.out)
@@ -164,6 +201,11 @@ def test_the_table_shows_what_is_on_disk_beside_the_paper(place, capfd):
             "leave",
         ),
         ("eval made.npy --reference true.npy --metric psnt", "'psnt'", "mean psnr?"),
+        (
+            "eval made.npy --reference true.npy --metric psnr --resize tf1",
+            "--resize: no metric that is asked for",
+            "--metric fvd",
+        ),
         ("eval made.npy made.npy --reference true.npy --out a", "one file, and 2", ""),
         (
             "eval made.npy mine --reference true.npy",
@@ -185,7 +227,13 @@ def test_wrong_input_is_told_in_one_line(arrays, capfd, line, said, hint):
     [
         ("--reference clips/mine", "--reference: mine is a run"),
         ("--metric nats", "the loss of mine@3 gives bits/dim"),
-        ("--temp 1", "--temp: no metric looks at samples"),
+        ("--temp 1", "--temp: no metric that is asked for"),
+        ("--trials 3", "--trials: no metric that is asked for"),
+        ("--metric psnr --window 9", "--window: no metric that is asked for"),
+        ("--metric fvd --stride 2", "--stride: no metric that is asked for"),
+        ("--metric psnr --gray", "--gray: no metric that is asked for"),
+        ("--metric ssim --lpips-net vgg16", "--lpips-net: no metric that is asked"),
+        ("--metric psnr --i3d mine.yaml", "--i3d: no metric that is asked for"),
         ("--metric psnr --task-index 0 --task-count 2", "shares out likelihoods only"),
         ("--metric ssim --frames 6", "ssim looks at 11x11 pixels"),
         ("--metric fvd --frames 6", "6 frames, and FVD's window has 16"),
@@ -196,6 +244,29 @@ def test_what_a_run_cannot_be_asked_is_refused(place, capfd, line, said):
     failed = svt_here(capfd, "eval", "mine", *line.split())
     assert failed.code == 2, failed.err
     assert said in failed.err
+
+
+class CreatesAFile:
+    """What a pickle does that should not be loaded."""
+
+    def __reduce__(self):
+        return Path.touch, (Path("created"),)
+
+
+def test_weights_that_are_a_program_are_not_run(arrays, capfd):
+    Path("weights.ckpt").write_bytes(pickle.dumps(CreatesAFile(), protocol=4))
+    line = ("eval", "made.npy", "--reference", "true.npy", "--metric", "fvd")
+    said = svt_here(capfd, *line, "--frames=6", "--window=9", "--i3d=weights.ckpt")
+    assert said.code == 2  # six frames are too few: nothing is read before
+    for name, shape in (("made", (4, 9, 12, 12, 3)), ("true", (4, 9, 12, 12, 3))):
+        np.save(f"{name}.npy", np.zeros(shape, np.uint8))
+    said = svt_here(capfd, *line, "--window=9", "--i3d=weights.ckpt")
+    assert said.code == 65
+    assert "asks for" in said.err
+    assert "Traceback" not in said.err
+    assert not Path("created").exists()
+    pickle.loads(Path("weights.ckpt").read_bytes())
+    assert Path("created").exists()
 
 
 def test_fvd_of_the_real_network_from_a_run(place, capfd, monkeypatch):
@@ -211,3 +282,17 @@ def test_fvd_of_the_real_network_from_a_run(place, capfd, monkeypatch):
     assert [row.split()[1] for row in table[1:3]] == ["FVD", "KVD"]
     assert "tf1 resizing to 224, I3D af5c50f0df57, self-test 152.90" in said.out
     assert "(the floor)" in said.out
+
+
+def test_prepared_clips_and_folders_of_ours_can_be_the_clips(place, capfd):
+    """Of split test, one clip has fewer frames than the samples: it is passed over."""
+    svt_here(capfd, "sample", "mine", "--frames", "6", "--count", "4")
+    (samples,) = (str(each) for each in (place / "runs" / "mine" / "samples").iterdir())
+    numbers = {}
+    for clips in ("", samples, "clips/mine", "clips/mine:test"):
+        reference = ("--reference", clips) if clips else ()
+        line = ("--json", "eval", samples, "--metric", "psnr", *reference)
+        (found,) = json.loads(svt_here(capfd, *line).out)["comparisons"]
+        numbers[clips] = (found["reference"]["clips"], found["quality"])
+    assert numbers[""][0] == 4
+    assert all(each == numbers[""] for each in numbers.values())

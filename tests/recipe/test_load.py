@@ -117,6 +117,16 @@ def test_a_wrong_value_is_named_in_words(text, what):
             "eval.also: should be of train, test, not 'val'",
         ),
         ("train: {weight_decay: 0.1}", "train.weight_decay: "),
+        (
+            "eval: {metrics: [kvd], window: 17}",
+            "eval.window: should be at most the 16 frames of a sample",
+        ),
+        (
+            "eval: {metrics: [psnr], sampled_prime: 9, sampled_frames: 9}",
+            "eval.sampled_prime: should be less than the 9 frames there are, not 9",
+        ),
+        ("eval: {window: 8}", "eval.window: should be greater than or equal to 9"),
+        ("eval: {metrics: [fvd, fid]}", "eval.metrics: should be likelihood or fvd or"),
     ],
 )
 def test_sections_that_do_not_fit_together_are_refused(text, what):
@@ -128,6 +138,12 @@ def test_sections_that_do_not_fit_together_are_refused(text, what):
 def test_a_first_slice_decoder_needs_a_row_for_it_and_one_for_the_others():
     text = "data: {kind: folder}\nmodel: {first_slice_layers: 16}\ntrain: {batch: 1}"
     assert "train.batch: should be 2 or more" in problems(text)[0]
+
+
+def test_clips_must_be_as_long_as_what_is_sampled_of_them():
+    data = "data: {kind: bair}\nmodel: {actions: 0}\n"
+    (said,) = problems(f"{data}eval: {{metrics: [fvd], sampled_frames: 31}}")
+    assert "eval.sampled_frames: 31 frames, but data.frames makes clips of 30" in said
 
 
 def test_clips_must_be_as_long_as_the_model_s_window():

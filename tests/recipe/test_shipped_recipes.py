@@ -20,6 +20,7 @@ from svtcli.recipe.data import (
 from svtcli.recipe.library import read_about, shipped_recipes
 from svtcli.recipe.load import load_recipe
 from svtcli.recipe.schema import Train
+from svtcli.stages.trials import trial_samples
 
 GRAY = {"channels": 1, "loss": "deterministic"}
 TWENTY = {"video": (20, 64, 64), "s": (5, 2, 2)}
@@ -188,10 +189,36 @@ def test_given_frames_are_the_paper_s(dataset, train, sample, scored):
         assert found.eval.clips == (256 if name == "bair_ablations" else None)
 
 
+@pytest.mark.parametrize(
+    ("dataset", "prime"), [("bair", 1), ("kinetics", 5)], ids=["bair", "kinetics"]
+)
+def test_fvd_is_measured_as_the_paper_did(dataset, prime):
+    for name in (name for name in MODELS if name.startswith(dataset)):
+        found = recipe(name)
+        if name == "bair_ablations":  # Table 3 has bits/dim only
+            assert found.eval.metrics == ("likelihood",)
+            continue
+        assert found.eval.metrics == ("likelihood", "fvd", "fvd-avg")
+        assert (found.eval.videos, found.eval.trials) == (256, 20)
+        assert found.eval.per_prime == 1
+        assert (found.eval.window, found.eval.stride) == (16, 1)
+        assert found.eval.resize == "tf1"
+        trials = trial_samples(found.eval, found.sample)
+        assert (trials.prime, trials.frames) == (prime, 30)
+        assert (trials.count, trials.per_prime, trials.temperature) == (256, 20, 0.9)
+        assert (trials.subset, trials.match) == (None, "")
+
+
+def test_quickstart_compares_the_samples_that_it_shows():
+    found = recipe("quickstart")
+    assert trial_samples(found.eval, found.sample) == found.sample
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_windows_make_every_frame_that_is_sampled_and_scored(name):
     found = recipe(name)
-    for section in (found.sample, found.eval):
+    trials = trial_samples(found.eval, found.sample)
+    for section in (found.sample, found.eval, trials):
         frames = section.frames or found.model.video[0]
         prime = section.prime or found.train.prime
         laid = windows(found.model, frames, prime, found.train.prime)

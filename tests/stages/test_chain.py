@@ -1,5 +1,6 @@
 """The chain: every stage once, and again only what has changed."""
 
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -244,3 +245,22 @@ def test_stages_are_chosen_in_order():
     assert chosen_stages("train", "sample") == ("train", "sample")
     with pytest.raises(Refused, match="train comes before render"):
         chosen_stages("render", "train")
+
+
+def test_weights_that_are_missing_are_told_before_training(place, monkeypatch):
+    monkeypatch.setattr(metadata, "distribution", not_installed)
+    keys = ("eval.metrics=[fvd]", "eval.window=9", "eval.sampled_frames=9")
+    with pytest.raises(Refused, match="not installed"):
+        chain(*keys, run=Path("runs/new"))
+    assert not Path("runs/new").exists()
+    chain("eval.metrics=[fvd]", "eval.sampled_frames=16", stages=("sample",))
+
+
+def not_installed(package: str) -> None:
+    raise metadata.PackageNotFoundError(package)
+
+
+def test_evaluations_without_metrics_are_done(place):
+    assert states("eval.metrics=[]")["eval"] == "done"
+    results = chain("eval.metrics=[]", stages=("eval",))
+    assert (results.evaluations, results.comparisons) == ((), ())

@@ -3,6 +3,7 @@
 import os
 import signal
 from dataclasses import replace
+from importlib import metadata
 
 import numpy as np
 import pytest
@@ -127,10 +128,12 @@ def test_clips_are_at_no_distance_from_themselves(pair):
     assert found.quality["psnr"].capped == 5 * 11
 
 
-def test_the_floor_is_fvd_of_two_halves_of_real_clips(pair, tmp_path):
+def test_the_floor_is_fvd_of_two_halves_of_real_clips(pair, tmp_path, cheap_features):
     samples, clips = pair
     many = videos(tmp_path, "many", 10, 11, 12, 12, 3, seed=1)
     found = compare(plan_comparison(samples, many, FVD), Silent())
+    # The ten clips once, in batches of eight, and five samples in two trials.
+    assert [clips for clips, *_ in cheap_features] == [8, 8, 5, 5]
     halves = np.load(many.name)[:, :9]
     expected = frechet(cheap(halves[::2]), cheap(halves[1::2])).distance
     assert found.fvd.floor == pytest.approx(expected)
@@ -142,7 +145,11 @@ def test_the_floor_is_fvd_of_two_halves_of_real_clips(pair, tmp_path):
 def test_fewer_clips_are_spread_over_both_sides_alike(pair):
     plan = plan_comparison(*pair, ALL, prime=1, clips=3)
     assert plan.fake.rows.tolist() == plan.real.rows.tolist() == [0, 1, 3]
-    assert compare(plan, Silent()).samples.clips == 3
+    found = compare(plan, Silent())
+    assert found.samples.clips == 3
+    made, real = (np.load(side.name)[[0, 1, 3]] for side in pair)
+    expected = psnr(made, np.broadcast_to(real[:, None], made.shape))[:, :, 1:].mean()
+    assert found.quality["psnr"].mean_of_k == pytest.approx(expected)
 
 
 def test_a_result_is_written_whole_and_read_again(pair, tmp_path):
@@ -188,7 +195,7 @@ def test_a_stopped_comparison_computes_nothing_twice(
 
 def test_a_reader_is_warned_of_what_makes_numbers_incomparable(pair, tmp_path):
     samples, _ = pair
-    longer = videos(tmp_path, "longer", 6, 13, 12, 12, 3)
+    longer = videos(tmp_path, "longer", 6, 13, 14, 12, 3)
     plan = plan_comparison(
         replace(samples, lossy=True), longer, replace(FVD, resize="half-pixel")
     )
@@ -199,13 +206,32 @@ def test_a_reader_is_warned_of_what_makes_numbers_incomparable(pair, tmp_path):
         "unequal numbers of clips: 6 real, 5 sampled",
         "unequal lengths: 13 frames real, 11 sampled; the first 11 count",
         "resized as in PyTorch's family",
+        "unequal sizes: frames of 14x12 real, 12x12 sampled",
     ):
         assert expected in said
 
 
-def test_many_equal_sides_need_no_warning(tmp_path):
+def test_more_clips_than_features_need_no_warning(tmp_path):
     sides = [videos(tmp_path, name, 401, 9, 1, 1, 3) for name in "ab"]
     assert plan_comparison(*sides, FVD).warnings == ()
+    (said,) = plan_comparison(*sides, FVD, clips=400).warnings
+    assert said.startswith("400 clips, and covariances of 400 features")
+
+
+@pytest.mark.parametrize(
+    ("settings", "extra"), [(FVD, "fvd"), (LPIPS, "lpips")], ids=["fvd", "lpips"]
+)
+def test_a_network_that_is_not_installed_is_told_before_anything_else(
+    pair, monkeypatch, settings, extra
+):
+    monkeypatch.setattr(metadata, "distribution", not_installed)
+    with pytest.raises(Refused, match="not installed") as refused:
+        plan_comparison(*pair, settings, prime=1)
+    assert f"svt[{extra}]" in refused.value.hint
+
+
+def not_installed(package):
+    raise metadata.PackageNotFoundError(package)
 
 
 @pytest.mark.parametrize(
@@ -235,6 +261,16 @@ def test_what_cannot_be_compared_is_refused(
     with pytest.raises((Refused, BadData), match=said) as refused:
         plan_comparison(*sides, settings, prime=prime)
     assert refused.value.hint or "given ones" in refused.value.sentence
+
+
+def test_frames_that_were_given_cannot_count(pair):
+    samples, clips = replace(pair[0], prime=5), pair[1]
+    with pytest.raises(
+        Refused, match=r"--prime 2: 5 frames of .*samples\.npy were given"
+    ):
+        plan_comparison(samples, clips, ALL, prime=2)
+    assert plan_comparison(samples, clips, ALL).prime == 5
+    assert plan_comparison(samples, clips, ALL, prime=7).prime == 7
 
 
 def test_features_that_are_no_numbers_end_it(pair, monkeypatch):

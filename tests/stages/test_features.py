@@ -8,6 +8,7 @@ from svtcli.run.progress import Silent
 from svtcli.stages import features as stage
 from svtcli.stages.features import KEPT_TOGETHER, Features, Network, load_network
 from tests.stages.conftest import NO_PARAMS
+from tests.training.on_devices import on_devices
 
 
 class Told(Silent):
@@ -28,7 +29,7 @@ def clips(count: int) -> np.ndarray:
     return np.random.default_rng(count).integers(0, 256, (count, 9, 4, 4, 3), np.uint8)
 
 
-def test_what_was_cheap_features_is_found_again(cheap_features):
+def test_what_was_computed_is_found_again(cheap_features):
     video = clips(3)
     first = of_network().of(video)
     assert cheap_features == [(3, 9, 4, 4, 3)]
@@ -53,7 +54,7 @@ def test_nothing_is_found_of_other(cheap_features, other):
     assert len(cheap_features) == 2
 
 
-def test_a_damaged_file_is_cheap_features_again(cheap_features, tmp_path):
+def test_a_damaged_file_is_computed_again(cheap_features, tmp_path):
     video = clips(3)
     first = of_network().of(video)
     (file,) = (tmp_path / "cache" / "features").glob("*.npy")
@@ -62,6 +63,18 @@ def test_a_damaged_file_is_cheap_features_again(cheap_features, tmp_path):
     file.write_bytes(content)
     np.testing.assert_array_equal(of_network().of(video), first)
     assert len(cheap_features) == 2
+
+
+def test_features_that_are_no_numbers_are_not_kept(cheap_features, monkeypatch):
+    video, right = clips(3), stage.features
+
+    def broken(params, video, resize):
+        return np.full((len(video), 400), np.nan, np.float32)
+
+    monkeypatch.setattr(stage, "features", broken)
+    assert np.isnan(of_network().of(video)).all()
+    monkeypatch.setattr(stage, "features", right)
+    assert np.isfinite(of_network().of(video)).all()
 
 
 def test_many_clips_go_in_batches_of_one_size(cheap_features):
@@ -98,3 +111,10 @@ def test_a_constant_that_is_off_ends_it_every_time(constant, off):
     for _ in range(2):
         with pytest.raises(CheckFailed, match="self-test: FVD of 16 black frames"):
             load_network(None, Told())
+
+
+@pytest.mark.slow
+def test_four_devices_compute_the_features_of_one(tmp_path):
+    (found,), _ = on_devices(4, "tests.stages.features_worker", str(tmp_path))
+    assert found["devices"] == 4
+    assert found["apart"] < 5e-5

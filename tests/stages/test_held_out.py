@@ -59,6 +59,8 @@ def test_evaluations_made_before_a_setting_was_there_keep_their_fingerprint(plac
     plan = plan_evaluation(checkpoint, settings)
     parts = ("Eval", checkpoint.fingerprint, plan.clips.fingerprint)
     assert plan.fingerprint == fingerprint(*parts, SCORED)
+    of_samples = replace(settings, metrics=("likelihood", "fvd"), trials=3, window=9)
+    assert plan_evaluation(checkpoint, of_samples).fingerprint == plan.fingerprint
     short = plan_evaluation(checkpoint, replace(settings, precision="bfloat16"))
     assert short.fingerprint == fingerprint(*parts, {**SCORED, "precision": "bfloat16"})
 
