@@ -7,6 +7,7 @@ import shutil
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
 from PIL import Image
@@ -83,6 +84,17 @@ ENDS = {
         *("-n", 0, "16 of each"),
     ),
     "svt eval kinetics_large --task-index 3 --task-count 16": ("-n", 0, "clips"),
+    # docs/evaluation.md; the samples of the small model are too short for FVD
+    "svt eval bair_large": ("-n", 0, "would score bair_large@3"),
+    "svt eval bair_large --metric bits,fvd,fvd-avg": ("-n", 2, "FVD's window has 16"),
+    "svt eval bair_large --metric fvd,fvd-avg": ("-n", 2, "FVD's window has 16"),
+    "svt eval bair_large kinetics_large --table": ("-n", 0, "would score bair_large@3"),
+    "svt eval samples.npy --reference clips.npy --metric fvd,kvd,ssim --prime 1": (
+        *("-n", 0, "would measure fvd, kvd, ssim of 2 samples of samples.npy"),
+    ),
+    "svt sample bair_large --count 256 --per-prime 20 --task-index 3 --task-count 64": (
+        *("-n", 0, "20 of each"),
+    ),
 }
 """How each command that is shown ends where clips, a recipe, a run and its samples are:
 what is added to it, its exit code, and some of what it says."""
@@ -133,7 +145,9 @@ def lived_in(trained_place, tmp_path_factory) -> Path:
     shutil.copytree(trained_place, place)
     shutil.copytree(place / "runs/mine", place / "runs/kinetics_large")
     write_samples(place / "runs/mine/samples/3", made_up_samples(frames=16))
-    for name in ("quickstart", "wider"):
+    for name in ("samples", "clips"):
+        np.save(place / f"{name}.npy", np.zeros((2, 16, 12, 12, 3), np.uint8))
+    for name in ("quickstart", "wider", "bair_large"):
         shutil.copytree(place / "runs/mine", place / "runs" / name)
     return place
 

@@ -42,9 +42,17 @@ def test_it_is_on_for_accelerators_and_off_for_cpu(tmp_path, monkeypatch) -> Non
     monkeypatch.delenv(VARIABLE, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert module.compilation_root("cpu") is None
-    assert module.compilation_root("gpu") == module.compilation_root("tpu") == tmp_path / "svt" / "compiled"
+    assert (
+        module.compilation_root("gpu")
+        == module.compilation_root("tpu")
+        == tmp_path / "svt" / "compiled"
+    )
     monkeypatch.setenv(VARIABLE, str(tmp_path / "mine"))
-    assert module.compilation_root("cpu") == module.compilation_root("gpu") == tmp_path / "mine"
+    assert (
+        module.compilation_root("cpu")
+        == module.compilation_root("gpu")
+        == tmp_path / "mine"
+    )
     monkeypatch.setenv(VARIABLE, "")
     assert module.compilation_root("gpu") is None
 
