@@ -6,21 +6,28 @@ from typing import TYPE_CHECKING
 from svtcli.cli import console
 
 if TYPE_CHECKING:
-    from svtcli.evaluation.fvd import Spread
-    from svtcli.evaluation.quality import Quality
     from svtcli.stages.comparison import Comparison, Fvd
 
 COLUMNS = ("samples", "metric", "value", "±", "over", "of")
-UNITS = {"psnr": "PSNR, dB", "ssim": "SSIM", "lpips": "LPIPS"}
-
-Row = tuple[object, ...]
 
 
 def comparison_text(comparisons: Sequence["Comparison"]) -> str:
     """A table of all numbers, then what those of each depend on."""
-    rows = [row for each in comparisons for row in _rows(each)]
-    protocols = [line for each in comparisons for line in _protocol(each)]
-    return "\n".join([console.table("", COLUMNS, rows), "", *protocols])
+    from svtcli.stages.findings import count, findings, protocol
+
+    rows, lines = [], []
+    for each in comparisons:
+        name = each.samples.name
+        rows += [
+            (name, found.metric, found.value, found.spread, found.over, found.of)
+            for found in findings(each)
+        ]
+        lines.append(
+            f"{name}: {count(each.samples.clips, 'sample')} a trial against "
+            f"{count(each.reference.clips, 'clip')} of {each.reference.name}"
+        )
+        lines += [f"  {note}" for note in protocol(each)]
+    return "\n".join([console.table("", COLUMNS, rows), "", *lines])
 
 
 def curves_text(comparisons: Sequence["Comparison"]) -> str:
@@ -32,83 +39,6 @@ def curves_text(comparisons: Sequence["Comparison"]) -> str:
         if each.quality:
             tables.append(_frame_table(each))
     return "\n\n".join(tables)
-
-
-def _rows(each: "Comparison") -> list[Row]:
-    name, rows = each.samples.name, []
-    if each.fvd is not None:
-        rows += _fvd_rows(each, each.fvd)
-    for metric, found in each.quality.items():
-        rows += _quality_rows(name, metric, found, each.samples.clips // each.per_prime)
-    return rows
-
-
-def _fvd_rows(each: "Comparison", fvd: "Fvd") -> list[Row]:
-    """Only what was asked for."""
-    found, asked = fvd.distances, each.settings.metrics
-    windows = f"{len(fvd.starts)} windows of {fvd.window} frames"
-    first = f"the first {fvd.window} frames"
-
-    def row(name: str, spread: "Spread", of: str) -> Row:
-        std = "" if spread.std is None else f"{spread.std:.2f}"
-        trials = len(spread.trials)
-        over = f"{trials} trials (std)" if trials > 1 else "1 trial"
-        return (each.samples.name, name, f"{spread.mean:.2f}", std, over, of)
-
-    rows = []
-    if "fvd" in asked:
-        rows.append(row("FVD", found.fvd, first))
-    if "fvd-avg" in asked:
-        rows.append(row("FVD (avg)", found.fvd_avg, windows))
-    if "kvd" in asked:
-        rows.append(row("KVD", found.kvd, first))
-    return rows
-
-
-def _quality_rows(name: str, metric: str, found: "Quality", clips: int) -> list[Row]:
-    """Mean of K and best of K; of a single one there is only the mean."""
-
-    def row(of: str, mean: float, error: float | None) -> Row:
-        s_e = "" if error is None else f"{error:.3f}"
-        over = f"{clips} clips (s.e.)" if clips > 1 else "1 clip"
-        return (name, UNITS[metric], f"{mean:.3f}", s_e, over, of)
-
-    capped = f", {found.capped} frames at the cap of 100" if found.capped else ""
-    if found.k == 1:
-        return [row(f"1 sample each{capped}", found.mean_of_k, found.mean_error)]
-    return [
-        row(f"mean of {found.k}{capped}", found.mean_of_k, found.mean_error),
-        row(f"best of {found.k}", found.best_of_k, found.best_error),
-    ]
-
-
-def _protocol(each: "Comparison") -> list[str]:
-    """Whatever a reader has to know to compare the numbers with others."""
-    sides = (
-        f"{each.samples.name}: {each.samples.clips} samples of {each.samples.frames} "
-        f"frames a trial, against {each.reference.clips} clips of "
-        f"{each.reference.frames} frames ({each.reference.name})"
-    )
-    facts = [] if each.prime is None else [f"prime {each.prime}"]
-    if made := each.made:
-        facts += [f"temperature {made.temperature:g}", f"seed {made.seed}"]
-        facts += [f"top-k {made.top_k}"] if made.top_k else []
-        facts += [f"top-p {made.top_p:g}"] if made.top_p else []
-        facts += [f"split {made.split}", f"made by {made.run}@{made.step}"]
-    lines = [sides] + ([f"  {', '.join(facts)}"] if facts else [])
-    if fvd := each.fvd:
-        lines.append(
-            f"  FVD: {fvd.resize} resizing to 224, I3D {fvd.weights[:12]}, self-test "
-            f"{fvd.constant:.3f}; means {fvd.distances.means:.2f} + covariances "
-            f"{fvd.distances.covariances:.2f}; {_floor(fvd)}"
-        )
-    return lines
-
-
-def _floor(fvd: "Fvd") -> str:
-    if fvd.floor is None:
-        return "no floor: that takes twice as many clips as samples"
-    return f"clips against other clips (the floor): {fvd.floor:.2f}"
 
 
 def _window_table(each: "Comparison", fvd: "Fvd") -> str:
@@ -126,10 +56,12 @@ def _window_table(each: "Comparison", fvd: "Fvd") -> str:
 
 def _frame_table(each: "Comparison") -> str:
     """Mean and best of K of each predicted frame."""
+    from svtcli.stages.findings import SCALES
+
     columns, values = ["frame"], []
     for metric, found in each.quality.items():
         several = found.k > 1
-        columns.append(f"{UNITS[metric]}{f' (mean of {found.k})' if several else ''}")
+        columns.append(f"{SCALES[metric]}{f' (mean of {found.k})' if several else ''}")
         values.append(found.mean_per_frame)
         if several:
             columns.append(f"best of {found.k}")

@@ -51,8 +51,8 @@ def test_samples_of_anyone_are_measured_in_one_command(arrays, capfd):
     ]
     assert lines[1].endswith("4 clips (s.e.)  mean of 2")
     assert lines[2].endswith("4 clips (s.e.)  best of 2")
-    assert "4 samples of 6 frames a trial, against 4 clips of 6 frames" in said.out
-    assert "  prime 2" in lines
+    assert "made.npy: 4 samples a trial against 4 clips of true.npy" in lines
+    assert "  samples of 6 frames, 2 of them given" in lines
     frames = [line.split()[0] for line in lines[-4:]]
     assert frames == ["3", "4", "5", "6"]
 

@@ -108,9 +108,9 @@ def test_likelihood_stands_with_its_error_and_the_baselines(run):
 def test_comparisons_stand_with_spread_protocol_and_warnings(run):
     table = page_of(run.samples / "300").tables[1]
     assert table.rows == (
-        ("FVD", "0.50", "0.50", "2 trials (std)"),
-        ("FVD, mean of 3 windows", "10.50", "0.50", "2 trials (std)"),
-        ("KVD", "20.50", "0.50", "2 trials (std)"),
+        ("FVD, the first 9 frames", "0.50", "0.50", "2 trials (std)"),
+        ("FVD (avg), 3 windows of 9 frames", "10.50", "0.50", "2 trials (std)"),
+        ("KVD, the first 9 frames", "20.50", "0.50", "2 trials (std)"),
         ("PSNR, dB, mean of 2", "20.000", "0.500", "4 clips (s.e.)"),
         ("PSNR, dB, best of 2", "22.000", "", "4 clips (s.e.)"),
     )
@@ -118,7 +118,7 @@ def test_comparisons_stand_with_spread_protocol_and_warnings(run):
     assert table.about == "walk@300, split test; 4 samples a trial against 4 clips"
     assert table.notes == (
         "samples of 7 frames, 2 of them given",
-        "temperature 0.9, top-k 5, seed 0",
+        "temperature 0.9, top-k 5, seed 0, split test, made by walk@300",
         "FVD of 9 frames: tf1 resizing to 224, I3D ffffffffffff, self-test 152.903",
         f"FVD is means 1.00 + covariances 2.00; {FLOOR}",
         "3 frames of PSNR at the cap of 100 dB",
@@ -129,9 +129,9 @@ def test_a_single_trial_has_no_spread_and_a_single_sample_no_best(run):
     alone = compared(trials=1, k=1)
     write_comparison(run.eval / "300-test-samples.json", alone)
     page = page_of(run.samples / "300")
-    assert page.tables[1].rows[0] == ("FVD", "0.00", "", "1 trial")
+    assert page.tables[1].rows[0] == ("FVD, the first 9 frames", "0.00", "", "1 trial")
     assert page.tables[1].rows[3:] == (
-        ("PSNR, dB", "20.000", "0.500", "4 clips (s.e.)"),
+        ("PSNR, dB, 1 sample each", "20.000", "0.500", "4 clips (s.e.)"),
     )
     fvd, psnr = page.charts[-2:]
     assert fvd.lines[0].spread == ()
@@ -150,7 +150,7 @@ def test_only_what_was_asked_for_is_in_the_table(run):
         compared(settings=Compare(metrics=("kvd",)), quality={}),
     )
     rows = page_of(run.samples / "300").tables[1].rows
-    assert [row[0] for row in rows] == ["KVD"]
+    assert [row[0] for row in rows] == ["KVD, the first 9 frames"]
 
 
 def test_curves_are_those_of_the_files(run):
