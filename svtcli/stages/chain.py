@@ -12,6 +12,7 @@ from typing import Literal
 
 from svtcli.failure import Refused
 from svtcli.recipe.load import LoadedRecipe
+from svtcli.recipe.schema import Recipe
 from svtcli.run.directory import RunFolder
 from svtcli.run.progress import Progress
 from svtcli.stages import evaluate as evaluating
@@ -78,9 +79,13 @@ def survey(loaded: LoadedRecipe, run: RunFolder) -> tuple[Status, ...]:
     step = latest_step(run.checkpoints)
     if step is None or any(status.state != "done" for status in statuses):
         waiting = "for clips and a trained model"
+        missing = {"eval": _missing_network(recipe)}
         return (
             *statuses,
-            *(Status(stage, "waiting", waiting) for stage in STAGES[2:]),
+            *(
+                Status(stage, "waiting", missing.get(stage) or waiting)
+                for stage in STAGES[2:]
+            ),
         )
     checkpoint = Checkpoint(run, step, recipe)
     later: dict[Stage, Callable[[Checkpoint], Status]] = {
@@ -126,6 +131,15 @@ def run_chain(
         made = sampling.plan_samples(_checkpoint(loaded, run), recipe.sample)
         pictures = _render(made, loaded, progress)
     return Results(prepared, trained, samples, evaluations, comparisons, pictures)
+
+
+def _missing_network(recipe: Recipe) -> str | None:
+    """Which network of a metric is not here, though nothing can begin without it."""
+    try:
+        require_weights(recipe.eval)
+    except Refused as problem:
+        return f"{problem.sentence}; {problem.hint}"
+    return None
 
 
 def _render(

@@ -253,6 +253,7 @@ def test_weights_that_are_missing_are_told_before_training(place, monkeypatch):
     with pytest.raises(Refused, match="not installed"):
         chain(*keys, run=Path("runs/new"))
     assert not Path("runs/new").exists()
+    assert "svt[fvd]" in reason("eval", *keys, run=Path("runs/new"))
     chain("eval.metrics=[fvd]", "eval.sampled_frames=16", stages=("sample",))
 
 
