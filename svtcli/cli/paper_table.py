@@ -73,7 +73,7 @@ def _protocol(line: "Line") -> str:
     if (compared := line.compared) and (fvd := compared.fvd):
         temperature = compared.made.temperature if compared.made else "?"
         said.append(
-            f"FVD: {compared.samples.clips} clips x {compared.trials} trials, prime "
+            f"FVD: {compared.samples.clips} clips x {compared.trials}, prime "
             f"{compared.prime}, T {fvd.window} of {compared.samples.frames}, "
             f"temperature {temperature}, {fvd.resize}"
         )

@@ -203,7 +203,7 @@ def _said(plan: "TrialsPlan") -> str:
     ready = " (they are there)" if made.finished else ""
     return (
         f"would measure {metrics} of {made.checkpoint.name}: {made.videos} samples"
-        f"{ready} of {made.frames} frames, {trials} trials of {len(made.numbers)} "
-        f"clips of {made.folder}, split {made.settings.split}: {plan.out}"
+        f"{ready} of {made.frames} frames, {trials} trial{'s' * (trials > 1)} of "
+        f"{len(made.numbers)} clips of {made.folder}, split {made.settings.split}: {plan.out}"
         + (" (done)" if plan.finished else "")
     )

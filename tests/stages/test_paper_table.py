@@ -119,7 +119,7 @@ def test_the_table_says_by_which_protocol_each_number_was_found(checkpoint):
         "1.360 ± 0.010 bits/dim",
         "95.0 ± 2.0",
         "100.0 ± 1.0",
-        "256 clips x 20",
+        "256 clips x 20, prime 1",
     ):
         assert said in ours
     for said in ("the paper", "1.35", "94 ± 2", "96 ± 2", "Table 1a", "20 trials"):
