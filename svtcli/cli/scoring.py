@@ -201,9 +201,9 @@ def _said(plan: "TrialsPlan") -> str:
     settings, made = plan.comparison.settings, plan.samples
     metrics, trials = ", ".join(settings.metrics), settings.trials
     ready = " (they are there)" if made.finished else ""
+    many = f"{trials} trial{'s' * (trials > 1)} of {len(made.numbers)} clips"
     return (
         f"would measure {metrics} of {made.checkpoint.name}: {made.videos} samples"
-        f"{ready} of {made.frames} frames, {trials} trial{'s' * (trials > 1)} of "
-        f"{len(made.numbers)} clips of {made.folder}, split {made.settings.split}: {plan.out}"
-        + (" (done)" if plan.finished else "")
+        f"{ready} of {made.frames} frames, {many} of {made.folder}, split "
+        f"{made.settings.split}: {plan.out}" + (" (done)" if plan.finished else "")
     )
