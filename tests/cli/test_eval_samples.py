@@ -269,6 +269,7 @@ def test_weights_that_are_a_program_are_not_run(arrays, capfd):
     assert Path("created").exists()
 
 
+@pytest.mark.slow
 def test_fvd_of_the_real_network_from_a_run(place, capfd, monkeypatch):
     """Nine frames, three clips: the whole way with the published weights."""
     monkeypatch.setenv("SVT_CACHE", str(place / "cache"))

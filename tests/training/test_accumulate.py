@@ -34,7 +34,14 @@ def flat(tree) -> np.ndarray:
     return np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(tree)])
 
 
-@pytest.mark.parametrize("name", ["spatiotemporal", "actions", "first slice decoder"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "spatiotemporal",
+        pytest.param("actions", marks=pytest.mark.slow),
+        "first slice decoder",
+    ],
+)
 def test_parts_of_a_batch_give_the_batch_s_loss_and_gradient(name: str) -> None:
     config, train = VARIANTS[name], Train(prime=1, batch=BATCH, accumulate=2)
     graphdef, params = network_of(config)

@@ -26,7 +26,10 @@ SENSITIVE = {
 }  # fmt: skip
 """Primitives of norms, softmax, losses and sums over many numbers."""
 
-SLOW = ("wide context kernel", "wide masked kernel", "heads by layer", "rgb")
+SLOW = (
+    *("wide context kernel", "wide masked kernel", "heads by layer", "rgb"),
+    *("spatial", "single frame"),
+)
 """Variants whose layers others of CI have as well."""
 WITH_SOME_SLOW = [
     pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name

@@ -24,7 +24,9 @@ def gradient_of(config: Model, *, remat: bool):
     return jax.value_and_grad(loss, has_aux=True), params
 
 
-@pytest.mark.parametrize("name", ["rgb", "first slice decoder"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("rgb", marks=pytest.mark.slow), "first slice decoder"]
+)
 def test_loss_and_gradient_stay_what_they_are(name: str) -> None:
     config = VARIANTS[name]
     results = []
