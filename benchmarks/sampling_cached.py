@@ -44,7 +44,9 @@ def resample(graphdef, params, config, codes, keys, positions):
         y, _ = decoder.states(made, placed)
         y = y.reshape(len(codes), -1, config.d)[:, position]
         pixel, _ = decoder.head.generate(
-            y, lambda k, logits: choose(logits, noise[:, position, k], CHOICE)
+            y,
+            lambda k, logits: choose(logits, noise[:, position, k], CHOICE),
+            decoder.head.code_maps(),
         )
         flat = made.reshape(len(codes), -1, config.codes)
         return flat.at[:, position].set(pixel.astype(made.dtype)).reshape(shape)

@@ -21,8 +21,8 @@ from svtcli.recipe.model import Model
 class LayerCache(NamedTuple):
     """Keys and values of a slice in one layer, by block, and the layer's bias."""
 
-    keys: Float[Array, "B N K L a"]
-    values: Float[Array, "B N K L a"]
+    keys_values: Float[Array, "B N 2 K L a"]
+    """Side by side, so that a position is written, and a block read, at once."""
     bias: Float[Array, "K L L"]
 
 
@@ -73,7 +73,7 @@ class Layer(nnx.Module):
         attended = self.blocks.merge(attended)
         z = z + self._project(attended.reshape(-1, *attended.shape[4:]))
         z = z + self._map(z)
-        return z.reshape(shape), LayerCache(k, v, bias)
+        return z.reshape(shape), LayerCache(jnp.stack([k, v], axis=2), bias)
 
     def step(
         self,
@@ -83,20 +83,20 @@ class Layer(nnx.Module):
         place: Int[Array, ""],
     ) -> tuple[Float[Array, "B D"], LayerCache]:
         """The layer applied to the position at `place` of `block`, after the others."""
-        q, k, v = jnp.unstack(self._query_key_value(z), axis=1)
-        here = (0, block, 0, place, 0)
-        keys = jax.lax.dynamic_update_slice(cache.keys, k[:, None, :, None], here)
-        values = jax.lax.dynamic_update_slice(cache.values, v[:, None, :, None], here)
-        block_keys = jax.lax.dynamic_index_in_dim(keys, block, 1, keepdims=False)
-        block_values = jax.lax.dynamic_index_in_dim(values, block, 1, keepdims=False)
-        bias = jax.lax.dynamic_index_in_dim(cache.bias, place, 1, keepdims=False)
-        scores = jnp.einsum("BKa,BKLa->BKL", q, block_keys)
-        attended = jnp.einsum(
-            "BKL,BKLa->BKa", self._softmax(scores, bias), block_values
+        heads = self._query_key_value(z)
+        here = (0, block, 0, 0, place, 0)
+        keys_values = jax.lax.dynamic_update_slice(
+            cache.keys_values, heads[:, None, 1:, :, None], here
         )
+        keys, values = jnp.unstack(
+            jax.lax.dynamic_index_in_dim(keys_values, block, 1, keepdims=False), axis=1
+        )
+        bias = jax.lax.dynamic_index_in_dim(cache.bias, place, 1, keepdims=False)
+        scores = jnp.einsum("BKa,BKLa->BKL", heads[:, 0], keys)
+        attended = jnp.einsum("BKL,BKLa->BKa", self._softmax(scores, bias), values)
         z = z + self._project(attended)
         z = z + self._map(z)
-        return z, LayerCache(keys, values, cache.bias)
+        return z, LayerCache(keys_values, cache.bias)
 
     def steps(
         self, z: Float[Array, "B M U D"], cache: LayerCache, runs: Int[Array, "B M"]
@@ -112,11 +112,10 @@ class Layer(nnx.Module):
         heads = heads.reshape(*shape[:3], *heads.shape[1:])
         q, k, v = jnp.unstack(self.blocks.split_runs(heads))
         block, place = (jnp.asarray(of)[runs] for of in self.blocks.places())
-        keys = _put_boxes(cache.keys, k, block, place)
-        values = _put_boxes(cache.values, v, block, place)
-        near_keys, near_values = (
-            _take_blocks(each, block, q.shape[2]) for each in (keys, values)
-        )
+        boxes = jnp.stack([k, v], axis=3)
+        keys_values = _put_boxes(cache.keys_values, boxes, block, place)
+        near = _take_blocks(keys_values, block, q.shape[2])
+        near_keys, near_values = jnp.unstack(near, axis=3)
         bias = jax.vmap(
             jax.vmap(
                 lambda at: jax.lax.dynamic_slice_in_dim(cache.bias, at, q.shape[4], 1)
@@ -131,7 +130,7 @@ class Layer(nnx.Module):
         attended = self.blocks.merge_runs(attended)
         z = z + self._project(attended.reshape(-1, *attended.shape[3:]))
         z = z + self._map(z)
-        return z.reshape(shape), LayerCache(keys, values, cache.bias)
+        return z.reshape(shape), LayerCache(keys_values, cache.bias)
 
     def bias(self) -> Float[Array, "K L L"]:
         """B of eq. 3: a sum over the axes of a bias of the relative distance.
@@ -188,11 +187,11 @@ class Layer(nnx.Module):
 
 
 def _put_boxes(
-    cache: Float[Array, "B N K L a"],
-    boxes: Float[Array, "B M Nr K Lr a"],
+    cache: Float[Array, "B N 2 K L a"],
+    boxes: Float[Array, "B M Nr 2 K Lr a"],
     block: Int[Array, "B M"],
     place: Int[Array, "B M"],
-) -> Float[Array, "B N K L a"]:
+) -> Float[Array, "B N 2 K L a"]:
     """The cache with a box of every run in it, from `block` and `place` on."""
     rows = jnp.broadcast_to(jnp.arange(len(cache))[:, None], block.shape)
     return jax.lax.scatter(
@@ -200,20 +199,20 @@ def _put_boxes(
         jnp.stack([rows, block, place], axis=-1),
         boxes,
         jax.lax.ScatterDimensionNumbers(
-            update_window_dims=(2, 3, 4, 5),
+            update_window_dims=(2, 3, 4, 5, 6),
             inserted_window_dims=(0,),
-            scatter_dims_to_operand_dims=(0, 1, 3),
+            scatter_dims_to_operand_dims=(0, 1, 4),
         ),
         mode=jax.lax.GatherScatterMode.PROMISE_IN_BOUNDS,
     )
 
 
 def _take_blocks(
-    cache: Float[Array, "B N K L a"], block: Int[Array, "B M"], number: int
-) -> Float[Array, "B M Nr K L a"]:
+    cache: Float[Array, "B N 2 K L a"], block: Int[Array, "B M"], number: int
+) -> Float[Array, "B M Nr 2 K L a"]:
     """`number` whole blocks for every run, from `block` on."""
 
-    def of_run(row: Float[Array, "N K L a"], at: Int[Array, ""]) -> Array:
+    def of_run(row: Float[Array, "N 2 K L a"], at: Int[Array, ""]) -> Array:
         return jax.lax.dynamic_slice_in_dim(row, at, number, 0)
 
     return jax.vmap(jax.vmap(of_run, (None, 0)))(cache, block)

@@ -53,7 +53,10 @@ class ChannelHead(nnx.Module):
         return jnp.stack(logits, axis=1).reshape(*codes.shape, V)
 
     def generate(
-        self, y: Float[Array, "B D"], choose: Choose
+        self,
+        y: Float[Array, "B D"],
+        choose: Choose,
+        code_maps: tuple[Float[Array, "D V"], ...],
     ) -> tuple[Int[Array, "B C"], Float[Array, "B C V"]]:
         """The codes of one pixel, chosen one after the other, and their logits."""
         codes: list[Int[Array, " B"]] = []
@@ -65,9 +68,13 @@ class ChannelHead(nnx.Module):
             each = [rows[j][code].astype(precise) for j, code in enumerate(codes)]
             before = sum(each, jnp.zeros_like(u, precise)).astype(u.dtype)
             hidden = jax.nn.relu(u + before)
-            logits.append(precise_product(hidden, self.to_logits[k]))
+            logits.append(precise_product(hidden, code_maps[k]))
             codes.append(choose(k, logits[k]))
         return jnp.stack(codes, axis=-1), jnp.stack(logits, axis=-2)
+
+    def code_maps(self) -> tuple[Float[Array, "D V"], ...]:
+        """P_k of eq. 8, for each code by itself."""
+        return tuple(jnp.unstack(self.to_logits[...]))
 
     def _read_state(self, y: Float[Array, "R D"]) -> list[Float[Array, "R D"]]:
         """What the state says to each code: one product, cut in Nc parts."""

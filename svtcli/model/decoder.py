@@ -22,10 +22,15 @@ from svtcli.recipe.model import Model
 
 
 class DecoderCache(NamedTuple):
-    """What the decoder remembers of the positions it has seen."""
+    """What the decoder remembers of the positions it has seen, and what of its weights
+    every step would have to cut anew: XLA moves no cut out of a loop."""
 
     embedded: Float[Array, "B tt hh ww E"]
     layers: tuple[LayerCache, ...]
+    taps: Float[Array, "nE D"]
+    """`MaskedConv.earlier_taps`."""
+    code_maps: tuple[Float[Array, "D V"], ...]
+    """`ChannelHead.code_maps`; none with the deterministic loss."""
 
 
 class Decoder(nnx.Module):
@@ -86,7 +91,12 @@ class Decoder(nnx.Module):
         for layer in self.layers.values():
             y, cache = layer(y)
             caches.append(cache)
-        return y, DecoderCache(self.masked_conv.pad(embedded), tuple(caches))
+        return y, DecoderCache(
+            self.masked_conv.pad(embedded),
+            tuple(caches),
+            self.masked_conv.earlier_taps(),
+            () if isinstance(self.head, IntensityHead) else self.head.code_maps(),
+        )
 
     def _entering(
         self, embedded: Float[Array, "B t h w E"], placed: Float[Array, "#B t h w D"]
@@ -103,14 +113,14 @@ class Decoder(nnx.Module):
     ) -> tuple[Float[Array, "B D"], DecoderCache]:
         """The last state at `position` (raster order), all before it being known."""
         where = jnp.stack(jnp.unravel_index(position, self.config.slice_shape))
-        near = self.masked_conv.step(cache.embedded, where)
+        near = self.masked_conv.step(cache.embedded, where, cache.taps)
         y = (near + placed).astype(near.dtype)
         caches = []
         for layer, layer_cache in zip(self.layers.values(), cache.layers, strict=True):
             blocks, places = (jnp.asarray(of) for of in layer.blocks.places())
             y, extended = layer.step(y, layer_cache, blocks[position], places[position])
             caches.append(extended)
-        return y, DecoderCache(cache.embedded, tuple(caches))
+        return y, cache._replace(layers=tuple(caches))
 
     def remember(
         self,
@@ -139,14 +149,14 @@ class Decoder(nnx.Module):
         keys and values of what comes before it and is in no run.
         """
         near = self.masked_conv.steps(
-            cache.embedded, self._where(runs), placed.shape[2]
+            cache.embedded, self._where(runs), placed.shape[2], cache.taps
         )
         y = (near + placed).astype(near.dtype)
         caches = []
         for layer, layer_cache in zip(self.layers.values(), cache.layers, strict=True):
             y, extended = layer.steps(y, layer_cache, runs)
             caches.append(extended)
-        return y, DecoderCache(cache.embedded, tuple(caches))
+        return y, cache._replace(layers=tuple(caches))
 
     def remember_runs(
         self,

@@ -36,11 +36,11 @@ class MaskedConv(nnx.Module):
         """The convolution of a whole slice; outside of it there is nothing."""
         _, t, h, w, _ = embedded.shape
         padded = self.pad(embedded)
-        taps = list(np.ndindex(*self.extent))[: self.earlier]
+        places = list(np.ndindex(*self.extent))[: self.earlier]
         neighbours = jnp.concatenate(
-            [padded[:, i : i + t, j : j + h, m : m + w] for i, j, m in taps], axis=-1
+            [padded[:, i : i + t, j : j + h, m : m + w] for i, j, m in places], axis=-1
         )
-        return linear(neighbours, self._used())
+        return linear(neighbours, self.earlier_taps())
 
     def pad(self, embedded: Float[Array, "B t h w E"]) -> Float[Array, "B tt hh ww E"]:
         """The slice with room for the kernel at its borders; never a later frame."""
@@ -60,15 +60,18 @@ class MaskedConv(nnx.Module):
         )
 
     def step(
-        self, padded: Float[Array, "B tt hh ww E"], position: Int[Array, "3"]
+        self,
+        padded: Float[Array, "B tt hh ww E"],
+        position: Int[Array, "3"],
+        taps: Float[Array, "nE D"],
     ) -> Float[Array, "B D"]:
-        """The convolution at `position` (t, h, w) alone."""
+        """The convolution at `position` (t, h, w) alone, by `earlier_taps`."""
         B, _, _, _, E = padded.shape
         kt, kh, kw = self.extent
         zone = jax.lax.dynamic_slice(
             padded, (0, *position, 0), (B, kt // 2 + 1, kh, kw, E)
         )
-        return zone.reshape(B, -1)[:, : self.earlier * E] @ self._used()
+        return zone.reshape(B, -1)[:, : self.earlier * E] @ taps
 
     def put_runs(
         self,
@@ -97,6 +100,7 @@ class MaskedConv(nnx.Module):
         padded: Float[Array, "B tt hh ww E"],
         runs: Int[Array, "B M 3"],
         length: int,
+        taps: Float[Array, "nE D"],
     ) -> Float[Array, "B M U D"]:
         """As `step`, for runs of `length` pixels of a line."""
         kt, kh, kw = self.extent
@@ -106,13 +110,13 @@ class MaskedConv(nnx.Module):
             return jax.lax.dynamic_slice(row, (*at, 0), zone)
 
         zones = jax.vmap(jax.vmap(of_run, (None, 0)))(padded, runs)
-        taps = list(np.ndindex(*self.extent))[: self.earlier]
+        places = list(np.ndindex(*self.extent))[: self.earlier]
         neighbours = jnp.concatenate(
-            [zones[:, :, i, j, m : m + length] for i, j, m in taps], axis=-1
+            [zones[:, :, i, j, m : m + length] for i, j, m in places], axis=-1
         )
-        return linear(neighbours, self._used())
+        return linear(neighbours, taps)
 
-    def _used(self) -> Float[Array, "nE D"]:
+    def earlier_taps(self) -> Float[Array, "nE D"]:
         """The taps before the centre, as one matrix."""
         kernel = self.kernel[...]
         return kernel[: self.earlier].reshape(-1, kernel.shape[-1])

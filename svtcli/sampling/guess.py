@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Bool, Float, Int, Shaped, UInt8
+from jaxtyping import Array, Bool, Int, Shaped, UInt8
 
 from svtcli.model.connectivity import LARGEST, chains
 from svtcli.model.decoder import Decoder, DecoderCache
@@ -27,6 +27,7 @@ from svtcli.recipe.model import Model
 from svtcli.sampling.choice import Choice
 from svtcli.sampling.unmade import (
     Made,
+    Making,
     Unmade,
     Wanted,
     made_slice,
@@ -44,11 +45,9 @@ both are the same place of the slice's frame before.
 
 
 class _Progress(NamedTuple):
-    """What the loop over passes carries; `codes` are guesses from the frontier on."""
+    """What the loop over passes carries; codes are guesses from the frontier on."""
 
-    cache: DecoderCache
-    codes: UInt8[Array, "B P C"]
-    nats: Float[Array, "B P"]
+    so_far: Making
     final: Bool[Array, "B P"]
     frontier: Int[Array, " B"]
     """The first position that is not final."""
@@ -86,17 +85,16 @@ def guess_slice(
         _one_pass, decoder, slice_, at_once, hangs_on, itself, wanted.choice
     )
     start = jnp.full(B, slice_.start)
+    guesses = _first_guesses(config, codes, slice_, source, itself, first_guess)
     begin = _Progress(
-        slice_.cache,
-        _first_guesses(config, codes, slice_, source, itself, first_guess),
-        jnp.zeros((B, P), slice_.placed.dtype),
+        Making.begin(slice_)._replace(codes=guesses),
         final=jnp.broadcast_to(jnp.arange(P) < slice_.start, (B, P)),
         frontier=start,
         reached=start,
         passes=jnp.zeros_like(start),
     )
     made = jax.lax.while_loop(lambda at: (at.frontier < P).any(), one_pass, begin)
-    return made_slice(config, codes, wanted, made.codes, made.nats, made.passes)
+    return made_slice(config, codes, wanted, slice_, made.so_far, made.passes)
 
 
 def _one_pass(
@@ -106,13 +104,13 @@ def _one_pass(
     hangs_on: Bool[Array, "P W"],
     itself: Bool[Array, ""],
     choice: Choice,
-    so_far: _Progress,
+    progress: _Progress,
 ) -> _Progress:
     """Compute a window from each video's frontier on, and move the frontier.
 
     What is final in the window stays as it is.
     """
-    cache, codes, nats, final, frontier, reached, passes = so_far
+    (cache, codes, logits), final, frontier, reached, passes = progress
     P = codes.shape[1]
     start = window.start(frontier, P)
     here = start[:, None] + np.arange(window.length)
@@ -126,22 +124,25 @@ def _one_pass(
         window.in_runs(window.take(slice_.placed, start)),
         window.runs(start),
     )
-    made, made_nats = make_pixels(
+    made, made_logits = make_pixels(
         decoder,
+        cache,
         y.reshape(-1, y.shape[-1]),
         window.take(slice_.noise, start).reshape(-1, *slice_.noise.shape[2:]),
         choice,
     )
-    made, made_nats = made.reshape(guessed.shape), made_nats.reshape(here.shape)
+    made = made.reshape(guessed.shape)
+    made_logits = made_logits.reshape(*here.shape, *logits.shape[2:])
 
     known = window.take(final, start)
     right = known | (made == guessed).all(axis=-1)
     verified = known | _verified(right, window.rows(hangs_on, start))
-    known_nats = window.take(nats, start)
     return _Progress(
-        cache,
-        _put(codes, jnp.where(known[..., None], guessed, made), start),
-        _put(nats, jnp.where(known, known_nats, made_nats.astype(nats.dtype)), start),
+        Making(
+            cache,
+            _put(codes, _where(known, guessed, made), start),
+            _put(logits, _where(known, window.take(logits, start), made_logits), start),
+        ),
         _put(final, verified, start),
         frontier=start + jnp.cumprod(verified, axis=1).sum(axis=1),
         reached=jnp.maximum(reached, start + window.length),
@@ -218,6 +219,15 @@ class _Window:
     def in_runs(self, each: Shaped[Array, "B W *any"]) -> Shaped[Array, "B M U *any"]:
         """A window's positions, run by run."""
         return each.reshape(len(each), -1, self.run, *each.shape[2:])
+
+
+def _where(
+    known: Bool[Array, "B W"],
+    old: Shaped[Array, "B W *any"],
+    new: Shaped[Array, "B W *any"],
+) -> Shaped[Array, "B W *any"]:
+    """What a window holds: the old where that is known to be right."""
+    return jnp.where(known.reshape(*known.shape, *[1] * (old.ndim - 2)), old, new)
 
 
 def _put(

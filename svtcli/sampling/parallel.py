@@ -52,8 +52,9 @@ def sample_slice_in_steps(
         here = steps[step]
         runs = jnp.broadcast_to(here, (B, len(here)))  # of one position each
         y, cache = decoder.steps(so_far.cache, slice_.placed[:, here, None], runs)
-        pixels, nats = make_pixels(
+        pixels, logits = make_pixels(
             decoder,
+            cache,
             y.reshape(-1, y.shape[-1]),
             slice_.noise[:, here].reshape(-1, *slice_.noise.shape[2:]),
             wanted.choice,
@@ -62,12 +63,14 @@ def sample_slice_in_steps(
         return Making(
             decoder.remember_runs(cache, pixels, runs),
             so_far.codes.at[:, here].set(pixels[:, :, 0]),
-            so_far.nats.at[:, here].set(nats.reshape(B, -1)),
+            so_far.logits.at[:, here].set(
+                logits.reshape(B, len(here), *logits.shape[1:])
+            ),
         )
 
     made = jax.lax.fori_loop(0, number, one_step, Making.begin(slice_))
     passes = jnp.full(B, number)
-    return made_slice(config, codes, wanted, made.codes, made.nats, passes)
+    return made_slice(config, codes, wanted, slice_, made, passes)
 
 
 class _Schedules(NamedTuple):

@@ -48,13 +48,13 @@ def sample_slice(
     def one_position(position: Int[Array, ""], so_far: Making) -> Making:
         placed, noise = slice_.placed[:, position], slice_.noise[:, position]
         y, cache = decoder.step(so_far.cache, placed, position)
-        pixel, nats = make_pixels(decoder, y, noise, wanted.choice)
+        pixel, logits = make_pixels(decoder, cache, y, noise, wanted.choice)
         return Making(
             decoder.remember(cache, pixel, position),
             so_far.codes.at[:, position].set(pixel),
-            so_far.nats.at[:, position].set(nats),
+            so_far.logits.at[:, position].set(logits),
         )
 
     made = jax.lax.fori_loop(slice_.start, P, one_position, Making.begin(slice_))
     passes = jnp.full(B, P - slice_.start)
-    return made_slice(config, codes, wanted, made.codes, made.nats, passes)
+    return made_slice(config, codes, wanted, slice_, made, passes)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key, UInt8
 
 from svtcli.model.channels import IntensityHead
-from svtcli.model.codes import codes_from_video
+from svtcli.model.codes import codes_from_video, video_from_codes
 from svtcli.model.decoder import Decoder, DecoderCache
 from svtcli.model.loss import code_nats, deterministic_nats
 from svtcli.model.priming import scored_frames
@@ -53,6 +53,8 @@ class Unmade(NamedTuple):
     """As they are in the window: right up to `start`."""
     start: Int[Array, ""]
     """The first position that is not given."""
+    no_logits: Float[Array, "B P *logits"]
+    """Room for those of every position."""
 
 
 class Making(NamedTuple):
@@ -60,14 +62,13 @@ class Making(NamedTuple):
 
     cache: DecoderCache
     codes: UInt8[Array, "B P C"]
-    nats: Float[Array, "B P"]
+    logits: Float[Array, "B P *logits"]
+    """That the codes were drawn from: `made_slice` makes nats of all at once."""
 
     @classmethod
     def begin(cls, slice_: Unmade) -> "Making":
         """Nothing is made but what is given."""
-        B, P, _ = slice_.placed.shape
-        nothing = jnp.zeros((B, P), slice_.placed.dtype)
-        return cls(slice_.cache, slice_.codes, nothing)
+        return cls(slice_.cache, slice_.codes, slice_.no_logits)
 
 
 def unmade_slice(
@@ -85,12 +86,16 @@ def unmade_slice(
     known_frames = (
         t - scored_frames(config, wanted.slice_index[None], wanted.given).sum()
     )
+    noise = slice_noise(wanted.keys, config, wanted.slice_index, wanted.first_frame)
+    precise = jnp.promote_types(placed.dtype, jnp.float32)
+    one = noise.shape[2:] if config.loss != "deterministic" else ()
     return Unmade(
         cache,
         placed,
-        slice_noise(wanted.keys, config, wanted.slice_index, wanted.first_frame),
+        noise,
         slice_codes.reshape(B, t * h * w, -1),
         known_frames * h * w,
+        jnp.zeros((B, t * h * w, *one), precise),
     )
 
 
@@ -98,33 +103,48 @@ def made_slice(
     config: Model,
     codes: UInt8[Array, "B T H W C"],
     wanted: Wanted,
-    pixels: UInt8[Array, "B P C"],
-    nats: Float[Array, "B P"],
+    slice_: Unmade,
+    made: Making,
     passes: Int[Array, " B"],
 ) -> Made:
     """The windows with all positions of the slice in them."""
     B, t, h, w = len(codes), *config.slice_shape
     whole = put_slice(
-        codes, pixels.reshape(B, t, h, w, -1), wanted.slice_index, config.s
+        codes, made.codes.reshape(B, t, h, w, -1), wanted.slice_index, config.s
     )
+    own = jnp.arange(t * h * w) >= slice_.start
+    nats = jnp.where(own, _nats(config, made.codes, made.logits), 0)
     return Made(whole, nats.reshape(B, t, h * w).sum(axis=-1), passes)
 
 
 def make_pixels(
     decoder: Decoder,
+    cache: DecoderCache,
     y: Float[Array, "R D"],
     noise: Float[Array, "R C V"],
     choice: Choice,
-) -> tuple[UInt8[Array, "R C"], Float[Array, " R"]]:
-    """The codes of pixels from their decoder states, and their nats."""
+) -> tuple[UInt8[Array, "R C"], Float[Array, "R ..."]]:
+    """The codes of pixels from their decoder states, and what they are drawn from."""
     config = decoder.config
     if isinstance(decoder.head, IntensityHead):
-        brightest = 2**config.pixel_bits - 1
         logit = decoder.head(y)
-        pixel = jnp.round(brightest * jax.nn.sigmoid(logit)).astype(jnp.uint8)
-        codes = codes_from_video(pixel[:, None], config)
-        return codes, deterministic_nats(logit, pixel, brightest)
+        pixel = jnp.round(_brightest(config) * jax.nn.sigmoid(logit)).astype(jnp.uint8)
+        return codes_from_video(pixel[:, None], config), logit
     chosen, logits = decoder.head.generate(
-        y, lambda k, logits: choose(logits, noise[:, k], choice)
+        y, lambda k, logits: choose(logits, noise[:, k], choice), cache.code_maps
     )
-    return chosen.astype(jnp.uint8), code_nats(logits, chosen)
+    return chosen.astype(jnp.uint8), logits
+
+
+def _nats(
+    config: Model, codes: UInt8[Array, "B P C"], logits: Float[Array, "B P *logits"]
+) -> Float[Array, "B P"]:
+    """Of each pixel: the model's own, whatever the codes were drawn by."""
+    if config.loss == "deterministic":
+        pixels = video_from_codes(codes, config)[..., 0]
+        return deterministic_nats(logits, pixels, _brightest(config))
+    return code_nats(logits, codes)
+
+
+def _brightest(config: Model) -> int:
+    return 2**config.pixel_bits - 1

@@ -45,12 +45,11 @@ class Overheard:
         shape = (len(noise[0]), CONFIG.codes, CONFIG.values)
         self.logits = np.full(shape, np.nan, np.float32)
 
-    def make_pixels(self, decoder, y, noise, choice):
+    def make_pixels(self, decoder, cache, y, noise, choice):
         """As the sampler's; what a position is made from last is what counts."""
-        pixels, nats = make_pixels(decoder, y, noise, choice)
-        _, logits = decoder.head.generate(y, lambda k, _: pixels[:, k].astype(int))
+        pixels, logits = make_pixels(decoder, cache, y, noise, choice)
         jax.debug.callback(self.hear, noise[:, 0, 0], logits, ordered=True)
-        return pixels, nats
+        return pixels, logits
 
     def hear(self, noise: np.ndarray, logits: np.ndarray) -> None:
         """The logits of pixels that have this noise."""

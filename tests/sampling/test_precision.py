@@ -72,7 +72,7 @@ def traced(name: str, schedule: str):
 def test_caches_are_bfloat16_and_no_weight_is_made_float32_again(name, schedule):
     program, params, begun = traced(name, schedule)
     for layer in begun.cache.layers:
-        assert {layer.keys.dtype, layer.values.dtype} == {BFLOAT16}
+        assert layer.keys_values.dtype == BFLOAT16
         assert layer.bias.dtype == FLOAT32
     assert begun.cache.embedded.dtype == BFLOAT16
     assert begun.noise.dtype == begun.placed.dtype == FLOAT32

@@ -57,7 +57,7 @@ def logits_step_by_step(graphdef, params, codes, index, actions, *, given, first
             here = decoder.head(y)
         else:
             _, here = decoder.head.generate(
-                y, lambda k, _: true[:, position, k].astype(int)
+                y, lambda k, _: true[:, position, k].astype(int), cache.code_maps
             )
         cache = decoder.remember(cache, true[:, position], position)
         return cache, logits.at[:, position].set(here)
