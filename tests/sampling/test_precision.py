@@ -21,6 +21,7 @@ from svtcli.model.svt import ADDED, for_products_in, network
 from svtcli.recipe.schema import Precision
 from svtcli.run.directory import RunFolder
 from svtcli.sampling.choice import Choice
+from svtcli.sampling.sampler import Sampler
 from svtcli.sampling.unmade import Wanted, unmade_slice
 from svtcli.stages.trained import load_network, open_checkpoint
 from tests.products import equations
@@ -148,6 +149,32 @@ def test_schedules_sample_the_same_bfloat16_model():
         assert len(at) < DRAWS / 100
         assert len(at) < 2 * from_precise
         assert (at < 0.1).all()
+
+
+def test_products_of_float32_round_alike_in_all_schedules():
+    """On an accelerator jax's own choice may be TF32, which the shape of a pass turns."""
+    config, asked = VARIANTS["rgb"], []
+    parts = network_of(config)
+
+    def traces(graphdef, params, config, codes, wanted, *, first):
+        program = jax.make_jaxpr(
+            lambda codes: SCHEDULES["guess"](graphdef, params, config, codes, wanted)
+        )(codes)
+        asked.extend(
+            equation.params["precision"]
+            for equation, _ in equations(program.jaxpr)
+            if equation.primitive.name == "dot_general"
+        )
+        return SCHEDULES["sequential"](
+            graphdef, params, config, codes, wanted, first=first
+        )
+
+    video = np.asarray(random_video(config, 1))
+    Sampler(config, *parts, traces).continue_video(
+        video, 1, 1, keys_of_draws(1), Choice.of(1.0)
+    )
+    highest = jax.lax.Precision.HIGHEST
+    assert set(asked) == {(highest, highest)}
 
 
 def test_weights_are_loaded_in_the_precision_that_is_asked_for(place):
