@@ -152,7 +152,7 @@ def test_schedules_sample_the_same_bfloat16_model():
 
 
 def test_products_of_float32_round_alike_in_all_schedules():
-    """On an accelerator jax's own choice may be TF32, which the shape of a pass turns."""
+    """An accelerator's own choice may be TF32, which hangs on the shape of a pass."""
     config, asked = VARIANTS["rgb"], []
     parts = network_of(config)
 
