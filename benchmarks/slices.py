@@ -1,0 +1,122 @@
+"""What the benchmarks of sampling share: one slice by a schedule, with random weights.
+
+How many guesses hold says nothing then; what a pass takes does not depend on it.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from math import prod
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from svtcli.recipe.model import Model
+from svtcli.sampling.choice import Choice
+from svtcli.sampling.cost import pixels_per_pass
+from svtcli.sampling.guess import guess_slice
+from svtcli.sampling.noise import row_keys
+from svtcli.sampling.parallel import sample_slice_in_steps
+from svtcli.sampling.sampler import MakeSlice
+from svtcli.sampling.sequential import sample_slice
+from svtcli.sampling.unmade import Made, Wanted
+
+CHOICE = Choice.of(0.9)
+WINDOWS = (16, 64, 256)
+SCHEDULES: dict[str, MakeSlice] = {
+    "sequential": sample_slice,
+    "parallel": sample_slice_in_steps,
+    **{f"guess, {W}": partial(guess_slice, window=W) for W in WINDOWS},
+}
+SLICE = 5
+"""Which one is made; a model with fewer makes its last."""
+
+Clock = Callable[[], float]
+
+
+def seconds(work: Callable[[], object], clock: Clock) -> float:
+    """The least of two calls."""
+    spent = []
+    for _ in range(2):
+        begun = clock()
+        work()
+        spent.append(clock() - begun)
+    return min(spent)
+
+
+def window_of(name: str, pixels: int) -> int | None:
+    """Pixels of a pass, of a schedule that guesses."""
+    word, _, window = name.partition(", ")
+    return min(int(window), pixels) if word == "guess" else None
+
+
+def passes_of_trained(name: str, pixels: int, own: int) -> int:
+    """That a trained model takes for a slice: `own` where it need not guess."""
+    window = window_of(name, pixels)
+    return round(pixels / pixels_per_pass(window)) if window else own
+
+
+@dataclass(frozen=True)
+class OneSlice:
+    """A compiled program that makes one slice of a batch of grey windows."""
+
+    run: Callable[[int], Made]
+    """With so many frames of the window given: a slice of which all is given takes no
+    pass, and so tells what stands beside the passes."""
+    compiling: float
+    """Wall seconds."""
+    memory: int
+    """Bytes of what goes in and out of the program and what it needs besides."""
+
+
+def one_slice(
+    model: Model, graphdef: object, params: object, name: str, B: int
+) -> OneSlice:
+    """By the schedule `name`, of `B` videos at once."""
+    shape = (B, *model.video, model.codes)
+    keys = row_keys(0, np.arange(B), np.zeros(B, int))
+    actions = jnp.zeros((B, model.video[0], model.actions)) if model.actions else None
+    index = min(SLICE, model.slices - 1)
+
+    def wanted(given: int) -> Wanted:
+        numbers = (jnp.array(index), jnp.array(given), jnp.array(0))
+        return Wanted(*numbers, keys, CHOICE, actions)
+
+    def program(params: object, codes: object, wanted: Wanted) -> Made:
+        make_slice = SCHEDULES[name]
+        return make_slice(graphdef, params, model, codes, wanted, first=False)
+
+    begun = time.perf_counter()
+    grey = jax.ShapeDtypeStruct(shape, jnp.uint8)
+    with jax.default_matmul_precision("highest"):  # as `Sampler` does
+        lowered = jax.jit(program, donate_argnums=1).lower(params, grey, wanted(1))
+    ready = lowered.compile()
+    needs = ready.memory_analysis()
+
+    def run(given: int) -> Made:
+        codes = jnp.full(shape, model.values // 2, jnp.uint8)
+        return jax.block_until_ready(ready(params, codes, wanted(given)))
+
+    return OneSlice(
+        run,
+        time.perf_counter() - begun,
+        needs.argument_size_in_bytes
+        + needs.temp_size_in_bytes
+        + needs.output_size_in_bytes
+        - needs.alias_size_in_bytes,
+    )
+
+
+def copy_bandwidth(clock: Clock, numbers: int = 2**27) -> float:
+    """Bytes a second that a copy of a large array reads and writes."""
+    array = jnp.zeros(numbers, jnp.float32)
+    copy = jax.jit(lambda x: x + 1)
+    jax.block_until_ready(copy(array))
+    return 2 * array.nbytes / seconds(lambda: jax.block_until_ready(copy(array)), clock)
+
+
+def pixels_of(model: Model) -> int:
+    """Positions of a slice."""
+    return prod(model.slice_shape)
