@@ -89,6 +89,9 @@ class Call:
         words = (self.track.recipe, *self.overrides, "--run", self.track.run)
         begun, section = time.monotonic(), self.section
         for half in range(1, self.track.halves + 1):
+            if half > 1 and time.monotonic() > self.train_until - 10:
+                section.failures.append("svt train: no time was left to go on")
+                break
             stop_at = begun + (self.train_until - begun) * half / self.track.halves
             before = len(section.trained)
 
@@ -96,7 +99,7 @@ class Call:
                 self.page.write()
                 return len(section.trained) > before
 
-            code = self.user.train(words, stop_at, self.train_until, has_begun)
+            code = self.user.train(words, stop_at, has_begun)
             what = "stopped by SIGTERM" if code == STOPPED else "finished"
             saved = max(_checkpoints(section.run), default=0)
             after = f"{time.monotonic() - begun:.0f} s"

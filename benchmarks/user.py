@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 STOPPED = 75
 """Stopped by SIGTERM with everything saved."""
 KEPT_FREE = 40
-"""Seconds that a training which does not stop leaves to what follows."""
+"""Seconds that a training which has not begun or does not stop leaves to the rest."""
 
 
 class Failed(Exception):
@@ -55,22 +55,19 @@ class User:
         return json.loads(said.splitlines()[-1])
 
     def train(
-        self,
-        words: tuple[str, ...],
-        stop_at: float,
-        latest: float,
-        has_begun: Callable[[], bool],
+        self, words: tuple[str, ...], stop_at: float, has_begun: Callable[[], bool]
     ) -> int:
-        """Train until `stop_at`, or until it `has_begun` to take steps, at the `latest`
-        then; SIGTERM; its exit code, 75 or 0.
+        """Train until `stop_at`, longer where it has not begun to take steps; then
+        SIGTERM; its exit code, 75 or 0.
 
         `has_begun` is asked every few seconds. Errors: Failed for any other code.
         """
         process, begun = self._start(("train", *words)), False
+        latest = max(stop_at, self.until - KEPT_FREE)
         while process.poll() is None:
             now = time.monotonic()
             if now >= (stop_at if begun else latest):
-                self._stop(process, max(5, self.left() - KEPT_FREE))
+                self._stop(process, max(10, self.left() - KEPT_FREE))
                 break
             time.sleep(min(3, max(0.1, stop_at - now)))
             begun = has_begun()
@@ -113,7 +110,8 @@ class User:
             process.communicate()
 
     def _error(self) -> str:
-        """The newest line that says what is wrong."""
-        lines = self.log.read_text(encoding="utf-8").splitlines()
+        """What the last command said was wrong, or else its last line."""
+        text = self.log.read_text(encoding="utf-8").rpartition("$ svt ")[2]
+        lines = text.splitlines()[1:] or ["nothing was said"]
         wrong = [line for line in lines if re.match(r"svt: error|[\w.]+Error: ", line)]
         return (wrong or lines)[-1].strip()[:300]
