@@ -59,7 +59,7 @@ DEMO: tuple[Change, ...] = (
      "of the paper's single-frame model: 99 % of earlier pixels are in reach"),
     ("train.steps", "1000000", None, NO_END),
     ("train.batch", "16", "2", "fills a GPU"),
-    ("train.learning_rate", "1e-3", "3e-3", "four times the layers of quickstart"),
+    ("train.learning_rate", "2e-3", "3e-3", "half of quickstart's: twice the width"),
     ("train.schedule", "constant", None, FLAT),
     ("train.warmup", "50", "5", "for that rate"),
     ("train.ema", "0.99", "0.8", "averages the last 100 steps"),
