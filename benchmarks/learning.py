@@ -6,11 +6,13 @@ sampled, drawn and scored. They go side by side, so that one has the device whil
 other compiles; `--in-turn` is for a device that takes one process only (60 % and 40 %
 of the time). WORK keeps clips and runs: a second call goes on where the first stopped.
 
-    python benchmarks/learning.py --digits DIGITS     # writes them; needs scikit-learn
+    python benchmarks/learning.py --digits DIGITS --work WORK     # prepares; see below
     python benchmarks/learning.py --out OUT --work WORK --digits DIGITS --seconds 300
     python benchmarks/learning.py --out OUT --work WORK --digits DIGITS --tiny
 
-OUT gets learning.md, whole at any time, and six pictures. Exit 1 if anything failed.
+The first writes the digits and prepares both runs' clips, for a device where no package
+is that does (scikit-learn, PyAV). OUT gets learning.md, whole at any time, and six
+pictures. Exit 1 if anything failed.
 """
 
 import argparse
@@ -174,17 +176,17 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--digits", type=Path, required=True)
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--work", type=Path)
+    parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--seconds", type=float)
     parser.add_argument("--tiny", action="store_true")
     parser.add_argument("--in-turn", action="store_true")
     settings = parser.parse_args()
-    if settings.out is None and settings.work is None:
-        write_digits(settings.digits)
-        return
-    if settings.out is None or settings.work is None:
-        parser.error("--out and --work belong together")
     settings.seconds = settings.seconds or (150 if settings.tiny else 300)
+    if settings.out is None:
+        write_digits(settings.digits)
+        settings.out = settings.work
+        prepared = [each.tried(each.prepare) for each in calls(settings)]
+        sys.exit(not all(prepared))
     todo = calls(settings)
     threads = [Thread(target=each.all) for each in todo]
     for thread in threads:

@@ -1,0 +1,142 @@
+#!/usr/bin/env bash
+# What only a GPU can show, in parts that end by themselves: 25 minutes in all.
+#
+#   benchmarks/on_gpu.sh here              where there is a network: what the parts need
+#   benchmarks/on_gpu.sh [--tiny] PART …   where the GPU is; tables and pictures to $OUT
+#
+# part         seconds  what it writes
+# sampling         420  sampling_on_gpu.md    the headline; every schedule, batch, profile
+# training         330  training_on_gpu.md    base and large, remat on and off, profile
+# learning         300  learning.md, pictures Moving MNIST beside its bound; real video
+# acceptance       150  acceptance.md         guesses that hold, of the model just trained
+# evaluation        90  evaluation_on_gpu.md  I3D's clips/s, the constants of FVD
+# faults           210  faults_on_gpu.md      resume bit for bit, too little memory
+#
+# Each part is of use by itself, its first rows most; `acceptance` comes after `learning`,
+# in the same call or on the same machine. `here` fills .on_gpu/base (22 MB; take it along)
+# and .on_gpu/i3d.ckpt (50 MB; of use to `evaluation` alone, which of base needs only wheels
+# and requirements.txt). It needs svt with the extras demo, fvd and test. The machine of the GPU needs Python with jax for CUDA; where
+# other packages are missing, those of .on_gpu/base/wheels are taken. Neither PyAV nor
+# ffmpeg is: clips come prepared, and films are drawn afterwards from the samples that
+# come back: tar -xf samples.tar && svt render demo_samples --format gif
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+base=.on_gpu/base
+out=${OUT:-benchmarks/results/gpu}
+work=${WORK:-${TMPDIR:-/tmp}/svt_on_gpu}
+python_there=${PYTHON_THERE:-3.12}
+tiny=()
+
+here() {
+    rm -rf "$base" && mkdir -p "$base/wheels"
+    python3 benchmarks/learning.py --digits "$base/digits" --work "$base/work" || exit 1
+    rm -rf "$base/work/compiled" "$base"/work/*.log
+    python3 - >"$base/requirements.txt" <<'PYTHON'
+import tomllib
+from pathlib import Path
+
+needs = tomllib.loads(Path("pyproject.toml").read_text())["project"]["dependencies"]
+print(*(need for need in needs if not need.startswith(("av>", "imageio"))), sep="\n")
+print("scikit-video==1.1.11")
+PYTHON
+    local there=(--python-version "$python_there" --implementation cp)
+    local libc
+    for libc in 2_28 2_27 2_24 2_17; do there+=(--platform "manylinux_${libc}_x86_64"); done
+    there+=(--platform manylinux2014_x86_64 --only-binary=:all: -q -d "$base/wheels")
+    pip download "${there[@]}" --no-deps \
+        annotated-types array-record 'flax>=0.12.1,<0.13' google-crc32c 'grain>=0.2.18,<0.3' \
+        'optax>=0.2.5' 'orbax-checkpoint>=0.12.3,<0.13' pebble platformdirs pooch \
+        scikit-video==1.1.11 typing-inspection || exit 1
+    pip download "${there[@]}" 'pydantic>=2.10' || exit 1
+    python3 - .on_gpu/i3d.ckpt <<'PYTHON' || exit 1
+import shutil
+import sys
+
+from svtcli.evaluation.i3d import PUBLISHED
+from svtcli.evaluation.weights import weights_file
+
+shutil.copyfile(weights_file(PUBLISHED, None), sys.argv[1])
+PYTHON
+    du -sh "$base" .on_gpu/i3d.ckpt
+}
+
+# A Python that has all packages: this one, or one beside it that adds what is missing.
+use_python() {
+    export PYTHONPATH=$PWD XLA_PYTHON_CLIENT_MEM_FRACTION=.92 PYTHONUNBUFFERED=1
+    export SVT_CACHE=$work/cache
+    python3 -c 'import grain, pebble, pooch, pydantic, flax, orbax.checkpoint' 2>/dev/null && return
+    local packages venv=$work/venv
+    packages=$(python3 -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+    python3 -m venv "$venv"
+    echo "$packages" >"$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/there.pth"
+    "$venv/bin/python" -m pip install -q --no-index --disable-pip-version-check \
+        --find-links "$base/wheels" -r "$base/requirements.txt" || exit 1
+    export PATH=$venv/bin:$PATH
+}
+
+# A part may take so many seconds; half a minute later it is ended.
+part() {
+    local limit=$1 page=$2
+    shift 2
+    echo "== $page (at most $limit s)"
+    local begun=$SECONDS
+    timeout --kill-after=10 $((limit + 30)) python3 "$@" "${tiny[@]}" >"$out/$page" || failed+=("$page")
+    cat "$out/$page"
+    echo "== $page: $((SECONDS - begun)) s"
+}
+
+run() {
+    case $1 in
+        sampling) part 420 sampling_on_gpu.md benchmarks/sampling_on_gpu.py --seconds 420 ;;
+        training) part 330 training_on_gpu.md benchmarks/training_on_gpu.py --seconds 330 ;;
+        learning)
+            [ -d "$work/learning" ] || cp -r "$base/work" "$work/learning"
+            part 300 learning.log benchmarks/learning.py --out "$out" --work "$work/learning" \
+                --digits "$base/digits" --seconds "${LEARNING_SECONDS:-300}"
+            bring_samples
+            ;;
+        acceptance)
+            local root=$PWD log=$PWD/$out
+            [ "${out#/}" = "$out" ] || log=$out
+            echo "== acceptance.md (at most 150 s)"
+            (cd "$work/learning" && timeout --kill-after=10 150 \
+                python3 "$root/benchmarks/sampling.py" runs/demo_gpu --chip) >"$log/acceptance.md"
+            [ $? -eq 0 ] || [ $? -eq 124 ] || failed+=(acceptance.md)
+            cat "$log/acceptance.md"
+            ;;
+        evaluation)
+            part 90 evaluation_on_gpu.md benchmarks/evaluation.py --chip --i3d .on_gpu/i3d.ckpt ;;
+        faults)
+            part 210 faults_on_gpu.md benchmarks/faults_on_gpu.py --work "$work/faults" \
+                --digits "$base/digits" --seconds 210
+            ;;
+        *) echo "no part: $1" >&2 && exit 2 ;;
+    esac
+}
+
+# The samples of both runs: films are drawn from them where there is ffmpeg.
+bring_samples() {
+    local name newest
+    rm -rf "$work/samples" && mkdir "$work/samples"
+    for name in mnist demo; do
+        newest=$(ls -td "$work/learning/runs/${name}_gpu/samples"/*/ 2>/dev/null | head -1)
+        [ -z "$newest" ] || cp -r "$newest" "$work/samples/${name}_samples"
+    done
+    tar -cf "$out/samples.tar" -C "$work/samples" .
+}
+
+if [ "${1:-}" = here ]; then
+    here
+    exit
+fi
+if [ "${1:-}" = --tiny ]; then
+    tiny=(--tiny)
+    shift
+fi
+[ $# -gt 0 ] || { sed -n '2,/^set/p' "$0" | sed '$d;s/^# \{0,1\}//'; exit 2; }
+mkdir -p "$out" "$work"
+failed=()
+use_python
+for name; do run "$name"; done
+[ ${#failed[@]} -eq 0 ] || { echo "failed: ${failed[*]}" >&2; exit 1; }
