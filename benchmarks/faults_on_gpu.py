@@ -38,7 +38,7 @@ WAYS = {
 }
 FIRST = "once_bfloat16_as_XLA_chooses"
 TOO_LARGE = {
-    "svt train": ("train", RECIPE, "train.batch=65536", "--run", "too_large"),
+    "svt train": ("train", RECIPE, "train.batch=16384", "--run", "too_large"),
     "svt sample": (
         *("sample", FIRST, "--schedule", "sequential"),
         *("--count", "8", "--per-prime", "8192", "--batch", "65536"),
