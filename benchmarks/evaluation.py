@@ -26,14 +26,11 @@ import scipy.linalg
 from measure import cpu_seconds, print_rows, print_title
 from plain_i3d import plain_features
 
-from svtcli.data.videos import open_videos
 from svtcli.evaluation.frechet import frechet
 from svtcli.evaluation.i3d import PUBLISHED, SELF_TEST, features, i3d, self_test
 from svtcli.evaluation.weights import read_weights
 from svtcli.recipe.schema import Compare
 from svtcli.run.progress import Silent
-from svtcli.stages.compare import compare
-from svtcli.stages.comparison_plan import plan_comparison
 
 ROUNDS = 5
 SIZES = (256, 2048)
@@ -164,6 +161,10 @@ def _peak(N: int) -> int:
 
 def memory_of(N: int, place: Path) -> None:
     """Compare N clips with N others and print the peak."""
+    from svtcli.data.videos import open_videos
+    from svtcli.stages.compare import compare
+    from svtcli.stages.comparison_plan import plan_comparison
+
     sides = []
     for name in ("real", "fake"):
         array = np.lib.format.open_memmap(

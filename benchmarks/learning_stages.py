@@ -22,6 +22,8 @@ class Track:
 
     name: str
     recipe: str
+    clips: str
+    """The folder of its clips."""
     changes: tuple[Change, ...]
     title: str
     unit: str
@@ -79,7 +81,9 @@ class Call:
             self.page.write()
 
     def prepare(self) -> bool:
-        """Clips, in seconds."""
+        """Clips, in seconds, where they are not there already."""
+        if (self.user.work / "clips" / self.track.clips / "manifest.json").is_file():
+            return True
         words = (self.track.recipe, *self.overrides, "--run", self.track.run)
         self.user.svt("run", *words, "--to", "prepare", limit=60)
         return True

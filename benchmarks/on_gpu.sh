@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # What only a GPU can show, in parts that end by themselves: 25 minutes in all.
 #
-#   benchmarks/on_gpu.sh here              where there is a network: what the parts need
-#   benchmarks/on_gpu.sh [--tiny] PART …   where the GPU is; tables and pictures to $OUT
+#   benchmarks/on_gpu.sh here     where there is a network: what the parts need
+#   benchmarks/on_gpu.sh PART …   where the GPU is; tables and pictures to $OUT
+#
+# --tiny before either is for trying them anywhere.
 #
 # part         seconds  what it writes
 # sampling         420  sampling_on_gpu.md    the headline; every schedule, batch, profile
@@ -30,7 +32,8 @@ tiny=()
 
 here() {
     rm -rf "$base" && mkdir -p "$base/wheels"
-    python3 benchmarks/learning.py --digits "$base/digits" --work "$base/work" || exit 1
+    python3 benchmarks/learning.py --digits "$base/digits" --work "$base/work" "${tiny[@]}" ||
+        exit 1
     rm -rf "$base/work/compiled" "$base"/work/*.log
     python3 - >"$base/requirements.txt" <<'PYTHON'
 import tomllib
@@ -45,8 +48,8 @@ PYTHON
     for libc in 2_28 2_27 2_24 2_17; do there+=(--platform "manylinux_${libc}_x86_64"); done
     there+=(--platform manylinux2014_x86_64 --only-binary=:all: -q -d "$base/wheels")
     pip download "${there[@]}" --no-deps \
-        annotated-types array-record 'flax>=0.12.1,<0.13' google-crc32c 'grain>=0.2.18,<0.3' \
-        'optax>=0.2.5' 'orbax-checkpoint>=0.12.3,<0.13' pebble platformdirs pooch \
+        annotated-types array-record cloudpickle 'flax>=0.12.1,<0.13' google-crc32c 'grain>=0.2.18,<0.3' \
+        'optax>=0.2.5' 'orbax-checkpoint>=0.12.3,<0.13' pebble platformdirs pooch portpicker \
         scikit-video==1.1.11 typing-inspection || exit 1
     pip download "${there[@]}" 'pydantic>=2.10' || exit 1
     python3 - .on_gpu/i3d.ckpt <<'PYTHON' || exit 1
@@ -126,13 +129,13 @@ bring_samples() {
     tar -cf "$out/samples.tar" -C "$work/samples" .
 }
 
-if [ "${1:-}" = here ]; then
-    here
-    exit
-fi
 if [ "${1:-}" = --tiny ]; then
     tiny=(--tiny)
     shift
+fi
+if [ "${1:-}" = here ]; then
+    here
+    exit
 fi
 [ $# -gt 0 ] || { sed -n '2,/^set/p' "$0" | sed '$d;s/^# \{0,1\}//'; exit 2; }
 mkdir -p "$out" "$work"

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, Int
 
 from svtcli.model import initial
 from svtcli.model.blocks import Blocks
+from svtcli.model.cache_attention import attend, attend_fused, can_be_fused
 from svtcli.model.softmax import biased_softmax
 from svtcli.recipe.model import Model
 
@@ -103,13 +104,19 @@ class Layer(nnx.Module):
         return z, LayerCache(keys_values, cache.bias)
 
     def steps(
-        self, z: Float[Array, "B M U D"], cache: LayerCache, runs: Int[Array, "B M"]
+        self,
+        z: Float[Array, "B M U D"],
+        cache: LayerCache,
+        runs: Int[Array, "B M"],
+        *,
+        fused: bool = False,
     ) -> tuple[Float[Array, "B M U D"], LayerCache]:
         """The layer applied to M runs of U positions of each row, at once.
 
         Row b's runs begin at the positions `runs[b]`, multiples of U; what comes before
         each must be in the cache or in a run. Keys and values enter the cache first, so
-        the runs attend to one another as the mask of their block says.
+        the runs attend to one another as the mask of their block says. `fused` takes
+        `attend_fused` where it can.
         """
         shape, z = z.shape, z.reshape(-1, z.shape[-1])
         heads = self._query_key_value(z)
@@ -118,19 +125,8 @@ class Layer(nnx.Module):
         block, place = (jnp.asarray(of)[runs] for of in self.blocks.places())
         boxes = jnp.stack([k, v], axis=3)
         keys_values = _put_boxes(cache.keys_values, boxes, block, place)
-        near = _take_blocks(keys_values, block, q.shape[2])
-        near_keys, near_values = jnp.unstack(near, axis=3)
-        bias = jax.vmap(
-            jax.vmap(
-                lambda at: jax.lax.dynamic_slice_in_dim(cache.bias, at, q.shape[4], 1)
-            )
-        )(place)
-        scores = jnp.einsum("BMNKia,BMNKja->BMNKij", q, near_keys)
-        attended = jnp.einsum(
-            "BMNKij,BMNKja->BMNKia",
-            self._softmax(scores, bias[:, :, None]),
-            near_values,
-        )
+        form = attend_fused if fused and can_be_fused(keys_values) else attend
+        attended = form(q, keys_values, cache.bias, block, place)
         attended = self.blocks.merge_runs(attended)
         z = z + self._project(attended.reshape(-1, *attended.shape[3:]))
         z = z + self._map(z)
@@ -208,17 +204,6 @@ def _put_boxes(
         ),
         mode=jax.lax.GatherScatterMode.PROMISE_IN_BOUNDS,
     )
-
-
-def _take_blocks(
-    cache: Float[Array, "B N 2 K L a"], block: Int[Array, "B M"], number: int
-) -> Float[Array, "B M Nr 2 K L a"]:
-    """`number` whole blocks for every run, from `block` on."""
-
-    def of_run(row: Float[Array, "N 2 K L a"], at: Int[Array, ""]) -> Array:
-        return jax.lax.dynamic_slice_in_dim(row, at, number, 0)
-
-    return jax.vmap(jax.vmap(of_run, (None, 0)))(cache, block)
 
 
 def layer_stack(config: Model, depth: int, *, causal: bool, rngs: nnx.Rngs) -> nnx.Dict:

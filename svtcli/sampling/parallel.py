@@ -27,7 +27,9 @@ from svtcli.sampling.unmade import (
 
 
 @partial(
-    jax.jit, static_argnames=("graphdef", "config", "first"), donate_argnames="codes"
+    jax.jit,
+    static_argnames=("graphdef", "config", "first", "fused"),
+    donate_argnames="codes",
 )
 def sample_slice_in_steps(
     graphdef: nnx.GraphDef,
@@ -37,8 +39,12 @@ def sample_slice_in_steps(
     wanted: Wanted,
     *,
     first: bool = False,
+    fused: bool = False,
 ) -> Made:
-    """What `sequential.sample_slice` gives, by the fewest exact passes."""
+    """What `sequential.sample_slice` gives, by the fewest exact passes.
+
+    `fused` reads the caches by a kernel of our own: `model.cache_attention`.
+    """
     model = network(graphdef, params)
     decoder = model.decoder_of(first=first)
     slice_ = unmade_slice(model, codes, wanted, first=first)
@@ -51,7 +57,9 @@ def sample_slice_in_steps(
     def one_step(step: Int[Array, ""], so_far: Making) -> Making:
         here = steps[step]
         runs = jnp.broadcast_to(here, (B, len(here)))  # of one position each
-        y, cache = decoder.steps(so_far.cache, slice_.placed[:, here, None], runs)
+        y, cache = decoder.steps(
+            so_far.cache, slice_.placed[:, here, None], runs, fused=fused
+        )
         pixels, logits = make_pixels(
             decoder,
             cache,

@@ -1,11 +1,10 @@
-"""From the settings of a dataset to its plan, whatever kind it is."""
+"""From the settings of a dataset to its plan, whatever kind it is.
+
+A kind's own code, and the codecs that it may need, are loaded when it is planned: what
+trains or samples prepared clips starts without them.
+"""
 
 from svtcli.data.plan import Plan
-from svtcli.data.sources.bair import plan_bair
-from svtcli.data.sources.folder import plan_folder
-from svtcli.data.sources.kinetics import plan_kinetics
-from svtcli.data.sources.moving_mnist import plan_moving_mnist
-from svtcli.data.sources.robot_push import plan_robot_push
 from svtcli.recipe.data import (
     BairData,
     Data,
@@ -20,12 +19,22 @@ def make_plan(data: Data) -> Plan:
     """Look at the source and decide what will be made. Errors: `Refused`, `BadData`."""
     match data:
         case FolderData():
+            from svtcli.data.sources.folder import plan_folder
+
             return plan_folder(data)
         case KineticsData():
+            from svtcli.data.sources.kinetics import plan_kinetics
+
             return plan_kinetics(data)
         case BairData():
+            from svtcli.data.sources.bair import plan_bair
+
             return plan_bair(data)
         case RobotPushData():
+            from svtcli.data.sources.robot_push import plan_robot_push
+
             return plan_robot_push(data)
         case MovingMnistData():
+            from svtcli.data.sources.moving_mnist import plan_moving_mnist
+
             return plan_moving_mnist(data)
