@@ -50,7 +50,8 @@ VIDEOS, FRAMES, PAPER = 4, 30, 480
 CLOCK = time.perf_counter
 CELLS = (
     *((4, name) for name in ("sequential", "parallel", "guess, 64")),
-    *((4, name) for name in ("guess, 16", "guess, 256")),
+    *((4, name) for name in ("guess, 64, fused", "guess, 256, fused", "guess, 256")),
+    *((4, name) for name in ("parallel, fused", "guess, 16")),
     *((1, name) for name in ("sequential", "parallel", "guess, 64", "guess, 256")),
     *((16, name) for name in ("sequential", "parallel", "guess, 64")),
     *((64, name) for name in ("sequential", "guess, 16", "guess, 64")),
@@ -152,19 +153,20 @@ def _times(large: Large, B: int, name: str) -> tuple[object, ...]:
 
 def _steps(model: Model, name: str) -> int:
     """Passes of a slice of which nothing is given, where they are known."""
-    return connectivity(model).steps if name == "parallel" else pixels_of(model)
+    parallel = _kind(name) == "parallel"
+    return connectivity(model).steps if parallel else pixels_of(model)
 
 
 def _width(model: Model, name: str) -> int:
     """Positions of a pass."""
-    if name == "parallel":
+    if _kind(name) == "parallel":
         return connectivity(model).widest
     return window_of(name, pixels_of(model)) or 1
 
 
 def _kind(name: str) -> Name:
-    kinds: dict[str, Name] = {"parallel": "parallel", "sequential": "sequential"}
-    return kinds.get(name, "guess")
+    kinds: tuple[Name, ...] = ("sequential", "parallel", "guess")
+    return next(kind for kind in kinds if name.startswith(kind))
 
 
 def headline_rows(large: Large, tiny: bool) -> Iterator[tuple]:
@@ -197,7 +199,7 @@ def difference_rows(large: Large) -> Iterator[tuple]:
     for precision in ("float32", "bfloat16"):
         rounded = for_products_in(params, jnp.dtype(precision))
         wanted = None
-        for name in ("sequential", "parallel", "guess, 64"):
+        for name in ("sequential", "parallel", "guess, 64", "guess, 64, fused"):
             if large.late():
                 return
             program = one_slice(large.model, graphdef, rounded, name, 2)
@@ -227,7 +229,7 @@ def bits_apart(large: Large) -> str:
 
 def profiles(large: Large) -> None:
     """Where a pass goes, of the two ends: one pixel, and many."""
-    for name in ("guess, 64", "sequential"):
+    for name in ("guess, 64", "guess, 64, fused", "sequential"):
         if large.late(0.85):
             return
         program = large.program(VIDEOS, name)

@@ -30,6 +30,15 @@ SCHEDULES: dict[str, MakeSlice] = {
     "parallel": sample_slice_in_steps,
     **{f"guess, {W}": partial(guess_slice, window=W) for W in WINDOWS},
 }
+FUSED: dict[str, MakeSlice] = {
+    "parallel, fused": partial(sample_slice_in_steps, fused=True),
+    **{
+        f"guess, {W}, fused": partial(guess_slice, window=W, fused=True)
+        for W in WINDOWS
+    },
+}
+"""Those that attend by the kernel of `model.cache_attention`; not for a CPU."""
+ALL = SCHEDULES | FUSED
 SLICE = 5
 """Which one is made; a model with fewer makes its last."""
 
@@ -48,8 +57,8 @@ def seconds(work: Callable[[], object], clock: Clock) -> float:
 
 def window_of(name: str, pixels: int) -> int | None:
     """Pixels of a pass, of a schedule that guesses."""
-    word, _, window = name.partition(", ")
-    return min(int(window), pixels) if word == "guess" else None
+    word, *rest = name.split(", ")
+    return min(int(rest[0]), pixels) if word == "guess" else None
 
 
 def passes_of_trained(name: str, pixels: int, own: int) -> int:
@@ -85,7 +94,7 @@ def one_slice(
         return Wanted(*numbers, keys, CHOICE, actions)
 
     def program(params: object, codes: object, wanted: Wanted) -> Made:
-        make_slice = SCHEDULES[name]
+        make_slice = ALL[name]
         return make_slice(graphdef, params, model, codes, wanted, first=False)
 
     begun = time.perf_counter()
