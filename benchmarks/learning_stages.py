@@ -4,6 +4,7 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,10 @@ class Call:
         checkpoint = self.tried(self.checkpoint) or checkpoint
         samples = self.tried(lambda: self.sample(checkpoint)) or samples
         self.tried(lambda: self.picture(samples, "png", self.track.strips))
-        self.tried(lambda: self.picture(samples, "gif", self.track.films))
+        if find_spec("imageio_ffmpeg"):
+            self.tried(lambda: self.picture(samples, "gif", self.track.films))
+        else:
+            self.section.facts.append("no ffmpeg here: no film was drawn")
         self.tried(self.curves)
         self.tried(lambda: self.score(checkpoint))
 

@@ -15,12 +15,12 @@
 # faults           210  faults_on_gpu.md      resume bit for bit, too little memory
 #
 # Each part is of use by itself, its first rows most; `acceptance` comes after `learning`,
-# in the same call or on the same machine. `here` fills .on_gpu/base (22 MB; take it along)
-# and .on_gpu/i3d.ckpt (50 MB; of use to `evaluation` alone, which of base needs only wheels
-# and requirements.txt). It needs svt with the extras demo, fvd and test. The machine of the GPU needs Python with jax for CUDA; where
-# other packages are missing, those of .on_gpu/base/wheels are taken. Neither PyAV nor
-# ffmpeg is: clips come prepared, and films are drawn afterwards from the samples that
-# come back: tar -xf samples.tar && svt render demo_samples --format gif
+# in the same call or on the same machine. `here` needs svt with the extras demo, fvd and
+# test. It fills .on_gpu: base (22 MB) and av (35 MB), to be taken along, and i3d.ckpt
+# (50 MB), of use to `evaluation` alone, which needs no av and of base neither work nor
+# digits. The machine of the GPU needs Python and jax for CUDA; packages that are missing
+# there come from .on_gpu. ffmpeg does not: films are drawn afterwards, from the samples
+# that come back: tar -xf samples.tar && svt render demo_samples --format gif
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -31,7 +31,7 @@ python_there=${PYTHON_THERE:-3.12}
 tiny=()
 
 here() {
-    rm -rf "$base" && mkdir -p "$base/wheels"
+    rm -rf .on_gpu && mkdir -p "$base/wheels"
     python3 benchmarks/learning.py --digits "$base/digits" --work "$base/work" "${tiny[@]}" ||
         exit 1
     rm -rf "$base/work/compiled" "$base"/work/*.log
@@ -46,12 +46,13 @@ PYTHON
     local there=(--python-version "$python_there" --implementation cp)
     local libc
     for libc in 2_28 2_27 2_24 2_17; do there+=(--platform "manylinux_${libc}_x86_64"); done
-    there+=(--platform manylinux2014_x86_64 --only-binary=:all: -q -d "$base/wheels")
-    pip download "${there[@]}" --no-deps \
+    there+=(--platform manylinux2014_x86_64 --only-binary=:all: -q)
+    pip download "${there[@]}" -d "$base/wheels" --no-deps \
         annotated-types array-record cloudpickle 'flax>=0.12.1,<0.13' google-crc32c 'grain>=0.2.18,<0.3' \
         'optax>=0.2.5' 'orbax-checkpoint>=0.12.3,<0.13' pebble platformdirs pooch portpicker \
         scikit-video==1.1.11 typing-inspection || exit 1
-    pip download "${there[@]}" 'pydantic>=2.10' || exit 1
+    pip download "${there[@]}" -d "$base/wheels" 'pydantic>=2.10' || exit 1
+    pip download "${there[@]}" -d .on_gpu/av --no-deps 'av>=14' || exit 1
     python3 - .on_gpu/i3d.ckpt <<'PYTHON' || exit 1
 import shutil
 import sys
@@ -61,20 +62,23 @@ from svtcli.evaluation.weights import weights_file
 
 shutil.copyfile(weights_file(PUBLISHED, None), sys.argv[1])
 PYTHON
-    du -sh "$base" .on_gpu/i3d.ckpt
+    du -sh .on_gpu/*
 }
 
 # A Python that has all packages: this one, or one beside it that adds what is missing.
 use_python() {
     export PYTHONPATH=$PWD XLA_PYTHON_CLIENT_MEM_FRACTION=.92 PYTHONUNBUFFERED=1
     export SVT_CACHE=$work/cache
-    python3 -c 'import grain, pebble, pooch, pydantic, flax, orbax.checkpoint' 2>/dev/null && return
+    local needed='import grain, pebble, pooch, pydantic, flax, orbax.checkpoint, av'
+    python3 -c "$needed" 2>/dev/null && return
     local packages venv=$work/venv
     packages=$(python3 -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
     python3 -m venv "$venv"
     echo "$packages" >"$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/there.pth"
     "$venv/bin/python" -m pip install -q --no-index --disable-pip-version-check \
         --find-links "$base/wheels" -r "$base/requirements.txt" || exit 1
+    [ ! -d .on_gpu/av ] || "$venv/bin/python" -m pip install -q --no-index --no-deps \
+        --disable-pip-version-check .on_gpu/av/*.whl || exit 1
     export PATH=$venv/bin:$PATH
 }
 

@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 import typer
 
 from svtcli.cli import console
-from svtcli.failure import Failure
+from svtcli.failure import Failure, memory_wanted
 
 STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
@@ -54,6 +54,9 @@ def explain(error: BaseException) -> tuple[str, str | None, int]:
             return _usage_sentence(error), _help_hint(error), error.exit_code
         case MemoryError():
             return "out of memory", "a smaller batch needs less", 1
+        case RuntimeError() if (said := memory_wanted(error)) is not None:
+            hint = "a smaller batch needs less; or another process has it: nvidia-smi"
+            return f"the device has too little memory{said}", hint, 1
     return f"{type(error).__name__}: {_one_line(error)}", _unexpected_hint(), 1
 
 

@@ -1,6 +1,7 @@
 """Score a trained network on held-out clips, beside baselines on the same clips."""
 
 import time
+from contextlib import AbstractContextManager
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +16,7 @@ from svtcli.model.svt import create, for_products_in, structure, uniform_params
 from svtcli.run.kept_nats import KeptNats
 from svtcli.run.lock import only_writer
 from svtcli.run.progress import Progress
+from svtcli.stages.device_memory import less_for_batches, within_memory
 from svtcli.stages.evaluation import (
     TRAINED,
     EvalPlan,
@@ -39,14 +41,15 @@ def evaluate(plan: EvalPlan, progress: Progress) -> Evaluation:
 
     An interrupted call goes on when it is repeated, with whatever batch and devices.
     Errors: `Stopped` after SIGTERM or Ctrl-C, with all scored clips kept; `Locked`;
-    StorageFailed for a broken checkpoint, Refused for another model's.
+    StorageFailed for a broken checkpoint, Refused for another model's; OutOfMemory.
     """
     kept = plan.kept
     with stop_signals(ALONE) as stop, kept.at_work():
         if found := _found(plan, progress):
             return found
         with kept.alone():
-            _score_missing(plan, kept, np.array(plan.numbers), progress, stop)
+            with _within_memory(plan):
+                _score_missing(plan, kept, np.array(plan.numbers), progress, stop)
             evaluation = _gathered(plan, kept)
             if evaluation is None:
                 raise StorageFailed(f"{kept.folder}: does not hold what was written")
@@ -68,7 +71,8 @@ def evaluate_part(
             return found
         with kept.as_task(f"{part.index}-of-{part.count}", PATIENCE):
             own = np.array(plan.numbers)[list(part.share(len(plan.numbers)))]
-            _score_missing(plan, kept, own, progress, stop)
+            with _within_memory(plan):
+                _score_missing(plan, kept, own, progress, stop)
         with only_writer(kept.folder, PATIENCE):
             if found := _found(plan, progress):
                 return found
@@ -78,6 +82,14 @@ def evaluate_part(
             kept.publish(evaluation_text(evaluation))
         _leave_if_stopped_late(plan, stop)
     return evaluation
+
+
+def _within_memory(plan: EvalPlan) -> AbstractContextManager[None]:
+    batch = min(plan.settings.batch, len(plan.numbers))
+    hint = less_for_batches(
+        batch, plan.settings.precision, "scored clips are kept, run again"
+    )
+    return within_memory("scoring", hint)
 
 
 def unfinished(plan: EvalPlan) -> UnfinishedScores:

@@ -1,6 +1,7 @@
 """Continue held-out clips with a trained network, into a folder of samples."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from svtcli.sampling.choice import Choice
 from svtcli.sampling.noise import row_keys
 from svtcli.sampling.over_devices import over_devices
 from svtcli.sampling.sampler import Continuation, OnSlice, Sampler
+from svtcli.stages.device_memory import less_for_batches, within_memory
 from svtcli.stages.held_out import (
     HeldOut,
     HeldOutPlan,
@@ -114,7 +116,8 @@ def sample(plan: SamplePlan, progress: Progress) -> Path:
 
     An interrupted call goes on when it is repeated, however many videos are made at
     once then. Errors: `Stopped` after SIGTERM or Ctrl-C, with all finished videos kept;
-    `Locked`; StorageFailed for a broken checkpoint, Refused for another model's.
+    `Locked`; StorageFailed for a broken checkpoint, Refused for another model's;
+    OutOfMemory.
     """
     kept = plan.kept
     with stop_signals(ALONE) as stop, kept.at_work():
@@ -122,7 +125,9 @@ def sample(plan: SamplePlan, progress: Progress) -> Path:
             return found
         with kept.alone():
             held_out = read_held_out(plan)
-            _make_missing(plan, held_out, kept, np.arange(plan.videos), progress, stop)
+            with _within_memory(plan):
+                rows = np.arange(plan.videos)
+                _make_missing(plan, held_out, kept, rows, progress, stop)
             made = kept.all_of(plan.videos)
             if made is None:
                 raise StorageFailed(f"{kept.folder}: does not hold what was written")
@@ -145,7 +150,8 @@ def sample_part(
         with kept.as_task(f"{part.index}-of-{part.count}", PATIENCE):
             held_out = read_held_out(plan)
             rows = np.array(part.share(plan.videos), int)
-            _make_missing(plan, held_out, kept, rows, progress, stop)
+            with _within_memory(plan):
+                _make_missing(plan, held_out, kept, rows, progress, stop)
         with only_writer(kept.folder, PATIENCE):
             if found := _found(plan, progress):
                 return found
@@ -155,6 +161,14 @@ def sample_part(
             kept.publish(_samples(plan, held_out, made))
         _leave_if_stopped_late(plan, stop)
     return plan.out
+
+
+def _within_memory(plan: SamplePlan) -> AbstractContextManager[None]:
+    batch = min(plan.settings.batch, plan.videos)
+    hint = less_for_batches(
+        batch, plan.settings.precision, "finished videos are kept, run again"
+    )
+    return within_memory("sampling", hint)
 
 
 def _leave_if_stopped_late(plan: SamplePlan, stop: StopSignals) -> None:

@@ -20,6 +20,7 @@ from svtcli.run.lock import only_writer
 from svtcli.run.manifest import versions, write_run
 from svtcli.run.metrics_log import MetricsLog, Row, Rows, Together, read_metrics
 from svtcli.run.progress import Progress, Silent
+from svtcli.stages.device_memory import less_for_training, within_memory
 from svtcli.stages.training_plan import Plan, plan_training
 from svtcli.stages.validation import make_validation
 from svtcli.training.checkpoint import Checkpoints, holds
@@ -74,7 +75,7 @@ def train(
     after the first few. All `peers` call this alike; process 0 speaks for them. Errors:
     what `plan_training` refuses; `Locked` while another process trains this run;
     `Stopped` after SIGTERM or Ctrl-C, with everything saved; `BadData`;
-    `StorageFailed`; `PeerLost`.
+    `StorageFailed`; `PeerLost`; `OutOfMemory`.
     """
     progress = progress if peers.first else Silent()
     with stop_signals(peers) as stop, ExitStack() as held:
@@ -84,7 +85,8 @@ def train(
             return _trained(plan, plan.start)
         peers.decided(lambda: _open_run(plan, loaded, held, progress))
         _refuse_other_folder(run, peers)
-        return _train(plan, progress, stop, peers)
+        with within_memory("training", less_for_training(loaded.recipe.train)):
+            return _train(plan, progress, stop, peers)
 
 
 def _agreed_plan(

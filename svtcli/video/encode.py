@@ -12,7 +12,6 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
 
-import imageio_ffmpeg
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
@@ -129,6 +128,8 @@ def ffmpeg_file() -> str:
     Errors: Failure where it has none.
     """
     try:
+        import imageio_ffmpeg  # what draws no film starts without it
+
         return imageio_ffmpeg.get_ffmpeg_exe()
     except RuntimeError as error:
         hint = "install ffmpeg and set $IMAGEIO_FFMPEG_EXE to its path"
