@@ -161,7 +161,11 @@ def least(kernel: Kernel) -> float:
     return max(kernel.moved / BANDWIDTH, kernel.flops / RATE, START)
 
 
-PASSES = (*((4, name) for name in ALL), *((1, name) for name in SCHEDULES))
+PASSES = (
+    *((4, name) for name in ALL),
+    *((2, name) for name in SCHEDULES),
+    (1, "sequential"),
+)
 STEPS = (
     *(("bair_spatiotemporal", 32, remat) for remat in (False, True)),
     *(("bair_large", 16, remat) for remat in (False, True)),

@@ -52,7 +52,8 @@ CELLS = (
     *((4, name) for name in ("sequential", "parallel", "guess, 64")),
     *((4, name) for name in ("guess, 64, fused", "guess, 256, fused", "guess, 256")),
     *((4, name) for name in ("parallel, fused", "guess, 16")),
-    *((1, name) for name in ("sequential", "parallel", "guess, 64", "guess, 256")),
+    *((2, name) for name in ("sequential", "parallel", "guess, 64", "guess, 256")),
+    (1, "sequential"),
     *((16, name) for name in ("sequential", "parallel", "guess, 64")),
     *((64, name) for name in ("sequential", "guess, 16", "guess, 64")),
 )

@@ -175,13 +175,14 @@ def slices_per_batch(config: Model, frames: int, prime: int, overlap: int) -> in
 
 
 def full_batches(
-    rows: int, size: int, devices: int = 1, rest_of: int | None = None
+    rows: int, size: int, devices: int = 1, rest_of: int | None = None, least: int = 1
 ) -> list[Int[np.ndarray, " B"]]:
-    """Row numbers, `size` at a time, rounded up to as many for each of the `devices`.
+    """Row numbers, `size` at a time, rounded up to as many for each of the `devices`,
+    and to `least` for each.
 
     The last batch is filled up with rows from the start, whose results are to be cut
     off: a batch of another size would have to be compiled. So they are of the size that
     they would have for all rows, where these are the `rest_of` so many.
     """
-    size = -(-min(size, rest_of or rows) // devices) * devices
+    size = max(least, -(-min(size, rest_of or rows) // devices)) * devices
     return [np.arange(i, i + size) % rows for i in range(0, rows, size)]

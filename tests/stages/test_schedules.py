@@ -1,5 +1,6 @@
 """Which schedule makes samples, on which machine."""
 
+import jax
 import pytest
 
 from svtcli.failure import Refused
@@ -7,7 +8,9 @@ from svtcli.recipe.model import Model
 from svtcli.recipe.schema import Sample
 from svtcli.sampling.cost import Accelerator, Cpu
 from svtcli.sampling.sequential import sample_slice
+from svtcli.stages import schedules
 from svtcli.stages.schedules import machine_of, schedule_of
+from svtcli.training.chips import find_chip
 
 
 def test_a_schedule_that_is_asked_for_is_taken():
@@ -34,3 +37,14 @@ def test_a_machine_is_known_by_what_jax_calls_it():
     assert machine_of("rocm", "Instinct", "float32") == Accelerator(
         156e12, 1.555e12, itemsize=4
     )
+
+
+def test_the_kernel_of_our_own_is_taken_where_it_was_measured_to_pay(monkeypatch):
+    asked = Sample(schedule="guess", window=16)
+    here = jax.local_devices()[0].device_kind
+    made = [schedule_of(asked, Model(), 4).make_slice]
+    monkeypatch.setattr(schedules, "FUSED", {"H100"})
+    monkeypatch.setattr(schedules, "find_chip", lambda kind: find_chip("H100"))
+    made.append(schedule_of(asked, Model(), 4).make_slice)
+    assert find_chip(here) is None
+    assert [each.keywords["fused"] for each in made] == [False, True]
