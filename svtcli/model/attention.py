@@ -16,11 +16,9 @@ from jaxtyping import Array, Float, Int
 from svtcli.model import initial
 from svtcli.model.blocks import Blocks
 from svtcli.model.cache_attention import attend, attend_fused, can_be_fused
+from svtcli.model.norm import layer_norm, norm
 from svtcli.model.softmax import biased_softmax
 from svtcli.recipe.model import Model
-
-EPSILON = 1e-6
-"""Of all layer norms, added to the variance."""
 
 
 class LayerCache(NamedTuple):
@@ -72,6 +70,7 @@ class Layer(nnx.Module):
         heads = self._query_key_value(z)
         heads = heads.reshape(*shape[:4], *heads.shape[1:])
         q, k, v = jnp.unstack(self.blocks.split(heads))
+        # Else XLA's GPU compiler writes it down once for every block.
         bias = jax.lax.optimization_barrier(self.bias())
         scores = jnp.einsum("BNKia,BNKja->BNKij", q, k)
         attended = jnp.einsum("BNKij,BNKja->BNKia", self._softmax(scores, bias), v)
@@ -268,54 +267,3 @@ def _compute_again(structure: nnx.GraphDef, kept: Any, gradient: Array) -> Any:
 
 
 _forgetful.defvjp(_keep_input, _compute_again)
-
-
-def layer_norm(d: int, rngs: nnx.Rngs) -> nnx.LayerNorm:
-    """Layer normalisation over the hidden width; `norm` applies it."""
-    return nnx.LayerNorm(d, epsilon=EPSILON, rngs=rngs)
-
-
-def norm(by: nnx.LayerNorm, z: Float[Array, "*any D"]) -> Float[Array, "*any D"]:
-    """`z` normalised in at least float32, and given in its own precision."""
-    return _normed(z, by.scale[...], by.bias[...])
-
-
-@jax.custom_vjp
-def _normed(
-    z: Float[Array, "*any D"], scale: Float[Array, " D"], shift: Float[Array, " D"]
-) -> Float[Array, "*any D"]:
-    """γ·(z − mean) / √(variance + ε) + β over the last axis.
-
-    Its gradient is written down for the sake of memory traffic: derived by jax, it has
-    XLA write numbers of `z`'s size in float32 just to sum them up for γ and β.
-    """
-    return _norm_forward(z, scale, shift)[0]
-
-
-def _norm_forward(z: Array, scale: Array, shift: Array) -> tuple[Array, tuple]:
-    precise = z.astype(jnp.promote_types(z.dtype, scale.dtype))
-    mean = precise.mean(axis=-1, keepdims=True)
-    centred = precise - mean
-    inverse = jax.lax.rsqrt((centred**2).mean(axis=-1, keepdims=True) + EPSILON)
-    normed = (centred * inverse * scale + shift).astype(z.dtype)
-    return normed, (z, mean, inverse, scale)
-
-
-def _norm_backward(kept: tuple, gradient: Array) -> tuple[Array, Array, Array]:
-    z, mean, inverse, scale = kept
-    number = mean.dtype
-
-    def hat(z: Array) -> Array:
-        return (z.astype(number) - mean) * inverse
-
-    of_hat = gradient.astype(number) * scale
-    along = (of_hat * hat(z)).mean(axis=-1, keepdims=True)
-    of_z = inverse * (of_hat - of_hat.mean(axis=-1, keepdims=True) - hat(z) * along)
-    # Sums over rows, by a pass of their own over what is there in few bits.
-    z, gradient = jax.lax.optimization_barrier((z, gradient))
-    rows, gradient = tuple(range(z.ndim - 1)), gradient.astype(number)
-    of_scale, of_shift = (gradient * hat(z)).sum(axis=rows), gradient.sum(axis=rows)
-    return of_z.astype(z.dtype), of_scale, of_shift
-
-
-_normed.defvjp(_norm_forward, _norm_backward)

@@ -12,8 +12,8 @@ from flax import nnx
 from jaxtyping import Array, Float, Int, Integer
 
 from svtcli.model import initial
-from svtcli.model.attention import layer_norm, norm
 from svtcli.model.linear import precise_product
+from svtcli.model.norm import layer_norm, norm
 
 Choose = Callable[[int, Float[Array, "B V"]], Int[Array, " B"]]
 """Picks a value for code k from its logits."""

@@ -1,0 +1,47 @@
+"""Layer norm: its gradient is written down, so it is held to jax's own."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from svtcli.model.norm import layer_norm, norm
+
+D = 6
+
+
+def drawn(dtype: str):
+    """Rows, and a norm whose scale and shift are not those of the beginning."""
+    draw = np.random.default_rng(0)
+    structure, state = nnx.split(layer_norm(D, nnx.Rngs(0)))
+    state = jax.tree.map(lambda leaf: jnp.asarray(draw.normal(size=leaf.shape)), state)
+    z, weight = (jnp.asarray(3 + draw.normal(size=(4, 5, D)), dtype) for _ in range(2))
+    return structure, state, z, weight
+
+
+def test_it_and_its_gradients_are_flax_s():
+    with jax.enable_x64(True):
+        structure, state, z, weight = drawn("float64")
+
+        def loss(of):
+            return lambda state, z: (weight * of(nnx.merge(structure, state), z)).sum()
+
+        ours, theirs = (
+            jax.value_and_grad(loss(of), (0, 1))(state, z)
+            for of in (norm, lambda by, z: by(z))
+        )
+        for one, other in zip(*map(jax.tree.leaves, (ours, theirs)), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
+def test_what_comes_out_is_as_precise_as_what_goes_in(dtype):
+    structure, state, z, weight = drawn(dtype)
+    by = nnx.merge(structure, state)
+    assert norm(by, z).dtype == z.dtype
+    gradients = jax.grad(
+        lambda state, z: (weight * norm(nnx.merge(structure, state), z)).sum(), (0, 1)
+    )(state, z)
+    types = [leaf.dtype for leaf in jax.tree.leaves(gradients)]
+    assert types == [jnp.float32, jnp.float32, z.dtype]
