@@ -65,21 +65,37 @@ PYTHON
     du -sh .on_gpu/*
 }
 
-# A Python that has all packages: this one, or one beside it that adds what is missing.
+# What is missing here, or of another version than svt takes, is put beside the rest.
 use_python() {
     export PYTHONPATH=$PWD XLA_PYTHON_CLIENT_MEM_FRACTION=.92 PYTHONUNBUFFERED=1
     export SVT_CACHE=$work/cache
-    local needed='import grain, pebble, pooch, pydantic, flax, orbax.checkpoint, av'
-    python3 -c "$needed" 2>/dev/null && return
-    local packages venv=$work/venv
-    packages=$(python3 -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
-    python3 -m venv "$venv"
-    echo "$packages" >"$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/there.pth"
-    "$venv/bin/python" -m pip install -q --no-index --disable-pip-version-check \
-        --find-links "$base/wheels" -r "$base/requirements.txt" || exit 1
-    [ ! -d .on_gpu/av ] || "$venv/bin/python" -m pip install -q --no-index --no-deps \
-        --disable-pip-version-check .on_gpu/av/*.whl || exit 1
-    export PATH=$venv/bin:$PATH
+    [ -d "$base/wheels" ] || return 0
+    local wheels
+    wheels=$(python3 - "$base" <<'PYTHON'
+import sys
+from importlib import metadata
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name, parse_wheel_filename
+
+base = Path(sys.argv[1])
+needs = map(Requirement, (base / "requirements.txt").read_text().splitlines())
+wanted = {canonicalize_name(need.name): need.specifier for need in needs}
+for wheel in [*base.glob("wheels/*.whl"), *base.parent.glob("av/*.whl")]:
+    name, *_ = parse_wheel_filename(wheel.name)
+    try:
+        here = metadata.version(name)
+    except metadata.PackageNotFoundError:
+        print(wheel)
+        continue
+    if name in wanted and here not in wanted[name]:
+        print(wheel)
+PYTHON
+    ) || exit 1
+    [ -z "$wheels" ] || python3 -m pip install -q --no-index --no-deps --no-compile \
+        --disable-pip-version-check --upgrade --target "$work/site" $wheels || exit 1
+    export PYTHONPATH=$PWD:$work/site
 }
 
 # A part may take so many seconds; half a minute later it is ended.
