@@ -10,8 +10,6 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-from jax.experimental import pallas
-from jax.experimental.pallas import triton
 from jaxtyping import Array, Float, Int
 
 from svtcli.model.softmax import biased_softmax
@@ -73,6 +71,9 @@ def _as_kernel(
     *, interpret: bool,
 ) -> Array:  # fmt: skip
     """A program for each block of each run and each head."""
+    from jax.experimental import pallas  # a tenth of a second for who needs no kernel
+    from jax.experimental.pallas import triton
+
     B, M, number, K, _, _ = q.shape
     return pallas.pallas_call(
         _attend_to_one_block,
@@ -86,6 +87,8 @@ def _as_kernel(
 
 def _attend_to_one_block(q_ref, kv_ref, bias_ref, block_ref, place_ref, out_ref):  # type: ignore[no-untyped-def]
     """The kernel. Rows that fill a tile up repeat the last one, and write the same."""
+    from jax.experimental import pallas
+
     _, M, number, _, length, da = q_ref.shape
     box, k = pallas.program_id(0), pallas.program_id(1)
     run, n = box // number, box % number
