@@ -1,7 +1,5 @@
 """What can go wrong, said once: a sentence, a hint, and the exit code it ends in."""
 
-import re
-
 
 class Failure(Exception):
     """One clear line for the user: what, where, and (as `hint`) what to do.
@@ -59,35 +57,3 @@ class PeerLost(Failure):
     """Another process of the same training is gone, or was never there."""
 
     code = 76
-
-
-class OutOfMemory(Failure):
-    """A device has too little memory for what was asked of it."""
-
-    def __init__(self, work: str, said: str, hint: str) -> None:
-        super().__init__(f"{work}: the device has too little memory{said}", hint)
-
-
-FULL = re.compile(
-    r"RESOURCE_EXHAUSTED|CUDA_ERROR_OUT_OF_MEMORY|CUBLAS_STATUS_ALLOC_FAILED"
-    r"|ran out of memory in memory space",
-    re.IGNORECASE,
-)
-WANTED = re.compile(r"(\d+) ?(?:bytes\b|B\))")
-USED = re.compile(r"Used ([\d.]+[KMGT])\w* of ([\d.]+[KMGT])")
-
-
-def memory_wanted(error: BaseException) -> str | None:
-    """What `error` says of a device's memory that was too small; None for any other.
-
-    Empty where it is not said how much was wanted. Told by its text, for jax has no
-    class of its own for it, and is not loaded here.
-    """
-    text = str(error)
-    if not isinstance(error, RuntimeError) or not FULL.search(text):
-        return None
-    if used := USED.search(text):
-        return f" ({used[1]}B of {used[2]}B)"
-    if wanted := WANTED.search(text):
-        return f" (another {int(wanted[1]) / 1e9:,.2f} GB were asked for)"
-    return ""

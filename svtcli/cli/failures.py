@@ -8,7 +8,8 @@ from typing import Protocol, runtime_checkable
 import typer
 
 from svtcli.cli import console
-from svtcli.failure import Failure, memory_wanted
+from svtcli.failure import Failure
+from svtcli.memory import out_of_memory
 
 STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
@@ -39,6 +40,7 @@ def report(error: BaseException) -> int:
 
 def explain(error: BaseException) -> tuple[str, str | None, int]:
     """(sentence, hint, exit code) of `error`; an empty sentence says nothing."""
+    error = out_of_memory(error) or error
     match error:
         case Failure():
             return error.sentence, error.hint, error.code
@@ -54,9 +56,6 @@ def explain(error: BaseException) -> tuple[str, str | None, int]:
             return _usage_sentence(error), _help_hint(error), error.exit_code
         case MemoryError():
             return "out of memory", "a smaller batch needs less", 1
-        case RuntimeError() if (said := memory_wanted(error)) is not None:
-            hint = "a smaller batch needs less; or another process has it: nvidia-smi"
-            return f"the device has too little memory{said}", hint, 1
     return f"{type(error).__name__}: {_one_line(error)}", _unexpected_hint(), 1
 
 

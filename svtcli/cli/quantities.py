@@ -1,13 +1,6 @@
 """Numbers for people: bytes, counts, rates, times."""
 
-
-def size(count: int | float) -> str:
-    """Bytes, in powers of 1000: `9.83 GB`."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if count < 999.5:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} TB"
+from svtcli.memory import size as size
 
 
 def amount(count: int | float, unit: str) -> str:

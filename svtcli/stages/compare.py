@@ -21,16 +21,20 @@ from svtcli.stages.comparison import (
     write_comparison,
 )
 from svtcli.stages.comparison_plan import ComparisonPlan
+from svtcli.stages.device_memory import less_for_features, within_memory
 from svtcli.stages.distances import (
     Measurement,
     Part,
     in_parts,
     measure,
 )
-from svtcli.stages.features import Features, load_network
+from svtcli.stages.features import AT_ONCE, Features, load_network
 from svtcli.training.compilation_cache import use_compilation_cache
 from svtcli.training.distributed import ALONE
 from svtcli.training.stop import StopSignals, stop_signals
+
+OF_FVD = f"{AT_ONCE} clips", "features that are there are kept"
+OF_LPIPS = "a few frames", "FVD's features are kept, LPIPS is computed anew"
 
 FrameValues = Callable[[np.ndarray, np.ndarray], Float64[np.ndarray, "n F"]]
 
@@ -38,7 +42,7 @@ FrameValues = Callable[[np.ndarray, np.ndarray], Float64[np.ndarray, "n F"]]
 def compare(plan: ComparisonPlan, progress: Progress) -> Comparison:
     """All metrics of the plan; an interrupted call goes on when it is repeated.
 
-    Errors: CheckFailed where FVD's self-test fails; `Stopped`; BadData.
+    Errors: CheckFailed where FVD's self-test fails; `Stopped`; BadData; OutOfMemory.
     """
     if plan.finished and plan.out is not None:
         progress.note(f"{plan.out}: compared already")
@@ -47,10 +51,12 @@ def compare(plan: ComparisonPlan, progress: Progress) -> Comparison:
     for warning in plan.warnings:
         progress.note(f"note: {warning}")
     with stop_signals(ALONE) as stop:
-        paired = {
-            str(each): _paired(plan, each, progress, stop) for each in plan.paired
-        }
-        fvd = _fvd(plan, progress, stop) if plan.distances else None
+        with within_memory("LPIPS", lambda: less_for_features(*OF_LPIPS)):
+            paired = {
+                str(each): _paired(plan, each, progress, stop) for each in plan.paired
+            }
+        with within_memory("FVD", lambda: less_for_features(*OF_FVD)):
+            fvd = _fvd(plan, progress, stop) if plan.distances else None
     found = Comparison(
         samples=_side(plan.fake, plan.settings.per_prime),
         reference=_side(plan.real),

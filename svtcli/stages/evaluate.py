@@ -48,8 +48,9 @@ def evaluate(plan: EvalPlan, progress: Progress) -> Evaluation:
         if found := _found(plan, progress):
             return found
         with kept.alone():
-            with _within_memory(plan):
-                _score_missing(plan, kept, np.array(plan.numbers), progress, stop)
+            own = np.array(plan.numbers)
+            with _within_memory(plan, len(own)):
+                _score_missing(plan, kept, own, progress, stop)
             evaluation = _gathered(plan, kept)
             if evaluation is None:
                 raise StorageFailed(f"{kept.folder}: does not hold what was written")
@@ -71,7 +72,7 @@ def evaluate_part(
             return found
         with kept.as_task(f"{part.index}-of-{part.count}", PATIENCE):
             own = np.array(plan.numbers)[list(part.share(len(plan.numbers)))]
-            with _within_memory(plan):
+            with _within_memory(plan, len(own)):
                 _score_missing(plan, kept, own, progress, stop)
         with only_writer(kept.folder, PATIENCE):
             if found := _found(plan, progress):
@@ -84,12 +85,15 @@ def evaluate_part(
     return evaluation
 
 
-def _within_memory(plan: EvalPlan) -> AbstractContextManager[None]:
-    batch = min(plan.settings.batch, len(plan.numbers))
-    hint = less_for_batches(
-        batch, plan.settings.precision, "scored clips are kept, run again"
-    )
-    return within_memory("scoring", hint)
+def _within_memory(plan: EvalPlan, clips: int) -> AbstractContextManager[None]:
+    """What scores so many `clips`, of this call, says what needs less."""
+
+    def needs_less() -> str:
+        at_once, precision = plan.settings.batch, plan.settings.precision
+        devices, kept = scoring_layout(plan, clips).devices, "the scored clips"
+        return less_for_batches("eval", min(at_once, clips), devices, precision, kept)
+
+    return within_memory("scoring", needs_less)
 
 
 def unfinished(plan: EvalPlan) -> UnfinishedScores:

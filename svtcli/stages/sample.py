@@ -125,8 +125,8 @@ def sample(plan: SamplePlan, progress: Progress) -> Path:
             return found
         with kept.alone():
             held_out = read_held_out(plan)
-            with _within_memory(plan):
-                rows = np.arange(plan.videos)
+            rows = np.arange(plan.videos)
+            with _within_memory(plan, len(rows)):
                 _make_missing(plan, held_out, kept, rows, progress, stop)
             made = kept.all_of(plan.videos)
             if made is None:
@@ -150,7 +150,7 @@ def sample_part(
         with kept.as_task(f"{part.index}-of-{part.count}", PATIENCE):
             held_out = read_held_out(plan)
             rows = np.array(part.share(plan.videos), int)
-            with _within_memory(plan):
+            with _within_memory(plan, len(rows)):
                 _make_missing(plan, held_out, kept, rows, progress, stop)
         with only_writer(kept.folder, PATIENCE):
             if found := _found(plan, progress):
@@ -163,12 +163,17 @@ def sample_part(
     return plan.out
 
 
-def _within_memory(plan: SamplePlan) -> AbstractContextManager[None]:
-    batch = min(plan.settings.batch, plan.videos)
-    hint = less_for_batches(
-        batch, plan.settings.precision, "finished videos are kept, run again"
-    )
-    return within_memory("sampling", hint)
+def _within_memory(plan: SamplePlan, videos: int) -> AbstractContextManager[None]:
+    """What makes so many `videos`, of this call, says what needs less."""
+
+    def needs_less() -> str:
+        at_once, precision = plan.settings.batch, plan.settings.precision
+        devices, kept = sampling_layout(videos).devices, "the finished videos"
+        return less_for_batches(
+            "sample", min(at_once, videos), devices, precision, kept
+        )
+
+    return within_memory("sampling", needs_less)
 
 
 def _leave_if_stopped_late(plan: SamplePlan, stop: StopSignals) -> None:

@@ -23,7 +23,7 @@ from svtcli.run.progress import Progress, Silent
 from svtcli.stages.device_memory import less_for_training, within_memory
 from svtcli.stages.training_plan import Plan, plan_training
 from svtcli.stages.validation import make_validation
-from svtcli.training.checkpoint import Checkpoints, holds
+from svtcli.training.checkpoint import Checkpoints, holds, latest_step
 from svtcli.training.compilation_cache import use_compilation_cache
 from svtcli.training.distributed import ALONE, Peers
 from svtcli.training.loop import model_inputs, train_until
@@ -85,8 +85,14 @@ def train(
             return _trained(plan, plan.start)
         peers.decided(lambda: _open_run(plan, loaded, held, progress))
         _refuse_other_folder(run, peers)
-        with within_memory("training", less_for_training(loaded.recipe.train)):
+        with within_memory("training", lambda: _needs_less(plan)):
             return _train(plan, progress, stop, peers)
+
+
+def _needs_less(plan: Plan) -> str:
+    data, shard = plan.layout.mesh.devices.shape
+    saved = latest_step(plan.run.checkpoints)
+    return less_for_training(plan.recipe, data, shard, saved)
 
 
 def _agreed_plan(

@@ -19,6 +19,7 @@ from svtcli.failure import Refused
 from svtcli.model.svt import for_products_in
 from svtcli.recipe.schema import Recipe
 from svtcli.recipe.subsets import label_pattern
+from svtcli.stages.device_memory import less_for_validation, within_memory
 from svtcli.stages.held_out import (
     choose_clips,
     open_fitting,
@@ -86,7 +87,14 @@ def make_validation(
         if cut_short():
             raise _CutShortError
 
+    def needs_less() -> str:
+        return less_for_validation(recipe, len(plan.numbers), layout.devices)
+
     def score(params: PyTree) -> float | None:
+        with within_memory("validation", needs_less):
+            return scored(params)
+
+    def scored(params: PyTree) -> float | None:
         dtype = jnp.dtype(recipe.eval.precision)
         whole = for_products_in(layout.whole_copy(params), dtype)
         scorer = Scorer(recipe.model, graphdef, whole, layout.spread, layout.collected)

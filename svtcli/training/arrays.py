@@ -16,6 +16,7 @@ from jaxtyping import PyTree
 from orbax.checkpoint import v1 as ocp
 
 from svtcli.failure import Failure, StorageFailed
+from svtcli.memory import out_of_memory
 from svtcli.training.distributed import peer_lost
 from svtcli.training.lost_reports import drop_lost_reports
 from svtcli.training.state import State, placed
@@ -121,6 +122,7 @@ def storage_errors(place: Path, hint: str | None = None) -> Iterator[None]:
     """Whatever orbax or the system says of a failed read or write, as one line.
 
     Several processes also talk while they write: that one of them is gone is said so.
+    Arrays also come from devices and go there: that these are full is said so too.
     """
     try:
         yield
@@ -128,6 +130,8 @@ def storage_errors(place: Path, hint: str | None = None) -> Iterator[None]:
         raise
     except Exception as error:
         cause = _first_cause(error)
+        if full := out_of_memory(cause):
+            raise full from error
         if lost := peer_lost(cause):
             raise lost from error
         raise StorageFailed(f"{place}: {_first_line(cause)}", hint) from error

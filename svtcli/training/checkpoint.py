@@ -118,7 +118,8 @@ class Checkpoints:
     def save(self, state: State) -> None:
         """Save `state` in the background, after the save before it is through.
 
-        The state may be donated as soon as this returns. Errors: the disk is full.
+        The state may be donated as soon as this returns. Errors: the disk or a device
+        is full.
         """
         self.wait()
         step, parts = int(state["step"]), arrays.parts_of(state)
@@ -126,7 +127,12 @@ class Checkpoints:
             self._refuse_full_disk(arrays.size_in_bytes(parts))
         unfinished = self.folder / UNFINISHED / str(step)
         record = Record(step, self.clips, arrays.described(parts))
-        writing = arrays.write(unfinished, parts)
+        try:
+            writing = arrays.write(unfinished, parts)
+        except Failure:
+            if self.peers.first:
+                _sweep(unfinished)
+            raise
 
         def finish() -> int:
             try:

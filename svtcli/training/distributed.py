@@ -21,6 +21,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from svtcli.failure import Failure, PeerLost, Refused, Stopped
+from svtcli.memory import out_of_memory
 from svtcli.training.watchdog import Watchdog
 
 PATIENCE = 900
@@ -191,6 +192,8 @@ def joined(meeting: Meeting | None) -> Iterator[Peers]:
 def peer_lost(error: BaseException) -> PeerLost | None:
     """What it comes from, where that is the loss of another process; else None."""
     if not jax.distributed.is_initialized() or not LOSS.search(str(error)):
+        return None
+    if out_of_memory(error):  # XLA lists a step's operations then: barriers, and so on
         return None
     line = str(error).strip().splitlines()[0]
     return PeerLost(

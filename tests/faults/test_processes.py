@@ -131,6 +131,18 @@ def test_a_stuck_process_is_given_up_with_all_stacks(place: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_device_that_is_full_is_said_by_its_process_and_ends_all(place: Path) -> None:
+    team = Team(place, programs={1: "tests.faults.too_large"})
+    lost, full = team.ended()
+    assert full.code == 1, full.err
+    assert "training: the device (cpu) has too little memory (281 TB more" in full.err
+    ways = "train.accumulate=2, train.remat=true or mesh.shard=2 needs less and goes on"
+    assert f"{ways} from step 5; " in full.err
+    assert lost.code in (76, 134), lost.err
+    assert saved_in(place) == [5]
+
+
+@pytest.mark.slow
 def test_a_ctrl_c_of_one_stops_all(place: Path) -> None:
     team = Team(place, "train.steps=1000000", "train.save_every=1000")
     team.until(lambda: rows_in(place) > 6)
