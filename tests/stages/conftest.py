@@ -25,15 +25,19 @@ def cheap_features(
     """Cheap features in place of I3D's; gives the shapes of what was computed."""
     monkeypatch.setenv("SVT_CACHE", str(tmp_path / "cache"))
     shapes = []
-    mixed = np.random.default_rng(0).normal(size=(6, 400)).astype(np.float32)
+    mixed = np.random.default_rng(0).normal(size=(6, 400))
 
     def cheap(params: I3D, video: np.ndarray, resize: str) -> np.ndarray:
-        """Means of the clip, of its ends and of its colours, mixed."""
+        """Means of the clip, of its ends and of its colours, mixed.
+
+        In float64, for products of one row and of many round differently.
+        """
         shapes.append(video.shape)
-        clip = np.asarray(video, np.float32)
+        clip = np.asarray(video, np.float64)
         means = [clip.mean((1, 2, 3, 4)), clip[:, 0].mean((1, 2, 3))]
         means += [clip[:, -1].mean((1, 2, 3)), *clip.mean((1, 2, 3)).T]
-        return np.stack(means[:6], axis=1) @ mixed[: len(means)]
+        mixture = np.stack(means[:6], axis=1) @ mixed[: len(means)]
+        return mixture.astype(np.float32)
 
     monkeypatch.setattr(stage, "features", cheap)
     monkeypatch.setattr(stage, "self_test", lambda params: 152.902097)
