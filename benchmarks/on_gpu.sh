@@ -17,7 +17,7 @@
 # Each part is of use by itself, its first rows most; `acceptance` comes after `learning`,
 # in the same call or on the same machine. `here` needs svt with the extras demo, fvd and
 # test. It fills .on_gpu: base (22 MB) and av (35 MB), to be taken along, and i3d.ckpt
-# (50 MB), of use to `evaluation` alone, which needs no av and of base neither work nor
+# (50 MB), of use to `evaluation` alone, which needs no av and of base neither prepared nor
 # digits. The machine of the GPU needs Python and jax for CUDA; packages that are missing
 # there come from .on_gpu. ffmpeg does not: films are drawn afterwards, from the samples
 # that come back: tar -xf samples.tar && svt render demo_samples --format gif
@@ -32,9 +32,9 @@ tiny=()
 
 here() {
     rm -rf .on_gpu && mkdir -p "$base/wheels"
-    python3 benchmarks/learning.py --digits "$base/digits" --work "$base/work" "${tiny[@]}" ||
+    python3 benchmarks/learning.py --digits "$base/digits" --work "$base/prepared" "${tiny[@]}" ||
         exit 1
-    rm -rf "$base/work/compiled" "$base"/work/*.log
+    rm -rf "$base/prepared/compiled" "$base"/prepared/*.log
     python3 - >"$base/requirements.txt" <<'PYTHON'
 import tomllib
 from pathlib import Path
@@ -114,7 +114,7 @@ run() {
         sampling) part 420 sampling_on_gpu.md benchmarks/sampling_on_gpu.py --seconds 420 ;;
         training) part 330 training_on_gpu.md benchmarks/training_on_gpu.py --seconds 330 ;;
         learning)
-            [ -d "$work/learning" ] || cp -r "$base/work" "$work/learning"
+            [ -d "$work/learning" ] || cp -r "$base/prepared" "$work/learning"
             part 300 learning.log benchmarks/learning.py --out "$out" --work "$work/learning" \
                 --digits "$base/digits" --seconds "${LEARNING_SECONDS:-300}"
             bring_samples
