@@ -74,16 +74,21 @@ def _more_shards(recipe: Recipe, data: int, shard: int) -> Iterator[str]:
 
 
 def less_for_batches(
-    section: str, at_once: int, devices: int, precision: Precision, kept: str
+    section: str,
+    at_once: int,
+    devices: int,
+    precision: Precision,
+    kept: str,
+    least: int = 1,
 ) -> str:
     """Flags that need less, and their keys in a recipe's `section`.
 
     `kept` is what a call with a smaller batch finds again; `at_once` are made on all
-    `devices` together, as many on each.
+    `devices` together, as many on each, and `least` at least.
     """
     ways = []
-    if (own := -(-at_once // devices)) > 1:
-        batch = own // 2 * devices
+    if (own := -(-at_once // devices)) > least:
+        batch = max(least, own // 2) * devices
         ways.append(f"--batch {batch} ({section}.batch) needs less and keeps {kept}")
     if precision == "float32":
         key = f"{section}.precision"

@@ -170,7 +170,7 @@ def _within_memory(plan: SamplePlan, videos: int) -> AbstractContextManager[None
         at_once, precision = plan.settings.batch, plan.settings.precision
         devices, kept = sampling_layout(videos).devices, "the finished videos"
         return less_for_batches(
-            "sample", min(at_once, videos), devices, precision, kept
+            "sample", min(at_once, videos), devices, precision, kept, _least_rows()
         )
 
     return within_memory("sampling", needs_less)

@@ -320,3 +320,12 @@ def test_one_on_each_device_cannot_be_fewer():
     made = replace(recipe(), eval=Eval(batch=4, precision="bfloat16"))
     off = "train.validate_every=null needs less"
     assert less_for_validation(made, 32, 4).startswith(off)
+
+
+def test_no_batch_is_proposed_that_a_device_would_fill_up_again():
+    """A GPU makes two videos at once, however few are asked for."""
+    asked = ("sample", 2, 1, "bfloat16", "the rest")
+    assert "--batch 1 " in less_for_batches(*asked)
+    assert "--batch" not in less_for_batches(*asked, 2)
+    three = less_for_batches("sample", 3, 2, "bfloat16", "the rest", 1)
+    assert "--batch 2 " in three
