@@ -26,9 +26,9 @@ import scipy.linalg
 from measure import cpu_seconds, print_rows, print_title
 from plain_i3d import plain_features
 
-from svtcli.evaluation.frechet import frechet
-from svtcli.evaluation.i3d import PUBLISHED, SELF_TEST, features, i3d, self_test
-from svtcli.evaluation.weights import read_weights
+from svtcli.evaluate.fvd.frechet import frechet
+from svtcli.evaluate.fvd.i3d import PUBLISHED, SELF_TEST, features, i3d, self_test
+from svtcli.evaluate.weights import read_weights
 from svtcli.recipe.schema import Compare
 from svtcli.run.progress import Silent
 
@@ -161,9 +161,9 @@ def _peak(N: int) -> int:
 
 def memory_of(N: int, place: Path) -> None:
     """Compare N clips with N others and print the peak."""
-    from svtcli.data.videos import open_videos
-    from svtcli.stages.compare import compare
-    from svtcli.stages.comparison_plan import plan_comparison
+    from svtcli.evaluate.compare import compare
+    from svtcli.evaluate.comparison_plan import plan_comparison
+    from svtcli.evaluate.foreign import open_videos
 
     sides = []
     for name in ("real", "fake"):

@@ -20,10 +20,10 @@ def child(keep: bool) -> None:
     import jax
     import numpy as np
 
-    from svtcli.cli.host_memory import keep_freed_memory
     from svtcli.model.loss import training_loss
     from svtcli.model.svt import create
     from svtcli.recipe.load import load_recipe
+    from svtcli.train.host_memory import keep_freed_memory
 
     if keep:
         keep_freed_memory()

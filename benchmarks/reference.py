@@ -19,11 +19,11 @@ from svtcli.model.loss import training_loss  # noqa: E402
 from svtcli.model.svt import create, structure  # noqa: E402
 from svtcli.recipe.model import Model  # noqa: E402
 from svtcli.recipe.schema import Train  # noqa: E402
-from svtcli.sampling.choice import Choice  # noqa: E402
-from svtcli.sampling.noise import row_keys  # noqa: E402
-from svtcli.sampling.sampler import Sampler  # noqa: E402
-from svtcli.training.state import abstract_state, first_state  # noqa: E402
-from svtcli.training.step import jit_update, make_update  # noqa: E402
+from svtcli.sample.noise import row_keys  # noqa: E402
+from svtcli.sample.sampler import Sampler  # noqa: E402
+from svtcli.sample.sampling_rule import Choice  # noqa: E402
+from svtcli.train.state import abstract_state, first_state  # noqa: E402
+from svtcli.train.step import jit_update, make_update  # noqa: E402
 
 REFERENCE = Model(
     video=(8, 16, 16),

@@ -43,15 +43,15 @@ from slices import (  # noqa: E402
 from svtcli.model.svt import create  # noqa: E402
 from svtcli.recipe.model import Model  # noqa: E402
 from svtcli.run.directory import RunFolder  # noqa: E402
-from svtcli.sampling.noise import row_keys  # noqa: E402
-from svtcli.sampling.sampler import Sampler  # noqa: E402
-from svtcli.stages.held_out import (  # noqa: E402
+from svtcli.sample.noise import row_keys  # noqa: E402
+from svtcli.sample.sampler import Sampler  # noqa: E402
+from svtcli.train.held_out import (  # noqa: E402
     HeldOut,
     HeldOutPlan,
     plan_held_out,
     read_held_out,
 )
-from svtcli.stages.trained import load_network, open_checkpoint  # noqa: E402
+from svtcli.train.load_network import load_network, open_checkpoint  # noqa: E402
 
 BATCHES = (1, 4)
 CLOCK = time.perf_counter if ON_CHIP else time.process_time

@@ -21,10 +21,10 @@ from svtcli.model.codes import codes_from_video  # noqa: E402
 from svtcli.model.subscale import take_slice  # noqa: E402
 from svtcli.model.svt import create, network  # noqa: E402
 from svtcli.recipe.model import Model  # noqa: E402
-from svtcli.sampling.choice import Choice, choose  # noqa: E402
-from svtcli.sampling.noise import row_keys, slice_noise  # noqa: E402
-from svtcli.sampling.sequential import sample_slice  # noqa: E402
-from svtcli.sampling.unmade import Wanted  # noqa: E402
+from svtcli.sample.noise import row_keys, slice_noise  # noqa: E402
+from svtcli.sample.sampling_rule import Choice, choose  # noqa: E402
+from svtcli.sample.sequential import sample_slice  # noqa: E402
+from svtcli.sample.slice_state import Wanted  # noqa: E402
 
 NARROW_PAPER = Model(de=64, d=128, na=4, da=32)
 INDEX, CHOICE = 5, Choice.of(0.9)

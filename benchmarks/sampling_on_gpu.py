@@ -41,10 +41,10 @@ from svtcli.model.loss import score_unit, slice_nats
 from svtcli.model.svt import Params, create, for_products_in, network
 from svtcli.recipe.load import load_recipe
 from svtcli.recipe.model import Model
-from svtcli.sampling.cost import Accelerator, Machine, Name
-from svtcli.sampling.noise import row_keys
-from svtcli.sampling.sampler import Sampler
-from svtcli.stages.schedules import machine_of
+from svtcli.sample.cost import Accelerator, Machine, Name
+from svtcli.sample.noise import row_keys
+from svtcli.sample.sampler import Sampler
+from svtcli.sample.schedules import machine_of
 
 VIDEOS, FRAMES, PAPER = 4, 30, 480
 CLOCK = time.perf_counter

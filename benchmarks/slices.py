@@ -14,14 +14,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from svtcli.recipe.model import Model
-from svtcli.sampling.choice import Choice
-from svtcli.sampling.cost import pixels_per_pass
-from svtcli.sampling.guess import guess_slice
-from svtcli.sampling.noise import row_keys
-from svtcli.sampling.parallel import sample_slice_in_steps
-from svtcli.sampling.sampler import MakeSlice
-from svtcli.sampling.sequential import sample_slice
-from svtcli.sampling.unmade import Made, Wanted
+from svtcli.sample.cost import pixels_per_pass
+from svtcli.sample.jacobi import guess_slice
+from svtcli.sample.noise import row_keys
+from svtcli.sample.parallel import sample_slice_in_steps
+from svtcli.sample.sampler import MakeSlice
+from svtcli.sample.sampling_rule import Choice
+from svtcli.sample.sequential import sample_slice
+from svtcli.sample.slice_state import Made, Wanted
 
 CHOICE = Choice.of(0.9)
 WINDOWS = (16, 64, 256)

@@ -9,9 +9,9 @@ from svtcli.model.priming import slice_choices
 from svtcli.model.svt import create, structure
 from svtcli.recipe.model import Model
 from svtcli.recipe.schema import Train
-from svtcli.training.objective import recipe_update
-from svtcli.training.state import abstract_state, first_state
-from svtcli.training.step import jit_update
+from svtcli.train.objective import recipe_update
+from svtcli.train.state import abstract_state, first_state
+from svtcli.train.step import jit_update
 
 
 class Training:

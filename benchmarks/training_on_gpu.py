@@ -27,7 +27,7 @@ from steps import Training
 
 from svtcli.model.flops import training_flops
 from svtcli.recipe.load import load_recipe
-from svtcli.training.chips import peak_flops
+from svtcli.train.chips import peak_flops
 
 ROWS = (
     ("bair_large", False, 4),

@@ -24,6 +24,8 @@ os.environ.setdefault(
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
+pytest_plugins = ["tests.make_clips", "tests.kept_work"]
+
 FAST = "JAX_DISABLE_MOST_OPTIMIZATIONS"
 
 # A first example may compile for seconds.

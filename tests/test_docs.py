@@ -100,7 +100,7 @@ ENDS = {
 what is added to it, its exit code, and some of what it says."""
 OF_A_TEAM = re.compile(r" --(coordinator \S+|processes \d+|process \d+|cluster)")
 """Flags that wait for other machines. Here a command is run without them;
-tests/training/test_distributed.py runs some with them."""
+tests/train/test_distributed.py runs some with them."""
 
 
 def shown_commands() -> list[str]:
@@ -139,7 +139,7 @@ def parse(command: str) -> None:
 def lived_in(trained_place, tmp_path_factory) -> Path:
     """`trained_place` under the names that the pages use, and samples of 16 frames."""
     from svtcli.run.samples import write_samples
-    from tests.figures.made_up import made_up_samples
+    from tests.render.made_up import made_up_samples
 
     place = tmp_path_factory.mktemp("docs") / "place"
     shutil.copytree(trained_place, place)

@@ -141,7 +141,7 @@ def clips_folders(word: str) -> Words:
 @_completer
 def chips(word: str) -> Words:
     """Accelerators that svt knows."""
-    from svtcli.training.chips import CHIPS
+    from svtcli.train.chips import CHIPS
 
     return [chip.name for chip in CHIPS]
 

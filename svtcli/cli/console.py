@@ -13,7 +13,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from svtcli.cli import signs
+from svtcli.cli import ascii as signs
 from svtcli.run.progress import Progress, Silent
 
 NARROWEST = 16

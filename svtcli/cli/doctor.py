@@ -10,7 +10,7 @@ from svtcli.cli import console
 from svtcli.failure import CheckFailed
 
 if TYPE_CHECKING:
-    from svtcli.stages.doctor import Finding
+    from svtcli.project.doctor import Finding
 
 NARROW = 60
 """Columns below which tables are wrapped."""
@@ -25,7 +25,7 @@ def doctor() -> None:
 
     For example: svt doctor --json, to show someone else what is here.
     """
-    from svtcli.stages.doctor import examine
+    from svtcli.project.doctor import examine
 
     found = [*examine(console.progress()), _terminal()]
     broken = [each.name for each in found if each.state == "broken"]
@@ -48,7 +48,7 @@ def _data(found: "Finding") -> dict[str, object]:
 
 def _terminal() -> "Finding":
     """What can be shown here."""
-    from svtcli.stages.doctor import Finding
+    from svtcli.project.doctor import Finding
 
     columns = shutil.get_terminal_size().columns
     encoding = (sys.stdout.encoding or "ascii").lower()

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from svtcli.cli.arguments import ClipsAndSplit, PrecisionFlag, clips_and_split, said
-from svtcli.cli.comparing import compare_videos, is_run
-from svtcli.cli.scoring import WORDS, Call, score_runs
+from svtcli.cli.eval_runs import WORDS, Call, score_runs
+from svtcli.cli.eval_samples import compare_videos, is_run
 from svtcli.failure import Refused
 
 METRICS = ("bits", "nats", "fvd", "fvd-avg", "kvd", "psnr", "ssim", "lpips")

@@ -9,7 +9,7 @@ import typer
 
 from svtcli.cli import console
 from svtcli.failure import Failure
-from svtcli.memory import out_of_memory
+from svtcli.run.device_memory import out_of_memory
 
 STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 

@@ -8,8 +8,8 @@ from svtcli.cli.scores import UNITS
 from svtcli.recipe.paper import OTHERS, Published
 
 if TYPE_CHECKING:
-    from svtcli.evaluation.fvd import Spread
-    from svtcli.stages.paper_table import Line
+    from svtcli.evaluate.fvd.protocol import Spread
+    from svtcli.evaluate.paper_table import Line
 
 COLUMNS = ("model", "split", "likelihood", "FVD", "FVD (avg)", "protocol")
 NONE = "-"

@@ -10,9 +10,9 @@ from svtcli.cli.arguments import Overrides, RecipeName, RunName
 from svtcli.cli.quantities import amount, size
 
 if TYPE_CHECKING:
-    from svtcli.stages.eval_cost import EvalCost
-    from svtcli.stages.plan import TrainingPlan
-    from svtcli.stages.sampling_plan import SamplingPlan
+    from svtcli.project.estimate import TrainingPlan
+    from svtcli.project.eval_cost import EvalCost
+    from svtcli.project.sampling_steps import SamplingPlan
 
 
 def plan(
@@ -52,9 +52,9 @@ def plan(
     loaded = load_recipe(recipe, overrides or ())
     folder = run_folder(run or loaded.name)
     # Only now, for it brings jax: a typo is answered at once.
-    from svtcli.stages import chain
-    from svtcli.stages import plan as stage
-    from svtcli.stages.eval_cost import eval_cost
+    from svtcli.project import chain
+    from svtcli.project import estimate as stage
+    from svtcli.project.eval_cost import eval_cost
 
     scoring = eval_cost(loaded.recipe)
     if compile_:

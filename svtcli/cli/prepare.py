@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from svtcli.cli import completion, console
-from svtcli.cli.preparing import prepares
+from svtcli.cli.prepare_command import prepares
 
 app = typer.Typer(help="Make clips of raw videos, and check them.")
 
@@ -237,7 +237,7 @@ def verify(
 
     For example: svt prepare verify clips/quickstart
     """
-    from svtcli.data.verify import verify as verify_clips
+    from svtcli.clips.verify import verify as verify_clips
 
     held = verify_clips(clips, console.progress())
     console.show(f"{clips}: {held} clips are as they were written", {"clips": held})

@@ -1,6 +1,6 @@
 """Numbers for people: bytes, counts, rates, times."""
 
-from svtcli.memory import size as size
+from svtcli.run.device_memory import size as size
 
 
 def amount(count: int | float, unit: str) -> str:

@@ -79,7 +79,7 @@ def copy(
     For example: svt recipes copy quickstart mine.yaml
     """
     from svtcli.recipe.library import find_recipe
-    from svtcli.run.whole_file import write_whole
+    from svtcli.run.durable import write_whole
 
     source = find_recipe(name)
     target = dest or Path(source.name)

@@ -10,7 +10,7 @@ import typer
 
 from svtcli.cli import console
 from svtcli.cli.arguments import said
-from svtcli.cli.sources import clips_of, run_around, run_to_plot, samples_folder
+from svtcli.cli.render_sources import clips_of, run_around, run_to_plot, samples_folder
 from svtcli.failure import Refused
 
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ def _draw_sheet(
     dry_run: bool,
 ) -> None:
     """The contact sheet of clips; its paths on stdout."""
-    from svtcli.stages import sheet as stage
+    from svtcli.render import clips_sheet as stage
 
     default = stage.SheetSettings()
     settings = replace(default, formats=_formats(formats) or default.formats, **stated)
@@ -217,7 +217,7 @@ def _render(
     dry_run: bool,
 ) -> None:
     """Draw, or with `dry_run` only check that it could be; the paths on stdout."""
-    from svtcli.stages import render as stage
+    from svtcli.render import stage as stage
 
     place = out or _default_out(samples, beside)
     runs = []
@@ -237,7 +237,7 @@ def _draw_curves(
     runs: "Sequence[RunFolder]", out: Path | None, force: bool, dry_run: bool
 ) -> list[Path]:
     """Curves of runs; by default among the figures of the first."""
-    from svtcli.stages import curves as stage
+    from svtcli.render import run_charts as stage
 
     if not runs:
         return []

@@ -8,12 +8,12 @@ import typer
 
 from svtcli.cli import console
 from svtcli.cli.arguments import Overrides, RecipeName, RunName
-from svtcli.cli.comparisons import comparison_text
-from svtcli.cli.host_memory import keep_freed_memory
+from svtcli.cli.eval_tables import comparison_text
 from svtcli.cli.scores import score_data, score_table
+from svtcli.train.host_memory import keep_freed_memory
 
 if TYPE_CHECKING:
-    from svtcli.stages.chain import Results, Status
+    from svtcli.project.chain import Results, Status
 
 
 class StageName(StrEnum):
@@ -51,7 +51,7 @@ def run(
     loaded = load_recipe(recipe, overrides or ())
     folder = run_folder(name or loaded.name)
     # Only now, for it brings jax: a typo is answered at once.
-    from svtcli.stages import chain
+    from svtcli.project import chain
 
     stages = chain.chosen_stages(
         first.value if first else None, last.value if last else None
@@ -90,7 +90,7 @@ def _show(results: "Results") -> None:
         data |= {"evaluation": scores[0], "evaluations": scores}
         tables += [score_table(results.evaluations), ""]
     if results.comparisons:
-        from svtcli.stages.comparison import comparison_data
+        from svtcli.evaluate.comparison import comparison_data
 
         data["comparisons"] = [comparison_data(each) for each in results.comparisons]
         tables += [comparison_text(results.comparisons), ""]

@@ -12,7 +12,7 @@ from svtcli.cli import completion, console
 from svtcli.cli.quantities import about, size
 
 if TYPE_CHECKING:
-    from svtcli.stages.runs import Details, Overview
+    from svtcli.project.runs import Details, Overview
 
 app = typer.Typer(help="List, show and compare runs; pass their weights on.")
 
@@ -34,8 +34,8 @@ def list_() -> None:
 
     For example: svt runs list --json
     """
+    from svtcli.project.runs import list_runs
     from svtcli.run.directory import runs_root
-    from svtcli.stages.runs import list_runs
 
     found = list_runs(runs_root())
     columns = ("RUN", "RECIPE", "STEP", "LAST", "BEST", "AGE", "SIZE")
@@ -53,8 +53,8 @@ def show(run: Run) -> None:
 
     For example: svt runs show quickstart
     """
+    from svtcli.project.runs import details
     from svtcli.run.directory import find_run
-    from svtcli.stages.runs import details
 
     found = details(find_run(run))
     spent = found.goodput
@@ -85,8 +85,8 @@ def diff(
 
     For example: svt runs diff bair_spatiotemporal bair_spatial
     """
+    from svtcli.project.runs import details, differences
     from svtcli.run.directory import find_run
-    from svtcli.stages.runs import details, differences
 
     folders = find_run(a), find_run(b)
     keys = differences(*folders)
@@ -132,8 +132,8 @@ def export_(
 
     found = find_checkpoint(ckpt)
     # Only now, for it brings jax: a typo is answered at once.
-    from svtcli.stages.exchange import export_weights, refuse_existing
-    from svtcli.stages.trained import open_checkpoint
+    from svtcli.project.export import export_weights, refuse_existing
+    from svtcli.train.load_network import open_checkpoint
 
     checkpoint = open_checkpoint(*found)
     refuse_existing(file, force)
@@ -157,7 +157,7 @@ def import_(
     from svtcli.run.directory import run_folder
 
     folder = run_folder(run)
-    from svtcli.stages.exchange import import_weights, weights_to_import
+    from svtcli.project.export import import_weights, weights_to_import
 
     if dry_run:
         weights = weights_to_import(file, folder)

@@ -14,8 +14,8 @@ from svtcli.failure import Refused
 
 if TYPE_CHECKING:
     from svtcli.recipe.schema import Sample
-    from svtcli.stages.part import Part
-    from svtcli.stages.sample import SamplePlan
+    from svtcli.run.job_array import Part
+    from svtcli.sample.stage import SamplePlan
 
 
 class Schedule(StrEnum):
@@ -115,9 +115,9 @@ def sample(
     if top_p is not None and not 0 < top_p <= 1:
         raise Refused(f"--top-p {top_p:g}: must be larger than 0, and 1 at most")
     # Only now, for it brings jax: a typo is answered at once.
-    from svtcli.stages import sample as stage
-    from svtcli.stages.part import part_of
-    from svtcli.stages.trained import open_checkpoint
+    from svtcli.run.job_array import part_of
+    from svtcli.sample import stage as stage
+    from svtcli.train.load_network import open_checkpoint
 
     part = part_of(task_index, task_count)
     checkpoint = open_checkpoint(run, step)
@@ -150,7 +150,7 @@ def sample(
 
 
 def _make(plan: "SamplePlan", part: "Part | None") -> None:
-    from svtcli.stages import sample as stage
+    from svtcli.sample import stage as stage
 
     progress, data = console.progress(), {"samples": str(plan.out), "dry_run": False}
     if part is None:
@@ -165,7 +165,7 @@ def _make(plan: "SamplePlan", part: "Part | None") -> None:
 
 def _show_plan(plan: "SamplePlan", part: "Part | None") -> None:
     """What would be made, one fact a line."""
-    from svtcli.stages.sample import chosen_schedule, sampling_layout
+    from svtcli.sample.stage import chosen_schedule, sampling_layout
 
     layout = sampling_layout(len(part.share(plan.videos)) if part else plan.videos)
     kinds = f"{layout.devices} x {layout.kinds[0]}"

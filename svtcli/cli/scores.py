@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from svtcli.cli import console
 
 if TYPE_CHECKING:
-    from svtcli.stages.evaluation import Evaluation
+    from svtcli.evaluate.likelihood_results import Evaluation
 
 UNITS = {"bits_per_dim": "bits/dim", "nats_per_frame": "nats/frame"}
 COLUMNS = ("run", "model", "score", "± s.e.", "unit", "split", "clips", "scored frames")

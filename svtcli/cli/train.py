@@ -6,11 +6,11 @@ import typer
 
 from svtcli.cli import console
 from svtcli.cli.arguments import Overrides, RecipeName, RunName
-from svtcli.cli.host_memory import keep_freed_memory
+from svtcli.train.host_memory import keep_freed_memory
 
 if TYPE_CHECKING:
-    from svtcli.stages.train import Trained
-    from svtcli.stages.training_plan import Plan
+    from svtcli.train.plan import Plan
+    from svtcli.train.stage import Trained
 
 
 def train(
@@ -94,10 +94,10 @@ def train(
     loaded = load_recipe(recipe, overrides or ())
     folder = run_folder(run or loaded.name)
     # Only now, for it brings jax: a typo is answered at once.
-    from svtcli.cli.together import together
-    from svtcli.stages import train as stage
-    from svtcli.stages.training_plan import plan_training
-    from svtcli.training.distributed import meeting_of
+    from svtcli.cli.multiprocess import together
+    from svtcli.train import stage as stage
+    from svtcli.train.distributed import meeting_of
+    from svtcli.train.plan import plan_training
 
     meeting = meeting_of(coordinator, processes, process, cluster, patience)
     plan = trained = None

@@ -13,11 +13,11 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
-from svtcli.model import initial
+from svtcli.model import initializers as initial
 from svtcli.model.blocks import Blocks
 from svtcli.model.cache_attention import attend, attend_fused, can_be_fused
-from svtcli.model.norm import layer_norm, norm
-from svtcli.model.softmax import biased_softmax
+from svtcli.model.kernels.norm import layer_norm, norm
+from svtcli.model.kernels.softmax import biased_softmax
 from svtcli.recipe.model import Model
 
 

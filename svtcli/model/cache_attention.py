@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from svtcli.model.softmax import biased_softmax
+from svtcli.model.kernels.softmax import biased_softmax
 
 LEAST = 16
 """Rows and columns of a tile that a GPU's matrix unit multiplies, at least."""

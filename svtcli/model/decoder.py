@@ -12,9 +12,9 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Int, Integer
 
-from svtcli.model import initial
+from svtcli.model import initializers as initial
 from svtcli.model.attention import LayerCache, layer_stack, through
-from svtcli.model.channels import ChannelHead, IntensityHead
+from svtcli.model.heads import ChannelHead, IntensityHead
 from svtcli.model.linear import linear, sum_of_rows
 from svtcli.model.masked_conv import MaskedConv
 from svtcli.model.positions import PositionEmbedding

@@ -7,7 +7,7 @@ from einops import rearrange
 from flax import nnx
 from jaxtyping import Array, Float, Int, UInt8
 
-from svtcli.model import initial
+from svtcli.model import initializers as initial
 from svtcli.model.attention import layer_stack, through
 from svtcli.model.linear import linear, rows_at, sum_of_rows
 from svtcli.model.positions import PositionEmbedding

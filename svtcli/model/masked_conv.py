@@ -12,7 +12,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
-from svtcli.model import initial
+from svtcli.model import initializers as initial
 from svtcli.model.linear import linear
 from svtcli.recipe.model import Triple
 

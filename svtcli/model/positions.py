@@ -3,7 +3,7 @@
 from flax import nnx
 from jaxtyping import Array, Float
 
-from svtcli.model import initial
+from svtcli.model import initializers as initial
 from svtcli.recipe.model import Triple
 
 

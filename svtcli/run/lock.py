@@ -10,7 +10,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from svtcli.failure import Locked
-from svtcli.run.whole_file import writing
+from svtcli.run.durable import writing
 
 NAME = ".lock"
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from svtcli.failure import BadData, Refused
 from svtcli.recipe.load import LoadedRecipe, dump_recipe
 from svtcli.run.directory import RunFolder
+from svtcli.run.durable import write_whole
 from svtcli.run.fingerprint import fingerprint
-from svtcli.run.whole_file import write_whole
 
 PACKAGES = (
     "svt",

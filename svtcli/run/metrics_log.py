@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Protocol, runtime_checkable
 
 from svtcli.failure import BadData
-from svtcli.run.whole_file import sync_folder, writing
+from svtcli.run.durable import sync_folder, writing
 
 Row = dict[str, int | float]
 """`step` and whatever else a stage measured there."""

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from svtcli.failure import BadData, Refused
-from svtcli.run.whole_file import write_whole, writing
+from svtcli.run.durable import write_whole, writing
 
 
 @dataclass(frozen=True)

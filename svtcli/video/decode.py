@@ -19,8 +19,8 @@ from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
 from svtcli.failure import BadData
-from svtcli.video.promised import cut_short, has_its_end, promised_frames
 from svtcli.video.resize import Resizer
+from svtcli.video.truncation import cut_short, has_its_end, promised_frames
 
 T = TypeVar("T")
 COVER = Disposition.attached_pic

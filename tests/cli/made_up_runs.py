@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from svtcli.run.samples import write_samples
-from tests.figures.made_up import made_up_samples
+from tests.render.made_up import made_up_samples
 
 RECIPE = """\
 data: {kind: folder}

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from svtcli.data.clips import open_clips
+from svtcli.clips.opening import open_clips
 from svtcli.run.directory import newest_samples
 from svtcli.run.samples import read_samples
-from tests.data.kinetics_files import clip_name, write_list, youtube_id
-from tests.data.record_files import write_bair_tar
+from tests.prepare.kinetics_files import clip_name, write_list, youtube_id
+from tests.prepare.record_files import write_bair_tar
 from tests.video.real_videos import real_video
 
 RECIPES = Path(__file__).parents[2] / "recipes"

@@ -7,7 +7,8 @@ import sys
 import pytest
 from rich.console import Console
 
-from svtcli.cli import console, signs
+from svtcli.cli import ascii as signs
+from svtcli.cli import console
 from svtcli.cli.bar import Bar, Lines
 from svtcli.cli.quantities import duration
 from svtcli.run.progress import Silent

@@ -5,7 +5,7 @@ import json
 import jax
 import pytest
 
-from svtcli.stages import doctor
+from svtcli.project import doctor
 from svtcli.video import codecs
 from tests.cli.terminal import svt_here
 

@@ -6,8 +6,8 @@ from typing import get_args
 
 from svtcli.cli.evaluate import Baseline
 from svtcli.cli.scores import frame_table
+from svtcli.evaluate.likelihood_results import Row, read_evaluation
 from svtcli.recipe.schema import Eval
-from svtcli.stages.evaluation import Row, read_evaluation
 from tests.cli.terminal import svt, svt_here
 
 KEYS = [

@@ -12,7 +12,7 @@ import pytest
 import typer
 
 from svtcli.cli.app import app
-from svtcli.stages import doctor
+from svtcli.project import doctor
 from tests.cli.terminal import svt_here
 from tests.video.video_files import moving_square, write_video
 

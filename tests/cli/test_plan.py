@@ -9,14 +9,14 @@ from svtcli.failure import Refused
 from svtcli.model.connectivity import connectivity
 from svtcli.model.flops import training_flops
 from svtcli.model.svt import create, parameter_count
+from svtcli.project.estimate import plan
+from svtcli.project.sampling_steps import Sight
 from svtcli.recipe.load import load_recipe
 from svtcli.recipe.model import Model
-from svtcli.stages.plan import plan
-from svtcli.stages.sampling_plan import Sight
-from svtcli.training.chips import CHIPS, find_chip
-from svtcli.training.state import first_state
+from svtcli.train.chips import CHIPS, find_chip
+from svtcli.train.state import first_state
 from tests.cli.terminal import svt, svt_here
-from tests.training.tiny_run import loaded, write_recipe
+from tests.train.tiny_run import loaded, write_recipe
 
 
 @pytest.fixture

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from svtcli.data.clips import open_clips
-from svtcli.data.manifest import read_manifest
+from svtcli.clips.manifest import read_manifest
+from svtcli.clips.opening import open_clips
 from svtcli.recipe.subsets import label_pattern
 from tests.cli.terminal import svt
-from tests.data.kinetics_files import clip_name, write_list, youtube_id
-from tests.data.record_files import bair_video, write_bair_tar, write_robot_push
 from tests.idx_files import write_mnist
+from tests.prepare.kinetics_files import clip_name, write_list, youtube_id
+from tests.prepare.record_files import bair_video, write_bair_tar, write_robot_push
 from tests.video.video_files import moving_square, write_sound, write_video
 
 CLASSES = ("making tea", "playing chess", "cutting nails")

@@ -14,8 +14,8 @@ from svtcli.cli.render import Each, Picture
 from svtcli.recipe.schema import Format, Render
 from svtcli.run.samples import write_samples
 from tests.cli.made_up_runs import files, make_run
-from tests.figures.made_up import made_up_samples
-from tests.stages.written_clips import write_clips
+from tests.render.made_up import made_up_samples
+from tests.written_clips import write_clips
 
 
 @pytest.fixture(autouse=True)

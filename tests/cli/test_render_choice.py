@@ -10,8 +10,8 @@ from svtcli.cli.app import main
 from svtcli.run.metrics_log import MetricsLog
 from svtcli.run.samples import write_samples
 from tests.cli.made_up_runs import RECIPE, files, make_run
-from tests.figures.made_up import made_up_samples
-from tests.stages.written_clips import write_clips
+from tests.render.made_up import made_up_samples
+from tests.written_clips import write_clips
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from svtcli.cli.run import StageName
-from svtcli.stages.chain import STAGES
+from svtcli.project.chain import STAGES
 from tests.cli.terminal import svt_here
 
 

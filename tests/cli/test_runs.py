@@ -9,7 +9,7 @@ from svtcli.run.directory import RunFolder
 from svtcli.run.manifest import write_run
 from svtcli.run.metrics_log import MetricsLog
 from tests.cli.terminal import Said, svt_here
-from tests.training import tiny_run
+from tests.train import tiny_run
 
 
 @pytest.fixture

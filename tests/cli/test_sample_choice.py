@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from svtcli.run.samples import read_samples
-from svtcli.stages import sample as stage
+from svtcli.sample import stage as stage
 from tests.cli.terminal import svt_here
 
 

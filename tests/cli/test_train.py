@@ -15,9 +15,9 @@ import pytest
 from svtcli.model.svt import abstract_params
 from svtcli.run.directory import RunFolder
 from svtcli.run.metrics_log import read_metrics, read_rows
-from svtcli.training.checkpoint import latest_step, restore_params
+from svtcli.train.checkpoint import latest_step, restore_params
 from tests.cli.terminal import svt
-from tests.training import tiny_run, toy
+from tests.train import tiny_run, toy
 
 ENDLESS = ("train.steps=1000000", "train.save_every=1000000")
 

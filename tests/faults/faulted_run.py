@@ -19,9 +19,9 @@ from svtcli.model.svt import abstract_params
 from svtcli.run.directory import RunFolder
 from svtcli.run.metrics_log import read_metrics
 from svtcli.run.progress import Silent
-from svtcli.stages.train import train
-from svtcli.training.checkpoint import latest_step, restore_params
-from tests.training import tiny_run, toy
+from svtcli.train.checkpoint import latest_step, restore_params
+from svtcli.train.stage import train
+from tests.train import tiny_run, toy
 
 SAVE_EVERY = 5
 MOST_ROWS = 12

@@ -5,7 +5,7 @@ import sys
 import time
 
 from svtcli.cli.app import main
-from svtcli.training.stop import AgreedStop
+from svtcli.train.stop import AgreedStop
 
 STEPS = 8
 

@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from svtcli.training.checkpoint import Checkpoints
-from svtcli.training.state import State, abstract_state
-from tests.training import toy
+from svtcli.train.checkpoint import Checkpoints
+from svtcli.train.state import State, abstract_state
+from tests.train import toy
 
 
 def state(step: int) -> State:

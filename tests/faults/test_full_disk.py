@@ -20,12 +20,12 @@ import pytest
 from svtcli.cli.failures import explain
 from svtcli.failure import StorageFailed
 from svtcli.run.samples import SampleFacts, Samples, read_samples, write_samples
-from svtcli.stages import train as stage
-from svtcli.training.checkpoint import Checkpoints, latest_step
-from svtcli.training.state import State, abstract_state
+from svtcli.train import stage as stage
+from svtcli.train.checkpoint import Checkpoints, latest_step
+from svtcli.train.state import State, abstract_state
 from tests.faults.faulted_run import FaultedRun, compiled_once
 from tests.faults.test_flips import state
-from tests.training import toy
+from tests.train import toy
 
 COMPILER = shutil.which("cc")
 # Orbax gives up a failed write without waiting for TensorStore's part in it, which then

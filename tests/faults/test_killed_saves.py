@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from svtcli.run.directory import RunFolder
-from svtcli.stages import train as stage
-from svtcli.training.checkpoint import latest_step
+from svtcli.train import stage as stage
+from svtcli.train.checkpoint import latest_step
 from tests.faults import moments
 from tests.faults.faulted_run import ENDLESS, SAVE_EVERY, FaultedRun, compiled_once
 

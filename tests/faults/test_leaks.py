@@ -9,9 +9,9 @@ import pytest
 from svtcli.model.svt import parameter_count
 from svtcli.run.directory import RunFolder
 from svtcli.run.progress import Silent
-from svtcli.stages.train import train
-from svtcli.training.checkpoint import UNFINISHED
-from tests.training import tiny_run
+from svtcli.train.checkpoint import UNFINISHED
+from svtcli.train.stage import train
+from tests.train import tiny_run
 
 SAVE_EVERY = 2
 # Wide, so that a state that is kept after each save would be seen.

@@ -12,10 +12,10 @@ from svtcli.model.svt import abstract_params
 from svtcli.run.directory import RunFolder
 from svtcli.run.metrics_log import read_metrics
 from svtcli.run.progress import Silent
-from svtcli.stages import train as stage
-from svtcli.training import objective
-from svtcli.training.checkpoint import restore_params
-from tests.training import tiny_run, toy
+from svtcli.train import objective
+from svtcli.train import stage as stage
+from svtcli.train.checkpoint import restore_params
+from tests.train import tiny_run, toy
 
 BAD = 8 - 1
 """A batch whose first row is this slice has no finite loss."""

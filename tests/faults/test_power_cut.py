@@ -10,7 +10,7 @@ import pytest
 
 from svtcli.run.directory import RunFolder
 from svtcli.run.metrics_log import read_rows
-from svtcli.stages import train as stage
+from svtcli.train import stage as stage
 from tests.faults import moments, system_calls
 from tests.faults.faulted_run import PATIENCE, SAVE_EVERY, TRAIN, FaultedRun
 

@@ -9,10 +9,10 @@ import pytest
 from svtcli.run.directory import RunFolder
 from svtcli.run.metrics_log import read_metrics, read_rows
 from svtcli.run.progress import Silent
-from svtcli.stages.train import train
-from svtcli.training.checkpoint import holds, steps_in
+from svtcli.train.checkpoint import holds, steps_in
+from svtcli.train.stage import train
 from tests.faults.team import ByVariables, SlurmJob, Team
-from tests.training import tiny_run
+from tests.train import tiny_run
 
 SCORED = ("train.validate_every=3", "train.validate_clips=3")
 TOLERANCE = 1e-6

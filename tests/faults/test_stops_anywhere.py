@@ -10,9 +10,9 @@ import pytest
 
 from svtcli.failure import Stopped
 from svtcli.run.metrics_log import read_metrics, read_rows
-from svtcli.stages import train as stage
-from svtcli.training.checkpoint import Checkpoints
-from svtcli.training.validation import Validation
+from svtcli.train import stage as stage
+from svtcli.train.checkpoint import Checkpoints
+from svtcli.train.validation_times import Validation
 from tests.faults.faulted_run import SAVE_EVERY, FaultedRun, compiled_once
 
 MOMENTS: dict[str, tuple[Any, str]] = {

@@ -8,8 +8,8 @@ from typing import Any
 import jax.numpy as jnp
 
 from svtcli.cli.app import main
-from svtcli.stages import train as stage
-from svtcli.training.step import Update, jit_update
+from svtcli.train import stage as stage
+from svtcli.train.step import Update, jit_update
 
 SAVED = 5
 

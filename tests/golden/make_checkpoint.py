@@ -15,16 +15,16 @@ import tempfile
 from pathlib import Path
 
 from svtcli import __version__
+from svtcli.evaluate.likelihood_results import plan_evaluation
+from svtcli.evaluate.stage import evaluate
 from svtcli.recipe.schema import Eval
 from svtcli.run.directory import RunFolder
 from svtcli.run.metrics_log import read_metrics
 from svtcli.run.progress import Silent
-from svtcli.stages.evaluate import evaluate
-from svtcli.stages.evaluation import plan_evaluation
-from svtcli.stages.train import train
-from svtcli.stages.trained import open_checkpoint
+from svtcli.train.load_network import open_checkpoint
+from svtcli.train.stage import train
+from tests.train import tiny_run
 from tests.trained_place import working_in
-from tests.training import tiny_run
 
 STEP, LAST = 4, 6
 OVERRIDES = (

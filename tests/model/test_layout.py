@@ -11,11 +11,11 @@ from svtcli.model.loss import training_loss
 from svtcli.model.svt import structure
 from svtcli.recipe.model import Model
 from svtcli.recipe.schema import Train
-from svtcli.training.objective import recipe_update
-from svtcli.training.state import abstract_state
+from svtcli.train.objective import recipe_update
+from svtcli.train.state import abstract_state
 from tests.products import equations
 from tests.tiny import VARIANTS
-from tests.training.test_precision import BATCH, inputs_of
+from tests.train.test_precision import BATCH, inputs_of
 
 LOOK_UPS = {
     "gather", "scatter", "scatter-add", "scatter_add", "dynamic_slice",

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from svtcli.model.norm import layer_norm, norm
+from svtcli.model.kernels.norm import layer_norm, norm
 
 D = 6
 

@@ -7,7 +7,7 @@ import pytest
 
 from svtcli.failure import BadData
 from svtcli.run.samples import read_facts, write_samples
-from tests.figures.made_up import made_up_samples
+from tests.render.made_up import made_up_samples
 
 
 def test_samples_that_do_not_say_it_were_made_pixel_by_pixel(tmp_path):

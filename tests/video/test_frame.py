@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from svtcli.failure import BadData, Refused
-from svtcli.video.still import frame, frame_shape
+from svtcli.video.image import frame, frame_shape
 
 RGB = np.random.default_rng(0).integers(0, 256, (7, 9, 3), np.uint8)
 GRAY = RGB[..., :1]

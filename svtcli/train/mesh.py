@@ -1,0 +1,235 @@
+"""Devices as a grid, `data` × `shard`: who sees which slices, who keeps which numbers.
+
+batch       its rows lie over all devices, along both axes of the grid
+state       the largest axis of each array that divides lies over `shard`; small arrays
+            and all that does not divide are whole on every device
+parameters  gathered where the forward pass uses them; their gradient is put back in
+            parts. Without that XLA moves the parameters to the layout of the
+            activations ("Involuntary full rematerialization").
+
+One device is no grid: arrays stand on it as they always did.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.experimental import multihost_utils
+from jax.sharding import AxisType, NamedSharding, PartitionSpec, SingleDeviceSharding
+from jaxtyping import Array, Float, PyTree
+
+from svtcli.failure import Refused
+from svtcli.recipe.schema import Mesh, Train
+from svtcli.train.mixed_batch import Nats, sum_of_kinds
+
+SMALL = 1024
+"""Arrays of fewer numbers are kept whole: to gather one costs more than to keep it."""
+
+Place = NamedSharding | SingleDeviceSharding
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where everything of a training stands; made by `layout_of`."""
+
+    mesh: jax.sharding.Mesh
+
+    @property
+    def devices(self) -> int:
+        """How many devices take part."""
+        return self.mesh.size
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What jax calls each of them."""
+        return tuple(str(device.device_kind) for device in self.mesh.devices.flat)
+
+    @property
+    def said(self) -> str:
+        """For people: `cpu`, or `8 x cpu (data 4, shard 2)`."""
+        kind = str(self.mesh.devices.flat[0].device_kind)
+        if self.devices == 1:
+            return kind
+        data, shard = self.mesh.devices.shape
+        return f"{self.devices} x {kind} (data {data}, shard {shard})"
+
+    @property
+    def whole(self) -> Place:
+        """On every device, all of it."""
+        return self._place(PartitionSpec())
+
+    @property
+    def by_row(self) -> Place:
+        """A batch: each device has rows of its own."""
+        return self._place(PartitionSpec(("data", "shard")))
+
+    def kept(self, shape: tuple[int, ...]) -> Place:
+        """Where an array of the state stands between its uses."""
+        shard = self.mesh.shape["shard"]
+        axes = [axis for axis, size in enumerate(shape) if size % shard == 0]
+        if shard == 1 or np.prod(shape) < SMALL or not axes:
+            return self.whole
+        widest = max(axes, key=lambda axis: shape[axis])
+        return self._place(PartitionSpec(*[None] * widest, "shard"))
+
+    def placed(self, shapes: PyTree) -> PyTree:
+        """The same shapes, each with its place: what is compiled and restored for."""
+        return jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct(
+                leaf.shape, leaf.dtype, sharding=self.kept(leaf.shape)
+            ),
+            shapes,
+        )
+
+    def created(self, make: Callable[[], PyTree], abstract: PyTree) -> PyTree:
+        """What `make` makes, each array straight where `abstract` has it."""
+        if self.devices == 1:
+            # Compiled as a whole it would be rounded differently.
+            return make()
+        places = jax.tree.map(lambda leaf: leaf.sharding, abstract)
+        return jax.jit(make, out_shardings=places)()
+
+    def gathered(self, params: PyTree) -> PyTree:
+        """Whole parameters for the forward pass, and whole gradients out of it.
+
+        Gradients in parts would be sums over gathered activations: XLA takes a sum
+        over devices that is cut in parts for a reduce-scatter by itself.
+        """
+        if self.devices == 1:
+            return params
+        constrain = jax.lax.with_sharding_constraint
+        return jax.tree.map(lambda leaf: constrain(leaf, self.whole), params)
+
+    def add_up(
+        self, nats: Nats, first: int, params: PyTree, rows: PyTree
+    ) -> Float[Array, ""]:
+        """`nats(first, params, rows)`: a sum over rows, the `first` of their own kind.
+
+        `params` are `gathered`, rows lie `by_row`.
+        """
+        if self.devices == 1 or not first:
+            return nats(first, params, rows)
+        return sum_of_kinds(self.mesh, nats, first, params, rows)
+
+    def abstract_batch(self, inputs: PyTree, size: int) -> PyTree:
+        """Shapes and places of the global batch of `size` rows, from any rows of it."""
+        return jax.tree.map(
+            lambda rows: jax.ShapeDtypeStruct(
+                (size, *rows.shape[1:]), rows.dtype, sharding=self.by_row
+            ),
+            inputs,
+        )
+
+    def own_rows(self, size: int) -> tuple[int, ...]:
+        """The rows of a batch of `size` that this process's devices work on."""
+        slices = self.by_row.addressable_devices_indices_map((size,)).values()
+        spans = [range(size)[index[0]] for index in slices if index is not None]
+        return tuple(sorted({row for span in spans for row in span}))
+
+    def global_batch(self, inputs: PyTree, size: int) -> PyTree:
+        """The batch of `size` rows, over all devices, from the `own_rows` of it."""
+        if self.devices == 1:
+            return inputs
+        own = np.array(self.own_rows(size))
+
+        def spread(rows: np.ndarray) -> jax.Array:
+            def of_device(index: tuple[slice, ...] | None) -> np.ndarray:
+                wanted = range(size)[index[0] if index else slice(None)]
+                return rows[np.searchsorted(own, wanted)]
+
+            shape = (size, *rows.shape[1:])
+            return jax.make_array_from_callback(shape, self.by_row, of_device)
+
+        return jax.tree.map(spread, inputs)
+
+    def spread(self, rows: np.ndarray) -> jax.Array:
+        """Rows that every process has, over all devices; as many for each."""
+        if self.devices == 1:
+            return jnp.asarray(rows)
+        return jax.make_array_from_callback(
+            rows.shape, self.by_row, lambda index: rows[index]
+        )
+
+    def collected(self, rows: jax.Array) -> np.ndarray:
+        """All rows of what was computed over all devices, in every process."""
+        if rows.is_fully_addressable:
+            return np.asarray(rows)
+        every: np.ndarray = multihost_utils.process_allgather(rows, tiled=True)
+        return every
+
+    def whole_copy(self, params: PyTree) -> PyTree:
+        """All of the parameters on every device, to score with or to export."""
+        if self.devices == 1:
+            return params
+        return jax.jit(lambda tree: tree, out_shardings=self.whole)(params)
+
+    def _place(self, spec: PartitionSpec) -> Place:
+        if self.devices == 1:
+            return SingleDeviceSharding(self.mesh.devices.flat[0])
+        return NamedSharding(self.mesh, spec)
+
+
+def layout_of(
+    mesh: Mesh, train: Train, devices: Sequence[jax.Device] | None = None
+) -> Layout:
+    """The grid that the recipe asks for, out of `devices`; None for all that jax has.
+
+    Errors: `Refused` where devices or batch do not divide.
+    """
+    devices = jax.devices() if devices is None else devices
+    if mesh.data == -1 and len(devices) % mesh.shard:
+        raise Refused(
+            f"mesh.shard={mesh.shard}: does not divide the {len(devices)} devices here",
+            f"mesh.shard={_divisor(len(devices), mesh.shard)} does",
+        )
+    data = len(devices) // mesh.shard if mesh.data == -1 else mesh.data
+    wanted = data * mesh.shard
+    if wanted > len(devices):
+        raise Refused(
+            f"mesh.data={data} mesh.shard={mesh.shard}: {wanted} devices, "
+            f"but there are {len(devices)} here",
+            "mesh.data=-1 takes all there are",
+        )
+    if jax.process_count() > 1 and wanted != len(devices):
+        raise Refused(
+            f"mesh.data={data} mesh.shard={mesh.shard}: {wanted} devices, but the "
+            f"{jax.process_count()} processes have {len(devices)}",
+            "mesh.data=-1 takes all there are",
+        )
+    _refuse_uneven(train, data, mesh.shard)
+    return _grid(devices[:wanted], data, mesh.shard)
+
+
+def side_by_side(devices: Sequence[jax.Device]) -> Layout:
+    """Rows shared out over `devices`, each with whole parameters: to sample with."""
+    return _grid(devices, len(devices), 1)
+
+
+def _grid(devices: Sequence[jax.Device], data: int, shard: int) -> Layout:
+    names, types = ("data", "shard"), (AxisType.Auto,) * 2
+    return Layout(
+        jax.make_mesh((data, shard), names, axis_types=types, devices=devices)
+    )
+
+
+def _refuse_uneven(train: Train, data: int, shard: int) -> None:
+    """Every device must have as many rows as every other, in each part of a batch."""
+    rows, devices = train.batch // train.accumulate, data * shard
+    if rows % devices == 0:
+        return
+    part = f"a part of train.batch={train.batch}" if train.accumulate > 1 else "a batch"
+    fit = devices * train.accumulate
+    hint = f"train.batch={fit * max(1, round(train.batch / fit))} would"
+    if rows % shard == 0:
+        hint += f", and so would mesh.data={_divisor(rows // shard, data)}"
+    raise Refused(
+        f"mesh of {devices} devices: {rows} rows, {part}, do not divide among them",
+        hint,
+    )
+
+
+def _divisor(number: int, most: int) -> int:
+    """The largest divisor of `number` that is not above `most`."""
+    return next(each for each in range(most, 0, -1) if number % each == 0)

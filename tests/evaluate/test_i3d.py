@@ -1,0 +1,98 @@
+"""FVD's network: the published constants, and a plainly written one beside it."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks.plain_i3d import plain_features
+from svtcli.evaluate.fvd.i3d import (
+    PUBLISHED,
+    SELF_TEST,
+    as_input,
+    features,
+    i3d,
+    logits,
+    self_test,
+)
+from svtcli.evaluate.fvd.resize import bilinear_weights
+from svtcli.evaluate.weights import read_weights
+from svtcli.failure import BadData
+from svtcli.video.decode import decode
+from tests.video.real_videos import real_video
+
+
+@pytest.fixture(scope="module")
+def arrays(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SVT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        return read_weights(PUBLISHED).arrays
+
+
+@pytest.fixture(scope="module")
+def network(arrays):
+    return i3d(arrays)
+
+
+def noise(*shape: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+
+
+@pytest.mark.parametrize("frames", [15, 16, pytest.param(30, marks=pytest.mark.slow)])
+def test_black_against_white_gives_the_published_constant(network, frames):
+    assert self_test(network, frames) == pytest.approx(SELF_TEST[frames], rel=1e-4)
+
+
+def test_the_features_are_those_of_a_plainly_written_network(arrays, network):
+    video = noise(1, 17, 40, 64, 3)  # the last pooling has two windows in time
+    plain = jax.jit(lambda video: plain_features(arrays, video))(video)
+    np.testing.assert_allclose(features(network, video), plain, atol=5e-5)
+
+
+@pytest.mark.parametrize("resize", ["tf1", "half-pixel"])
+def test_frames_come_in_at_224_pixels_between_minus_one_and_one(resize):
+    video = noise(1, 2, 48, 64, 3)
+    frames = np.asarray(as_input(jnp.asarray(video), resize))
+    rows, columns = (bilinear_weights(side, 224, resize) for side in (48, 64))
+    expected = np.einsum(
+        "yh,nthwc,xw->ntyxc", rows, video / 127.5 - 1, columns, optimize=True
+    )
+    np.testing.assert_allclose(frames, expected, atol=1e-5)
+
+
+def test_gray_counts_as_three_equal_colours():
+    gray = jnp.asarray(noise(1, 2, 64, 64, 1))
+    colored = as_input(jnp.repeat(gray, 3, axis=-1), "tf1")
+    np.testing.assert_array_equal(as_input(gray, "tf1"), colored)
+
+
+@pytest.mark.slow
+def test_a_cartoon_of_birds_is_a_feeding_of_birds(network):
+    """Made smaller as the network was trained: 256 rows, of which it sees 224."""
+    frames = decode(real_video("bigbuckbunny.mp4"), size=None, frames=16)
+    small = [
+        Image.fromarray(frame).resize((455, 256), Image.Resampling.BILINEAR)
+        for frame in frames
+    ]
+    video = np.stack([np.asarray(frame)[16:240, 115:339] for frame in small])
+    video = video / 127.5 - 1
+    scores = np.asarray(logits(network, jnp.asarray(video[None], jnp.float32)))[0]
+    likelihood = np.exp(scores - scores.max())
+    assert scores.argmax() == 123
+    assert likelihood[123] / likelihood.sum() == pytest.approx(0.989, abs=1e-3)
+
+
+def test_too_few_frames_are_refused(network):
+    with pytest.raises(ValueError, match="9 frames or more, not 8"):
+        features(network, noise(1, 8, 64, 64, 3))
+
+
+@pytest.mark.parametrize("wrong", ["missing", "another shape"])
+def test_weights_of_another_network_are_refused(arrays, wrong):
+    name = "params/Mixed_4c/Branch_1/Conv3d_0b_3x3/Conv_0/kernel"
+    others = {key: value for key, value in arrays.items() if key != name}
+    if wrong == "another shape":
+        others[name] = arrays[name][..., :5]
+    with pytest.raises(BadData, match=f"not I3D's weights: {name}"):
+        i3d(others)

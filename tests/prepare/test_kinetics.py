@@ -1,0 +1,273 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from svtcli.failure import Refused
+from svtcli.prepare.plan import Plan
+from svtcli.prepare.sources.annotations import normal
+from svtcli.prepare.sources.kinetics import HOLDER, place, plan_kinetics
+from svtcli.prepare.sources.video_file import VideoTask
+from svtcli.recipe.data import KineticsData
+from svtcli.recipe.subsets import label_pattern
+from tests.prepare.kinetics_files import clip_name, touch, write_list, youtube_id
+
+DATA = KineticsData(kind="kinetics")
+CLASSES = (
+    (Path(__file__).parents[1] / "golden/kinetics600_classes.txt")
+    .read_text(encoding="utf-8")
+    .splitlines()
+)
+COOKING = [
+    *("baking cookies", "barbequing", "breading or breadcrumbing", "chopping meat"),
+    *("chopping vegetables", "cooking egg", "cooking on campfire"),
+    *("cooking sausages (not on barbeque)", "cooking scallops", "cutting apple"),
+    *("cutting nails", "cutting orange", "cutting pineapple", "cutting watermelon"),
+    *("eating cake", "flipping pancake", "frying vegetables", "grinding meat"),
+    *("making a cake", "making a sandwich", "making pizza", "making sushi"),
+    *("making tea", "peeling apples", "peeling potatoes", "picking fruit"),
+    *("preparing salad", "scrambling eggs", "separating eggs"),
+]
+
+
+def torchvision(label: str) -> str:
+    return label.translate(str.maketrans(" ", "_", "'()"))
+
+
+def mmaction(label: str) -> str:
+    return label.replace(" ", "_")
+
+
+def tasks_of(plan: Plan) -> dict[str, list[VideoTask]]:
+    """By split."""
+    tasks: dict[str, list[VideoTask]] = {}
+    for group in plan.groups:
+        for task in group.tasks:
+            assert isinstance(task, VideoTask)
+            assert task.split == group.name.split("-")[0]
+            tasks.setdefault(task.split, []).append(task)
+    return tasks
+
+
+def labels_of(plan: Plan) -> dict[str, str | None]:
+    """By clip id."""
+    return {t.id or "": t.label for tasks in tasks_of(plan).values() for t in tasks}
+
+
+def test_cooking_is_the_29_classes_of_the_paper_in_every_spelling() -> None:
+    pattern = label_pattern("cooking", "")
+    assert pattern is not None
+    assert len(CLASSES) == 600
+    for spelled in (str, mmaction, torchvision):
+        chosen = [label for label in CLASSES if pattern.match(spelled(label))]
+        assert chosen == COOKING
+
+
+def test_the_600_names_stay_apart_in_every_spelling() -> None:
+    assert len({normal(label) for label in CLASSES}) == 600
+    assert len({torchvision(label) for label in CLASSES}) == 600
+    for spelled in (mmaction, torchvision):
+        assert [normal(spelled(c)) for c in CLASSES] == [normal(c) for c in CLASSES]
+
+
+def test_no_class_is_taken_for_a_split_or_for_a_folder_of_everything() -> None:
+    for label in CLASSES:
+        for spelled in (str, mmaction, torchvision):
+            assert place(f"videos_train/{spelled(label)}") == ("train", spelled(label))
+            assert not HOLDER.fullmatch(spelled(label).lower())
+
+
+@pytest.mark.parametrize(
+    ("folders", "spelled"),
+    [
+        ("{split}/{label}", str),
+        ("videos_{split}/{label}", mmaction),
+        ("{split}/{label}", torchvision),
+        ("k600/{split}", str),
+        ("k600/{split}/part_0", str),
+        ("videos", str),
+        ("{label}", mmaction),
+    ],
+)
+def test_every_usual_layout_gives_splits_and_labels(
+    tmp_path: Path, folders: str, spelled: type[str]
+) -> None:
+    label = "cooking sausages (not on barbeque)"
+    rows = []
+    for number, split in enumerate(("train", "val", "test")):
+        folder = folders.format(split=split, label=spelled(label))
+        touch(tmp_path, f"{folder}/{clip_name(number)}")
+        rows.append(f"{label},{youtube_id(number)},10,20,{split}")
+    write_list(tmp_path / "annotations/all.csv", rows)
+    plan = plan_kinetics(replace(DATA, source=str(tmp_path)))
+    assert {s: [t.id for t in tasks] for s, tasks in tasks_of(plan).items()} == {
+        split: [f"{youtube_id(n)}_000010"]
+        for n, split in enumerate(("train", "val", "test"))
+    }
+    assert set(labels_of(plan).values()) == {label}
+    counts = {k: plan.findings[k] for k in ("listed", "found", "missing", "unlisted")}
+    assert counts == {"listed": 3, "found": 3, "missing": 0, "unlisted": 0}
+    assert plan.findings["label_conflicts"] == plan.findings["unlabelled"] == 0
+
+
+def test_folders_alone_are_enough(tmp_path: Path) -> None:
+    touch(tmp_path, f"train/making_tea/{clip_name(1)}", f"validate/{clip_name(2)}")
+    plan = plan_kinetics(replace(DATA, source=str(tmp_path)))
+    assert labels_of(plan) == {
+        f"{youtube_id(1)}_000010": "making tea",
+        f"{youtube_id(2)}_000010": None,
+    }
+    assert (plan.findings["unlisted"], plan.findings["unlabelled"]) == (2, 1)
+    assert "no videos for test" in plan.notes
+
+
+def test_lists_and_files_are_set_against_each_other(tmp_path: Path) -> None:
+    write_list(
+        tmp_path / "k600/annotations/kinetics-600_val.csv",
+        [
+            f"making tea,{youtube_id(1)},10,20,val",  # found
+            f"abseiling,{youtube_id(2)},10,20,val",  # no file
+            f"abseiling,{youtube_id(3)},10,20,val",  # two segments of one video
+            f"yoga,{youtube_id(3)},50,60,val",
+            f"yoga,{youtube_id(4)},10,20,val",  # the folder says something else
+            f"yoga,{youtube_id(5)},10,20,val",  # the file has another start
+            f"yoga,{youtube_id(6)},33,43,val",  # the file has no start
+            f"making tea,{youtube_id(1)},10,20,val",  # the same row again
+            f"abseiling,{youtube_id(1)},10,20,val",  # a contradiction
+        ],
+    )
+    touch(
+        tmp_path / "k600/val",
+        clip_name(1),
+        clip_name(1, ending="webm"),
+        clip_name(3, 50),
+        f"making tea/{clip_name(4)}",
+        clip_name(5, 12),
+        f"{youtube_id(6)}.mp4",
+        clip_name(7),
+        clip_name(3, 99),
+        "holiday.mp4",
+    )
+    plan = plan_kinetics(replace(DATA, source=str(tmp_path)))
+    assert labels_of(plan) == {
+        f"{youtube_id(1)}_000010": "making tea",
+        f"{youtube_id(3)}_000050": "yoga",
+        f"{youtube_id(4)}_000010": "yoga",
+        f"{youtube_id(5)}_000012": "yoga",
+        f"{youtube_id(6)}_000033": "yoga",
+        f"{youtube_id(7)}_000010": None,
+        f"{youtube_id(3)}_000099": None,
+        "k600/val/holiday.mp4": None,
+    }
+    expected = {
+        "listed": 7,
+        "found": 5,
+        "missing": 2,
+        "missing_by_class": {"abseiling": 2},
+        "unlisted": 3,
+        "without_split": 0,
+        "label_conflicts": 1,
+        "duplicates": 1,
+        "unlabelled": 3,
+        "list_contradictions": 1,
+    }
+    assert {key: plan.findings[key] for key in expected} == expected
+    assert plan.notes[0].startswith(
+        "kinetics: 7 listed, 5 found, 2 missing, 3 unlisted"
+    )
+
+
+def test_the_first_of_two_files_of_a_clip_is_used(tmp_path: Path) -> None:
+    touch(tmp_path, *(f"val/{folder}/{clip_name(1)}" for folder in "ba"))
+    tasks = tasks_of(plan_kinetics(replace(DATA, source=str(tmp_path))))
+    assert [task.source for task in tasks["val"]] == [f"val/a/{clip_name(1)}"]
+
+
+def test_a_subset_leaves_out_other_classes_and_what_has_none(tmp_path: Path) -> None:
+    touch(tmp_path, f"train/making tea/{clip_name(1)}", f"train/yoga/{clip_name(2)}")
+    touch(tmp_path, f"train/peeling_apples/{clip_name(3)}", f"test/{clip_name(4)}")
+    data = replace(DATA, source=str(tmp_path), subset="cooking")
+    plan = plan_kinetics(data)
+    assert set(labels_of(plan).values()) == {"making tea", "peeling apples"}
+    assert "1 videos without label are left out" in plan.notes
+    by_hand = plan_kinetics(replace(data, subset=None, match="yoga|peel"))
+    assert set(labels_of(by_hand).values()) == {"yoga", "peeling apples"}
+    with pytest.raises(Refused, match="whose class matches 'tango'; the source holds"):
+        plan_kinetics(replace(data, subset=None, match="tango"))
+
+
+def test_missing_clips_of_other_splits_and_classes_do_not_count(tmp_path: Path) -> None:
+    touch(tmp_path, f"val/making tea/{clip_name(1)}")
+    rows = [f"{c},{youtube_id(i)},1,11" for i, c in enumerate(CLASSES[:50], 100)]
+    write_list(tmp_path / "train.csv", rows, "label,youtube_id,time_start,time_end")
+    write_list(tmp_path / "val.csv", [f"making tea,{youtube_id(1)},10,20,validate"])
+    plan = plan_kinetics(replace(DATA, source=str(tmp_path), splits=("val",)))
+    assert (plan.findings["listed"], plan.findings["missing"]) == (1, 0)
+    every = plan_kinetics(replace(DATA, source=str(tmp_path)))
+    assert (every.findings["listed"], every.findings["missing"]) == (51, 50)
+    assert len(every.findings["missing_by_class"]) == 50
+
+
+def test_a_limit_draws_some_of_each_split(tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        touch(
+            tmp_path / split, *(clip_name(i + 50 * (split == "val")) for i in range(50))
+        )
+    data = replace(DATA, source=str(tmp_path), limit=5)
+    drawn = [
+        {split: [task.id for task in tasks] for split, tasks in tasks_of(plan).items()}
+        for plan in (plan_kinetics(data), plan_kinetics(replace(data, seed=1)))
+    ]
+    assert [len(ids) for ids in drawn[0].values()] == [5, 5]
+    assert drawn[0] != drawn[1]
+    whole = tasks_of(plan_kinetics(replace(data, limit=None)))
+    assert [task.id for task in whole["train"]][:5] == drawn[0]["train"]
+
+
+def test_shards_are_fixed_by_names_alone(tmp_path: Path) -> None:
+    touch(tmp_path / "train", *(clip_name(i) for i in range(300)))
+    data = replace(DATA, source=str(tmp_path))
+    plan = plan_kinetics(data)
+    assert [len(group.tasks) for group in plan.groups] == [256, 44]
+    assert [g.name for g in plan.groups] == [f"train-0000{i}-of-00002" for i in (0, 1)]
+    (tmp_path / "train" / clip_name(7)).write_bytes(b"repaired")
+    again = plan_kinetics(data)
+    assert again.order == plan.order
+    assert again.inventory != plan.inventory
+    whole = plan_kinetics(replace(data, frames="all", window="all"))
+    assert len(whole.groups) == 5
+
+
+def test_without_any_split_the_layouts_are_said(tmp_path: Path) -> None:
+    touch(tmp_path, clip_name(1))
+    data = replace(DATA, source=str(tmp_path))
+    with pytest.raises(Refused, match="which of 1 videos are for training") as caught:
+        plan_kinetics(data)
+    assert "videos_train/LABEL/FILE" in str(caught.value.hint)
+    write_list(tmp_path / "train.csv", [f"yoga,{youtube_id(2)},10,20,train"])
+    touch(tmp_path, clip_name(2))
+    plan = plan_kinetics(data)
+    assert (plan.findings["without_split"], plan.units) == (1, 1)
+
+
+def test_an_empty_source_says_what_to_get(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="no videos there") as caught:
+        plan_kinetics(replace(DATA, source=str(tmp_path)))
+    assert "github.com/cvdfoundation/kinetics-dataset" in str(caught.value.hint)
+    with pytest.raises(Refused, match="looked in"):
+        plan_kinetics(replace(DATA, source=str(tmp_path / "absent")))
+
+
+def test_fields_of_a_list_never_become_paths(tmp_path: Path) -> None:
+    secret = touch(tmp_path / "secret", "private.mp4") / "private.mp4"
+    rows = [
+        f"../../x,{secret.with_suffix('')},10,20,train",
+        "y,../secret/private,,,val",
+    ]
+    write_list(tmp_path / "source/train.csv", rows)
+    touch(tmp_path / "source/train", clip_name(1))
+    plan = plan_kinetics(replace(DATA, source=str(tmp_path / "source")))
+    assert [task.source for task in tasks_of(plan)["train"]] == [
+        f"train/{clip_name(1)}"
+    ]
+    assert plan.findings["missing"] == 2

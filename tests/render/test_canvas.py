@@ -1,0 +1,44 @@
+"""Paper, boxes and words."""
+
+import numpy as np
+import pytest
+
+from svtcli.render.canvas import INK, blank, enlarge, fit, write
+from svtcli.video.fonts import draw_text, line_height, text_width
+
+
+def test_enlarging_repeats_pixels_and_nothing_else():
+    gray = np.array([[[1], [2]]], np.uint8)
+    expected = [[1, 1, 2, 2]] * 2
+    np.testing.assert_array_equal(enlarge(gray, 2), np.dstack([expected] * 3))
+
+
+def test_text_that_fits_is_left_alone_and_other_text_loses_its_middle():
+    whole = text_width("carphone_pristine.mp4", 14)
+    assert fit("carphone_pristine.mp4", whole, 14) == "carphone_pristine.mp4"
+    shorter = fit("carphone_pristine.mp4", whole - 1, 14)
+    assert text_width(shorter, 14) < whole
+    assert shorter.startswith("carphone")
+    assert shorter.endswith("ne.mp4")
+    assert fit("carphone", 1, 14) == ""
+
+
+def test_words_are_written_in_ink_and_stop_at_the_edge():
+    canvas = blank((40, 30))
+    write(canvas, "truth and more", (10, 5), 14)
+    assert tuple(canvas.min((0, 1))) == pytest.approx(INK, abs=40)
+    assert (canvas[:10] == 255).all()
+    assert (canvas[:, :5] == 255).all()
+
+
+@pytest.mark.parametrize("text", ["", "a\nb", "a\udcffb", "漢字", "é°…"])
+def test_any_file_name_can_be_drawn(text):
+    ink = draw_text(text, 14)
+    assert ink.shape == (line_height(14), text_width(text, 14))
+
+
+@pytest.mark.parametrize("size", [12, 18, 28])
+def test_letters_keep_inside_their_line(size):
+    ink = draw_text("Ágpqy|", size)
+    assert ink.max() > 200
+    assert ink.shape[0] == line_height(size)

@@ -1,0 +1,188 @@
+"""The stage: whole pictures or none, a record of them, and clear refusals."""
+
+import json
+from dataclasses import replace
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from svtcli.failure import BadData, Failure, Refused
+from svtcli.recipe.schema import Render
+from svtcli.render import plan as drawings
+from svtcli.render.stage import fresh, planned, render
+from svtcli.run.progress import Silent
+from svtcli.run.samples import write_samples
+from tests.render.made_up import made_up_samples
+
+ALL = Render(formats=("png", "gif", "mp4"))
+
+
+@pytest.fixture
+def samples(tmp_path):
+    folder = tmp_path / "samples"
+    write_samples(folder, made_up_samples())
+    return folder
+
+
+def rewrite(folder, **changes):
+    samples = made_up_samples()
+    write_samples(folder, replace(samples, **changes))
+
+
+def test_every_format_is_a_picture_of_all_frames(samples, tmp_path):
+    strip, gif, mp4 = render(samples, tmp_path / "deep" / "out", ALL, Silent())
+    with Image.open(strip) as picture:
+        assert picture.format == "PNG"
+    with Image.open(gif) as picture:
+        assert picture.n_frames == 7
+    with av.open(mp4) as container:
+        assert len(list(container.decode(video=0))) == 7
+
+
+def test_nothing_is_left_beside_the_pictures_and_their_record(samples, tmp_path):
+    pictures = render(samples, tmp_path / "out", ALL, Silent())
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {picture.name for picture in pictures} | {"figures.json"}
+
+
+def test_settings_reach_the_strip(samples, tmp_path):
+    def size(**settings):
+        out = tmp_path / "-".join(map(str, settings.values()))
+        (strip,) = render(samples, out, Render(("png",), **settings), Silent())
+        with Image.open(strip) as picture:
+            return picture.size
+
+    width, height = size()
+    assert size(every=3)[0] < width
+    assert size(rows=1)[1] < height
+    assert size(scale=4)[0] > width
+
+
+def test_fps_sets_the_speed(samples, tmp_path):
+    settings = Render(("gif", "mp4"), fps=4.0)
+    gif, mp4 = render(samples, tmp_path / "out", settings, Silent())
+    with Image.open(gif) as picture:
+        assert picture.info["duration"] == 250
+    with av.open(mp4) as container:
+        assert container.streams.video[0].average_rate == 4
+
+
+def test_pictures_are_replaced_only_by_force(samples, tmp_path):
+    out = tmp_path / "out"
+    (strip,) = render(samples, out, Render(("png",)), Silent())
+    before = strip.read_bytes()
+    with pytest.raises(Refused, match=r"strip\.png: already there") as caught:
+        render(samples, out, Render(("gif", "png"), scale=4), Silent())
+    assert "--force" in (caught.value.hint or "")
+    assert strip.read_bytes() == before
+    assert not (out / "samples.gif").exists()
+    render(samples, out, Render(("gif", "png"), scale=4), Silent(), force=True)
+    assert strip.read_bytes() != before
+
+
+def test_figures_are_fresh_until_samples_settings_or_files_change(samples, tmp_path):
+    out = tmp_path / "out"
+    assert not fresh(samples, out, ALL)
+    pictures = render(samples, out, ALL, Silent())
+    assert fresh(samples, out, ALL)
+    assert not fresh(samples, out, replace(ALL, every=2))
+    record = json.loads((out / "figures.json").read_text())
+    assert record["files"] == [picture.name for picture in pictures]
+    video = made_up_samples().video
+    video[0, 0, 0, 0, 0, 0] ^= 1
+    rewrite(samples, video=video)
+    assert not fresh(samples, out, ALL), "one bit of one pixel has changed"
+    rewrite(samples)
+    assert fresh(samples, out, ALL)
+    pictures[1].unlink()
+    assert not fresh(samples, out, ALL)
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"fingerprint": 3}'])
+def test_a_torn_record_is_not_fresh(samples, tmp_path, text):
+    (tmp_path / "figures.json").write_text(text)
+    assert not fresh(samples, tmp_path, ALL)
+
+
+def test_a_format_named_twice_is_drawn_once(samples, tmp_path):
+    settings = Render(("png", "png"))
+    assert len(render(samples, tmp_path / "out", settings, Silent())) == 1
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError, Failure])
+def test_an_error_half_way_leaves_everything_as_it_was(
+    samples, tmp_path, monkeypatch, error
+):
+    def fail(*_):
+        raise error("in the middle")
+
+    monkeypatch.setattr(drawings, "write_mp4", fail)
+    with pytest.raises(error):
+        render(samples, tmp_path / "new" / "out", ALL, Silent())
+    assert not (tmp_path / "new").exists()
+    out = tmp_path / "kept"
+    render(samples, out, Render(("png",)), Silent())
+    (out / "mine.txt").write_text("a user's")
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    with pytest.raises(error):
+        render(samples, out, replace(ALL, scale=4), Silent(), force=True)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
+def test_a_gif_faster_than_possible_is_said(samples, tmp_path):
+    class Notes(Silent):
+        def note(self, line):
+            notes.append(line)
+
+    notes = []
+    render(samples, tmp_path / "a", Render(("gif",), fps=50.0), Notes())
+    assert notes == []
+    render(samples, tmp_path / "b", Render(("gif",), fps=51.0), Notes())
+    assert notes == ["the GIF plays 50 frames/s, the fastest there is"]
+
+
+def test_unfinished_and_missing_samples_are_refused(samples, tmp_path):
+    (samples / "samples.json").unlink()
+    for folder in (samples, tmp_path / "absent"):
+        for attempt in (planned, lambda *a: render(*a, Silent())):
+            with pytest.raises(Refused, match="no finished samples here"):
+                attempt(folder, tmp_path / "out", ALL)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_output_that_is_a_file_is_refused(samples, tmp_path):
+    (tmp_path / "out").write_text("")
+    with pytest.raises(Refused, match="not a folder"):
+        planned(samples, tmp_path / "out", ALL)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"samples": np.zeros((2, 3, 7, 4, 4, 2), np.uint8)}, "2 image channels"),
+        ({"samples": np.zeros((2, 3, 7, 4, 4, 3), np.float32)}, "do not fit"),
+        ({"truth": np.zeros((2, 7, 12, 20, 3), np.float32)}, "truth float32"),
+        ({"samples": np.zeros((2, 0, 7, 12, 20, 3), np.uint8)}, "hold no video"),
+        ({"samples": np.zeros((5, 3, 7, 12, 20, 3), np.uint8)}, "names 2 clips"),
+    ],
+)
+def test_arrays_that_cannot_be_drawn_are_bad_data(samples, tmp_path, change, complaint):
+    video = change.get("samples", made_up_samples().video)
+    truth = np.zeros(video.shape[:1] + video.shape[2:], np.uint8)
+    log_prob = np.zeros(video.shape[:3], np.float32)
+    arrays = {"samples": video, "truth": truth, "log_prob": log_prob, **change}
+    for name, array in arrays.items():
+        np.save(samples / f"{name}.npy", array)
+    for attempt in (planned, lambda *a: render(*a, Silent())):
+        with pytest.raises(BadData, match=complaint):
+            attempt(samples, tmp_path / "out", ALL)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_torn_array_is_bad_data(samples, tmp_path):
+    whole = (samples / "samples.npy").read_bytes()
+    (samples / "samples.npy").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(BadData, match="unreadable samples"):
+        render(samples, tmp_path / "out", ALL, Silent())

@@ -1,0 +1,121 @@
+"""The page among the pictures: fresh while nothing that it shows has changed."""
+
+import pytest
+
+from svtcli.evaluate.likelihood_results import Evaluation, Row, evaluation_text
+from svtcli.failure import BadData, Refused
+from svtcli.recipe.load import load_recipe
+from svtcli.recipe.schema import Render
+from svtcli.render import stage as stage
+from svtcli.render.stage import fresh, planned, render
+from svtcli.run.directory import RunFolder
+from svtcli.run.progress import Silent
+from svtcli.run.samples import write_samples
+from tests.render.made_up import made_up_samples
+
+PAGE = Render(formats=("html",))
+SCORED = Evaluation(
+    *("walk", 300, "bits_per_dim", "walks", "test", 8, 2, 3, 2),
+    *((Row("trained", 3.0, None, (3.0,)),), None, ""),
+)
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run with samples and scores, untrained."""
+    folder = RunFolder(tmp_path / "walk")
+    write_samples(folder.samples / "300", made_up_samples())
+    folder.recipe_file.write_text("data: {kind: folder}\n")
+    folder.eval.mkdir()
+    (folder.eval / "300-test.json").write_text(evaluation_text(SCORED))
+    return folder
+
+
+def test_a_recipe_may_ask_for_it(tmp_path):
+    (tmp_path / "walk.yaml").write_text("data: {kind: folder, source: a}\n")
+    asked = ["render.formats=[png, html]"]
+    loaded = load_recipe(str(tmp_path / "walk.yaml"), asked)
+    assert loaded.recipe.render.formats == ("png", "html")
+
+
+def test_it_is_one_file_beside_the_pictures_and_has_the_runs_numbers(run):
+    both = Render(formats=("png", "html"))
+    strip, page = render(run.samples / "300", run.figures, both, Silent())
+    assert (strip.name, page.name) == ("strip.png", "report.html")
+    names = {path.name for path in run.figures.iterdir()}
+    assert names == {"strip.png", "report.html", "figures.json"}
+    assert "Likelihood, bits/dim" in page.read_text(encoding="utf-8")
+
+
+def test_each_clip_may_have_its_own(run):
+    each = Render(formats=("html",), each="clip")
+    pages = render(run.samples / "300", run.figures, each, Silent())
+    assert [page.name for page in pages] == ["report-1.html", "report-2.html"]
+    assert ["clip-1" in page.read_text(encoding="utf-8") for page in pages] == [
+        False,
+        True,
+    ]
+
+
+def test_it_holds_the_very_pixels_and_leaves_it_to_the_browser_to_enlarge(run):
+    smooth = Render(formats=("html",), smooth=True, scale=3)
+    (page,) = render(run.samples / "300", run.figures, smooth, Silent())
+    text = page.read_text(encoding="utf-8")
+    assert 'data-width="20" data-height="12" data-scale="3"' in text
+    assert 'class="smooth"' in text
+
+
+def test_it_is_fresh_until_a_file_that_it_shows_changes(run):
+    samples = run.samples / "300"
+    render(samples, run.figures, PAGE, Silent())
+    changes = {
+        run.eval / "300-test.json": evaluation_text(SCORED).replace("3.0", "2.0"),
+        run.eval / "300-new.json": evaluation_text(SCORED),
+        run.metrics: '{"step": 1, "bits_per_dim": 8.0}\n',
+        run.recipe_file: "about: more\ndata: {kind: folder}\n",
+    }
+    for file, text in changes.items():
+        assert fresh(samples, run.figures, PAGE)
+        file.write_text(text)
+        assert not fresh(samples, run.figures, PAGE), file
+        render(samples, run.figures, PAGE, Silent(), force=True)
+    (run.figures / "report.html").unlink()
+    assert not fresh(samples, run.figures, PAGE)
+
+
+def test_pictures_alone_do_not_depend_on_scores(run):
+    only = Render(formats=("png",))
+    render(run.samples / "300", run.figures, only, Silent())
+    (run.eval / "300-new.json").write_text(evaluation_text(SCORED))
+    assert fresh(run.samples / "300", run.figures, only)
+
+
+def test_it_is_replaced_only_by_force(run):
+    render(run.samples / "300", run.figures, PAGE, Silent())
+    for attempt in (planned, lambda *a: render(*a, Silent())):
+        with pytest.raises(Refused, match=r"report\.html: already there"):
+            attempt(run.samples / "300", run.figures, PAGE)
+
+
+def test_a_broken_score_is_refused_before_anything_is_drawn(run):
+    (run.eval / "300-bad.json").write_text("{")
+    both = Render(formats=("gif", "html"))
+    for attempt in (planned, lambda *a: render(*a, Silent())):
+        with pytest.raises(BadData, match=r"300-bad\.json: not an evaluation"):
+            attempt(run.samples / "300", run.figures, both)
+    assert not run.figures.exists()
+
+
+def test_a_page_that_is_slow_to_open_is_said(run, monkeypatch):
+    class Notes(Silent):
+        def note(self, line):
+            notes.append(line)
+
+    notes = []
+    render(run.samples / "300", run.path / "a", PAGE, Notes())
+    assert notes == []
+    monkeypatch.setattr(stage, "LARGE", 10)
+    render(run.samples / "300", run.path / "b", PAGE, Notes())
+    assert notes == [
+        "report.html has 0 MB; fewer videos make it smaller: --rows, --per-prime"
+    ]

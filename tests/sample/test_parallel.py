@@ -1,0 +1,58 @@
+"""The shortest schedule: the samples that one pixel at a time gives, in its steps."""
+
+from collections.abc import Iterator
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from svtcli.model.connectivity import connectivity, schedule
+from svtcli.model.priming import slice_frames, slices_to_make
+from svtcli.model.windows import windows
+from svtcli.recipe.model import Model
+from svtcli.sample.parallel import sample_slice_in_steps
+from tests.sample.continued import assert_same, continuations
+from tests.tiny import GRAY, SMALL, VARIANTS
+
+REVISITED = Model(
+    video=(2, 4, 8), s=(1, 1, 1), blocks=((2, 4, 1), (1, 2, 4)),
+    **{**SMALL, "decoder_layers": 2}, **GRAY,
+)  # fmt: skip
+"""A pixel reads keys of a position that is itself made later: it is computed twice."""
+
+
+def test_a_position_that_is_needed_early_is_computed_twice_for_the_same_samples():
+    visits = schedule(REVISITED)
+    assert max(np.bincount(np.concatenate([np.unique(row) for row in visits]))) > 1
+    true, made = continuations(REVISITED, [sample_slice_in_steps])
+    assert_same(made, true)
+    assert (made.passes < true.passes).all()
+
+
+def test_the_passes_are_the_steps_of_the_plan_by_one_program():
+    """Whatever is given of a slice; and one more for the first slice's decoder."""
+    config = VARIANTS["first slice decoder"]
+    sample_slice_in_steps.clear_cache()
+    true, made = continuations(config, [sample_slice_in_steps], dtype="float32")
+    assert_same(made, true)
+    assert sample_slice_in_steps._cache_size() == 2
+    assert set(made.passes) == {sum(planned_steps(config, frames=5))}
+
+
+def planned_steps(config: Model, frames: int) -> Iterator[int]:
+    """Of each slice that is made after one given frame."""
+    _, h, w = config.slice_shape
+    for window in windows(config, frames, 1, 1):
+        for index in slices_to_make(config, window.given, window.stop):
+            held = slice_frames(config, jnp.array([index]))[0]
+            known = int((held < window.given).sum()) * h * w
+            yield connectivity(config, known, first=index == 0).steps
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("config", VARIANTS.values(), ids=VARIANTS)
+def test_the_shortest_schedule_changes_no_sample(config, dtype):
+    for temperature in (0.0, 1.0):
+        true, made = continuations(config, [sample_slice_in_steps], dtype, temperature)
+        assert_same(made, true)

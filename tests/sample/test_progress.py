@@ -1,0 +1,67 @@
+"""What is told while samples are made: only of what this call makes."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from svtcli.cli.bar import Lines
+from svtcli.run.progress import Silent
+from svtcli.sample.progress import SamplingClock
+
+
+class Told(Silent):
+    """Every update."""
+
+    def __init__(self) -> None:
+        self.updates: list[tuple[int, dict[str, str]]] = []
+
+    def advance(self, done: int, facts: Mapping[str, str] | None = None) -> None:
+        self.updates.append((done, dict(facts or {})))
+
+
+class Time:
+    """A clock that is moved by hand."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def slices(clock: SamplingClock, time: Time, seconds: list[float]) -> None:
+    """Eight positions of each of two videos, in four passes and in eight."""
+    for each in seconds:
+        time.now += each
+        clock.slice_done(8, np.array([4, 8]))
+
+
+def test_the_rates_are_those_of_the_slices_after_the_compiler():
+    time = Time()
+    told = Told()
+    clock = SamplingClock(told, 4, pixels_per_slice=16.0, programs=1, seconds=time)
+    clock.begin_batch(3, 4, 8)
+    slices(clock, time, [60, 2, 2, 4])
+    facts = {"videos": "3 to 4 of 8", "pixels/pass": "1.3"}
+    assert told.updates == [
+        (1, facts),
+        (2, {**facts, "pixels/s": "8"}),
+        (3, {**facts, "pixels/s": "8"}),
+        (4, {**facts, "pixels/s": "6"}),
+    ]
+
+
+def test_two_programs_are_waited_for_before_time_counts(capfd):
+    """A first slice with a decoder of its own; the time left is told rightly too."""
+    time = Time()
+    clock = SamplingClock(Lines(clock=time), 6, 16.0, programs=2, seconds=time)
+    clock.begin_batch(1, 2, 2)
+    slices(clock, time, [60, 40, 2, 2, 2, 2])
+    note, begun, *lines = capfd.readouterr().err.splitlines()
+    assert (note, begun) == (
+        "compiling the sampler (once per batch and slice shape)",
+        "sample",
+    )
+    rest = "videos 1 to 2 of 2 · pixels/s 8 · pixels/pass 1.3"
+    assert lines[1] == f"sample: 3/6 slices (50%) · 0.5/s · 0:06 left · {rest}"
+    assert lines[2] == f"sample: 4/6 slices (67%) · 0.5/s · 0:04 left · {rest}"
+    assert lines[-1] == f"sample: 6/6 slices (100%) · 0.5/s · 0:00 left · {rest}"

@@ -1,0 +1,283 @@
+"""Samples that were interrupted go on, and end as if nothing had happened."""
+
+import os
+import shutil
+import signal
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from svtcli.failure import Locked, Refused, Stopped, StorageFailed
+from svtcli.recipe.schema import Sample
+from svtcli.run.directory import RunFolder
+from svtcli.run.job_array import Part
+from svtcli.run.lock import only_writer
+from svtcli.run.partial_samples import KeptSamples
+from svtcli.run.progress import Silent
+from svtcli.run.samples import read_samples
+from svtcli.sample.jacobi import guess_slice
+from svtcli.sample.parallel import sample_slice_in_steps
+from svtcli.sample.sequential import sample_slice
+from svtcli.sample.stage import (
+    SamplePlan,
+    UnfinishedSamples,
+    plan_samples,
+    sample,
+    sample_part,
+)
+from svtcli.train.load_network import open_checkpoint
+from tests.trained_place import RUN
+
+TEST = Sample(count=3, batch=2, schedule="sequential")
+"""Three videos in two batches of eight slices."""
+
+
+class Counted(Silent):
+    """How many slices were to be made, and what was said."""
+
+    def __init__(self) -> None:
+        self.total: int | None = 0
+        self.notes: list[str] = []
+
+    def begin(self, task: str, total: int | None = None, unit: str = "") -> None:
+        self.total = total
+
+    def note(self, line: str) -> None:
+        self.notes.append(line)
+
+
+class Interrupted(Silent):
+    """A signal while slice `after` is made."""
+
+    def __init__(self, after: int, number: signal.Signals = signal.SIGINT) -> None:
+        self.after, self.number, self.ended = after, number, False
+
+    def advance(self, done: int, facts: Mapping[str, str] | None = None) -> None:
+        if done == self.after:
+            os.kill(os.getpid(), self.number)
+
+    def end(self) -> None:
+        self.ended = True
+
+
+def planned(**changes: object) -> SamplePlan:
+    out = changes.pop("out", None)
+    checkpoint = open_checkpoint(RunFolder(RUN))
+    return plan_samples(checkpoint, replace(TEST, **changes), out=out)
+
+
+def stopped(plan: SamplePlan, after: int, number=signal.SIGINT) -> Stopped:
+    """How a call ended that was told to stop."""
+    progress = Interrupted(after, number)
+    with pytest.raises(Stopped) as caught:
+        sample(plan, progress)
+    assert progress.ended
+    return caught.value
+
+
+def whole(place: Path) -> dict[str, bytes]:
+    """What uninterrupted samples hold."""
+    return contents(sample(planned(out=place / "whole"), Silent()))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+def beside(plan: SamplePlan) -> list[str]:
+    """What there is in the run's samples folder."""
+    return sorted(path.name for path in plan.out.parent.iterdir())
+
+
+@pytest.mark.parametrize("after", [3, 7])
+def test_stopped_before_a_video_is_finished_nothing_is_left(place, after):
+    before = sorted(place.rglob("*"))
+    failure = stopped(planned(), after)
+    assert failure.sentence == "interrupted; 0 of 3 videos are finished and kept"
+    assert sorted(place.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("number", "after", "code", "said"),
+    [
+        (signal.SIGINT, 8, 130, "interrupted; 2 of 3"),  # the batch's last slice
+        (signal.SIGTERM, 10, 75, "stopped by SIGTERM; 2 of 3"),
+        (signal.SIGINT, 16, 130, "interrupted; 3 of 3"),
+    ],
+)
+def test_the_same_call_goes_on_with_what_is_missing(place, number, after, code, said):
+    plan = planned()
+    failure = stopped(plan, after, number)
+    assert failure.sentence == f"{said} videos are finished and kept"
+    assert failure.code == code
+    assert failure.hint == "the same command goes on from there"
+    assert beside(plan) == [f".{plan.out.name}.work"]
+    progress = Counted()
+    done = min(after // 8 * 2, 3)
+    assert contents(sample(plan, progress)) == whole(place)
+    assert progress.notes[0] == f"{done} of 3 videos were finished before"
+    assert progress.total == (8 if done == 2 else 0)
+    assert beside(plan) == [plan.out.name]
+
+
+@pytest.mark.parametrize(
+    "changes", [{"batch": 1}, {"schedule": "guess", "window": 4}], ids=str
+)
+def test_it_may_go_on_in_another_way(place, changes):
+    stopped(planned(), 10)
+    progress = Counted()
+    plan = planned(**changes)
+    other = read_samples(sample(plan, progress))
+    assert "2 of 3 videos were finished before" in progress.notes
+    whole(place)
+    true = read_samples(place / "whole")
+    assert (other.video == true.video).all()
+    assert np.allclose(other.log_prob, true.log_prob, rtol=1e-5)
+    assert beside(plan) == [plan.out.name]
+
+
+def torn(kept: Path) -> None:
+    os.truncate(kept, kept.stat().st_size - 1)
+
+
+def flipped(kept: Path) -> None:
+    content = bytearray(kept.read_bytes())
+    content[len(content) // 2] ^= 1
+    kept.write_bytes(content)
+
+
+def of_another_plan(kept: Path) -> None:
+    plan = planned(seed=1)
+    stopped(plan, 10)
+    (other,) = plan.kept.folder.glob("*.npz")
+    shutil.move(other, kept.parent)
+    kept.unlink()
+
+
+@pytest.mark.parametrize("break_", [torn, flipped, of_another_plan])
+def test_what_is_not_whole_and_its_own_is_made_again(place, break_):
+    plan = planned()
+    stopped(plan, 10)
+    (kept,) = plan.kept.folder.glob("*.npz")
+    break_(kept)
+    progress = Counted()
+    assert contents(sample(plan, progress)) == whole(place)
+    assert progress.total == 16
+
+
+def test_what_a_kill_leaves_is_swept_up(place):
+    """While a batch is written, the folder of samples, and when it is in place."""
+    plan = planned()
+    stopped(plan, 10)
+    work = plan.kept.folder
+    (work / ".abc.npz.99.part").write_bytes(b"half")
+    (work / "whole").mkdir()
+    (work / "whole" / "samples.npy").write_bytes(b"half")
+    (work / "whole" / ".samples.json.99.part").write_bytes(b"{")
+    (work / "task-0-of-2-abc").mkdir()
+    shutil.copytree(work, place / "left")
+    assert contents(sample(plan, Silent())) == whole(place)
+    assert beside(plan) == [plan.out.name]
+    shutil.copytree(place / "left", work)
+    sample(plan, Silent())
+    assert beside(plan) == [plan.out.name]
+
+
+def test_other_samples_in_the_same_place_begin_anew(place):
+    plan, other = planned(out=place / "a"), planned(out=place / "a", seed=1)
+    stopped(plan, 10)
+    progress = Counted()
+    sample(other, progress)
+    assert progress.total == 16
+    assert not list(place.glob(".a*"))
+
+
+def test_two_at_once_are_refused(place):
+    plan = planned()
+    kept = plan.kept
+    with only_writer(kept.folder), pytest.raises(Locked, match="in use by process"):
+        sample(plan, Silent())
+    with (
+        only_writer(kept.folder / "task-0-of-2-abc"),
+        pytest.raises(Locked, match="in use by 1 of a job array"),
+    ):
+        sample(plan, Silent())
+    with (
+        only_writer(kept.folder / "task-0-of-2-abc"),
+        pytest.raises(Refused, match="other samples are being made here"),
+    ):
+        sample_part(plan, Silent(), Part(1, 2))
+
+
+def test_a_write_that_fails_keeps_what_is_finished(place, monkeypatch):
+    plan = planned()
+
+    def full(self: KeptSamples, *_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(KeptSamples, "publish", full)
+        with pytest.raises(OSError, match="No space left"):
+            sample(plan, Silent())
+        patched.setattr(KeptSamples, "all_of", lambda self, number: None)
+        with pytest.raises(StorageFailed, match="does not hold what was written"):
+            sample(plan, Silent())
+    progress = Counted()
+    assert contents(sample(plan, progress)) == whole(place)
+    assert progress.notes == ["3 of 3 videos were finished before"]
+
+
+def test_a_signal_while_the_folder_is_written_comes_after_it(place, monkeypatch):
+    plan, publish = planned(), KeptSamples.publish
+
+    def told_late(self: KeptSamples, *arguments: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        publish(self, *arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(KeptSamples, "publish", told_late)
+        with pytest.raises(Stopped, match="interrupted; all 3 videos are in runs/mine"):
+            sample(plan, Silent())
+    assert contents(plan.out) == whole(place)
+
+
+def test_tasks_of_a_job_array_make_the_same_samples(place):
+    plan, ends = planned(), []
+    for index in (1, 0):
+        if index == 0:  # one that is repeated makes nothing again
+            progress = Counted()
+            sample_part(plan, progress, Part(1, 2))
+            assert progress.total == 0
+        ends.append(sample_part(plan, Silent(), Part(index, 2)))
+    assert ends == [UnfinishedSamples(plan.out, 1, 3), plan.out]
+    made, true = contents(plan.out), whole(place)
+    for name in ("samples.npy", "truth.npy", "samples.json"):
+        assert made[name] == true[name]
+    assert beside(plan) == [plan.out.name]
+    assert sample_part(plan, Silent(), Part(0, 2)) == plan.out
+
+
+@pytest.mark.parametrize(
+    ("program", "changes"),
+    [
+        (sample_slice, {}),
+        (guess_slice, {"schedule": "guess", "window": 4}),
+        pytest.param(
+            sample_slice_in_steps, {"schedule": "parallel"}, marks=pytest.mark.slow
+        ),
+    ],
+    ids=["sequential", "guess", "parallel"],
+)
+def test_a_schedule_is_compiled_once_for_all_it_has_to_do(
+    place, program: Callable, changes
+):
+    """All slices, windows and batches, and what is missing after a stop; parameters as
+    orbax restores them are committed, and would cost a second time."""
+    program.clear_cache()
+    plan = planned(frames=6, **changes)
+    stopped(plan, 20)
+    sample(plan, Silent())
+    assert program._cache_size() == 1

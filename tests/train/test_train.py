@@ -1,0 +1,340 @@
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from svtcli.failure import BadData, Failure, Locked, Refused, StorageFailed
+from svtcli.model.svt import abstract_params
+from svtcli.run.directory import RunFolder
+from svtcli.run.lock import only_writer
+from svtcli.run.metrics_log import read_metrics
+from svtcli.run.progress import Silent
+from svtcli.train import stage as stage
+from svtcli.train.checkpoint import latest_step, restore_params
+from svtcli.train.stage import Trained, train
+from svtcli.train.step import make_update
+from tests.train import tiny_run, toy
+
+pytestmark = pytest.mark.usefixtures("kept_programs")
+
+Train = Callable[..., Trained]
+
+
+class Notes(Silent):
+    """Remembers what the stage says."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def note(self, line: str) -> None:
+        self.lines.append(line)
+
+
+@pytest.fixture
+def notes() -> Notes:
+    return Notes()
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    clips = tiny_run.write_clips(tmp_path / "clips")
+    return tiny_run.write_recipe(tmp_path, clips)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunFolder:
+    return RunFolder(tmp_path / "runs" / "tiny")
+
+
+@pytest.fixture
+def trained(recipe: Path, run: RunFolder, notes: Notes) -> Train:
+    def trained(
+        *overrides: str,
+        stop_at: int | None = None,
+        fresh: bool = False,
+        folder: RunFolder = run,
+    ) -> Trained:
+        loaded = tiny_run.loaded(recipe, *overrides)
+        return train(loaded, folder, notes, stop_at, fresh)
+
+    return trained
+
+
+def losses(run: RunFolder) -> list[tuple[float, float]]:
+    return [(row["step"], row["loss"]) for row in read_metrics(run.metrics)]
+
+
+def final_params(run: RunFolder, recipe: Path):
+    model = tiny_run.loaded(recipe).recipe.model
+    return restore_params(run.checkpoints, 12, abstract_params(model))
+
+
+def break_checkpoint(run: RunFolder, step: int) -> None:
+    (run.checkpoints / str(step) / "params" / "_METADATA").write_bytes(b"{}")
+
+
+def test_a_run_folder_holds_what_training_made(trained: Train, run: RunFolder) -> None:
+    result = trained()
+    rows = read_metrics(run.metrics)
+    assert (result.run, result.step) == (run, 12)
+    assert result.score == rows[-1]["bits_per_dim"]
+    assert [row["step"] for row in rows] == list(range(1, 13))
+    assert set(rows[0]) == {
+        "step",
+        "time",
+        "loss",
+        "bits_per_dim",
+        "learning_rate",
+        "grad_norm",
+        "steps_per_second",
+        "slices_per_second",
+        "input_wait",
+        "model_flops_per_second",
+    }
+    assert rows[0]["slices_per_second"] == pytest.approx(
+        4 * rows[0]["steps_per_second"]
+    )
+    assert run.steps() == (10, 12)
+    assert run.recipe().train.steps == 12
+    assert json.loads(run.run_file.read_text())["data_fingerprint"]
+
+
+def test_kept_multiples_are_saved_even_between_two_saves(
+    trained: Train, run: RunFolder
+) -> None:
+    trained("train.keep_every=4", "train.keep=1")
+    assert run.steps() == (4, 8, 12)
+
+
+def test_rows_are_as_far_apart_as_the_recipe_says(
+    trained: Train, run: RunFolder
+) -> None:
+    trained("train.log_every=5")
+    assert [row["step"] for row in read_metrics(run.metrics)] == [5, 10]
+
+
+def test_resuming_is_the_same_as_never_stopping(
+    trained: Train, run: RunFolder, recipe: Path, tmp_path: Path
+) -> None:
+    straight = RunFolder(tmp_path / "runs" / "straight")
+    trained(folder=straight)
+    for stop_at in (4, 7, 12):
+        assert trained(stop_at=stop_at).step == stop_at
+    assert losses(run) == losses(straight)
+    assert toy.same(final_params(run, recipe), final_params(straight, recipe))
+
+
+def test_a_lost_stretch_is_trained_again_to_the_same_bits(
+    trained: Train, run: RunFolder, recipe: Path, tmp_path: Path
+) -> None:
+    straight = RunFolder(tmp_path / "runs" / "straight")
+    trained(folder=straight)
+    trained(stop_at=11)
+    shutil.rmtree(run.checkpoints / "11")  # as after a kill: the log is ahead
+    trained()
+    assert losses(run) == losses(straight)
+    assert toy.same(final_params(run, recipe), final_params(straight, recipe))
+
+
+def test_the_seed_changes_parameters_and_batches(
+    trained: Train, run: RunFolder, tmp_path: Path
+) -> None:
+    other = RunFolder(tmp_path / "runs" / "other")
+    trained(stop_at=1)
+    trained("train.seed=1", stop_at=1, folder=other)
+    assert losses(run) != losses(other)
+
+
+def test_a_finished_run_says_so_and_does_nothing(
+    trained: Train, notes: Notes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = trained()
+    monkeypatch.setattr(stage, "jit_update", None)
+    assert trained() == first
+    assert "already trained to step 12" in notes.lines[-1]
+
+
+def test_a_finished_run_with_a_broken_end_is_trained_to_its_end_again(
+    trained: Train, run: RunFolder, notes: Notes
+) -> None:
+    trained()
+    break_checkpoint(run, 12)
+    assert trained().step == 12
+    assert any("checkpoint 12 is broken" in line for line in notes.lines)
+    assert latest_step(run.checkpoints) == 12
+
+
+def test_the_step_that_is_told_is_the_one_that_was_reached(
+    trained: Train, run: RunFolder
+) -> None:
+    trained()
+    break_checkpoint(run, 12)
+    assert trained(stop_at=6).step == 10  # of what is left, and past the wish
+
+
+def test_more_steps_go_on_from_the_end(trained: Train, run: RunFolder) -> None:
+    trained()
+    assert trained("train.steps=15", "train.keep=1", "train.save_every=2").step == 15
+    assert run.recipe().train.steps == 15
+    assert run.steps() == (15,)
+
+
+def test_a_recipe_that_changed_in_what_matters_is_refused_with_the_difference(
+    trained: Train, run: RunFolder
+) -> None:
+    trained(stop_at=2)
+    before = run.run_file.read_text(), run.recipe_file.read_text()
+    with pytest.raises(Refused) as refused:
+        trained("train.batch=8", "model.na=1", "sample.count=3")
+    assert "model.na: 2 then, 1 now; train.batch: 4 then, 8 now" in str(refused.value)
+    assert "sample" not in str(refused.value)
+    assert "--fresh" in str(refused.value.hint)
+    assert (run.run_file.read_text(), run.recipe_file.read_text()) == before
+
+
+def test_the_end_of_a_cosine_matters(trained: Train) -> None:
+    trained("train.schedule=cosine", stop_at=2)
+    with pytest.raises(Refused, match=r"train\.steps: 12 then, 20 now"):
+        trained("train.schedule=cosine", "train.steps=20")
+
+
+def test_other_clips_are_refused(trained: Train, tmp_path: Path) -> None:
+    trained(stop_at=2)
+    other = tiny_run.write_clips(tmp_path / "other", seed=1)
+    with pytest.raises(Refused, match="other clips"):
+        trained(f"data.clips={other}")
+
+
+def test_fresh_starts_over_and_keeps_the_old(
+    trained: Train, run: RunFolder, notes: Notes
+) -> None:
+    trained(stop_at=6)
+    old = run.metrics.read_text()
+    for count, overrides in ((1, ("train.batch=2",)), (2, ())):
+        trained(*overrides, stop_at=3, fresh=True)
+        assert run.steps() == (3,)
+        kept = run.path / "earlier" / str(count)
+        assert {path.name for path in kept.iterdir()} == {
+            "checkpoints",
+            "metrics.jsonl",
+            "recipe.yaml",
+            "run.json",
+        }
+        assert any(str(kept) in line for line in notes.lines)
+    assert (run.path / "earlier" / "1" / "metrics.jsonl").read_text() == old
+    assert RunFolder(run.path / "earlier" / "1").steps() == (5, 6)
+
+
+def test_a_run_that_never_saved_may_change_its_recipe(
+    trained: Train, run: RunFolder
+) -> None:
+    trained(stop_at=3)
+    shutil.rmtree(run.checkpoints)  # as after a kill before the first save
+    trained("train.batch=2", stop_at=1)
+    assert [step for step, _ in losses(run)] == [1]
+    assert (run.path / "earlier" / "1" / "metrics.jsonl").is_file()
+
+
+def test_broken_checkpoints_are_never_answered_by_starting_at_zero(
+    trained: Train, run: RunFolder
+) -> None:
+    trained(stop_at=3)
+    break_checkpoint(run, 3)
+    for _ in range(2):
+        with pytest.raises(StorageFailed, match="at step 0"):
+            trained()
+    with pytest.raises(Refused, match="another recipe"):
+        trained("train.batch=2")
+    assert trained(stop_at=1, fresh=True).step == 1
+
+
+def test_a_second_trainer_is_locked_out(trained: Train, run: RunFolder) -> None:
+    with only_writer(run.path), pytest.raises(Locked, match="in use by process"):
+        trained()
+    assert trained(stop_at=1).step == 1
+
+
+def test_more_steps_than_the_recipe_has_are_refused(trained: Train) -> None:
+    with pytest.raises(Refused, match="the recipe has 12 steps") as refused:
+        trained(stop_at=13)
+    assert "train.steps=13" in str(refused.value.hint)
+
+
+def test_missing_clips_are_answered_by_the_command_that_makes_them(
+    trained: Train, recipe: Path, run: RunFolder, tmp_path: Path
+) -> None:
+    nowhere = tmp_path / "no where"
+    with pytest.raises(Refused, match="no prepared clips here") as refused:
+        trained(f"data.clips={nowhere}")
+    assert refused.value.hint == (
+        f"make them with: svt run {recipe} 'data.clips={nowhere}' --to prepare"
+    )
+    assert not run.path.exists()
+
+
+@pytest.mark.parametrize(
+    ("clips", "overrides", "why"),
+    [
+        ({"shape": (4, 8, 3)}, (), r"are 4 by 8, model.video wants 4 by 4"),
+        ({"shape": (4, 4, 1)}, (), "frames have 1 channels, model.channels is 3"),
+        (
+            {"spec": {"fps": 5.0, "source": "elsewhere", "size": 4}},
+            ("data.fps=2.5",),
+            r"recipe: made with fps 5\.0, data\.fps is 2\.5$",
+        ),
+        ({}, ("model.video=[8, 4, 4]",), "5 of 5 clips .* shorter than the 8 frames"),
+    ],
+)
+def test_clips_that_do_not_fit_the_model_are_refused(
+    trained: Train,
+    run: RunFolder,
+    tmp_path: Path,
+    clips: dict,
+    overrides: tuple[str, ...],
+    why: str,
+) -> None:
+    folder = tiny_run.write_clips(tmp_path / "others", **clips)
+    with pytest.raises(Refused, match=why):
+        trained(f"data.clips={folder}", *overrides)
+    assert not run.path.exists()
+
+
+def test_actions_that_the_model_does_not_want_are_left_out(
+    trained: Train, tmp_path: Path
+) -> None:
+    folder = tiny_run.write_clips(tmp_path / "acted", actions=2)
+    assert trained(f"data.clips={folder}", stop_at=2).step == 2
+
+
+def test_a_loss_that_stays_non_finite_ends_in_65_with_step_and_clips(
+    trained: Train, run: RunFolder, notes: Notes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def update(graphdef, model, train, *_):
+        def loss(params, inputs):
+            return jax.tree.leaves(params)[0].sum() * jnp.nan, jnp.zeros(())
+
+        return make_update(loss, train)
+
+    monkeypatch.setattr(stage, "recipe_update", update)
+    with pytest.raises(BadData, match=r"step 10: the loss .*clips: clip \d") as bad:
+        trained()
+    assert bad.value.code == 65
+    skipped = [line for line in notes.lines if "not finite; skipped" in line]
+    assert [line.split(":")[0] for line in skipped] == [
+        f"step {n}" for n in range(1, 10)
+    ]
+    for step in run.steps():
+        restore_params(run.checkpoints, step, abstract_params(run.recipe().model))
+
+
+def test_every_refusal_leaves_no_run_folder_behind(
+    trained: Train, run: RunFolder
+) -> None:
+    for overrides in (("data.clips=nowhere",), ("model.video=[8, 4, 4]",)):
+        with pytest.raises(Failure):
+            trained(*overrides)
+    assert not run.path.exists()
