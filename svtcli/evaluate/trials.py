@@ -69,7 +69,7 @@ def plan_trials(
     Samples are made as `sampling` says, of the clips that `settings` names. Errors:
     Refused, as `plan_samples` and `plan_comparison`.
     """
-    made = plan_samples(checkpoint, trial_samples(settings, sampling), clips)
+    made = plan_samples(checkpoint, settings.trial_samples(sampling), clips)
     samples = _Promised(
         name=checkpoint.name,
         count=len(made.numbers),
@@ -82,20 +82,6 @@ def plan_trials(
         samples, name=f"{made.folder}, split {made.settings.split}", continuations=1
     )
     return TrialsPlan(made, _planned(made, samples, truth, settings, i3d))
-
-
-def trial_samples(settings: Eval, sampling: Sample) -> Sample:
-    """What to sample for the trials that `settings` asks for."""
-    return replace(
-        sampling,
-        split=settings.split,
-        subset=settings.subset,
-        match=settings.match,
-        prime=settings.sampled_prime or sampling.prime,
-        frames=settings.sampled_frames or sampling.frames,
-        count=settings.videos,
-        per_prime=settings.trials * settings.per_prime,
-    )
 
 
 def run_trials(plan: TrialsPlan, progress: Progress) -> Comparison:

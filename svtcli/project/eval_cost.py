@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from svtcli.evaluate.fvd.protocol import windows_of
-from svtcli.evaluate.trials import trial_samples
 from svtcli.model.flops import forward_flops
 from svtcli.recipe.schema import DISTANCES, Eval, Recipe
 from svtcli.train.held_out import slices_per_batch
@@ -65,14 +64,12 @@ def eval_cost(recipe: Recipe) -> EvalCost:
 
 def _likelihood(recipe: Recipe) -> Likelihood:
     settings, model = recipe.eval, recipe.model
-    frames = settings.frames or model.video[0]
-    prime = settings.prime or recipe.train.prime
-    overlap = settings.overlap or recipe.train.prime
-    slices = slices_per_batch(model, frames, prime, overlap)
+    lengths = recipe.resolved(settings)
+    slices = slices_per_batch(model, lengths)
     return Likelihood(
         clips=settings.clips,
         models=("trained", *dict.fromkeys(settings.baselines)),
-        frames=frames,
+        frames=lengths.frames,
         slices=slices,
         flops=forward_flops(model, slices),
     )
@@ -80,8 +77,8 @@ def _likelihood(recipe: Recipe) -> Likelihood:
 
 def _trials(recipe: Recipe, metrics: tuple[str, ...]) -> Trials:
     settings = recipe.eval
-    made = trial_samples(settings, recipe.sample)
-    frames = made.frames or recipe.model.video[0]
+    made = settings.trial_samples(recipe.sample)
+    frames = recipe.resolved(made).frames
     return Trials(
         metrics=metrics,
         samples=settings.videos * made.per_prime,

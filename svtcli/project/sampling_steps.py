@@ -13,6 +13,7 @@ from svtcli.model.priming import slices_to_make
 from svtcli.model.subscale import slice_offsets
 from svtcli.model.windows import windows
 from svtcli.recipe.model import Model
+from svtcli.recipe.resolve import Lengths
 from svtcli.recipe.schema import Recipe
 
 
@@ -54,10 +55,10 @@ def plan_sampling(recipe: Recipe) -> SamplingPlan:
     Errors: Refused when its frames cannot be laid out in windows.
     """
     model = recipe.model
-    frames = recipe.sample.frames or model.video[0]
-    made = list(_slices(recipe, frames))
+    lengths = recipe.resolved(recipe.sample)
+    made = list(_slices(model, lengths))
     P = prod(model.slice_shape)
-    whole = {"frames": frames, "slices": len(made)}
+    whole = {"frames": lengths.frames, "slices": len(made)}
     sequential = sum(P - known for _, known in made)
     if P > LARGEST:
         return SamplingPlan(**whole, sequential_steps=sequential, parallel_steps=None,
@@ -72,14 +73,12 @@ def plan_sampling(recipe: Recipe) -> SamplingPlan:
     )
 
 
-def _slices(recipe: Recipe, frames: int) -> Iterator[tuple[bool, int]]:
+def _slices(model: Model, lengths: Lengths) -> Iterator[tuple[bool, int]]:
     """Of each slice that is made: whether it is a first slice with a decoder of its
     own, and how many of its pixels are given."""
-    model, given = recipe.model, recipe.sample.prime or recipe.train.prime
-    overlap = recipe.sample.overlap or recipe.train.prime
     offsets, (_, h, w) = slice_offsets(model.s)[:, 0], model.slice_shape
     try:
-        for window in windows(model, frames, given, overlap):
+        for window in windows(model, lengths.frames, lengths.prime, lengths.overlap):
             for index in slices_to_make(model, window.given, window.stop):
                 held = range(int(offsets[index]), model.video[0], model.s[0])
                 known = sum(frame < window.given for frame in held)

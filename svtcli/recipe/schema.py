@@ -5,14 +5,15 @@ that the paper names carry the paper's letters: `s`, `k`, `de`, `d`, `na`, `da`.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import ConfigDict, Field, PositiveFloat, PositiveInt
 
 from svtcli.recipe.data import Data, Share
 from svtcli.recipe.model import Misfit, Model
-from svtcli.recipe.subsets import Subset, misfit_of
+from svtcli.recipe.resolve import Lengths, problems_between_sections, resolve
+from svtcli.recipe.subsets import Subset
 
 Format = Literal["png", "gif", "mp4", "html", "curves"]
 Precision = Literal["float32", "bfloat16"]
@@ -180,6 +181,11 @@ class Compare:
     lpips: Literal["alexnet", "vgg16"] = "alexnet"
     """The network whose features LPIPS compares."""
 
+    @property
+    def distances(self) -> bool:
+        """Distances between sets of clips are among the metrics."""
+        return not DISTANCES.isdisjoint(self.metrics)
+
 
 @dataclass(frozen=True)
 class Eval(Compare):
@@ -205,6 +211,19 @@ class Eval(Compare):
     """Of products and activations, as `sample.precision`."""
     baselines: tuple[Literal["uniform", "untrained"], ...] = ()
     """Scored on the same clips and shown beside the model."""
+
+    def trial_samples(self, sample: Sample) -> Sample:
+        """Settings of the samples that all trials compare with clips."""
+        return replace(
+            sample,
+            split=self.split,
+            subset=self.subset,
+            match=self.match,
+            prime=self.sampled_prime or sample.prime,
+            frames=self.sampled_frames or sample.frames,
+            count=self.videos,
+            per_prime=self.trials * self.per_prime,
+        )
 
 
 @dataclass(frozen=True)
@@ -256,100 +275,9 @@ class Recipe:
     render: Render = field(default_factory=Render)
 
     def __post_init__(self) -> None:
-        if problems := dict(self.problems()):
+        if problems := dict(problems_between_sections(self)):
             raise Misfit(problems)
 
-    def problems(self) -> Iterator[tuple[str, str]]:
-        """What one section says that another cannot serve: (key, sentence) each."""
-        yield from self._data_problems()
-        yield from self._length_problems()
-        yield from self._split_problems()
-        yield from self._validation_problems()
-        yield from self._comparison_problems()
-
-    def _data_problems(self) -> Iterator[tuple[str, str]]:
-        """The model's pixels are not those of the data."""
-        _, height, width = self.model.video
-        if (height, width) != (self.data.size, self.data.size):
-            what = f"frames of {height} by {width}, but data.size is {self.data.size}"
-            yield "model.video", what
-        if self.model.channels != self.data.channels:
-            what = f"should be {self.data.channels}, as {self.data.kind} videos have it"
-            yield "model.channels", what
-        if self.model.pixel_bits != 8:
-            yield "model.pixel_bits", "should be 8, as every prepared video has it"
-        if self.model.actions not in (0, self.data.actions):
-            either = f"0 or {self.data.actions}" if self.data.actions else "0"
-            what = f"should be {either}, as {self.data.kind} clips have it"
-            yield "model.actions", what
-
-    def _length_problems(self) -> Iterator[tuple[str, str]]:
-        """More given frames than there are, or more frames than a clip has."""
-        window = self.model.video[0]
-        most = self.data.frames if isinstance(self.data.frames, int) else None
-        if most is not None and most < window:
-            what = f"{window} frames, but data.frames makes clips of {most}"
-            yield "model.video", what
-        if self.model.first_slice_layers and self.train.batch < 2:
-            yield "train.batch", "should be 2 or more: one row is a first slice"
-        if (first := self.model.first_rows(self.train.batch)) % self.train.accumulate:
-            what = f"should divide the {first} first slices of a batch too"
-            yield "train.accumulate", what
-        if self.train.prime >= window:
-            what = f"should be less than the model's {window} frames"
-            yield "train.prime", what
-        for name, section in (("sample", self.sample), ("eval", self.eval)):
-            frames = section.frames or window
-            prime = section.prime or self.train.prime
-            own = section.prime or section.frames
-            if own and prime >= frames:
-                what = f"should be less than the {frames} frames there are, not {prime}"
-                yield f"{name}.prime", what
-            if section.overlap is not None and section.overlap >= window:
-                what = f"should be less than the model's {window} frames"
-                yield f"{name}.overlap", what
-            if section.frames and most is not None and frames > most:
-                what = f"{frames} frames, but data.frames makes clips of {most}"
-                yield f"{name}.frames", what
-
-    def _comparison_problems(self) -> Iterator[tuple[str, str]]:
-        """Trials whose samples are too short for the clips, the prime or FVD."""
-        scored = self.eval
-        own = self.sample.frames or self.model.video[0]
-        frames = scored.sampled_frames or own
-        prime = scored.sampled_prime or self.sample.prime or self.train.prime
-        most = self.data.frames if isinstance(self.data.frames, int) else None
-        if scored.sampled_frames and most is not None and frames > most:
-            what = f"{frames} frames, but data.frames makes clips of {most}"
-            yield "eval.sampled_frames", what
-        if (scored.sampled_prime or scored.sampled_frames) and prime >= frames:
-            what = f"should be less than the {frames} frames there are, not {prime}"
-            yield "eval.sampled_prime", what
-        if DISTANCES.intersection(scored.metrics) and frames < scored.window:
-            what = f"should be at most the {frames} frames of a sample"
-            yield "eval.window", what
-
-    def _validation_problems(self) -> Iterator[tuple[str, str]]:
-        """A validation split that is not made, or of the clips that are trained on."""
-        split = self.train.validate_split
-        made = [each for each in self.data.splits if each != "train"]
-        if split is not None and split not in made:
-            what = f"should be {' or '.join(made) or 'left out'}, not {split!r}"
-            yield "train.validate_split", what
-        if self.train.validate_every is not None and not made:
-            what = "needs a split beside train, and the data makes none"
-            yield "train.validate_every", what
-
-    def _split_problems(self) -> Iterator[tuple[str, str]]:
-        """A split that is not made, or a filter of labels that is none."""
-        made = self.data.splits
-        for name, section in (("sample", self.sample), ("eval", self.eval)):
-            if section.split not in made:
-                what = f"should be {' or '.join(made)}, not {section.split!r}"
-                yield f"{name}.split", f"{what}, the splits that data makes"
-            for key, what in misfit_of(section.subset, section.match).items():
-                yield f"{name}.{key}", what
-        for split in dict.fromkeys(self.eval.also):
-            if split not in made:
-                what = f"should be of {', '.join(made)}, not {split!r}"
-                yield "eval.also", f"{what}, the splits that data makes"
+    def resolved(self, section: Sample | Eval) -> Lengths:
+        """Prime, frames and overlap of `section`, with None worked out."""
+        return resolve(self, section)

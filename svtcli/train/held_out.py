@@ -13,6 +13,7 @@ from svtcli.failure import Refused
 from svtcli.model.priming import slices_to_make
 from svtcli.model.windows import windows
 from svtcli.recipe.model import Model
+from svtcli.recipe.resolve import Lengths
 from svtcli.recipe.schema import Compare, Eval, Recipe, Sample
 from svtcli.recipe.subsets import label_pattern
 from svtcli.run.fingerprint import fingerprint
@@ -64,10 +65,8 @@ def plan_held_out(
     recipe, folder = checkpoint.recipe, clips or checkpoint.clips
     labels = label_pattern(settings.subset, settings.match)
     opened = open_fitting(folder, settings.split, recipe, labels)
-    prime = settings.prime or recipe.train.prime
-    frames = settings.frames or recipe.model.video[0]
-    overlap = settings.overlap or recipe.train.prime
-    spelt_out = replace(settings, prime=prime, frames=frames, overlap=overlap)
+    lengths = recipe.resolved(settings)
+    spelt_out = replace(settings, **vars(lengths))
     what = {
         key: value
         for key, value in vars(spelt_out).items()
@@ -81,11 +80,11 @@ def plan_held_out(
         checkpoint,
         folder,
         opened,
-        choose_clips(opened, frames, count),
-        prime,
-        frames,
-        overlap,
-        slices_per_batch(recipe.model, frames, prime, overlap),
+        choose_clips(opened, lengths.frames, count),
+        lengths.prime,
+        lengths.frames,
+        lengths.overlap,
+        slices_per_batch(recipe.model, lengths),
         fingerprint(kind, checkpoint.fingerprint, opened.fingerprint, what),
     )
 
@@ -160,7 +159,7 @@ def read_clips(
     )
 
 
-def slices_per_batch(config: Model, frames: int, prime: int, overlap: int) -> int:
+def slices_per_batch(config: Model, lengths: Lengths) -> int:
     """In how many slices a batch of such videos is made or scored.
 
     Errors: Refused when the frames cannot be laid out in windows.
@@ -168,7 +167,9 @@ def slices_per_batch(config: Model, frames: int, prime: int, overlap: int) -> in
     try:
         return sum(
             len(slices_to_make(config, window.given, window.stop))
-            for window in windows(config, frames, prime, overlap)
+            for window in windows(
+                config, lengths.frames, lengths.prime, lengths.overlap
+            )
         )
     except ValueError as error:
         raise Refused(str(error)) from error

@@ -60,12 +60,10 @@ def plan_validation(recipe: Recipe, folder: Path) -> ValidationPlan | None:
     split = train.validate_split or _held_out_split(folder)
     labels = label_pattern(settings.subset, settings.match)
     clips = open_fitting(folder, split, recipe, labels)
-    prime = settings.prime or train.prime
-    frames = settings.frames or recipe.model.video[0]
-    overlap = settings.overlap or train.prime
-    slices_per_batch(recipe.model, frames, prime, overlap)  # refuses a misfit
-    numbers = choose_clips(clips, frames, train.validate_clips)
-    return ValidationPlan(clips, numbers, prime, frames, overlap)
+    lengths = recipe.resolved(settings)
+    slices_per_batch(recipe.model, lengths)  # refuses a misfit
+    numbers = choose_clips(clips, lengths.frames, train.validate_clips)
+    return ValidationPlan(clips, numbers, **vars(lengths))
 
 
 def make_validation(

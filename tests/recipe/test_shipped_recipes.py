@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from svtcli.evaluate.trials import trial_samples
 from svtcli.model.connectivity import connectivity
 from svtcli.model.svt import parameter_count
 from svtcli.model.variants import PAPER, with_first_slice_decoder
@@ -203,7 +202,7 @@ def test_fvd_is_measured_as_the_paper_did(dataset, prime):
         assert found.eval.per_prime == 1
         assert (found.eval.window, found.eval.stride) == (16, 1)
         assert found.eval.resize == "tf1"
-        trials = trial_samples(found.eval, found.sample)
+        trials = found.eval.trial_samples(found.sample)
         assert (trials.prime, trials.frames) == (prime, 30)
         assert (trials.count, trials.per_prime, trials.temperature) == (256, 20, 0.9)
         assert (trials.subset, trials.match) == (None, "")
@@ -211,17 +210,17 @@ def test_fvd_is_measured_as_the_paper_did(dataset, prime):
 
 def test_quickstart_compares_the_samples_that_it_shows():
     found = recipe("quickstart")
-    assert trial_samples(found.eval, found.sample) == found.sample
+    assert found.eval.trial_samples(found.sample) == found.sample
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_windows_make_every_frame_that_is_sampled_and_scored(name):
     found = recipe(name)
-    trials = trial_samples(found.eval, found.sample)
+    trials = found.eval.trial_samples(found.sample)
     for section in (found.sample, found.eval, trials):
-        frames = section.frames or found.model.video[0]
-        prime = section.prime or found.train.prime
-        laid = windows(found.model, frames, prime, found.train.prime)
+        lengths = found.resolved(section)
+        prime, frames = lengths.prime, lengths.frames
+        laid = windows(found.model, frames, prime, lengths.overlap)
         made = [t for w in laid for t in range(w.start + w.given, w.start + w.stop)]
         assert made == list(range(prime, frames))
 
