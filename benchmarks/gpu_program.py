@@ -40,7 +40,7 @@ from jax._src.pallas.triton import gpu_info  # noqa: E402
 from jax.experimental import topologies  # noqa: E402
 from kernels import Kernel, Program  # noqa: E402
 from measure import print_rows, print_title  # noqa: E402
-from slices import ALL, CHOICE, SCHEDULES  # noqa: E402
+from slices import CHOICE, SCHEDULES  # noqa: E402
 
 from svtcli.model.flops import training_flops  # noqa: E402
 from svtcli.model.svt import for_products_in, structure  # noqa: E402
@@ -132,7 +132,7 @@ def sampling(place: jax.sharding.Sharding, name: str, B: int) -> Compiled:
     keys = row_keys(0, np.arange(B), np.zeros(B, int))
 
     def program(params: Any, codes: Any, wanted: Wanted) -> Made:
-        return ALL[name](graphdef, params, model, codes, wanted, first=False)
+        return SCHEDULES[name](graphdef, params, model, codes, wanted, first=False)
 
     wanted = jax.eval_shape(lambda: Wanted(*numbers, keys, CHOICE))
     return compiled(place, program, 1, params, codes, wanted)
@@ -162,7 +162,7 @@ def least(kernel: Kernel) -> float:
 
 
 PASSES = (
-    *((4, name) for name in ALL),
+    *((4, name) for name in SCHEDULES),
     *((2, name) for name in SCHEDULES),
     (1, "sequential"),
 )

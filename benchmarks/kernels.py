@@ -133,7 +133,7 @@ class Program:
             _kind(each, inner),
             source[1] if source else "",
             each.shape,
-            _read(inner, sizes) if inner else sum(sizes) - _unread(each, lines),
+            _read(inner, sizes) if inner else sum(sizes),
             _written(each, inner),
             self._flops(each, lines),
         )
@@ -167,19 +167,6 @@ def _kind(each: Instruction, inner: dict[str, Instruction]) -> str:
     if "reduce" in operations:
         return "norms, softmax, sums"
     return "number by number"
-
-
-def _unread(each: Instruction, lines: dict[str, Instruction]) -> int:
-    """Bytes of a cache that `model.cache_attention.attend_fused` does not touch.
-
-    Its operands: queries [B, M, blocks, heads, places, size], then keys and values.
-    """
-    if "attend" not in each.rest or len(each.operands) != 5:
-        return 0
-    queries, cache = (lines[name] for name in each.operands[:2])
-    runs = prod(_extents(ARRAY.findall(queries.shape)[0][1])[:3])
-    rows, number, *_ = _extents(ARRAY.findall(cache.shape)[0][1])
-    return max(0, cache.bytes - runs * cache.bytes // (rows * number))
 
 
 def _read(inner: dict[str, Instruction], sizes: list[int]) -> int:

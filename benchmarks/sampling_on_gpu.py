@@ -50,8 +50,7 @@ VIDEOS, FRAMES, PAPER = 4, 30, 480
 CLOCK = time.perf_counter
 CELLS = (
     *((4, name) for name in ("sequential", "parallel", "guess, 64")),
-    *((4, name) for name in ("guess, 64, fused", "guess, 256, fused", "guess, 256")),
-    *((4, name) for name in ("parallel, fused", "guess, 16")),
+    *((4, name) for name in ("guess, 256", "guess, 16")),
     *((2, name) for name in ("sequential", "parallel", "guess, 64", "guess, 256")),
     (1, "sequential"),
     *((16, name) for name in ("sequential", "parallel", "guess, 64")),
@@ -200,7 +199,7 @@ def difference_rows(large: Large) -> Iterator[tuple]:
     for precision in ("float32", "bfloat16"):
         rounded = for_products_in(params, jnp.dtype(precision))
         wanted = None
-        for name in ("sequential", "parallel", "guess, 64", "guess, 64, fused"):
+        for name in ("sequential", "parallel", "guess, 64"):
             if large.late():
                 return
             program = one_slice(large.model, graphdef, rounded, name, 2)
@@ -230,7 +229,7 @@ def bits_apart(large: Large) -> str:
 
 def profiles(large: Large) -> None:
     """Where a pass goes, of the two ends: one pixel, and many."""
-    for name in ("guess, 64", "guess, 64, fused", "sequential"):
+    for name in ("guess, 64", "sequential"):
         if large.late(0.85):
             return
         program = large.program(VIDEOS, name)

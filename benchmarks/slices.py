@@ -30,15 +30,6 @@ SCHEDULES: dict[str, MakeSlice] = {
     "parallel": sample_slice_in_steps,
     **{f"guess, {W}": partial(guess_slice, window=W) for W in WINDOWS},
 }
-FUSED: dict[str, MakeSlice] = {
-    "parallel, fused": partial(sample_slice_in_steps, fused=True),
-    **{
-        f"guess, {W}, fused": partial(guess_slice, window=W, fused=True)
-        for W in WINDOWS
-    },
-}
-"""Those that attend by the kernel of `model.cache_attention`; not for a CPU."""
-ALL = SCHEDULES | FUSED
 SLICE = 5
 """Which one is made; a model with fewer makes its last."""
 
@@ -94,7 +85,7 @@ def one_slice(
         return Wanted(*numbers, keys, CHOICE, actions)
 
     def program(params: object, codes: object, wanted: Wanted) -> Made:
-        make_slice = ALL[name]
+        make_slice = SCHEDULES[name]
         return make_slice(graphdef, params, model, codes, wanted, first=False)
 
     begun = time.perf_counter()

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Int
 
 from svtcli.model import initializers as initial
 from svtcli.model.blocks import Blocks
-from svtcli.model.cache_attention import attend, attend_fused, can_be_fused
+from svtcli.model.kernels.cache_attention import attend, put_boxes
 from svtcli.model.kernels.norm import layer_norm, norm
 from svtcli.model.kernels.softmax import biased_softmax
 from svtcli.recipe.model import Model
@@ -107,15 +107,12 @@ class Layer(nnx.Module):
         z: Float[Array, "B M U D"],
         cache: LayerCache,
         runs: Int[Array, "B M"],
-        *,
-        fused: bool = False,
     ) -> tuple[Float[Array, "B M U D"], LayerCache]:
         """The layer applied to M runs of U positions of each row, at once.
 
         Row b's runs begin at the positions `runs[b]`, multiples of U; what comes before
         each must be in the cache or in a run. Keys and values enter the cache first, so
-        the runs attend to one another as the mask of their block says. `fused` takes
-        `attend_fused` where it can.
+        the runs attend to one another as the mask of their block says.
         """
         shape, z = z.shape, z.reshape(-1, z.shape[-1])
         heads = self._query_key_value(z)
@@ -123,9 +120,8 @@ class Layer(nnx.Module):
         q, k, v = jnp.unstack(self.blocks.split_runs(heads))
         block, place = (jnp.asarray(of)[runs] for of in self.blocks.places())
         boxes = jnp.stack([k, v], axis=3)
-        keys_values = _put_boxes(cache.keys_values, boxes, block, place)
-        form = attend_fused if fused and can_be_fused(keys_values) else attend
-        attended = form(q, keys_values, cache.bias, block, place)
+        keys_values = put_boxes(cache.keys_values, boxes, block, place)
+        attended = attend(q, keys_values, cache.bias, block, place)
         attended = self.blocks.merge_runs(attended)
         z = z + self._project(attended.reshape(-1, *attended.shape[3:]))
         z = z + self._map(z)
@@ -182,27 +178,6 @@ class Layer(nnx.Module):
         """relu(layernorm(z) T1) T2 of eq. 6."""
         normed = norm(self.map_norm, z)
         return jax.nn.relu(normed @ self.map_in[...]) @ self.map_out[...]
-
-
-def _put_boxes(
-    cache: Float[Array, "B N 2 K L a"],
-    boxes: Float[Array, "B M Nr 2 K Lr a"],
-    block: Int[Array, "B M"],
-    place: Int[Array, "B M"],
-) -> Float[Array, "B N 2 K L a"]:
-    """The cache with a box of every run in it, from `block` and `place` on."""
-    rows = jnp.broadcast_to(jnp.arange(len(cache))[:, None], block.shape)
-    return jax.lax.scatter(
-        cache,
-        jnp.stack([rows, block, place], axis=-1),
-        boxes,
-        jax.lax.ScatterDimensionNumbers(
-            update_window_dims=(2, 3, 4, 5, 6),
-            inserted_window_dims=(0,),
-            scatter_dims_to_operand_dims=(0, 1, 4),
-        ),
-        mode=jax.lax.GatherScatterMode.PROMISE_IN_BOUNDS,
-    )
 
 
 def layer_stack(config: Model, depth: int, *, causal: bool, rngs: nnx.Rngs) -> nnx.Dict:

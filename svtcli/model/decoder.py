@@ -141,14 +141,12 @@ class Decoder(nnx.Module):
         cache: DecoderCache,
         placed: Float[Array, "B M U D"],
         runs: Int[Array, "B M"],
-        *,
-        fused: bool = False,
     ) -> tuple[Float[Array, "B M U D"], DecoderCache]:
         """The last states of M runs of U positions of each row, at once.
 
         Row b's runs begin at the positions `runs[b]`, multiples of U. The cache must
         hold the codes of all that comes before a position (`remember_runs`), and the
-        keys and values of what comes before it and is in no run. `fused` as there.
+        keys and values of what comes before it and is in no run.
         """
         near = self.masked_conv.steps(
             cache.embedded, self._where(runs), placed.shape[2], cache.taps
@@ -156,7 +154,7 @@ class Decoder(nnx.Module):
         y = (near + placed).astype(near.dtype)
         caches = []
         for layer, layer_cache in zip(self.layers.values(), cache.layers, strict=True):
-            y, extended = layer.steps(y, layer_cache, runs, fused=fused)
+            y, extended = layer.steps(y, layer_cache, runs)
             caches.append(extended)
         return y, cache._replace(layers=tuple(caches))
 

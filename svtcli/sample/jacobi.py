@@ -58,7 +58,7 @@ class _Progress(NamedTuple):
 
 @partial(
     jax.jit,
-    static_argnames=("graphdef", "config", "window", "first", "first_guess", "fused"),
+    static_argnames=("graphdef", "config", "window", "first", "first_guess"),
     donate_argnames="codes",
 )
 def guess_slice(
@@ -71,12 +71,8 @@ def guess_slice(
     window: int,
     first: bool = False,
     first_guess: FirstGuess = "previous frame",
-    fused: bool = False,
 ) -> Made:
-    """What `sequential.sample_slice` gives, by passes over `window` positions.
-
-    `fused` reads the caches by a kernel of our own: `model.cache_attention`.
-    """
+    """What `sequential.sample_slice` gives, by passes over `window` positions."""
     model = network(graphdef, params)
     decoder = model.decoder_of(first=first)
     slice_ = unmade_slice(model, codes, wanted, first=first)
@@ -86,7 +82,7 @@ def guess_slice(
     at_once = _Window.of(decoder, window)
     hangs_on = jnp.asarray(_chains(config, at_once.length, first))
     one_pass = partial(
-        _one_pass, decoder, slice_, at_once, hangs_on, itself, wanted.choice, fused
+        _one_pass, decoder, slice_, at_once, hangs_on, itself, wanted.choice
     )
     start = jnp.full(B, slice_.start)
     guesses = _first_guesses(config, codes, slice_, source, itself, first_guess)
@@ -108,7 +104,6 @@ def _one_pass(
     hangs_on: Bool[Array, "P W"],
     itself: Bool[Array, ""],
     choice: Choice,
-    fused: bool,
     progress: _Progress,
 ) -> _Progress:
     """Compute a window from each video's frontier on, and move the frontier.
@@ -128,7 +123,6 @@ def _one_pass(
         _remember(decoder, cache, codes, window, start),
         window.in_runs(window.take(slice_.placed, start)),
         window.runs(start),
-        fused=fused,
     )
     made, made_logits = make_pixels(
         decoder,

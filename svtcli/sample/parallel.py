@@ -28,7 +28,7 @@ from svtcli.sample.slice_state import (
 
 @partial(
     jax.jit,
-    static_argnames=("graphdef", "config", "first", "fused"),
+    static_argnames=("graphdef", "config", "first"),
     donate_argnames="codes",
 )
 def sample_slice_in_steps(
@@ -39,12 +39,8 @@ def sample_slice_in_steps(
     wanted: Wanted,
     *,
     first: bool = False,
-    fused: bool = False,
 ) -> Made:
-    """What `sequential.sample_slice` gives, by the fewest exact passes.
-
-    `fused` reads the caches by a kernel of our own: `model.cache_attention`.
-    """
+    """What `sequential.sample_slice` gives, by the fewest exact passes."""
     model = network(graphdef, params)
     decoder = model.decoder_of(first=first)
     slice_ = unmade_slice(model, codes, wanted, first=first)
@@ -58,7 +54,7 @@ def sample_slice_in_steps(
         here = steps[step]
         runs = jnp.broadcast_to(here, (B, len(here)))  # of one position each
         y, cache = decoder.steps(
-            so_far.cache, slice_.placed[:, here, None], runs, fused=fused
+            so_far.cache, slice_.placed[:, here, None], runs
         )
         pixels, logits = make_pixels(
             decoder,

@@ -22,10 +22,6 @@ UNKNOWN = "A100"
 
 BYTES = {"float32": 4, "bfloat16": 2}
 
-FUSED: frozenset[str] = frozenset()
-"""Chips, by their names in `training.chips`, on which the kernel of
-`model.cache_attention` was measured to pay: none yet, for none was at hand."""
-
 
 @dataclass(frozen=True)
 class Schedule:
@@ -43,12 +39,10 @@ def schedule_of(settings: Sample, config: Model, rows: int) -> Schedule:
     Errors: Refused for `parallel` where a slice is too large to tell its relation.
     """
     device = jax.local_devices()[0]
-    chip = find_chip(device.device_kind)
-    fused = chip is not None and chip.name in FUSED
     if settings.schedule != "auto":
-        return _schedule(settings.schedule, settings.window, config, fused)
+        return _schedule(settings.schedule, settings.window, config)
     machine = machine_of(device.platform, device.device_kind, settings.precision)
-    return _schedule(*fastest(config, rows, machine), config, fused)
+    return _schedule(*fastest(config, rows, machine), config)
 
 
 def machine_of(platform: str, kind: str, precision: str) -> Machine:
@@ -60,7 +54,7 @@ def machine_of(platform: str, kind: str, precision: str) -> Machine:
     return Accelerator(chip.peak(precision), chip.bandwidth, BYTES[precision])
 
 
-def _schedule(name: Name, window: int | None, config: Model, fused: bool) -> Schedule:
+def _schedule(name: Name, window: int | None, config: Model) -> Schedule:
     match name:
         case "sequential":
             return Schedule(name, sample_slice)
@@ -72,8 +66,8 @@ def _schedule(name: Name, window: int | None, config: Model, fused: bool) -> Sch
                     f"depends on what is worked out up to {LARGEST:,}",
                     "take another schedule: guess, or sequential",
                 )
-            return Schedule(name, partial(sample_slice_in_steps, fused=fused))
+            return Schedule(name, sample_slice_in_steps)
         case "guess":
             return Schedule(
-                name, partial(guess_slice, window=window, fused=fused), window
+                name, partial(guess_slice, window=window), window
             )

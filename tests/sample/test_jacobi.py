@@ -1,13 +1,8 @@
 """Guess and verify: the samples that one pixel at a time gives, in fewer passes."""
 
-from functools import partial
-
 import pytest
 
-from svtcli.model.blocks import Blocks
 from svtcli.recipe.model import Dilated, Model
-from svtcli.sample.jacobi import guess_slice
-from svtcli.sample.parallel import sample_slice_in_steps
 from tests.sample.continued import assert_same, continuations, guess
 from tests.tiny import GRAY, SMALL, VARIANTS
 
@@ -34,27 +29,6 @@ def test_guesses_that_are_verified_give_the_same_samples(config, window):
     true, guessed = continuations(config, [guess(window)])
     assert_same(guessed, true)
     assert (guessed.passes < true.passes).any()
-
-
-@pytest.mark.parametrize("block", [(2, 2, 4), Dilated((1, 2, 1))], ids=str)
-def test_the_fused_kernel_gives_the_same_samples(block):
-    tiles = Model(
-        video=(4, 4, 8), s=(2, 1, 2), blocks=(block,), **{**SMALL, "da": 16}, **GRAY
-    )
-    assert {each.length for each in decoder_blocks(tiles)} == {16}
-    fused = partial(guess_slice, window=8, fused=True)
-    true, guessed, stepped = continuations(
-        tiles, [fused, partial(sample_slice_in_steps, fused=True)]
-    )
-    for each in (guessed, stepped):
-        assert_same(each, true)
-        assert (each.passes < true.passes).any()
-
-
-def decoder_blocks(config: Model) -> list[Blocks]:
-    """Of its layers."""
-    blocks = config.layer_blocks(config.decoder_layers)
-    return [Blocks.of(each, config.slice_shape) for each in blocks]
 
 
 @pytest.mark.slow

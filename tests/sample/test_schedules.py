@@ -1,16 +1,13 @@
 """Which schedule makes samples, on which machine."""
 
-import jax
 import pytest
 
 from svtcli.failure import Refused
 from svtcli.recipe.model import Model
 from svtcli.recipe.schema import Sample
-from svtcli.sample import schedules
 from svtcli.sample.cost import Accelerator, Cpu
 from svtcli.sample.schedules import machine_of, schedule_of
 from svtcli.sample.sequential import sample_slice
-from svtcli.train.chips import find_chip
 
 
 def test_a_schedule_that_is_asked_for_is_taken():
@@ -37,14 +34,3 @@ def test_a_machine_is_known_by_what_jax_calls_it():
     assert machine_of("rocm", "Instinct", "float32") == Accelerator(
         156e12, 1.555e12, itemsize=4
     )
-
-
-def test_the_kernel_of_our_own_is_taken_where_it_was_measured_to_pay(monkeypatch):
-    asked = Sample(schedule="guess", window=16)
-    here = jax.local_devices()[0].device_kind
-    made = [schedule_of(asked, Model(), 4).make_slice]
-    monkeypatch.setattr(schedules, "FUSED", {"H100"})
-    monkeypatch.setattr(schedules, "find_chip", lambda kind: find_chip("H100"))
-    made.append(schedule_of(asked, Model(), 4).make_slice)
-    assert find_chip(here) is None
-    assert [each.keywords["fused"] for each in made] == [False, True]
