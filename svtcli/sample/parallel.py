@@ -53,9 +53,7 @@ def sample_slice_in_steps(
     def one_step(step: Int[Array, ""], so_far: Making) -> Making:
         here = steps[step]
         runs = jnp.broadcast_to(here, (B, len(here)))  # of one position each
-        y, cache = decoder.steps(
-            so_far.cache, slice_.placed[:, here, None], runs
-        )
+        y, cache = decoder.steps(so_far.cache, slice_.placed[:, here, None], runs)
         pixels, logits = make_pixels(
             decoder,
             cache,

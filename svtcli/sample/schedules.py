@@ -68,6 +68,4 @@ def _schedule(name: Name, window: int | None, config: Model) -> Schedule:
                 )
             return Schedule(name, sample_slice_in_steps)
         case "guess":
-            return Schedule(
-                name, partial(guess_slice, window=window), window
-            )
+            return Schedule(name, partial(guess_slice, window=window), window)
