@@ -79,7 +79,7 @@ def copy(
     For example: svt recipes copy quickstart mine.yaml
     """
     from svtcli.recipe.library import find_recipe
-    from svtcli.run.durable import write_whole
+    from svtcli.run.durable import write_atomic
 
     source = find_recipe(name)
     target = dest or Path(source.name)
@@ -89,7 +89,7 @@ def copy(
         raise Refused(f"{target}: is there already", "--force overwrites it")
     text = source.read_text(encoding="utf-8")
     if not dry_run:
-        write_whole(target, text)
+        write_atomic(target, text)
     console.show(
         f"would write {target}" if dry_run else str(target),
         {"path": str(target), "source": str(source), "dry_run": dry_run},

@@ -19,7 +19,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from svtcli.clips.bouncing import Drawn
 from svtcli.failure import BadData, Refused
-from svtcli.run.durable import write_whole
+from svtcli.run.durable import write_atomic
 
 FORMAT = 1
 """Version of the layout; a reader refuses others."""
@@ -89,7 +89,7 @@ _json = TypeAdapter(Manifest)
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Declare the clips in `folder` finished."""
-    write_whole(folder / NAME, _json.dump_json(manifest, indent=1).decode() + "\n")
+    write_atomic(folder / NAME, _json.dump_json(manifest, indent=1).decode() + "\n")
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -18,7 +18,7 @@ from svtcli.clips.manifest import Manifest
 from svtcli.clips.reader import Clips, Numbers
 from svtcli.clips.writer import ClipFacts
 from svtcli.failure import BadData
-from svtcli.run.checksum import crc32c, sync
+from svtcli.run.durable import crc32c, replacing
 from svtcli.run.fingerprint import fingerprint
 
 ENDING = "digits.npy"
@@ -138,9 +138,6 @@ def write_digits(
     Clips will have `count` of them and `frames` frames.
     """
     path = folder / f"{split}.{ENDING}"
-    aside = path.with_name(path.name + ".tmp")
-    with aside.open("wb") as file:
+    with replacing(path) as aside, aside.open("wb") as file:
         np.save(file, digits, allow_pickle=False)
-        sync(file)
-    aside.replace(path)
     return Drawn(path.name, crc32c(path), count, seed, frames)

@@ -10,7 +10,7 @@ from svtcli.clips.opening import open_clips
 from svtcli.clips.stored import read_facts, read_offsets
 from svtcli.clips.writer import HEADER
 from svtcli.failure import BadData, StorageFailed
-from svtcli.run.checksum import crc32c
+from svtcli.run.durable import crc32c
 from svtcli.run.progress import Progress
 
 NAMED = 5

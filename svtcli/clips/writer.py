@@ -17,8 +17,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from svtcli.clips.manifest import Shard
-from svtcli.run.checksum import crc32c, sync
-from svtcli.run.durable import sync_folder
+from svtcli.run.durable import crc32c, replacing, sync_file, sync_path
 
 HEADER = 128
 """Bytes before the first number of an `.npy` file that we write."""
@@ -95,7 +94,7 @@ class ArrayFile:
         """Finish the file under its own name; its checksum."""
         self._file.seek(0)
         self._file.write(npy_header(self.dtype, (self.rows, *self.row)))
-        sync(self._file)
+        sync_file(self._file)
         self._file.close()
         checksum = crc32c(self._aside)
         self._aside.replace(self.path)
@@ -162,7 +161,7 @@ class ShardWriter:
             files[f"{name}.npy"] = array.close()
         files["offsets.npy"] = self._write_offsets()
         files["meta.jsonl"] = self._write_meta()
-        sync_folder(self._folder)
+        sync_path(self._folder)
         clips, frames = len(self._facts), self._offsets[-1]
         self.shard = Shard(self._name, clips, frames, files)
 
@@ -173,11 +172,8 @@ class ShardWriter:
 
     def _write_meta(self) -> str:
         path = self._folder / f"{self._name}.meta.jsonl"
-        aside = path.with_name(path.name + ".tmp")
-        with aside.open("wb") as file:
+        with replacing(path) as aside, aside.open("wb") as file:
             for facts in self._facts:
                 known = {k: v for k, v in asdict(facts).items() if v is not None}
                 file.write(json.dumps(known, ensure_ascii=False).encode() + b"\n")
-            sync(file)
-        aside.replace(path)
         return crc32c(path)

@@ -9,7 +9,7 @@ from svtcli.evaluate.fvd.protocol import Distances
 from svtcli.evaluate.quality import Quality
 from svtcli.failure import BadData
 from svtcli.recipe.schema import Compare
-from svtcli.run.durable import write_whole
+from svtcli.run.durable import write_atomic
 from svtcli.run.samples import SampleFacts
 
 
@@ -73,7 +73,7 @@ _ADAPTER = TypeAdapter(Comparison)
 def write_comparison(path: Path, comparison: Comparison) -> None:
     """As JSON, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, _ADAPTER.dump_json(comparison, indent=2) + b"\n")
+    write_atomic(path, _ADAPTER.dump_json(comparison, indent=2) + b"\n")
 
 
 def comparison_data(comparison: Comparison) -> dict[str, object]:

@@ -18,7 +18,7 @@ from safetensors.numpy import save
 from svtcli.evaluate.safe_pickle import read_pickled_arrays
 from svtcli.failure import BadData, Refused
 from svtcli.run.cache import cache_folder
-from svtcli.run.durable import write_whole
+from svtcli.run.durable import write_atomic
 from svtcli.run.fingerprint import fingerprint_file
 
 _DIGEST = "sha256"
@@ -65,7 +65,7 @@ def read_weights(published: Published, given: Path | None = None) -> Weights:
     arrays = _intact(kept)
     if arrays is None:
         arrays = read_pickled_arrays(path)
-        write_whole(kept, save(arrays, {_DIGEST: _digest(arrays)}))
+        write_atomic(kept, save(arrays, {_DIGEST: _digest(arrays)}))
     return Weights(arrays, sha256, known)
 
 

@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from svtcli.clips.manifest import Shard
 from svtcli.prepare.plan import Group, Miss
-from svtcli.run.durable import write_whole
+from svtcli.run.durable import write_atomic
 
 WORK = ".work"
 
@@ -59,7 +59,7 @@ class Journal:
         if not self.is_of(identity):
             shutil.rmtree(self.work, ignore_errors=True)
             self.work.mkdir(parents=True)
-            write_whole(self.work / "plan", identity)
+            write_atomic(self.work / "plan", identity)
         self.clear("*")
 
     def is_of(self, identity: str) -> bool:
@@ -88,7 +88,7 @@ class Journal:
             for name in shard_files(shard):
                 (place / name).replace(self.work / name)
         text = _built.dump_json(built).decode() + "\n"
-        write_whole(self._record(group), text)
+        write_atomic(self._record(group), text)
 
     def read(self, group: Group) -> Built | None:
         """What an earlier run recorded, if all its files are still there."""

@@ -17,7 +17,7 @@ from svtcli.clips.stored import read_facts
 from svtcli.failure import BadData
 from svtcli.prepare.journal import Journal
 from svtcli.prepare.plan import Miss
-from svtcli.run.durable import sync_folder, write_whole
+from svtcli.run.durable import sync_path, write_atomic
 
 FAILURES = "failures.jsonl"
 REPORT = "report.json"
@@ -41,7 +41,7 @@ def publish(
     """
     out, work = journal.out, journal.work
     (out / MANIFEST).unlink(missing_ok=True)
-    sync_folder(out)
+    sync_path(out)
     ours = {name for split in manifest.splits.values() for name in split.files}
     waiting = [name for name in ours if (work / name).is_file()]
     for file in list(out.iterdir()):
@@ -53,7 +53,7 @@ def publish(
     write_failures(out, misses)
     classes = {"classes": count_classes(out, manifest)}
     text = json.dumps({**report, **classes}, indent=1, ensure_ascii=False)
-    write_whole(out / REPORT, text + "\n")
+    write_atomic(out / REPORT, text + "\n")
     write_manifest(out, manifest)
     shutil.rmtree(work)
 
@@ -86,7 +86,7 @@ def write_failures(folder: Path, misses: Iterable[Miss]) -> None:
         known = {key: value for key, value in asdict(miss).items() if value is not None}
         lines.append(json.dumps(known, ensure_ascii=False) + "\n")
     if lines:
-        write_whole(folder / FAILURES, "".join(lines))
+        write_atomic(folder / FAILURES, "".join(lines))
 
 
 def read_failures(folder: Path) -> list[Miss]:

@@ -25,6 +25,7 @@ from svtcli.model.svt import structure
 from svtcli.recipe.load import LoadedRecipe, dump_recipe, recipe_from_text
 from svtcli.recipe.problem import BadRecipe
 from svtcli.run.directory import RunFolder
+from svtcli.run.durable import replacing
 from svtcli.run.manifest import read_run, write_run
 from svtcli.run.progress import Progress
 from svtcli.train.arrays import differences, named, unnamed
@@ -71,18 +72,11 @@ def export_weights(checkpoint: Checkpoint, file: Path, force: bool = False) -> N
         "clips": facts.data_fingerprint,
     }
     arrays = {name: np.asarray(leaf) for name, leaf in params.items()}
-    file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
+    with replacing(file) as aside:
         try:
-            save_file(arrays, unfinished, metadata)
+            save_file(arrays, aside, metadata)
         except SafetensorError as error:
             raise StorageFailed(f"{file}: {error}") from error
-        with unfinished.open("rb") as written:
-            os.fsync(written.fileno())
-        unfinished.replace(file)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def import_weights(file: Path, run: RunFolder, progress: Progress) -> Weights:

@@ -21,7 +21,7 @@ from svtcli.failure import Refused
 from svtcli.render.output_paths import drawing_aside, free_places
 from svtcli.render.panels import Curve, Panel
 from svtcli.run.directory import RunFolder
-from svtcli.run.durable import write_whole
+from svtcli.run.durable import write_atomic
 from svtcli.run.fingerprint import fingerprint, fingerprint_file
 from svtcli.run.metrics_log import Row, read_metrics
 from svtcli.run.progress import Progress
@@ -73,7 +73,7 @@ def draw_curves(
         for picture in pictures:
             (aside / picture.name).replace(picture)
     record = CurvesRecord(made_from, tuple(run.name for run in runs), tuple(panels))
-    write_whole(out / RECORD, json.dumps(asdict(record), indent=2) + "\n")
+    write_atomic(out / RECORD, json.dumps(asdict(record), indent=2) + "\n")
     return pictures
 
 

@@ -20,7 +20,7 @@ from svtcli.render.output_paths import drawing_aside, free_places
 from svtcli.render.plan import Drawing, draw, plan_drawings
 from svtcli.render.report_inputs import report_inputs
 from svtcli.render.side_by_side import side_by_side
-from svtcli.run.durable import write_whole
+from svtcli.run.durable import write_atomic
 from svtcli.run.fingerprint import fingerprint, fingerprint_file
 from svtcli.run.progress import Progress
 from svtcli.run.samples import Samples, read_facts, read_samples
@@ -77,7 +77,7 @@ def render(
             progress.note(f"{picture.name} has {size / 1e6:.0f} MB; {few}")
     said = ", ".join(map(str, (samples_folder, *beside)))
     record = FiguresRecord(made_from, said, names, settings)
-    write_whole(out / RECORD, json.dumps(asdict(record), indent=2) + "\n")
+    write_atomic(out / RECORD, json.dumps(asdict(record), indent=2) + "\n")
     return pictures
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from svtcli.failure import BadData, Refused
 from svtcli.recipe.load import LoadedRecipe, dump_recipe
 from svtcli.run.directory import RunFolder
-from svtcli.run.durable import write_whole
+from svtcli.run.durable import write_atomic
 from svtcli.run.fingerprint import fingerprint
 
 PACKAGES = (
@@ -67,8 +67,8 @@ def write_run(
         versions=versions(),
         git_commit=git_commit(),
     )
-    write_whole(folder.recipe_file, dump_recipe(loaded.recipe))
-    write_whole(folder.run_file, json.dumps(asdict(facts), indent=2) + "\n")
+    write_atomic(folder.recipe_file, dump_recipe(loaded.recipe))
+    write_atomic(folder.run_file, json.dumps(asdict(facts), indent=2) + "\n")
     return facts
 
 

@@ -7,14 +7,13 @@ A number that is not finite is written as null: JSON has no NaN.
 
 import json
 import math
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, runtime_checkable
 
 from svtcli.failure import BadData
-from svtcli.run.durable import sync_folder, writing
+from svtcli.run.durable import sync_file, sync_path, writing
 
 Row = dict[str, int | float]
 """`step` and whatever else a stage measured there."""
@@ -75,10 +74,10 @@ class MetricsLog:
     def sync(self) -> None:
         """Wait until every row is on the disk."""
         with writing(self._path):
-            os.fsync(self._file.fileno())
+            sync_file(self._file)
         # Its own name, that of the run, and of the folder of runs.
         for folder in self._path.absolute().parents[:3]:
-            sync_folder(folder)
+            sync_path(folder)
 
     def __exit__(
         self,

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from svtcli.run.durable import write_whole
+from svtcli.run.durable import write_atomic
 
 DIGEST = 32
 """Bytes of a SHA-256."""
@@ -54,7 +54,7 @@ class KeptArrays:
         content = BytesIO()
         np.save(content, array, allow_pickle=False)
         plain = content.getvalue()
-        write_whole(self._place(key), plain + _digest(key, plain))
+        write_atomic(self._place(key), plain + _digest(key, plain))
 
     def keys(self, start: str = "") -> list[str]:
         """Under which names that begin so there is a file, in order; a file may be

@@ -16,7 +16,7 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Float64, Int
 
-from svtcli.run.durable import write_whole
+from svtcli.run.durable import write_atomic
 from svtcli.run.partial import WorkFolder
 from svtcli.run.partial_arrays import KeptArrays
 
@@ -65,7 +65,7 @@ class KeptNats(WorkFolder):
 
     def publish(self, evaluation: str) -> None:
         """Put the file in its place, at once, and what was kept away."""
-        write_whole(self.out, evaluation)
+        write_atomic(self.out, evaluation)
         shutil.rmtree(self.folder)
 
     @property

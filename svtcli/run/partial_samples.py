@@ -22,7 +22,7 @@ from zipfile import BadZipFile
 import numpy as np
 from jaxtyping import Float32, Int, UInt8
 
-from svtcli.run.durable import sync_folder, write_whole
+from svtcli.run.durable import sync_path, write_atomic
 from svtcli.run.partial import WorkFolder
 from svtcli.run.samples import Samples, write_samples
 
@@ -62,7 +62,7 @@ class KeptSamples(WorkFolder):
         content = BytesIO()
         np.savez(content, plan=np.array(self.plan), **asdict(finished))
         whole = content.getvalue()
-        write_whole(self.folder / f"{sha256(whole).hexdigest()}.npz", whole)
+        write_atomic(self.folder / f"{sha256(whole).hexdigest()}.npz", whole)
 
     def rows(self) -> Int[np.ndarray, " n"]:
         """Which videos are finished, ascending."""
@@ -87,7 +87,7 @@ class KeptSamples(WorkFolder):
         whole = self.folder / "whole"
         write_samples(whole, samples)
         whole.rename(self.out)
-        sync_folder(self.out.parent)
+        sync_path(self.out.parent)
         shutil.rmtree(self.folder)
 
     def _all(self) -> Iterator[Finished]:

@@ -9,7 +9,6 @@ Prime frames are included everywhere; their log-probability is 0.
 """
 
 import json
-import os
 from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Literal
@@ -18,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from svtcli.failure import BadData, Refused
-from svtcli.run.durable import write_whole, writing
+from svtcli.run.durable import sync_file, write_atomic, writing
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ def write_samples(folder: Path, samples: Samples) -> None:
     _write_array(folder / "truth.npy", samples.truth)
     _write_array(folder / "log_prob.npy", samples.log_prob)
     text = json.dumps(asdict(samples.facts), indent=2) + "\n"
-    write_whole(folder / "samples.json", text)
+    write_atomic(folder / "samples.json", text)
 
 
 def _write_array(path: Path, array: NDArray) -> None:
@@ -80,8 +79,7 @@ def _write_array(path: Path, array: NDArray) -> None:
     with writing(path), path.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, header)
         file.write(array.data)
-        file.flush()
-        os.fsync(file.fileno())
+        sync_file(file)
 
 
 def read_facts(folder: Path) -> SampleFacts:

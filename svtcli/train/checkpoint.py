@@ -23,12 +23,12 @@ from pathlib import Path
 from jaxtyping import PyTree
 
 from svtcli.failure import Failure, Refused, StorageFailed
+from svtcli.run.durable import move_into_place
 from svtcli.train import arrays
 from svtcli.train.commit_record import (
     RECORD,
     Broken,
     Record,
-    put_in_place,
     seal,
     verify,
 )
@@ -141,7 +141,7 @@ class Checkpoints:
                     writing.result()
                     if self.peers.first:
                         seal(unfinished, record)
-                        put_in_place(unfinished, self.folder / str(step))
+                        move_into_place(unfinished, self.folder / str(step))
                         self._forget_old()
             finally:
                 if self.peers.first:

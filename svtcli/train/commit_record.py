@@ -7,9 +7,11 @@ disk, so a folder with a record that holds is a checkpoint that holds.
 
 import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+
+from svtcli.run.durable import sync_path
+from svtcli.run.fingerprint import fingerprint_file
 
 RECORD = "commit.json"
 
@@ -35,21 +37,16 @@ def seal(folder: Path, record: Record) -> None:
     """Force all of `folder` to the disk, then write the record that vouches for it."""
     files = {}
     for path in _files(folder):
-        _fsync(path)
-        files[str(path.relative_to(folder))] = (path.stat().st_size, _sha256(path))
+        sync_path(path)
+        size, digest = path.stat().st_size, fingerprint_file(path)
+        files[str(path.relative_to(folder))] = size, digest
     body = {**asdict(record), "files": files}
     text = json.dumps({**body, "sha256": _sha256_of(body)}, indent=1)
     (folder / RECORD).write_text(text + "\n", encoding="utf-8")
-    _fsync(folder / RECORD)
+    sync_path(folder / RECORD)
     for inner in (path for path in folder.rglob("*") if path.is_dir()):
-        _fsync(inner)
-    _fsync(folder)
-
-
-def put_in_place(sealed: Path, place: Path) -> None:
-    """Give a sealed folder its name, so that not even a power cut undoes it."""
-    sealed.rename(place)
-    _fsync(place.parent)
+        sync_path(inner)
+    sync_path(folder)
 
 
 def read_record(folder: Path) -> Record:
@@ -76,7 +73,7 @@ def verify(folder: Path) -> Record:
         path = folder / name
         if path.stat().st_size != size:
             raise Broken(f"{name} has {path.stat().st_size} bytes, not {size}")
-        if _sha256(path) != sha256:
+        if fingerprint_file(path) != sha256:
             raise Broken(f"{name} does not hold what was written")
     return record
 
@@ -87,19 +84,5 @@ def _files(folder: Path) -> list[Path]:
     return sorted(path for path in found if path != folder / RECORD)
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _sha256_of(body: dict) -> str:
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
-
-
-def _fsync(path: Path) -> None:
-    """Wait until a file, or the names in a folder, have reached the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

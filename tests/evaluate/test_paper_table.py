@@ -15,7 +15,7 @@ from svtcli.recipe.load import load_recipe
 from svtcli.recipe.paper import PAPER
 from svtcli.recipe.schema import Compare
 from svtcli.run.directory import RunFolder
-from svtcli.run.durable import write_whole
+from svtcli.run.durable import write_atomic
 from svtcli.run.samples import SampleFacts
 from svtcli.train.load_network import Checkpoint
 
@@ -88,7 +88,7 @@ def checkpoint(tmp_path):
     ):
         path = run.eval / f"{name}.json"
         if isinstance(written, Evaluation):
-            write_whole(path, evaluation_text(written))
+            write_atomic(path, evaluation_text(written))
         else:
             write_comparison(path, written)
         os.utime(path, (age, age))

@@ -208,7 +208,7 @@ def test_a_full_disk_keeps_the_archive(
     def full(*_: object) -> None:
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr(module, "sync", full)
+    monkeypatch.setattr(module, "sync_file", full)
     with pytest.raises(StorageFailed, match="No space left"):
         unpack(path, tmp_path / "source/train")
     assert everything(tmp_path / "source") == {"part_0.tar.gz", "train"}

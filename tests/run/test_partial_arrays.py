@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from svtcli.run import durable as whole_file
+from svtcli.run import durable
 from svtcli.run.partial_arrays import KeptArrays
 
 
@@ -76,7 +76,7 @@ def test_a_write_that_fails_leaves_what_was_there(kept, monkeypatch):
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(whole_file.os, "fsync", full)
+        patched.setattr(durable.os, "fsync", full)
         with pytest.raises(OSError, match="No space left"):
             kept.keep("it", np.arange(9))
     assert np.array_equal(kept.get("it"), np.arange(3))

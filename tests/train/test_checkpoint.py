@@ -237,9 +237,9 @@ def test_all_is_on_the_disk_before_the_folder_gets_its_number(
     opened, monkeypatch
 ) -> None:
     order: list[str] = []
-    place = module.put_in_place
+    place = module.move_into_place
 
-    def put_in_place(sealed: Path, to: Path) -> None:
+    def move_into_place(sealed: Path, to: Path) -> None:
         record = json.loads((sealed / "commit.json").read_text())
         files = {p for p in sealed.rglob("*") if p.is_file()}
         assert {sealed / name for name in record["files"]} == files - {
@@ -254,7 +254,7 @@ def test_all_is_on_the_disk_before_the_folder_gets_its_number(
         order.append(str(Path(f"/proc/self/fd/{handle}").readlink()))
 
     monkeypatch.setattr(os, "fsync", fsync)
-    monkeypatch.setattr(module, "put_in_place", put_in_place)
+    monkeypatch.setattr(module, "move_into_place", move_into_place)
     with opened() as checkpoints:
         checkpoints.save(at(5))
     assert checkpoints.saved == 5
@@ -285,7 +285,7 @@ with checkpoint.Checkpoints(folder, 1, "clips-1", print) as checkpoints:
         case "record is being written":
             commit_record._sha256_of = killed
         case "folder is sealed":
-            checkpoint.put_in_place = killed
+            checkpoint.move_into_place = killed
         case "folder is in place":
             Checkpoints = checkpoint.Checkpoints
             Checkpoints._forget_old = killed

@@ -18,7 +18,7 @@ import requests
 import urllib3.exceptions
 
 from svtcli.failure import StorageFailed
-from svtcli.run.checksum import sync
+from svtcli.run.durable import sync_file
 
 CHUNK = 1 << 16
 TIMEOUT = (30.0, 60.0)
@@ -250,7 +250,7 @@ class Resuming:
                     raise self._unwritable(error) from error
                 self.advance(got)
             try:
-                sync(file)
+                sync_file(file)
             except OSError as error:
                 raise self._unwritable(error) from error
         return got

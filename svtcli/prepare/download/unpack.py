@@ -18,8 +18,7 @@ from pathlib import Path, PurePosixPath
 
 from svtcli.failure import Refused, StorageFailed
 from svtcli.prepare.sources.where import inside
-from svtcli.run.checksum import CHUNK, sync
-from svtcli.run.durable import sync_folder
+from svtcli.run.durable import CHUNK, sync_file, sync_path
 
 VIDEO = re.compile(
     r"[^/\\\x00-\x1f\x7f]{11}(?:_\d{6}_\d{6})?\.(?:mp4|mkv|webm|avi)", re.ASCII
@@ -74,7 +73,7 @@ def unpack(archive: Path, into: Path) -> int:
             count = _unpack(archive, into, staged)
             for video in staged.iterdir():
                 video.replace(into / video.name.removesuffix(PART))
-        sync_folder(into)
+        sync_path(into)
     except DAMAGE as error:
         raise _broken(archive, str(error)) from error
     except BrokenArchive as error:
@@ -157,7 +156,7 @@ def _take(
     with part.open("xb") as file:
         while chunk := content.read(CHUNK):
             file.write(chunk)
-        sync(file)
+        sync_file(file)
     if (lacks := member.size - part.stat().st_size) != 0:
         raise BrokenArchive(f"{name} lacks {lacks} bytes")
     return True

@@ -36,7 +36,7 @@ from svtcli.prepare.plan import (
 from svtcli.prepare.sources.idx import read_idx_images
 from svtcli.prepare.sources.where import source_folder
 from svtcli.recipe.data import MovingMnistData
-from svtcli.run.checksum import crc32c
+from svtcli.run.durable import crc32c
 from svtcli.run.fingerprint import fingerprint
 
 SIDE = 28
