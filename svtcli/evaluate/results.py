@@ -42,12 +42,8 @@ def protocol(compared: Comparison) -> tuple[str, ...]:
         frames += f"; clips of {compared.reference.frames}"
     notes = [frames]
     if made := compared.made:
-        drawn = [f"temperature {made.temperature:g}"]
-        drawn += [] if made.top_k is None else [f"top-k {made.top_k}"]
-        drawn += [] if made.top_p is None else [f"top-p {made.top_p:g}"]
-        drawn += [made.precision] if made.precision != "float32" else []
         notes.append(
-            f"{', '.join(drawn)}, seed {made.seed}, split {made.split}, "
+            f"{', '.join(made.sampling_rule)}, seed {made.seed}, split {made.split}, "
             f"made by {made.run}@{made.step}"
         )
     if fvd := compared.fvd:

@@ -46,6 +46,22 @@ class SampleFacts:
     """What the values that a code was drawn from had to have together."""
     precision: str = "float32"
     """Of the products of the network that made them."""
+    deterministic: bool = False
+    """Whether the loss is deterministic: then nothing is drawn, and temperature, top-k
+    and top-p are without effect."""
+
+    @property
+    def sampling_rule(self) -> tuple[str, ...]:
+        """The rule that drew each code, in words, and a precision that is not usual."""
+        drawn = (
+            f"temperature {self.temperature:g}",
+            *([f"top-k {self.top_k}"] if self.top_k is not None else []),
+            *([f"top-p {self.top_p:g}"] if self.top_p is not None else []),
+        )
+        return (
+            *(("deterministic",) if self.deterministic else drawn),
+            *([self.precision] if self.precision != "float32" else []),
+        )
 
 
 @dataclass(frozen=True)

@@ -333,4 +333,5 @@ def _facts(plan: SamplePlan, held_out: HeldOut, made: Finished) -> SampleFacts:
         top_k=plan.settings.top_k,
         top_p=plan.settings.top_p,
         precision=plan.settings.precision,
+        deterministic=plan.checkpoint.recipe.model.loss == "deterministic",
     )

@@ -17,7 +17,7 @@ def test_samples_that_do_not_say_it_were_made_pixel_by_pixel(tmp_path):
     assert read_facts(tmp_path) == facts
     path = tmp_path / "samples.json"
     said = json.loads(path.read_text())
-    for name in ("pixels_per_pass", "top_k", "top_p", "precision"):
+    for name in ("pixels_per_pass", "top_k", "top_p", "precision", "deterministic"):
         del said[name]
     path.write_text(json.dumps(said))
     assert read_facts(tmp_path) == replace(facts, pixels_per_pass=1.0)
@@ -25,3 +25,16 @@ def test_samples_that_do_not_say_it_were_made_pixel_by_pixel(tmp_path):
     path.write_text(json.dumps(said))
     with pytest.raises(BadData, match="schedule"):
         read_facts(tmp_path)
+
+
+def test_the_sampling_rule_names_what_was_drawn_by_and_nothing_that_had_no_effect():
+    facts = made_up_samples().facts
+    assert facts.sampling_rule == ("temperature 0.9",)
+    other = replace(facts, top_k=40, top_p=0.95, precision="bfloat16")
+    assert other.sampling_rule == (
+        "temperature 0.9",
+        "top-k 40",
+        "top-p 0.95",
+        "bfloat16",
+    )
+    assert replace(facts, deterministic=True).sampling_rule == ("deterministic",)
