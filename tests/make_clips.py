@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from svtcli.clips.format import ClipFacts, Layout
 from svtcli.clips.manifest import Manifest, Split, write_manifest
-from svtcli.clips.writer import ClipFacts, Layout, ShardWriter
+from svtcli.clips.writer import ShardWriter
 
 MakeClips = Callable[..., Path]
 

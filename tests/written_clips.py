@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
+from svtcli.clips.format import ClipFacts, Layout
 from svtcli.clips.manifest import Manifest, Split, write_manifest
-from svtcli.clips.writer import ClipFacts, Layout, ShardWriter
+from svtcli.clips.writer import ShardWriter
 
 
 def write_clips(

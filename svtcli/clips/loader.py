@@ -1,9 +1,9 @@
 """Batches for training, addressed by the training step (§4.1).
 
-Slices, not videos, are shuffled: a row of a batch is a clip from a shuffled pass over
-all clips, cropped at random in time, with one slice of it drawn uniformly. Batch `step`
-is a pure function of clips, settings and step, so resuming needs no iterator state, and
-one of several hosts reads its own rows of it, the same that one host alone would read.
+A row of a batch is a clip from a shuffled pass over all clips, cropped at random in
+time, with one slice sampled uniformly. Batch `step` is a pure function of clips,
+settings and step: resuming needs no iterator state, and each of several hosts reads its
+own rows, equal to those that a single host would read.
 """
 
 from collections import deque
@@ -17,7 +17,7 @@ import grain
 import numpy as np
 from jaxtyping import Float, Int32, UInt8
 
-from svtcli.clips.opening import Clips
+from svtcli.clips.reader import Clips
 from svtcli.failure import BadData, Refused
 
 
@@ -37,7 +37,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Row:
-    """One drawn example, not yet read: which clip, where in it, which slice."""
+    """One sampled example, not yet read: clip, start frame and slice."""
 
     clip: int
     start: int
@@ -46,9 +46,9 @@ class Row:
 
 @dataclass(frozen=True)
 class Passes:
-    """Clips without end: element i is of pass i // count, each in an order of its own.
+    """Endless shuffled clips: element i is in pass i // count, each in its own order.
 
-    grain's shuffle takes milliseconds an element where there are few of them.
+    grain's shuffle takes milliseconds an element for small datasets.
     """
 
     count: int
@@ -64,7 +64,7 @@ class Passes:
 
 @dataclass(frozen=True)
 class Batches:
-    """`batches[step]`, or this host's rows of it, for every step from 0; no end."""
+    """Endless batches: `batches[step]`, or this host's rows of it, from step 0."""
 
     clips: Clips
     frames: int
@@ -73,9 +73,9 @@ class Batches:
     size: int
     """B, examples in a batch."""
     own: Sequence[int]
-    """The rows of a batch that are read here, ascending."""
+    """Rows of a batch that are read here, ascending."""
     actions: bool
-    """Whether the model is given the actions."""
+    """True where the model takes actions."""
 
     def __getitem__(self, step: int) -> Batch:
         first = step * self.size
@@ -93,7 +93,7 @@ class Batches:
         )
 
     def clip_ids(self, step: int) -> tuple[str, ...]:
-        """The clip of each row of a whole batch, also of those that others read."""
+        """Name the clip of each row of the global batch, also of other hosts' rows."""
         first = step * self.size
         rows = (self.rows[index] for index in range(first, first + self.size))
         return tuple(self.clips.ids[row.clip] for row in rows)
@@ -107,9 +107,9 @@ def training_batches(
     actions: bool = False,
     own: Sequence[int] | None = None,
 ) -> Batches:
-    """Batches of `len(slice_choices)` crops of `frames` frames, also their `actions`.
+    """Return batches of `len(slice_choices)` crops of `frames` frames (and `actions`).
 
-    Only the rows `own` are read, None for all. Row r draws its slice uniformly from
+    Only the rows `own` are read (None: all). Row r samples its slice uniformly from
     `slice_choices[r]`. Errors: `Refused` where a clip is shorter than `frames` (all of
     them are counted, the first one is named), `BadData` where there is no clip at all.
     """
@@ -142,7 +142,7 @@ def training_batches(
 def prefetch(
     batches: Batches, start_step: int, depth: int = 2
 ) -> Generator[Batch, None, None]:
-    """`batches[start_step]`, the next, and so on, read ahead by one thread.
+    """Yield `batches[start_step]` and the following ones, read ahead by one thread.
 
     At most `depth` batches wait in memory. An error in the thread is raised here, at
     the step it belongs to.
@@ -163,6 +163,6 @@ def prefetch(
 
 @lru_cache(maxsize=4)
 def _order(count: int, seed: int, number: int) -> np.ndarray:
-    """The order of pass `number`, from raw bits, which no version of numpy changes."""
+    """Order of pass `number`, from raw bits, which no version of numpy changes."""
     key = np.array([seed % 2**64, number], np.uint64)
     return np.argsort(np.random.Philox(key=key).random_raw(count), kind="stable")

@@ -1,15 +1,4 @@
-"""What a folder of clips holds and what made it: `manifest.json`, written last.
-
-manifest.json                          its presence means "whole"
-failures.jsonl                         videos that gave no clips, and why
-train-00000-of-00002.frames.npy        uint8 [frames, H, W, C], clips back to back
-train-00000-of-00002.offsets.npy       int64 [clips + 1], where each clip begins
-train-00000-of-00002.actions.npy       float32 [frames, A], where there are any
-train-00000-of-00002.states.npy        float32 [frames, A], where there are any
-train-00000-of-00002.meta.jsonl        one line per clip: its name and its source
-train.digits.npy                       instead of all these, where clips are drawn
-report.json                            how the preparation went, for people
-"""
+"""Manifest of a folder of clips: settings, splits, shards and checksums."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +6,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from svtcli.clips.bouncing import Drawn
+from svtcli.clips.format import Shard
 from svtcli.failure import BadData, Refused
 from svtcli.run.durable import write_atomic
 
@@ -27,60 +16,64 @@ NAME = "manifest.json"
 
 
 @dataclass(frozen=True)
-class Shard:
-    """One group of files; `files` maps each ending to its CRC-32C."""
+class BouncingDigits:
+    """Settings of a split whose clips are generated when they are read (A.1)."""
 
-    name: str
-    clips: int
+    digits: str
+    """Name of the file with the digits: uint8 [n, 28, 28]."""
+    crc32c: str
+    """Checksum of that file."""
+    count: int
+    """Digits in a clip."""
+    seed: int
     frames: int
-    files: dict[str, str]
+    """Frames of each clip."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """The clips of one split: `train`, `val`, `test`, …"""
+    """Clips of one split: `train`, `val`, `test`, …"""
 
     clips: int
     frames: int
     shards: tuple[Shard, ...]
-    drawn: Drawn | None = None
-    """In place of shards: what its clips are drawn from when they are read."""
+    drawn: BouncingDigits | None = None
+    """In place of shards, where clips are generated when they are read."""
 
     @property
     def files(self) -> tuple[str, ...]:
-        """The names of all its files."""
-        drawn = () if self.drawn is None else (self.drawn.digits,)
-        stored = (f"{s.name}.{ending}" for s in self.shards for ending in s.files)
-        return (*drawn, *stored)
+        """Names of all its files."""
+        digits = () if self.drawn is None else (self.drawn.digits,)
+        return (*digits, *(name for s in self.shards for name in s.file_names))
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """Everything that `svt prepare` knows about the clips it made."""
+    """Facts about prepared clips, as `svt prepare` wrote them."""
 
     spec: dict[str, Any]
-    """The settings that made them, as the recipe states them."""
+    """Settings that decide the clips, as the recipe states them."""
     inventory: str
     """Fingerprint of the list of source files."""
     shape: tuple[int, int, int]
     """Height, width, channels of a frame."""
     splits: dict[str, Split]
     failures: dict[str, int]
-    """How many videos gave no clips (or no clips for one split), by reason."""
+    """Number of videos that gave no clips (or none for one split), by reason."""
     fingerprint: str
-    """Of the settings and of every byte of every shard."""
+    """Fingerprint of the settings and of every byte of every shard."""
     lower_bound: dict[str, float] = field(default_factory=dict)
     """Moving MNIST: H(z, z) of each split in nats per predicted frame (A.1)."""
     notes: tuple[str, ...] = ()
-    """What a reader of numbers should know about the source."""
+    """Facts about the source that a reader of scores should know."""
     beside: dict[str, int] = field(default_factory=dict)
-    """Float32 numbers per frame beside the pixels: `actions`, `states`."""
+    """Float32 values per frame beside the pixels: `actions`, `states`."""
     order: str = ""
-    """Fingerprint of which source is in which shard."""
+    """Fingerprint of the assignment of sources to shards."""
     pixels: str = ""
-    """How frames were made of pictures: crop, filter, frame rate."""
+    """Path from source pictures to frames: crop, filter, frame rate."""
     versions: dict[str, str] = field(default_factory=dict)
-    """Of svt and of the libraries that made the pixels."""
+    """Versions of svt and of the libraries that produced the pixels."""
     format: int = FORMAT
 
 
@@ -88,12 +81,12 @@ _json = TypeAdapter(Manifest)
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Declare the clips in `folder` finished."""
+    """Declare the clips in `folder` complete."""
     write_atomic(folder / NAME, _json.dump_json(manifest, indent=1).decode() + "\n")
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of prepared clips.
+    """Read the manifest of prepared clips.
 
     Errors: `Refused` where there are none, `BadData` where it cannot be read.
     """
@@ -102,7 +95,7 @@ def read_manifest(folder: Path) -> Manifest:
         what = "no prepared clips here" if folder.is_dir() else "no such folder"
         raise Refused(
             f"{folder}: {what} ({NAME} is missing)",
-            "make them with: svt prepare folder --source VIDEOS --out " + str(folder),
+            f"prepare them with: svt prepare folder --source VIDEOS --out {folder}",
         )
     try:
         manifest = _json.validate_json(path.read_bytes())

@@ -1,73 +1,128 @@
-"""What every reader of clips offers: any frames of any clip of one split."""
+"""Read prepared clips: any frames of any clip of one split.
 
+Frames come straight from the files of shards, or are generated from digits; nothing
+else is read, and no clip costs memory before it is asked for.
+"""
+
+import os
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import overload
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from math import prod
+from pathlib import Path
+from threading import Lock
+from typing import TypeVar, overload
+from weakref import finalize
 
 import numpy as np
 from jaxtyping import Float, Int64, UInt8
 
-Numbers = Float[np.ndarray, "F A"]
+from svtcli.clips.format import (
+    FLOAT,
+    HEADER,
+    PIXEL,
+    ClipFacts,
+    Shard,
+    npy_header,
+    read_facts,
+    read_offsets,
+)
+from svtcli.clips.manifest import BouncingDigits, Manifest, read_manifest
+from svtcli.clips.on_the_fly import (
+    bouncing_clip,
+    check_digits,
+    clip_rng,
+    generated_facts,
+    read_digits,
+)
+from svtcli.failure import BadData, Refused
+from svtcli.run.fingerprint import fingerprint
+
+FrameValues = Float[np.ndarray, "F A"]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class OnDemand(Sequence[T]):
+    """A sequence whose elements are computed when they are asked for."""
+
+    length: int
+    compute: Callable[[int], T]
+
+    def __len__(self) -> int:
+        return self.length
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[T]: ...
+    def __getitem__(self, index: int | slice) -> T | Sequence[T]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(self.length))]
+        if not 0 <= index < self.length:
+            raise IndexError(index)
+        return self.compute(index)
 
 
 @dataclass(frozen=True, eq=False)
 class Clips(ABC):
-    """The clips of one split, numbered from 0. Holds no open file: share it freely."""
+    """Clips of one split, numbered from 0. Holds no open file: share it freely."""
 
     name: str
-    """The dataset's folder name."""
+    """Name of the dataset's folder."""
     split: str
     shape: tuple[int, int, int]
     """Height, width, channels."""
     fingerprint: str
-    """Of the split's name, of every byte it holds, and of the filter."""
+    """Fingerprint of the split's name, of every byte it holds, and of the filter."""
     lengths: Int64[np.ndarray, " n"]
     """Frames of each clip."""
     facts: Sequence
-    """`ClipFacts`: name, label and origin of each clip; read when it is asked for."""
+    """`ClipFacts` of each clip, read on demand, thus not before a type check."""
     beside: dict[str, int]
-    """Float32 numbers per frame: `actions` of a robot, `states` of its arm."""
+    """Float32 values per frame: `actions` of a robot, `states` of its arm."""
 
     def __len__(self) -> int:
         return len(self.lengths)
 
     @property
-    def ids(self) -> "Ids":
+    def ids(self) -> Sequence[str]:
         """Name of each clip, unique in the dataset."""
-        return Ids(self.facts)
+        return OnDemand(len(self.facts), lambda index: self.facts[index].id)
 
     @property
     def action_size(self) -> int:
-        """Numbers of action per frame; 0 where there are none."""
+        """Action values per frame; 0 where there are none."""
         return self.beside.get("actions", 0)
 
     @abstractmethod
     def read(
         self, index: int, start: int = 0, frames: int | None = None
     ) -> UInt8[np.ndarray, "F H W C"]:
-        """`frames` frames of clip `index` from `start` on; None reads to its end."""
+        """Read `frames` frames of clip `index` from `start` on; None: to its end."""
 
-    @abstractmethod
-    def numbers(
+    def values(
         self, name: str, index: int, start: int = 0, frames: int | None = None
-    ) -> Numbers | None:
-        """What lies beside the same frames; None where the dataset has no `name`."""
+    ) -> FrameValues | None:
+        """Read the values beside the same frames; None where there is no `name`."""
+        return None
 
     def actions(
         self, index: int, start: int = 0, frames: int | None = None
-    ) -> Numbers | None:
-        """The robot's actions in the same frames, or None."""
-        return self.numbers("actions", index, start, frames)
+    ) -> FrameValues | None:
+        """Read the robot's actions in the same frames, or return None."""
+        return self.values("actions", index, start, frames)
 
     def states(
         self, index: int, start: int = 0, frames: int | None = None
-    ) -> Numbers | None:
-        """Where the robot's arm was in the same frames, or None."""
-        return self.numbers("states", index, start, frames)
+    ) -> FrameValues | None:
+        """Read the positions of the robot's arm in the same frames, or return None."""
+        return self.values("states", index, start, frames)
 
     def count(self, index: int, start: int, frames: int | None) -> int:
-        """How many frames a request means. Errors: `IndexError`."""
+        """Return the number of frames of a request. Errors: `IndexError`."""
         if not 0 <= index < len(self):
             raise IndexError(f"clip {index} of {len(self)}")
         length = int(self.lengths[index])
@@ -77,20 +132,216 @@ class Clips(ABC):
         return count
 
 
-@dataclass(frozen=True)
-class Ids(Sequence[str]):
-    """The names of clips, read when they are asked for."""
+@dataclass(frozen=True, eq=False)
+class GeneratedClips(Clips):
+    """Clips of one split, generated from the digits in a prepared folder."""
 
-    facts: Sequence
+    digits: Path
+    drawn: BouncingDigits
 
-    def __len__(self) -> int:
-        return len(self.facts)
+    def read(
+        self, index: int, start: int = 0, frames: int | None = None
+    ) -> UInt8[np.ndarray, "F H W C"]:
+        count, drawn = self.count(index, start, frames), self.drawn
+        return bouncing_clip(
+            read_digits(self.digits, drawn.crc32c),
+            clip_rng(drawn.seed, self.split, index),
+            drawn.count,
+            count,
+            self.shape[0],
+            start,
+        )
 
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[str]: ...
-    def __getitem__(self, index: int | slice) -> str | Sequence[str]:
-        if isinstance(index, slice):
-            return [facts.id for facts in self.facts[index]]
-        return self.facts[index].id
+
+@dataclass(frozen=True, eq=False)
+class StoredClips(Clips):
+    """Clips of one split in the shards of a prepared folder."""
+
+    shards: tuple[Path, ...]
+    """Path of each shard, without the ending."""
+    shard_of: Int64[np.ndarray, " n"]
+    """Number of each clip's shard."""
+    offsets: Int64[np.ndarray, " n"]
+    """First frame of each clip in its shard."""
+
+    def read(
+        self, index: int, start: int = 0, frames: int | None = None
+    ) -> UInt8[np.ndarray, "F H W C"]:
+        video = np.empty((self.count(index, start, frames), *self.shape), PIXEL)
+        self._read_into(video, "frames.npy", index, start)
+        return video
+
+    def values(
+        self, name: str, index: int, start: int = 0, frames: int | None = None
+    ) -> FrameValues | None:
+        if name not in self.beside:
+            return None
+        shape = (self.count(index, start, frames), self.beside[name])
+        values = np.empty(shape, FLOAT)
+        self._read_into(values, f"{name}.npy", index, start)
+        return values
+
+    def _read_into(
+        self, array: np.ndarray, ending: str, index: int, start: int
+    ) -> None:
+        shard = self.shards[self.shard_of[index]]
+        # A clip takes microseconds to copy, and as many to open its file or to build
+        # its path: files stay open, by the fingerprint of what is in them.
+        file = _open_file(shard, ending, self.fingerprint)
+        row = array.itemsize * prod(array.shape[1:])
+        place = HEADER + int(self.offsets[index] + start) * row
+        if not file.read_into(array.reshape(-1).view(PIXEL).data, place):
+            path = shard.with_name(f"{shard.name}.{ending}")
+            raise BadData(f"{path}: ends in the middle of clip {index}")
+
+    def with_labels(self, labels: re.Pattern[str]) -> "StoredClips":
+        """Keep clips whose label matches from its start. Errors: `Refused` if none."""
+        kept = [
+            number
+            for number, facts in enumerate(self.facts)
+            if facts.label is not None and labels.match(facts.label)
+        ]
+        if not kept:
+            there = sorted({facts.label for facts in self.facts if facts.label})
+            has = f"{len(there)} labels, the first is '{there[0]}'" if there else ""
+            raise Refused(
+                f"{self.name}: no clip of split {self.split} has a label that matches "
+                f"'{labels.pattern}' ({has or 'its clips carry no labels'})"
+            )
+        return replace(
+            self,
+            fingerprint=fingerprint(self.fingerprint, labels.pattern),
+            lengths=self.lengths[kept],
+            shard_of=self.shard_of[kept],
+            offsets=self.offsets[kept],
+            facts=[self.facts[number] for number in kept],
+        )
+
+
+class _OpenFile:
+    """A file that any thread may read anywhere; closed when nobody holds it."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("rb", buffering=0)
+        self._moving = Lock()
+        finalize(self, self._file.close)
+
+    def read_into(self, wanted: memoryview, place: int) -> bool:
+        """Fill `wanted` from byte `place` on; False where the file ends before."""
+        done = 0
+        while done < len(wanted):
+            if not (got := self._read_some(wanted[done:], place + done)):
+                return False
+            done += got
+        return True
+
+    def _read_some(self, wanted: memoryview, place: int) -> int:
+        if hasattr(os, "preadv"):
+            return os.preadv(self._file.fileno(), [wanted], place)
+        with self._moving:  # Windows: a file has one position for all threads
+            self._file.seek(place)
+            return self._file.readinto(wanted) or 0
+
+
+@lru_cache(maxsize=128)
+def _open_file(shard: Path, ending: str, fingerprint: str) -> _OpenFile:
+    """Open a file of a shard and keep it open. Errors: `OSError`."""
+    return _OpenFile(shard.with_name(f"{shard.name}.{ending}"))
+
+
+def open_clips(
+    folder: Path, split: str, labels: re.Pattern[str] | None = None
+) -> Clips:
+    """Open one split of prepared clips, or its clips with matching `labels` only.
+
+    Errors: `Refused` where the folder or the split does not exist, or no label matches;
+    `BadData` where a file is missing or does not have the size that the manifest says.
+    """
+    manifest = read_manifest(folder)
+    if split not in manifest.splits:
+        raise Refused(
+            f"{folder}: no split '{split}'; it has {', '.join(manifest.splits)}"
+        )
+    if manifest.splits[split].drawn is not None:
+        if labels is not None:
+            raise Refused(f"{folder}: clips of split {split} carry no labels")
+        return open_generated(folder, manifest, split)
+    clips = _open_stored(folder, manifest, split)
+    return clips if labels is None else clips.with_labels(labels)
+
+
+def open_generated(folder: Path, manifest: Manifest, split: str) -> GeneratedClips:
+    """Open a split that is generated on the fly; it takes no memory per clip.
+
+    Errors: `BadData` where the digits are missing or not those of the manifest.
+    """
+    clips, drawn = manifest.splits[split].clips, manifest.splits[split].drawn
+    assert drawn is not None
+    digits = folder / drawn.digits
+    check_digits(digits, drawn.crc32c)
+    return GeneratedClips(
+        name=folder.resolve().name,
+        split=split,
+        shape=manifest.shape,
+        fingerprint=fingerprint(manifest.fingerprint, split),
+        lengths=np.broadcast_to(np.int64(drawn.frames), (clips,)),
+        facts=OnDemand(clips, partial(generated_facts, split)),
+        beside={},
+        digits=digits,
+        drawn=drawn,
+    )
+
+
+def _open_stored(folder: Path, manifest: Manifest, split: str) -> StoredClips:
+    shards = manifest.splits[split].shards
+    for shard in shards:
+        _check_size(folder, shard, "frames.npy", PIXEL, manifest.shape)
+        for name, size in manifest.beside.items():
+            _check_size(folder, shard, f"{name}.npy", FLOAT, (size,))
+        if not (meta := folder / f"{shard.name}.meta.jsonl").is_file():
+            raise BadData(f"{meta}: is missing")
+    each = [read_offsets(folder, shard) for shard in shards]
+    paths = tuple(folder / shard.name for shard in shards)
+    counts = [shard.clips for shard in shards]
+    first = (0, *np.cumsum(counts).tolist())
+    return StoredClips(
+        name=folder.resolve().name,
+        split=split,
+        shape=manifest.shape,
+        fingerprint=fingerprint(manifest.fingerprint, split),
+        lengths=np.concatenate([np.diff(offsets) for offsets in each]),
+        facts=OnDemand(first[-1], partial(_stored_facts, paths, first)),
+        beside=manifest.beside,
+        shards=paths,
+        shard_of=np.repeat(np.arange(len(shards)), counts),
+        offsets=np.concatenate([offsets[:-1] for offsets in each]),
+    )
+
+
+def _stored_facts(
+    shards: tuple[Path, ...], first: tuple[int, ...], index: int
+) -> ClipFacts:
+    """Facts of clip `index`; shard i holds the clips first[i] … first[i + 1] − 1."""
+    shard = int(np.searchsorted(first, index, side="right")) - 1
+    clips = first[shard + 1] - first[shard]
+    return read_facts(shards[shard], clips)[index - first[shard]]
+
+
+def _check_size(
+    folder: Path, shard: Shard, ending: str, dtype: np.dtype, row: tuple[int, ...]
+) -> None:
+    """Compare header and length with the manifest's, to the byte. Errors: `BadData`."""
+    path = folder / f"{shard.name}.{ending}"
+    expected = npy_header(dtype, (shard.frames, *row))
+    size = HEADER + shard.frames * dtype.itemsize * prod(row)
+    try:
+        with path.open("rb") as file:
+            header = file.read(HEADER)
+        complete = header == expected and path.stat().st_size == size
+    except OSError as error:
+        raise BadData(f"{path}: cannot be read ({error.strerror})") from error
+    if not complete:
+        raise BadData(
+            f"{path}: not the file that was prepared (expected {size} bytes)",
+            "prepare the clips again with --force",
+        )

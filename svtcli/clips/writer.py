@@ -1,4 +1,4 @@
-"""Writes a shard: clips of any length back to back in plain `.npy` files.
+"""Write a shard: clips of any length back to back in plain `.npy` files.
 
 Frames are appended as they come, so memory stays flat; the `.npy` header has a fixed
 length and is written last, when the number of frames is known. Every file is written
@@ -7,7 +7,7 @@ under a temporary name, synced, and renamed.
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import BinaryIO
@@ -16,55 +16,20 @@ import google_crc32c
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from svtcli.clips.manifest import Shard
+from svtcli.clips.format import (
+    FLOAT,
+    HEADER,
+    OFFSET,
+    PIXEL,
+    ClipFacts,
+    Layout,
+    Shard,
+    npy_header,
+)
 from svtcli.run.durable import crc32c, replacing, sync_file, sync_path
 
-HEADER = 128
-"""Bytes before the first number of an `.npy` file that we write."""
 FRAMES_AT_ONCE = 256
 NOTHING: Mapping[str, np.ndarray] = MappingProxyType({})
-
-
-@dataclass(frozen=True)
-class Layout:
-    """What goes with each frame of a dataset."""
-
-    shape: tuple[int, int, int]
-    """Height, width, channels."""
-    beside: Mapping[str, int] = field(default_factory=dict)
-    """Float32 numbers per frame: `actions` of a robot, `states` of its arm."""
-
-
-@dataclass(frozen=True)
-class ClipFacts:
-    """Where a clip comes from."""
-
-    id: str
-    """Unique in its dataset and stable: the source, and the first frame of a cut."""
-    source: str
-    start: int = 0
-    """First frame of the clip, in frames kept of the source."""
-    label: str | None = None
-    width: int | None = None
-    """Of the source, in pixels, before crop and resize."""
-    height: int | None = None
-    fps: float | None = None
-    codec: str | None = None
-    crc32c: str | None = None
-    """Of the clip's frames; the writer adds it."""
-
-
-def npy_header(dtype: np.dtype, shape: tuple[int, ...]) -> bytes:
-    """The first `HEADER` bytes of an `.npy` file (format 1.0).
-
-    Errors: `ValueError` for a shape that does not fit into them.
-    """
-    facts = repr({"descr": dtype.str, "fortran_order": False, "shape": shape}).encode()
-    start = b"\x93NUMPY\x01\x00" + (HEADER - 10).to_bytes(2, "little")
-    header = start + facts.ljust(HEADER - 11) + b"\n"
-    if len(header) > HEADER:
-        raise ValueError(f"a shape of {shape} does not fit a header of {HEADER} bytes")
-    return header
 
 
 class ArrayFile:
@@ -77,7 +42,7 @@ class ArrayFile:
         self._file.write(bytes(HEADER))
 
     def append(self, array: np.ndarray) -> int:
-        """Add rows and give their CRC-32C; a memory map is read piece by piece."""
+        """Add rows, read piece by piece from a memory map; return their CRC-32C."""
         if array.shape[1:] != self.row or array.dtype != self.dtype:
             raise ValueError(
                 f"{array.dtype}{array.shape} is not {self.dtype}{self.row}"
@@ -91,7 +56,7 @@ class ArrayFile:
         return checksum
 
     def close(self) -> str:
-        """Finish the file under its own name; its checksum."""
+        """Complete the file under its own name; return its checksum."""
         self._file.seek(0)
         self._file.write(npy_header(self.dtype, (self.rows, *self.row)))
         sync_file(self._file)
@@ -101,24 +66,24 @@ class ArrayFile:
         return checksum
 
     def discard(self) -> None:
-        """Leave nothing behind."""
+        """Remove the file."""
         self._file.close()
         self._aside.unlink(missing_ok=True)
 
 
 class ShardWriter:
-    """Writes the files of one shard; a context manager that keeps all or nothing."""
+    """Writes the files of one shard; a context manager that keeps all or none."""
 
     def __init__(self, folder: Path, name: str, layout: Layout) -> None:
         self._folder, self._name = folder, name
-        self._frames = self._array("frames", np.dtype(np.uint8), layout.shape)
+        self._frames = self._array("frames", PIXEL, layout.shape)
         self._beside = {
-            ending: self._array(ending, np.dtype("<f4"), (size,))
+            ending: self._array(ending, FLOAT, (size,))
             for ending, size in layout.beside.items()
         }
         self._offsets, self._facts = [0], list[ClipFacts]()
         self.shard: Shard | None = None
-        """What was written, once the context has ended well."""
+        """The shard, once the context has ended without an error."""
 
     def _array(self, ending: str, dtype: np.dtype, row: tuple[int, ...]) -> ArrayFile:
         return ArrayFile(self._folder / f"{self._name}.{ending}.npy", dtype, row)
@@ -129,17 +94,17 @@ class ShardWriter:
         video: UInt8[np.ndarray, "F H W C"],
         beside: Mapping[str, Float[np.ndarray, "F A"]] = NOTHING,
     ) -> None:
-        """Append one clip of at least one frame, with what the layout puts beside."""
+        """Append one clip of at least one frame, and its values beside each frame."""
         if not len(video):
             raise ValueError(f"{facts.id}: a clip has at least one frame")
         if beside.keys() != self._beside.keys():
             raise ValueError(f"{facts.id}: not the {list(self._beside)} of the layout")
-        for name, numbers in beside.items():
-            if len(numbers) != len(video):
-                raise ValueError(f"{facts.id}: {len(numbers)} {name}, {len(video)}")
+        for name, values in beside.items():
+            if len(values) != len(video):
+                raise ValueError(f"{facts.id}: {len(values)} {name}, {len(video)}")
         checksum = self._frames.append(video)
-        for name, numbers in beside.items():
-            self._beside[name].append(numbers.astype("<f4"))
+        for name, values in beside.items():
+            self._beside[name].append(values.astype(FLOAT))
         self._offsets.append(self._offsets[-1] + len(video))
         self._facts.append(replace(facts, crc32c=f"{checksum:08x}"))
 
@@ -166,8 +131,8 @@ class ShardWriter:
         self.shard = Shard(self._name, clips, frames, files)
 
     def _write_offsets(self) -> str:
-        offsets = self._array("offsets", np.dtype("<i8"), ())
-        offsets.append(np.array(self._offsets, "<i8"))
+        offsets = self._array("offsets", OFFSET, ())
+        offsets.append(np.array(self._offsets, OFFSET))
         return offsets.close()
 
     def _write_meta(self) -> str:

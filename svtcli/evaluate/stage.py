@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Int
 
-from svtcli.clips.bouncing import level_counts, lower_bound
 from svtcli.evaluate.likelihood_results import (
     TRAINED,
     EvalPlan,
@@ -23,6 +22,7 @@ from svtcli.failure import StorageFailed
 from svtcli.model.likelihood import Scorer, score
 from svtcli.model.loss import score_name
 from svtcli.model.svt import create, for_products_in, structure, uniform_params
+from svtcli.prepare.sources.moving_mnist import level_counts, lower_bound
 from svtcli.run.job_array import PATIENCE, Part
 from svtcli.run.lock import only_writer
 from svtcli.run.partial_nll import KeptNats

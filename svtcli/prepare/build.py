@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from svtcli.clips.writer import Layout, ShardWriter
+from svtcli.clips.format import Layout
+from svtcli.clips.writer import ShardWriter
 from svtcli.prepare.journal import Built, Journal
 from svtcli.prepare.plan import Group, Outcome, Task, beside
 from svtcli.prepare.workers import outcomes

@@ -9,7 +9,7 @@ import socket
 from collections.abc import Generator
 from typing import Any
 
-from svtcli.clips.writer import Layout
+from svtcli.clips.format import Layout
 from svtcli.failure import Failure, Refused
 from svtcli.prepare.build import build_here
 from svtcli.prepare.journal import Built, Journal

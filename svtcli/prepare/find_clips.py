@@ -6,7 +6,7 @@ from pathlib import Path
 
 from svtcli.clips.manifest import NAME as MANIFEST
 from svtcli.clips.manifest import Manifest, read_manifest
-from svtcli.clips.opening import open_clips
+from svtcli.clips.reader import open_clips
 from svtcli.failure import Refused
 from svtcli.prepare.journal import WORK
 from svtcli.prepare.plan import spec_of

@@ -15,7 +15,7 @@ from uuid import uuid4
 
 from pydantic import TypeAdapter, ValidationError
 
-from svtcli.clips.manifest import Shard
+from svtcli.clips.format import Shard
 from svtcli.prepare.plan import Group, Miss
 from svtcli.run.durable import write_atomic
 

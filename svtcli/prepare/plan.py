@@ -10,8 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from svtcli.clips.format import ClipFacts, Layout
 from svtcli.clips.manifest import Split
-from svtcli.clips.writer import ClipFacts, Layout
 from svtcli.recipe.data import UNPLACED, Data
 from svtcli.run.fingerprint import fingerprint
 

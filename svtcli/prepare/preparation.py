@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from svtcli import __version__
-from svtcli.clips.bouncing import lower_bound
-from svtcli.clips.manifest import Manifest, Shard, Split
+from svtcli.clips.format import Shard
+from svtcli.clips.manifest import Manifest, Split
 from svtcli.failure import BadData, Refused, StorageFailed
 from svtcli.prepare.build import add_levels, build_here
 from svtcli.prepare.cluster import build_on_ray
@@ -19,6 +19,7 @@ from svtcli.prepare.journal import Built, Journal
 from svtcli.prepare.plan import Group, Miss, Plan
 from svtcli.prepare.progress import Tally, TooManyBroken
 from svtcli.prepare.publish import FAILURES, count_reasons, publish, write_failures
+from svtcli.prepare.sources.moving_mnist import lower_bound
 from svtcli.recipe.data import SPLITS
 from svtcli.run.fingerprint import fingerprint
 from svtcli.run.job_array import Part

@@ -11,9 +11,9 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from svtcli.clips.format import read_facts
 from svtcli.clips.manifest import NAME as MANIFEST
 from svtcli.clips.manifest import Manifest, write_manifest
-from svtcli.clips.stored import read_facts
 from svtcli.failure import BadData
 from svtcli.prepare.journal import Journal
 from svtcli.prepare.plan import Miss

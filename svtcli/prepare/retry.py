@@ -8,9 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from svtcli.clips.manifest import Manifest, Shard
-from svtcli.clips.stored import read_facts, read_offsets
-from svtcli.clips.writer import HEADER, ClipFacts, Layout
+from svtcli.clips.format import (
+    HEADER,
+    ClipFacts,
+    Layout,
+    Shard,
+    read_facts,
+    read_offsets,
+)
+from svtcli.clips.manifest import Manifest
 from svtcli.prepare.plan import (
     Cut,
     Group,

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from svtcli.clips.manifest import read_manifest
-from svtcli.clips.opening import Clips, open_clips
+from svtcli.clips.reader import Clips, open_clips
 from svtcli.failure import BadData, Refused
 from svtcli.recipe.schema import Format
 from svtcli.render.output_paths import drawing_aside, free_places

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from svtcli.clips.manifest import read_manifest
-from svtcli.clips.opening import Clips, open_clips
+from svtcli.clips.reader import Clips, open_clips
 from svtcli.failure import Refused
 from svtcli.prepare.plan import spec_of
 from svtcli.recipe.schema import Recipe

@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 from jaxtyping import Float32, Int, UInt8
 
-from svtcli.clips.opening import Clips, open_clips
+from svtcli.clips.reader import Clips, open_clips
 from svtcli.failure import Refused
 from svtcli.model.priming import slices_to_make
 from svtcli.model.windows import windows

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from svtcli.clips.loader import Batches, training_batches
 from svtcli.clips.manifest import NAME as MANIFEST
-from svtcli.clips.opening import Clips
+from svtcli.clips.reader import Clips
 from svtcli.failure import Refused
 from svtcli.model.priming import slice_choices
 from svtcli.model.svt import parameter_count

@@ -13,7 +13,7 @@ from flax import nnx
 from jaxtyping import PyTree
 
 from svtcli.clips.manifest import read_manifest
-from svtcli.clips.opening import Clips
+from svtcli.clips.reader import Clips
 from svtcli.failure import Refused
 from svtcli.model.likelihood import Scorer
 from svtcli.model.svt import for_products_in

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from svtcli.clips.opening import open_clips
+from svtcli.clips.reader import open_clips
 from svtcli.run.directory import newest_samples
 from svtcli.run.samples import read_samples
 from tests.prepare.kinetics_files import clip_name, write_list, youtube_id

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from svtcli.clips.manifest import read_manifest
-from svtcli.clips.opening import open_clips
+from svtcli.clips.reader import open_clips
 from svtcli.recipe.subsets import label_pattern
 from tests.cli.terminal import svt
 from tests.idx_files import write_mnist

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from svtcli.clips.format import ClipFacts, Layout, npy_header
 from svtcli.clips.manifest import read_manifest
-from svtcli.clips.opening import open_clips
-from svtcli.clips.writer import ClipFacts, Layout, ShardWriter, npy_header
+from svtcli.clips.reader import open_clips
+from svtcli.clips.writer import ShardWriter
 from svtcli.failure import BadData, Refused
 from tests.make_clips import MakeClips, clip
 

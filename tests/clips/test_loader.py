@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from svtcli.clips.reader import StoredClips
 
 from svtcli.clips.loader import Batch, Passes, prefetch, training_batches
-from svtcli.clips.opening import Clips, open_clips
-from svtcli.clips.stored import StoredClips
+from svtcli.clips.reader import Clips, open_clips
 from svtcli.failure import BadData, Refused
 from tests.make_clips import MakeClips, clip
 

@@ -1,10 +1,12 @@
-"""Clips that are drawn when they are read: the stored ones, to the bit."""
+"""Bouncing digits, and clips generated on the fly: equal to stored ones, to the bit."""
 
 import pickle
 import re
 import shutil
 import tracemalloc
 from dataclasses import replace
+from itertools import pairwise
+from math import cos, pi, sin
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from svtcli.clips.bouncing import bouncing_clip, clip_rng
 from svtcli.clips.manifest import Manifest, Split, write_manifest
-from svtcli.clips.on_the_fly import DrawnClips, open_drawn, write_digits
-from svtcli.clips.opening import open_clips
+from svtcli.clips.on_the_fly import bouncing_clip, clip_rng, digit_path, write_digits
+from svtcli.clips.reader import GeneratedClips, open_clips, open_generated
 from svtcli.clips.verify import verify
 from svtcli.failure import BadData, Refused, StorageFailed
 from svtcli.prepare.sources.moving_mnist import plan_moving_mnist
@@ -23,6 +24,7 @@ from svtcli.recipe.data import MovingMnistData
 from svtcli.run.progress import Silent
 from tests.idx_files import handwritten_digits, write_mnist
 
+places = st.tuples(st.floats(0, 1), st.floats(0, 1)).map(np.array)
 DIGITS = handwritten_digits()[:200]
 EMPTY = Manifest(
     spec={},
@@ -37,12 +39,101 @@ EMPTY = Manifest(
 def drawn_clips(folder: Path, clips: int, frames: int = 20, seed: int = 5):
     """Clips of a split `train` over 200 real digits."""
     drawn = write_digits(folder, "train", DIGITS, 2, seed, frames)
-    manifest = replace(EMPTY, splits={"train": Split(clips, clips * frames, ())})
-    return open_drawn(folder, manifest, "train", drawn), manifest, drawn
+    split = Split(clips, clips * frames, (), drawn)
+    manifest = replace(EMPTY, splits={"train": split})
+    return open_generated(folder, manifest, "train"), manifest
+
+
+def test_a_digit_steps_before_it_is_recorded() -> None:
+    path = digit_path(np.array([0.5, 0.2]), 0.0, 3)  # angle 0 moves along x
+    np.testing.assert_allclose(path, [[0.5, 0.3], [0.5, 0.4], [0.5, 0.5]])
+
+
+def test_a_wall_clamps_and_flips_and_does_not_reflect() -> None:
+    path = digit_path(np.array([0.5, 0.85]), 0.0, 4)
+    # True reflection would be back at 0.95, 0.85, not at 1.0, 0.9.
+    np.testing.assert_allclose(path[:, 1], [0.95, 1.0, 0.9, 0.8])
+    path = digit_path(np.array([0.03, 0.5]), -pi / 2, 3)
+    np.testing.assert_allclose(path[:, 0], [0.0, 0.1, 0.2], atol=1e-12)
+
+
+@given(places, st.floats(0, 2 * pi))
+def test_paths_are_those_of_the_published_generator(
+    start: np.ndarray, angle: float
+) -> None:
+    y, x = start
+    v_y, v_x = sin(angle), cos(angle)
+    for place in digit_path(start, angle, 20):
+        y, x = y + v_y * 0.1, x + v_x * 0.1
+        if x <= 0:
+            x, v_x = 0, -v_x
+        if x >= 1:
+            x, v_x = 1, -v_x
+        if y <= 0:
+            y, v_y = 0, -v_y
+        if y >= 1:
+            y, v_y = 1, -v_y
+        np.testing.assert_allclose(place, (y, x), atol=1e-9)
+
+
+def test_digits_are_whole_pixels_over_each_other_by_maximum() -> None:
+    digits = np.stack(
+        [np.full((28, 28), 100, np.uint8), np.full((28, 28), 7, np.uint8)]
+    )
+    levels = set()
+    for i in range(50):
+        video = bouncing_clip(digits, clip_rng(0, "train", i), 2, 20, 64)
+        assert video.shape == (20, 64, 64, 1)
+        levels |= set(np.unique(video).tolist())
+        assert all((frame > 0).sum() <= 2 * 28**2 for frame in video)
+    assert levels == {0, 7, 100}
+
+
+def test_the_top_left_corner_is_truncated_not_rounded() -> None:
+    digit = np.zeros((1, 28, 28), np.uint8)
+    digit[0, 0, 0] = 255
+    for i in range(20):
+        video = bouncing_clip(digit, clip_rng(0, "train", i), 1, 20, 64)
+        rng = clip_rng(0, "train", i)
+        rng.integers(1, size=1)
+        path = digit_path(rng.random((1, 2))[0], float(rng.random(1)[0] * 2 * pi), 20)
+        corners = np.argwhere(video[..., 0])[:, 1:]
+        np.testing.assert_array_equal(corners, np.floor(36 * path))
+
+
+def test_a_clip_depends_on_seed_split_and_number_alone() -> None:
+    digits = handwritten_digits()
+
+    def video(seed: int, split: str, index: int) -> bytes:
+        return bouncing_clip(digits, clip_rng(seed, split, index), 2, 5, 64).tobytes()
+
+    videos = [
+        video(seed, split, index)
+        for seed in (0, 1, -1)
+        for split in ("train", "val", "test")
+        for index in (0, 1, 2**40)
+    ]
+    assert len(set(videos)) == len(videos)
+    assert video(0, "val", 1) == videos[4]
+
+
+def test_everything_moves_everywhere() -> None:
+    digit = np.zeros((1, 28, 28), np.uint8)
+    digit[0, 0, 0] = 255
+    seen = np.zeros((64, 64), bool)
+    for i in range(400):
+        video = bouncing_clip(digit, clip_rng(0, "train", i), 1, 20, 64)
+        places = np.argwhere(video[..., 0])
+        assert len(places) == 20
+        assert all(abs(a - b).max() <= 4 for a, b in pairwise(places[:, 1:]))
+        seen |= video.any((0, 3))
+    assert seen[:37, :37].mean() > 0.95
+    assert not seen[37:].any()
+    assert not seen[:, 37:].any()
 
 
 @pytest.fixture(scope="module")
-def clips(tmp_path_factory: pytest.TempPathFactory) -> DrawnClips:
+def clips(tmp_path_factory: pytest.TempPathFactory) -> GeneratedClips:
     return drawn_clips(tmp_path_factory.mktemp("drawn"), 1000)[0]
 
 
@@ -74,7 +165,7 @@ def test_a_drawn_split_holds_the_clips_of_the_stored_one(tmp_path: Path) -> None
         verify(tmp_path, Silent())
 
 
-def test_a_drawn_clip_is_what_the_generator_says(clips: DrawnClips) -> None:
+def test_a_drawn_clip_is_what_the_generator_says(clips: GeneratedClips) -> None:
     for index in (0, 1, 999):
         wanted = bouncing_clip(DIGITS, clip_rng(5, "train", index), 2, 20, 64)
         np.testing.assert_array_equal(clips.read(index), wanted)
@@ -83,7 +174,7 @@ def test_a_drawn_clip_is_what_the_generator_says(clips: DrawnClips) -> None:
 @settings(max_examples=50, deadline=None)
 @given(st.integers(0, 999), st.integers(0, 20), st.integers(0, 20))
 def test_a_part_has_the_pixels_of_the_whole(
-    clips: DrawnClips, index: int, start: int, frames: int
+    clips: GeneratedClips, index: int, start: int, frames: int
 ) -> None:
     frames = min(frames, 20 - start)
     whole = clips.read(index)
@@ -92,7 +183,7 @@ def test_a_part_has_the_pixels_of_the_whole(
     np.testing.assert_array_equal(clips.read(index, start), whole[start:])
 
 
-def test_what_lies_outside_is_an_error(clips: DrawnClips) -> None:
+def test_what_lies_outside_is_an_error(clips: GeneratedClips) -> None:
     for request in [(1000,), (-1,), (0, 15, 6), (0, -1, 2)]:
         with pytest.raises(IndexError):
             clips.read(*request)
@@ -100,7 +191,7 @@ def test_what_lies_outside_is_an_error(clips: DrawnClips) -> None:
         clips.facts[1000]
 
 
-def test_clips_have_names_and_neither_labels_nor_actions(clips: DrawnClips) -> None:
+def test_clips_have_names_and_neither_labels_nor_actions(clips: GeneratedClips) -> None:
     assert clips.ids[7] == "train/000007"
     assert list(clips.ids[5:7]) == ["train/000005", "train/000006"]
     assert clips.facts[0].label is None
@@ -110,10 +201,11 @@ def test_clips_have_names_and_neither_labels_nor_actions(clips: DrawnClips) -> N
 
 
 def test_millions_of_clips_take_no_memory(tmp_path: Path) -> None:
-    _, manifest, drawn = drawn_clips(tmp_path, 1)
-    many = {"train": Split(19_200_000, 19_200_000 * 20, ())}
+    _, manifest = drawn_clips(tmp_path, 1)
+    one = manifest.splits["train"]
+    many = {"train": replace(one, clips=19_200_000, frames=19_200_000 * 20)}
     tracemalloc.start()
-    clips = open_drawn(tmp_path, replace(manifest, splits=many), "train", drawn)
+    clips = open_generated(tmp_path, replace(manifest, splits=many), "train")
     last = clips.read(19_199_999)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
@@ -125,7 +217,7 @@ def test_millions_of_clips_take_no_memory(tmp_path: Path) -> None:
 
 
 def test_the_digits_are_read_in_another_process_from_the_folder(
-    clips: DrawnClips,
+    clips: GeneratedClips,
 ) -> None:
     sent = pickle.dumps(clips)
     assert len(sent) < DIGITS.nbytes / 10
@@ -134,7 +226,7 @@ def test_the_digits_are_read_in_another_process_from_the_folder(
 
 @pytest.mark.parametrize("harm", ["flip", "truncate", "remove"])
 def test_harmed_digits_are_named(tmp_path: Path, harm: str) -> None:
-    _, manifest, drawn = drawn_clips(tmp_path, 3, seed=6)
+    _, manifest = drawn_clips(tmp_path, 3, seed=6)
     path = tmp_path / "train.digits.npy"
     content = bytearray(path.read_bytes())
     content[-30_000] ^= 1
@@ -146,7 +238,7 @@ def test_harmed_digits_are_named(tmp_path: Path, harm: str) -> None:
         case "remove":
             path.unlink()
     with pytest.raises(BadData, match=r"train\.digits\.npy: (has changed|cannot be)"):
-        open_drawn(tmp_path, manifest, "train", drawn)
+        open_generated(tmp_path, manifest, "train")
 
 
 def test_other_seeds_and_digits_are_other_clips(tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from svtcli.clips.format import ClipFacts, Layout
 from svtcli.clips.manifest import Manifest, Split, write_manifest
-from svtcli.clips.writer import ClipFacts, Layout, ShardWriter
+from svtcli.clips.writer import ShardWriter
 from svtcli.run.samples import Samples, write_samples
 from tests.render.made_up import made_up_samples
 from tests.video.video_files import write_video

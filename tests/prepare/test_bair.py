@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from svtcli.clips.writer import Layout
+from svtcli.clips.format import Layout
 from svtcli.failure import Refused
 from svtcli.prepare.plan import Miss, Outcome, Plan, Promise, beside
 from svtcli.prepare.sources.bair import ADDRESS, plan_bair

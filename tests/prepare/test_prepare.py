@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from svtcli.clips.manifest import read_manifest
-from svtcli.clips.opening import open_clips
+from svtcli.clips.reader import open_clips
 from svtcli.clips.verify import verify
 from svtcli.failure import BadData, CheckFailed, Failure, Locked, Refused, Stopped
 from svtcli.prepare.find_clips import clips_folder

@@ -187,7 +187,7 @@ def test_ctrl_c_says_how_to_go_on_and_a_second_writer_is_refused(
 
 
 def test_nothing_but_a_whole_dataset_can_be_opened(tmp_path: Path) -> None:
-    from svtcli.clips.opening import open_clips
+    from svtcli.clips.reader import open_clips
 
     (tmp_path / ".work").mkdir()
     with pytest.raises(Failure, match="no prepared clips here"):

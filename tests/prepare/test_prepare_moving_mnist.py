@@ -2,16 +2,18 @@
 
 import shutil
 from dataclasses import replace
+from math import log
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from svtcli.clips.bouncing import bouncing_clip, clip_rng
 from svtcli.clips.manifest import read_manifest
-from svtcli.clips.opening import open_clips
+from svtcli.clips.on_the_fly import bouncing_clip, clip_rng
+from svtcli.clips.reader import open_clips
 from svtcli.clips.verify import verify
 from svtcli.failure import BadData, Refused, StorageFailed
+from svtcli.prepare.sources.moving_mnist import level_counts, lower_bound
 from svtcli.prepare.stage import How, prepare
 from svtcli.recipe.data import MovingMnistData
 from svtcli.run.progress import Silent
@@ -189,3 +191,11 @@ def test_wrong_digits_are_named(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="a digit is 28 pixels wide"):
         prepare(replace(data, size=27), tmp_path / "out", Silent())
     assert not (tmp_path / "out").exists()
+
+
+def test_the_lower_bound_is_the_entropy_of_the_pixels() -> None:
+    video = np.array([[0, 255, 51, 51]], np.uint8)  # 51 is z = 0.2
+    entropy = -2 * (0.2 * log(0.2) + 0.8 * log(0.8))
+    levels = tuple(level_counts(video).tolist())
+    assert lower_bound(levels, 1) == pytest.approx(entropy)
+    assert lower_bound(levels, 4) == pytest.approx(entropy / 4)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from svtcli.clips.writer import Layout
+from svtcli.clips.format import Layout
 from svtcli.failure import Refused
 from svtcli.prepare.plan import Outcome, Plan, Promise, Task, beside
 from svtcli.prepare.sources.robot_push import ADDRESS, plan_robot_push, val_files

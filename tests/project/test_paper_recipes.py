@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from svtcli.clips.format import ClipFacts, Layout
 from svtcli.clips.manifest import Manifest, Split, write_manifest
-from svtcli.clips.writer import ClipFacts, Layout, ShardWriter
+from svtcli.clips.writer import ShardWriter
 from svtcli.model.svt import parameter_count
 from svtcli.recipe.library import shipped_recipes
 from svtcli.recipe.load import LoadedRecipe, load_recipe

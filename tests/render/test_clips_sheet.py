@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from svtcli.clips.opening import open_clips
+from svtcli.clips.reader import open_clips
 from svtcli.failure import BadData, Failure, Refused
 from svtcli.render import clips_sheet as stage
 from svtcli.render.clips_sheet import (

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from svtcli.clips.opening import open_clips
+from svtcli.clips.reader import open_clips
 from svtcli.evaluate.likelihood_results import plan_evaluation
 from svtcli.evaluate.stage import evaluate, evaluate_part
 from svtcli.failure import Refused, StorageFailed

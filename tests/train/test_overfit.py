@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from svtcli.clips.loader import training_batches
-from svtcli.clips.opening import open_clips
+from svtcli.clips.reader import open_clips
 from svtcli.model.loss import training_loss
 from svtcli.model.priming import slice_choices
 from svtcli.model.svt import create

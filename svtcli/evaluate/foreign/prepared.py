@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from svtcli.clips.manifest import read_manifest
-from svtcli.clips.opening import Clips, open_clips
+from svtcli.clips.reader import Clips, open_clips
 from svtcli.evaluate.foreign.source import Pixels, Rows, Videos
 from svtcli.failure import Refused
 

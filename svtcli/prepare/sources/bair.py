@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from svtcli.clips.writer import ClipFacts, Layout
+from svtcli.clips.format import ClipFacts, Layout
 from svtcli.failure import Refused
 from svtcli.prepare.plan import Group, Outcome, Plan, Promise, Task, labelled, spec_of
 from svtcli.prepare.sources.bair_png import PngFolder, PngTask, png_folders

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from svtcli.clips.writer import ClipFacts
+from svtcli.clips.format import ClipFacts
 from svtcli.prepare.plan import Miss, Outcome, Promise
 from svtcli.prepare.sources.records import Video, write_videos
 from svtcli.video.image import Unreadable, pixels

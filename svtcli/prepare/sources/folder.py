@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 
-from svtcli.clips.writer import Layout
+from svtcli.clips.format import Layout
 from svtcli.failure import Refused
 from svtcli.prepare.plan import Plan, Task, labelled, spec_of
 from svtcli.prepare.sources.listing import ENDINGS, Listing, is_video, list_videos

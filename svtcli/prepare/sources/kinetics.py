@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from svtcli.clips.writer import Layout
+from svtcli.clips.format import Layout
 from svtcli.failure import Refused
 from svtcli.prepare.plan import Plan, labelled, spec_of
 from svtcli.prepare.sources.annotations import (

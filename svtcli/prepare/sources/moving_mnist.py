@@ -11,17 +11,17 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Int, UInt8
 
-from svtcli.clips.bouncing import (
+from svtcli.clips.format import ClipFacts, Layout
+from svtcli.clips.manifest import Split
+from svtcli.clips.on_the_fly import (
     SPLITS,
     bouncing_clip,
     clip_rng,
-    level_counts,
+    generated_facts,
+    write_digits,
 )
-from svtcli.clips.manifest import Split
-from svtcli.clips.on_the_fly import clip_facts, write_digits
-from svtcli.clips.writer import ClipFacts, Layout
 from svtcli.failure import BadData, Refused
 from svtcli.prepare.plan import (
     Cut,
@@ -148,7 +148,7 @@ class GeneratedTask:
             )
             for index in indices
         )
-        facts = [clip_facts(self.split, index) for index in indices]
+        facts = [generated_facts(self.split, index) for index in indices]
         return write_clips(clips, facts, self.split, predicted(data), frames)
 
 
@@ -324,3 +324,20 @@ def _inventory(files: Files, official: Path | None) -> str:
     """Contents of the small files, size of the large one."""
     digits = [crc32c(path) for path in (files.train, files.t10k) if path is not None]
     return fingerprint(digits, official.stat().st_size if official else None)
+
+
+def level_counts(video: UInt8[np.ndarray, "..."]) -> Int[np.ndarray, "256"]:
+    """Count the pixels of each level."""
+    return np.bincount(video.reshape(-1), minlength=256)
+
+
+def lower_bound(levels: tuple[int, ...], frames: int) -> float:
+    """Entropy H(z, z) of the pixels z = level / 255, in nats per frame (A.1).
+
+    No model that treats pixels as independent given the past can score below it on
+    the frames that were counted: its best prediction is z itself. 0 log 0 is 0.
+    """
+    z = np.arange(1, 255) / 255
+    entropy = np.zeros(256)
+    entropy[1:255] = -(z * np.log(z) + (1 - z) * np.log(1 - z))
+    return float(np.dot(entropy, np.array(levels, np.float64)) / frames)

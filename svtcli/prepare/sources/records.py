@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from svtcli.clips.writer import ClipFacts
+from svtcli.clips.format import ClipFacts
 from svtcli.failure import BadData, Refused
 from svtcli.prepare.plan import Cut, Miss, Outcome, Task, beside
 from svtcli.prepare.sources.tf_example import BadExample, Example, parse_example

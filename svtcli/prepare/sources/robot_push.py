@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from svtcli.clips.writer import ClipFacts, Layout
+from svtcli.clips.format import ClipFacts, Layout
 from svtcli.failure import Refused
 from svtcli.prepare.plan import Group, Outcome, Plan, Promise, labelled, spec_of
 from svtcli.prepare.sources.records import (

@@ -6,7 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-from svtcli.clips.writer import ClipFacts
+from svtcli.clips.format import ClipFacts
 from svtcli.prepare.plan import Cut, Miss, Outcome, Promise
 from svtcli.recipe.data import Window
 from svtcli.video.decode import (
