@@ -5,10 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from svtcli.clips.reader import StoredClips
 
 from svtcli.clips.loader import Batch, Passes, prefetch, training_batches
-from svtcli.clips.reader import Clips, open_clips
+from svtcli.clips.reader import Clips, StoredClips, open_clips
 from svtcli.failure import BadData, Refused
 from tests.make_clips import MakeClips, clip
 
