@@ -49,7 +49,7 @@ def _how(
         ),
     ] = None,
     engine: Annotated[
-        Engine, typer.Option(help="This machine, or a Ray cluster (extra svt[ray]).")
+        Engine, typer.Option(help="This machine, or a Ray cluster (extra ray).")
     ] = Engine.local,
     address: Annotated[
         str | None,

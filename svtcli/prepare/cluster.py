@@ -14,6 +14,7 @@ from svtcli.failure import Failure, Refused
 from svtcli.prepare.build import build_here
 from svtcli.prepare.journal import Built, Journal
 from svtcli.prepare.plan import Group, Outcome, Task
+from svtcli.run.distribution import install_command
 
 PATIENCE = 10.0
 """Seconds that a cluster may take to answer."""
@@ -77,7 +78,8 @@ def _import_ray() -> Any:
         import ray
     except ImportError:
         raise Refused(
-            "--engine ray: Ray is not installed", "install it: pip install 'svt[ray]'"
+            "--engine ray: Ray is not installed",
+            f"install it: {install_command('ray')}",
         ) from None
     return ray
 

@@ -18,6 +18,7 @@ from svtcli import __version__
 from svtcli.failure import Failure
 from svtcli.run.cache import cache_folder
 from svtcli.run.directory import runs_root
+from svtcli.run.distribution import install_command
 from svtcli.run.manifest import versions
 from svtcli.run.progress import Progress
 
@@ -95,7 +96,10 @@ def _packages() -> Finding:
     said = ", ".join(f"{name} {each}" for name, each in known.items() if name != "svt")
     pair = (known.get("jax"), known.get("jaxlib"))
     if None in pair:
-        raise Failure(f"{said}: jax or jaxlib is missing", "pip install svt, again")
+        raise Failure(
+            f"{said}: jax or jaxlib is missing",
+            f"install svt again: {install_command()}",
+        )
     if pair[0] != pair[1]:
         return Finding(
             "packages",
@@ -122,7 +126,7 @@ def _devices() -> Finding:
     said = ", ".join(f"{count} x {kind}" for kind, count in each.items())
     said += f", {memory / 1e9:.3g} GB{from_each}" if memory else ""
     if devices[0].platform == "cpu" and NVIDIA.exists():
-        hint = "pip install 'svt[cuda]', and leave JAX_PLATFORMS unset"
+        hint = f"{install_command('cuda')}, and leave JAX_PLATFORMS unset"
         said += "; there is an NVIDIA GPU, but jax does not use it"
         return Finding("devices", "note", said, hint, facts)
     return Finding("devices", "ok", said, facts=facts)
@@ -256,7 +260,7 @@ def _extra(extra: str, package: str, gives: str) -> Finding:
     try:
         version = metadata.version(package)
     except metadata.PackageNotFoundError:
-        hint = f"get it with: pip install 'svt[{extra}]'"
+        hint = f"install it: {install_command(extra)}"
         return Finding(extra, "note", f"no {gives}: {package} is not installed", hint)
     facts = {"version": version}
     return Finding(extra, "ok", f"{package} {version}: {gives}", facts=facts)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 
+from svtcli import __version__
 from svtcli.evaluate.comparison import is_comparison, read_comparison
 from svtcli.evaluate.likelihood_results import Evaluation, read_evaluation
 from svtcli.recipe.schema import Render
@@ -26,7 +27,7 @@ from svtcli.render.report_tables import (
 from svtcli.render.svg_chart import Chart, Line
 from svtcli.run.directory import RunFolder
 from svtcli.run.durable import writing
-from svtcli.run.manifest import RunFacts, read_run, versions
+from svtcli.run.manifest import RunFacts, read_run
 from svtcli.run.metrics_log import Row, read_metrics
 from svtcli.run.samples import read_facts
 
@@ -76,7 +77,7 @@ def report_of_runs(folders: Sequence[Path]) -> Page:
         tables=tables,
         charts=charts,
         made=tuple(map(_made, runs)),
-        svt=versions().get("svt", ""),
+        svt=__version__,
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from importlib import metadata
 from pathlib import Path
 
+from svtcli import __version__
 from svtcli.failure import BadData, Refused
 from svtcli.recipe.load import LoadedRecipe, dump_recipe
 from svtcli.run.directory import RunFolder
@@ -16,7 +17,6 @@ from svtcli.run.durable import write_atomic
 from svtcli.run.fingerprint import fingerprint
 
 PACKAGES = (
-    "svt",
     "jax",
     "jaxlib",
     "flax",
@@ -87,7 +87,7 @@ def read_run(folder: RunFolder) -> RunFacts:
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that decide what a run computes."""
-    installed = {"python": platform.python_version()}
+    installed = {"python": platform.python_version(), "svt": __version__}
     for package in PACKAGES:
         try:
             installed[package] = metadata.version(package)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from svtcli.failure import Refused
+from svtcli.run.distribution import install_command
 
 
 def refuse_missing_tensorboard() -> None:
@@ -18,7 +19,7 @@ def refuse_missing_tensorboard() -> None:
     if find_spec("tensorboardX") is None:
         raise Refused(
             "train.tensorboard: tensorboardX is not installed",
-            "install it: pip install 'svt[tensorboard]'",
+            f"install it: {install_command('tensorboard')}",
         )
 
 

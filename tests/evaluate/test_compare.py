@@ -17,6 +17,7 @@ from svtcli.evaluate.fvd.frechet import frechet
 from svtcli.evaluate.quality import psnr
 from svtcli.failure import BadData, Refused, Stopped
 from svtcli.recipe.schema import Compare
+from svtcli.run.distribution import install_command
 from svtcli.run.progress import Silent
 
 pytestmark = pytest.mark.usefixtures("cheap_features")
@@ -227,7 +228,7 @@ def test_a_network_that_is_not_installed_is_told_before_anything_else(
     monkeypatch.setattr(metadata, "distribution", not_installed)
     with pytest.raises(Refused, match="not installed") as refused:
         plan_comparison(*pair, settings, prime=1)
-    assert f"svt[{extra}]" in refused.value.hint
+    assert install_command(extra) in refused.value.hint
 
 
 def not_installed(package):

