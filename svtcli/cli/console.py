@@ -1,4 +1,4 @@
-"""What the terminal shows: results on stdout, everything else on stderr.
+"""Output of a command: results on stdout, everything else on stderr.
 
 One `Settings` holds for the process; `cli/app.py` sets it from the global flags before
 a command runs.
@@ -9,15 +9,16 @@ import logging
 import os
 import shutil
 import sys
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from svtcli.cli import ascii as signs
+from svtcli.cli.ascii import spell_out
 from svtcli.run.progress import Progress, Silent
 
 NARROWEST = 16
-"""Letters in a column; below that a table is left as wide as it is."""
+"""Columns of the last cell of a table, below which it is not wrapped any further."""
+PIPE_WIDTH = 10_000
+"""Columns of a pipe or a file: nothing is wrapped there."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,11 @@ class Settings:
 
 
 _settings = Settings()
+_progress: Progress = Silent()
 
 
 def configure(settings: Settings) -> None:
-    """Make `settings` hold for what is shown from now on."""
+    """Apply the global flags to all output from now on."""
     global _settings
     _settings = settings
     logging.basicConfig(
@@ -43,45 +45,41 @@ def configure(settings: Settings) -> None:
         format="%(name)s: %(message)s",
         force=True,
     )
-    signs.spell_out(sys.stdout, sys.stderr)
+    spell_out(sys.stdout, sys.stderr)
 
 
 def settings() -> Settings:
-    """The settings in force."""
+    """Return the settings in force."""
     return _settings
 
 
 def progress() -> Progress:
-    """How a stage's progress looks here: a bar, plain lines, or nothing with -q."""
-    from svtcli.cli.bar import Bar, Lines
-
+    """Return a stage's progress: a bar, lines on a pipe, or nothing with -q."""
+    global _progress
     if _settings.quiet:
         return Silent()
-    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
-        return Bar(color=_settings.color)
-    return Lines(every_update=_settings.verbose)
+    from svtcli.cli.progress import TqdmProgress
+
+    live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    _progress = TqdmProgress(live, every_update=_settings.verbose)
+    return _progress
+
+
+def end_progress() -> None:
+    """Close a bar that an error has left open."""
+    _progress.end()
 
 
 def note(line: str) -> None:
-    """One line for the person, on stderr; nothing with -q."""
+    """Print a line on stderr; nothing with -q."""
     if not _settings.quiet:
         print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
 def show(text: str, data: Mapping[str, object]) -> None:
-    """The result on stdout: `text`, or `data` as one JSON object under --json."""
+    """Print the result on stdout: `text`, or `data` as a JSON object with --json."""
     shown = json.dumps(dict(data), default=str) if _settings.json else text
     print(shown.rstrip("\n"), flush=True)  # noqa: T201
-
-
-def show_table(
-    title: str,
-    columns: Sequence[str],
-    rows: Sequence[Sequence[object]],
-    data: Mapping[str, object],
-) -> None:
-    """A table as the result; numbers stand to the right. `title` may be empty."""
-    show("" if _settings.json else table(title, columns, rows), data)
 
 
 def table(
@@ -90,66 +88,69 @@ def table(
     rows: Sequence[Sequence[object]],
     width: int | None = None,
 ) -> str:
-    """The lines of a table: a header, and cells two spaces apart.
+    """Lines of a table without a frame; columns of numbers are right-aligned.
 
-    Where it is wider than `width`, by default that of the terminal if stdout is one,
-    its last column is broken into several lines.
+    The last column is wrapped where the table is wider than `width`, by default that
+    of the terminal on stdout; nothing is ever cut off. An empty `title` has no line.
     """
-    cells = [tuple(columns), *(tuple(map(str, row)) for row in rows)]
-    cells = _within(cells, width or _terminal_width())
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    numeric = [
-        bool(rows) and all(_is_number(value) for value in column)
-        for column in zip(*rows, strict=True)
-    ] or [False] * len(columns)
-    lines = [
-        "  ".join(
-            cell.rjust(width) if right else cell.ljust(width)
-            for cell, width, right in zip(line, widths, numeric, strict=True)
-        ).rstrip()
-        for line in cells
-    ]
+    from rich.console import Console
+    from rich.table import Table
+
+    grid = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="")
+    grid.show_header = any(columns)
+    cells = [[str(value) for value in row] for row in rows]
+    least = 0
+    for number, name in enumerate(columns):
+        column = [row[number] for row in cells]
+        numeric = bool(column) and all(map(_is_number, column))
+        last = number == len(columns) - 1
+        grid.add_column(
+            name,
+            justify="right" if numeric else "left",
+            no_wrap=not last,
+            overflow="fold",
+        )
+        widest = max(map(len, [name, *column]))
+        least += min(widest, NARROWEST) if last else widest + 2
+    for row in cells:
+        grid.add_row(*row)
+    room = max(width or _stdout_width(), least)
+    screen = Console(width=room, color_system=None, markup=False, emoji=False)
+    with screen.capture() as captured:
+        screen.print(grid)
+    lines = [line.rstrip() for line in captured.get().splitlines()]
     return "\n".join([title, *lines] if title else lines)
 
 
-def _within(cells: list[tuple[str, ...]], width: int | None) -> list[tuple[str, ...]]:
-    """The rows, of which the last cells are broken so that all fit into `width`."""
-    if width is None or not cells[0]:
-        return cells
-    taken = sum(
-        max(map(len, column)) + 2 for column in list(zip(*cells, strict=True))[:-1]
-    )
-    left = width - taken
-    if left < NARROWEST:
-        return cells
-    empty = ("",) * (len(cells[0]) - 1)
-    broken = []
-    for *others, last in cells:
-        lines = textwrap.wrap(last, left, break_on_hyphens=False) or [""]
-        broken.append((*others, lines[0]))
-        broken += [(*empty, line) for line in lines[1:]]
-    return broken
+def facts(named: Mapping[str, object]) -> str:
+    """Lines of names with their values."""
+    return table("", ("", ""), list(named.items()))
 
 
-def _terminal_width() -> int | None:
-    """Columns of the terminal; None where stdout is a pipe or a file."""
-    if not sys.stdout.isatty():
-        return None
-    return shutil.get_terminal_size().columns
+def _stdout_width() -> int:
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else PIPE_WIDTH
 
 
-def _is_number(value: object) -> bool:
-    """A number, or its text ("3.21")."""
+def _is_number(text: str) -> bool:
     try:
-        float(str(value))
+        float(text)
     except ValueError:
         return False
     return True
 
 
 def paint(text: str, code: str) -> str:
-    """`text` in an ANSI style, where stderr is a terminal that wants colour."""
+    """Put `text` in an ANSI style if stderr is a terminal that wants colour."""
     colored = _settings.color and not os.environ.get("NO_COLOR")
     if not (colored and sys.stderr.isatty()):
         return text
     return f"\x1b[{code}m{text}\x1b[0m"
+
+
+def about(seconds: int | float) -> str:
+    """Format a rough duration: `40 s`, `12 min`, `3.5 h`."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 5400:
+        return f"{round(seconds / 60)} min"
+    return f"{seconds / 3600:.3g} h"

@@ -30,15 +30,15 @@ def doctor() -> None:
     found = [*examine(console.progress()), _terminal()]
     broken = [each.name for each in found if each.state == "broken"]
     checks = {each.name: _data(each) for each in found}
-    text = "\n".join(map(_line, found))
+    rows = [(each.state, each.name, _text(each)) for each in found]
+    text = console.table("", ("", "", ""), rows)
     console.show(text, {"ok": not broken, "checks": checks})
     if broken:
         raise CheckFailed(f"broken: {', '.join(broken)}", "see the lines above")
 
 
-def _line(found: "Finding") -> str:
-    advice = f" ({found.hint})" if found.hint else ""
-    return f"{found.state:<6}  {found.name:<11}  {found.said}{advice}"
+def _text(found: "Finding") -> str:
+    return found.said + (f" ({found.hint})" if found.hint else "")
 
 
 def _data(found: "Finding") -> dict[str, object]:

@@ -26,7 +26,8 @@ class UsageFault(Protocol):
 
 
 def report(error: BaseException) -> int:
-    """Say on stderr what went wrong; the exit code it ends in."""
+    """Print what went wrong on stderr, below a closed bar; return the exit code."""
+    console.end_progress()
     if console.settings().debug:
         traceback.print_exception(error)
     sentence, hint, code = explain(error)

@@ -7,7 +7,7 @@ import typer
 
 from svtcli.cli import completion, console
 from svtcli.cli.arguments import Overrides, RecipeName, RunName
-from svtcli.cli.quantities import amount, size
+from svtcli.run.device_memory import size
 
 if TYPE_CHECKING:
     from svtcli.project.estimate import TrainingPlan
@@ -66,9 +66,7 @@ def plan(
     data |= {"eval": asdict(scoring), "stages": [asdict(each) for each in stages]}
     facts = _facts(found) | _eval_facts(scoring)
     facts |= {f"stage {each.stage}": f"{each.state}, {each.why}" for each in stages}
-    width = max(map(len, facts))
-    lines = (f"{name:<{width}}  {value}" for name, value in facts.items())
-    console.show("\n".join(lines), data)
+    console.show(console.facts(facts), data)
 
 
 def _facts(found: "TrainingPlan") -> dict[str, str]:
@@ -145,7 +143,7 @@ def _sampling_facts(found: "SamplingPlan") -> dict[str, str]:
             f"{sight.reachable_share:.1%} of the earlier pixels of a slice"
         )
         facts[f"  blind spots{whose}"] = (
-            f"{amount(sight.mean_blind_spots, 'pixels')} a pixel on average, "
+            f"{sight.mean_blind_spots:.3g} a pixel on average, "
             f"{sight.most_blind_spots:,} at most"
         )
         if alike:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 
 from svtcli.cli import console
-from svtcli.cli.quantities import about, size
+from svtcli.cli.console import about
 from svtcli.failure import Refused
+from svtcli.run.device_memory import size
 
 if TYPE_CHECKING:
     from svtcli.prepare.find_clips import Prepared

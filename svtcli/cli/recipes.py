@@ -43,7 +43,8 @@ def list_() -> None:
         for name, path in shipped_recipes().items()
     ]
     rows = [(recipe["name"], recipe["about"]) for recipe in found]
-    console.show_table("", ("RECIPE", "WHAT IT IS"), rows, {"recipes": found})
+    text = console.table("", ("RECIPE", "WHAT IT IS"), rows)
+    console.show(text, {"recipes": found})
 
 
 @app.command()

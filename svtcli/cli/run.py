@@ -65,7 +65,7 @@ def run(
 def _show_survey(statuses: "list[Status]") -> None:
     rows = [(status.stage, status.state, status.why) for status in statuses]
     data = {"stages": [asdict(status) for status in statuses], "dry_run": True}
-    console.show_table("", ("stage", "state", "why"), rows, data)
+    console.show(console.table("", ("stage", "state", "why"), rows), data)
 
 
 def _show(results: "Results") -> None:

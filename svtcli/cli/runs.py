@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from svtcli.cli import completion, console
-from svtcli.cli.quantities import about, size
+from svtcli.cli.console import about
+from svtcli.run.device_memory import size
 
 if TYPE_CHECKING:
     from svtcli.project.runs import Details, Overview
@@ -61,7 +62,7 @@ def show(run: Run) -> None:
     data = _finite(asdict(found))
     if spent is not None:
         data["goodput"]["share"] = spent.share
-    console.show("\n".join(_lines(found)), data)
+    console.show(_text(found), data)
 
 
 @app.command()
@@ -105,7 +106,7 @@ def diff(
         "recipe": {key: list(values) for key, values in keys.items()},
         "scores": [_finite(each) for each in scores],
     }
-    console.show_table("", ("", *names), rows, data)
+    console.show(console.table("", ("", *names), rows), data)
 
 
 @app.command("export")
@@ -179,36 +180,37 @@ def _row(run: "Overview") -> tuple[str, ...]:
     return (run.name, run.recipe or "", steps, *scores, age, size(run.size))
 
 
-def _lines(found: "Details") -> list[str]:
-    """The details for people: a fact a line, then the recipe, then the metrics."""
-    run, facts = found.overview, found.facts
-    lines = [f"run         {run.name}"]
+def _text(found: "Details") -> str:
+    """Format the details: facts, then the recipe's settings, then the metrics."""
+    run, made = found.overview, found.facts
+    facts = {"run": run.name}
     if run.problem:
-        lines.append(f"problem     {run.problem}")
-    if facts is not None:
-        lines += [
-            f"recipe      {run.recipe} from {facts.source}",
-            f"command     {' '.join(facts.command)}",
-            f"clips       {facts.data_fingerprint[:12]}",
-            f"seed        {facts.seed}",
-            f"devices     {', '.join(facts.devices)}",
-            f"versions    {', '.join(f'{k} {v}' for k, v in facts.versions.items())}",
-            f"commit      {facts.git_commit or 'not from a source tree'}",
-        ]
-    steps = ", ".join(f"{step:,}" for step in found.checkpoints) or "none yet"
-    lines.append(f"checkpoints {steps}")
-    if found.goodput is not None:
-        spent = found.goodput
-        lines.append(
-            f"goodput     {spent.share:.1%} of {about(spent.wall)}; "
-            f"{spent.replayed} steps taken again"
+        facts["problem"] = run.problem
+    if made is not None:
+        facts |= {
+            "recipe": f"{run.recipe} from {made.source}",
+            "command": " ".join(made.command),
+            "clips": made.data_fingerprint[:12],
+            "seed": str(made.seed),
+            "devices": ", ".join(made.devices),
+            "versions": ", ".join(f"{k} {v}" for k, v in made.versions.items()),
+            "commit": made.git_commit or "not from a source tree",
+        }
+    steps = ", ".join(f"{step:,}" for step in found.checkpoints)
+    facts["checkpoints"] = steps or "none yet"
+    if spent := found.goodput:
+        facts["goodput"] = (
+            f"{spent.share:.1%} of {about(spent.wall)}; {spent.replayed} steps repeated"
         )
-    lines += ["", "not as by default:"]
-    lines += [f"  {key}: {_value(value)}" for key, value in found.settings.items()]
-    if found.metrics:
-        lines += ["", "newest metrics:"]
-        lines += [f"  {key}: {_value(value)}" for key, value in found.metrics.items()]
-    return lines
+    text = console.facts(facts)
+    for title, values in (
+        ("non-default settings", found.settings),
+        ("newest metrics", found.metrics),
+    ):
+        if values:
+            named = {f"  {key}": _value(value) for key, value in values.items()}
+            text += f"\n\n{title}:\n{console.facts(named)}"
+    return text
 
 
 def _progress(found: "Details") -> dict[str, Any]:

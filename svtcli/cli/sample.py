@@ -187,7 +187,6 @@ def _show_plan(plan: "SamplePlan", part: "Part | None") -> None:
         "devices": kinds + (f", task {part.index} of {part.count}" if part else ""),
         "state": "there already" if plan.finished else f"to be made{so_far}",
     }
-    lines = "\n".join(f"{name:<11}  {value}" for name, value in facts.items())
     data = {
         "samples": str(plan.out),
         "checkpoint": plan.checkpoint.name,
@@ -209,7 +208,7 @@ def _show_plan(plan: "SamplePlan", part: "Part | None") -> None:
         "kept": kept,
         "dry_run": True,
     }
-    console.show(lines, data)
+    console.show(console.facts(facts), data)
 
 
 def _unusual(settings: "Sample") -> dict[str, str]:

@@ -137,8 +137,7 @@ def _show_plan(plan: "Plan") -> None:
         "device": plan.device,
         "dry_run": True,
     }
-    lines = (f"{name:<10}  {value}" for name, value in facts.items())
-    console.show("\n".join(lines), data)
+    console.show(console.facts(facts), data)
 
 
 def _validation_fact(plan: "Plan") -> dict[str, str]:

@@ -4,7 +4,6 @@ from dataclasses import replace
 import jax
 import pytest
 
-from svtcli.cli.quantities import size
 from svtcli.failure import Refused
 from svtcli.model.connectivity import connectivity
 from svtcli.model.flops import training_flops
@@ -13,6 +12,7 @@ from svtcli.project.estimate import plan
 from svtcli.project.sampling_steps import Sight
 from svtcli.recipe.load import load_recipe
 from svtcli.recipe.model import Model
+from svtcli.run.device_memory import size
 from svtcli.train.chips import CHIPS, find_chip
 from svtcli.train.state import first_state
 from tests.cli.terminal import svt, svt_here

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from svtcli.cli.bar import Lines
+from svtcli.cli.progress import TqdmProgress
 from svtcli.run.progress import Silent
 from svtcli.sample.progress import SamplingClock
 
@@ -50,10 +50,12 @@ def test_the_rates_are_those_of_the_slices_after_the_compiler():
     ]
 
 
-def test_two_programs_are_waited_for_before_time_counts(capfd):
+def test_two_programs_are_waited_for_before_time_counts(capfd, monkeypatch):
     """A first slice with a decoder of its own; the time left is told rightly too."""
     time = Time()
-    clock = SamplingClock(Lines(clock=time), 6, 16.0, programs=2, seconds=time)
+    monkeypatch.setattr("tqdm.std.time", time)
+    lines = TqdmProgress(live=False)
+    clock = SamplingClock(lines, 6, 16.0, programs=2, seconds=time)
     clock.begin_batch(1, 2, 2)
     slices(clock, time, [60, 40, 2, 2, 2, 2])
     note, begun, *lines = capfd.readouterr().err.splitlines()
@@ -61,7 +63,7 @@ def test_two_programs_are_waited_for_before_time_counts(capfd):
         "compiling the sampler (once per batch and slice shape)",
         "sample",
     )
-    rest = "videos 1 to 2 of 2 · pixels/s 8 · pixels/pass 1.3"
-    assert lines[1] == f"sample: 3/6 slices (50%) · 0.5/s · 0:06 left · {rest}"
-    assert lines[2] == f"sample: 4/6 slices (67%) · 0.5/s · 0:04 left · {rest}"
-    assert lines[-1] == f"sample: 6/6 slices (100%) · 0.5/s · 0:00 left · {rest}"
+    rest = " 2.00s/slice, videos 1 to 2 of 2, pixels/s 8, pixels/pass 1.3]"
+    assert lines[0] == f"sample:  50% 3/6 [00:02<00:06, {rest}"
+    assert lines[1] == f"sample:  67% 4/6 [00:04<00:04, {rest}"
+    assert lines[-1] == f"sample: 100% 6/6 [00:08<00:00, {rest}"
