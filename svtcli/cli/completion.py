@@ -9,10 +9,14 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import MISSING
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from typer.models import ArgumentInfo
+
+if TYPE_CHECKING:
+    from svtcli.recipe.setting import Setting
 
 Words = list[str]
 Offer = Callable[[str], Words]
@@ -206,45 +210,27 @@ def _clips(word: str, before: str) -> Iterator[str]:
 
 
 def _sections() -> dict[str, dict[str, Words]]:
-    """The keys of each section, with the values to offer."""
-    from svtcli.recipe.keys import SECTIONS, data_kinds
+    """Keys of each section, with the values to offer."""
+    from svtcli.recipe.data import DATASETS
+    from svtcli.recipe.schema import SECTIONS
+    from svtcli.recipe.setting import settings
 
     found: dict[str, dict[str, Words]] = {"data": {}}
-    for kind in data_kinds():
-        for key, values in _keys(kind):
-            known = found["data"].setdefault(key, [])
-            known += [each for each in values if each not in known]
-    return found | {name: dict(_keys(each)) for name, each in SECTIONS.items()}
+    for name, section in [*(("data", each) for each in DATASETS), *SECTIONS.items()]:
+        keys = found.setdefault(name, {})
+        for setting in settings(section):
+            known = keys.setdefault(setting.name, [])
+            known += [each for each in _values(setting) if each not in known]
+    return found
 
 
-def _keys(section: type) -> Iterator[tuple[str, Words]]:
-    from dataclasses import MISSING, fields
-    from typing import get_type_hints
-
-    hints = get_type_hints(section)
-    for field in fields(section):
-        default = field.default
-        if default is MISSING and field.default_factory is not MISSING:
-            default = field.default_factory()
-        choice = list(_choice(hints[field.name]))
-        if choice or default is MISSING:
-            yield field.name, choice
-        else:
-            yield field.name, [_as_yaml(default)]
-
-
-def _choice(hint: Any) -> Iterator[str]:
-    """The values of a type that has but a few."""
-    from types import UnionType
-    from typing import Literal, Union, get_args, get_origin
-
-    if hint is bool:
-        yield from ("false", "true")
-    elif get_origin(hint) is Literal:
-        yield from map(str, get_args(hint))
-    elif get_origin(hint) in (Union, UnionType):
-        for each in get_args(hint):
-            yield from _choice(each)
+def _values(setting: "Setting") -> Words:
+    """Choices of a setting, else its default."""
+    if setting.types == (bool,):
+        return ["false", "true"]
+    if setting.choices and not setting.several:
+        return [str(each) for each in setting.choices]
+    return [] if setting.default is MISSING else [_as_yaml(setting.default)]
 
 
 def _as_yaml(value: Any) -> str:

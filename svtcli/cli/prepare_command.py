@@ -211,7 +211,7 @@ def _download(data: "Data") -> None:
     """Fetch the raw data of `data` to where its source is looked for."""
     from svtcli.prepare.download.download import download
     from svtcli.prepare.sources.where import download_folder
-    from svtcli.recipe.subsets import label_pattern
+    from svtcli.recipe.data import label_pattern
 
     labels = None
     if data.kind == "kinetics":
@@ -269,7 +269,7 @@ def _validated(settings: Settings) -> "Data":
     from pydantic import TypeAdapter, ValidationError
 
     from svtcli.recipe.data import Data
-    from svtcli.recipe.model import Misfit
+    from svtcli.recipe.setting import Misfit
 
     try:
         data: Data = TypeAdapter(Data).validate_python(settings)

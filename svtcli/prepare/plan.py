@@ -5,14 +5,15 @@ are, or where they are.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from svtcli.clips.format import ClipFacts, Layout
 from svtcli.clips.manifest import Split
-from svtcli.recipe.data import UNPLACED, Data
+from svtcli.recipe.data import Data
+from svtcli.recipe.setting import influential
 from svtcli.run.fingerprint import fingerprint
 
 
@@ -175,8 +176,7 @@ def spec_of(data: Data) -> dict[str, Any]:
     """What decides the clips, as JSON says it: all but where source and clips are."""
     return {
         key: list(value) if isinstance(value, tuple) else value
-        for key, value in asdict(data).items()
-        if key not in UNPLACED
+        for key, value in influential(data).items()
     }
 
 

@@ -5,6 +5,7 @@ second documents, no key twice, no file above 1 MB, nothing nested deeper than a
 can be. All of these are problems with a place, and all are found at once.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
@@ -14,10 +15,24 @@ import yaml
 
 from svtcli.failure import Refused
 from svtcli.recipe.problem import BadRecipe, Place, Problem
-from svtcli.recipe.scalar import core_value
 
 Path = tuple[str | int, ...]
 """Keys and list positions from the top of a recipe to a value."""
+
+Scalar = None | bool | int | float | str
+
+NULL = frozenset(("", "~", "null", "Null", "NULL"))
+BOOLEANS = {
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+DECIMAL = re.compile(r"[-+]?[0-9]+")
+BASED = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
+FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+INFINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+
+# Python refuses to read longer ones, and no recipe needs them.
+MOST_DIGITS = 4000
 
 MOST_BYTES = 1_000_000
 MOST_DEPTH = 16
@@ -161,3 +176,26 @@ def _mapping(
             document.keys[*path, key] = place
             mapping[key] = _value(value_node, (*path, key), text, document)
     return mapping
+
+
+def core_value(word: str) -> Scalar:
+    """Value of a plain (unquoted) word by YAML 1.2's core schema, else the word itself.
+
+    PyYAML follows YAML 1.1, where `1e-3` is text, `on` is true and `1:30` is ninety.
+    Source: YAML 1.2.2, §10.3.2.
+    """
+    if word in NULL:
+        return None
+    if word in BOOLEANS:
+        return BOOLEANS[word]
+    if len(word) > MOST_DIGITS:
+        return word
+    if DECIMAL.fullmatch(word):
+        return int(word)
+    if BASED.fullmatch(word):
+        return int(word, 0)
+    if FLOAT.fullmatch(word):
+        return float(word)
+    if INFINITE.fullmatch(word):
+        return float(word.replace(".", ""))
+    return word

@@ -8,13 +8,14 @@ from typing import Any
 import yaml
 
 from svtcli.failure import Refused
-from svtcli.recipe.document import Document, Text, read_document, read_file
+from svtcli.recipe.document import Document, Text, core_value, read_document, read_file
 from svtcli.recipe.library import find_recipe
-from svtcli.recipe.override import apply_override, forget
-from svtcli.recipe.problem import BadRecipe, Problem
-from svtcli.recipe.scalar import core_value
+from svtcli.recipe.problem import BadRecipe, Place, Problem
 from svtcli.recipe.schema import Recipe
-from svtcli.recipe.validate import validate
+from svtcli.recipe.validate import did_you_mean, validate
+
+OVERRIDE = "override"
+"""Origin of a problem in an override."""
 
 
 @dataclass(frozen=True)
@@ -132,10 +133,10 @@ def _merged(base: Document, own: Document) -> Document:
         if _is_merged(section, below):
             for key, value in section.items():
                 below[key] = value
-                forget(base, (name, key))
+                _forget(base, (name, key))
         else:
             base.value[name] = section
-            forget(base, (name,))
+            _forget(base, (name,))
     base.keys.update(own.keys)
     base.values.update(own.values)
     base.problems += own.problems
@@ -147,6 +148,45 @@ def _is_merged(section: Any, below: Any) -> bool:
     if not (isinstance(section, dict) and isinstance(below, dict)):
         return False
     return "kind" not in section or section["kind"] == below.get("kind")
+
+
+def apply_override(document: Document, override: str) -> None:
+    """Set one key of `document`; from then on it stands in the override's text.
+
+    The value is YAML as in a file: a number, a word, a list such as [4, 2, 2]. Errors:
+    BadRecipe, pointing into the override.
+    """
+    name, equals, value = override.partition("=")
+    whole = Place(OVERRIDE, 1, 1, override)
+    if not equals:
+        raise BadRecipe([Problem(whole, "an override is section.key=value")])
+    path = tuple(name.strip().split("."))
+    if path != ("about",) and (len(path) != 2 or not all(path)):
+        hint = did_you_mean(path, document.value) if len(path) == 1 else ""
+        what = f"an override sets one key of a section, section.key=value{hint}"
+        raise BadRecipe([Problem(whole, what)])
+    changed = read_document(Text(OVERRIDE, value, prefix=f"{name}="))
+    if changed.problems:
+        raise BadRecipe(changed.problems)
+    target = document.value
+    if len(path) == 2:
+        # A section that is not one is the file's own problem, found by the schema.
+        target = target.setdefault(path[0], {})
+        document.keys.setdefault(path[:1], whole)
+        document.values.setdefault(path[:1], whole)
+    if isinstance(target, dict):
+        target[path[-1]] = changed.value
+        _forget(document, path)
+        document.keys[path] = whole
+        for inner, place in changed.values.items():
+            document.values[*path, *inner] = place
+
+
+def _forget(document: Document, path: tuple[str, ...]) -> None:
+    """Drop the places of everything inside `path`."""
+    for places in (document.keys, document.values):
+        for known in [known for known in places if known[: len(path)] == path]:
+            del places[known]
 
 
 class _CoreDumper(yaml.SafeDumper):

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from math import prod
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt
+from annotated_types import Ge, Le, MinLen
+
+from svtcli.recipe.setting import Misfit, PositiveInt
 
 Triple = tuple[PositiveInt, PositiveInt, PositiveInt]
 """Extents along time, height and width."""
@@ -23,14 +25,6 @@ class Dilated:
 
 
 Block = Triple | Dilated
-
-
-class Misfit(ValueError):
-    """Sizes that do not fit together: `problems` maps a key to what is wrong."""
-
-    def __init__(self, problems: dict[str, str]) -> None:
-        super().__init__("; ".join(f"{key}: {why}" for key, why in problems.items()))
-        self.problems = problems
 
 
 SPATIOTEMPORAL_BLOCKS: tuple[Triple, ...] = (
@@ -49,9 +43,9 @@ class Model:
     """Frames, height and width of the model's window: T, H, W."""
     channels: Literal[1, 3] = 3
     """Image channels: RGB or gray."""
-    pixel_bits: Annotated[int, Field(ge=1, le=8)] = 8
+    pixel_bits: Annotated[int, Ge(1), Le(8)] = 8
     """Bits of one image channel."""
-    code_bits: Annotated[int, Field(ge=1, le=8)] = 4
+    code_bits: Annotated[int, Ge(1), Le(8)] = 4
     """Bits of one code; an image channel is split in `pixel_bits / code_bits` codes,
     the coarse codes of all channels first (§3.3)."""
     s: Triple = (4, 2, 2)
@@ -59,19 +53,24 @@ class Model:
     k: Triple | None = None
     """Kernel of the slice encoder's convolution; None takes `s`."""
     de: PositiveInt = 128
+    """Embedding size of a code."""
     d: PositiveInt = 512
+    """Hidden size."""
     na: PositiveInt | tuple[PositiveInt, ...] = 8
     """Heads: one number, or one for each layer; a deeper stack stretches the list."""
     da: PositiveInt = 128
+    """Size of a head."""
     encoder_layers: PositiveInt = 8
+    """Layers of the slice encoder."""
     decoder_layers: PositiveInt = 8
-    blocks: Annotated[tuple[Block, ...], Field(min_length=1)] = SPATIOTEMPORAL_BLOCKS
+    """Layers of the slice decoder."""
+    blocks: Annotated[tuple[Block, ...], MinLen(1)] = SPATIOTEMPORAL_BLOCKS
     """Attention blocks of the first layers; they cycle, every second time reversed."""
     masked_kernel: Triple = (3, 3, 3)
     """Masked convolution of the decoder (§3.2); odd."""
     first_slice_layers: PositiveInt | None = None
     """Layers of a decoder of its own for slice (0, 0, 0), without encoder (§4.3)."""
-    actions: Annotated[int, Field(ge=0)] = 0
+    actions: Annotated[int, Ge(0)] = 0
     """Numbers per frame of auxiliary input, robot actions for instance (§3.2)."""
     loss: Literal["codes", "deterministic"] = "codes"
     """`deterministic` is the per-pixel loss of Moving MNIST (appendix A.1)."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from svtcli.recipe.subsets import misfit_of
+from svtcli.recipe.data import label_problems
 
 if TYPE_CHECKING:
     from svtcli.recipe.schema import Eval, Recipe, Sample
@@ -132,7 +132,7 @@ def _split_problems(recipe: "Recipe") -> Problems:
         if section.split not in splits:
             what = f"should be {' or '.join(splits)}, not {section.split!r}"
             yield f"{name}.split", f"{what}, the splits that data makes"
-        for key, what in misfit_of(section.subset, section.match).items():
+        for key, what in label_problems(section.subset, section.match).items():
             yield f"{name}.{key}", what
     for split in dict.fromkeys(recipe.eval.also):
         if split not in splits:

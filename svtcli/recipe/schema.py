@@ -1,76 +1,90 @@
-"""What a recipe may say. A default is the paper's value, with its section.
+"""Sections of a recipe. A default is the paper's value, with its section.
 
-Every section is a frozen dataclass and is passed whole to the room that needs it. Keys
-that the paper names carry the paper's letters: `s`, `k`, `de`, `d`, `na`, `da`.
+Every section is a frozen dataclass and is passed whole to the room that needs it. A
+docstring's first sentence is also the help of the flag (setting.py).
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from typing import Annotated, ClassVar, Literal, get_args
+from dataclasses import MISSING, dataclass, field, fields, replace
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import ConfigDict, Field, PositiveFloat, PositiveInt
+from annotated_types import Ge, Gt, Le
 
-from svtcli.recipe.data import Data, Share
-from svtcli.recipe.model import Misfit, Model
+from svtcli.recipe.data import Data, Subset
+from svtcli.recipe.model import Model
 from svtcli.recipe.resolve import Lengths, problems_between_sections, resolve
-from svtcli.recipe.subsets import Subset
+from svtcli.recipe.setting import (
+    CLIPS,
+    NO_INFLUENCE,
+    Misfit,
+    PositiveFloat,
+    PositiveInt,
+    Share,
+)
 
 Format = Literal["png", "gif", "mp4", "html", "curves"]
 Precision = Literal["float32", "bfloat16"]
-"""Of products and activations; norms, softmax, logits and nats are float32 always."""
+"""Number format of products and activations; norms, softmax, logits and NLL are always
+float32."""
 
 
 @dataclass(frozen=True)
 class Train:
-    """How the parameters are found (§4.1)."""
+    """Training (§4.1)."""
 
     steps: PositiveInt = 300_000
+    """Number of updates."""
     batch: PositiveInt = 64
-    """Slices a step."""
+    """Slices per step."""
     prime: PositiveInt = 1
-    """Given frames at the start of each clip; their loss is masked."""
+    """Prime frames at the start of each clip; their loss is masked."""
     optimizer: Literal["rmsprop", "adam", "adamw"] = "rmsprop"
+    """Optimizer."""
     learning_rate: PositiveFloat = 2e-5
+    """Peak learning rate."""
     schedule: Literal["constant", "cosine"] = "constant"
-    """`cosine` falls to zero over `steps`."""
-    warmup: Annotated[int, Field(ge=0)] = 0
-    """Steps over which the rate rises from zero."""
+    """Learning rate after the warm-up; `cosine` decays to zero over `steps`."""
+    warmup: Annotated[int, Ge(0)] = 0
+    """Steps of linear warm-up of the learning rate."""
     decay: Share = 0.95
     """RMSProp's decay, or Adam's β₂."""
     momentum: Share = 0.9
     """RMSProp's momentum, or Adam's β₁."""
     epsilon: PositiveFloat = 1e-10
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    """AdamW only."""
+    """Added to the optimizer's denominator."""
+    weight_decay: Annotated[float, Ge(0)] = 0.0
+    """Weight decay; AdamW only."""
     clip_norm: PositiveFloat | None = None
-    """Largest global norm of a gradient; None never clips, as in the paper."""
+    """Maximum global norm of the gradient; None never clips, as in the paper."""
     precision: Precision = "float32"
-    """Of products and activations; parameters, optimizer, layer norms, softmax and loss
-    are float32 always."""
-    remat: bool = False
-    """Compute each layer's activations again in the backward pass: less memory, about
-    a third more arithmetic."""
-    accumulate: PositiveInt = 1
-    """In how many parts a batch is taken, one after the other, for one update."""
-    ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Decay of an average of the parameters, which sampling and scoring then use; 0
-    keeps none, as in the paper."""
+    """Number format of products and activations; parameters, optimizer state, layer
+    norms, softmax and loss are always float32."""
+    remat: Annotated[bool, NO_INFLUENCE] = False
+    """Recompute each layer's activations in the backward pass: less memory, about a
+    third more FLOPs."""
+    accumulate: Annotated[PositiveInt, NO_INFLUENCE] = 1
+    """Micro-batches per update: gradients are accumulated over them."""
+    ema: Share = 0.0
+    """Decay of an exponential moving average of the parameters, which sampling and
+    scoring then use; 0 keeps none, as in the paper."""
     seed: int = 0
-    save_every: PositiveInt = 2_000
+    """Random seed of initialization, batches and slices."""
+    save_every: Annotated[PositiveInt, NO_INFLUENCE] = 2_000
     """Steps between checkpoints; the last step is always saved."""
-    keep: PositiveInt = 3
-    """How many of the newest checkpoints stay."""
-    keep_every: PositiveInt | None = None
-    """Checkpoints of these multiples of steps stay for good."""
-    validate_every: PositiveInt | None = None
-    """Steps between scores on held-out clips; None never takes any."""
-    validate_split: str | None = None
-    """The split of these clips; None takes `val` where the data has it, else `test`."""
-    validate_clips: PositiveInt = 32
-    """How many clips are scored, always the same."""
-    tensorboard: bool = False
+    keep: Annotated[PositiveInt, NO_INFLUENCE] = 3
+    """Number of newest checkpoints that are kept."""
+    keep_every: Annotated[PositiveInt | None, NO_INFLUENCE] = None
+    """Checkpoints at multiples of this step are kept for good."""
+    validate_every: Annotated[PositiveInt | None, NO_INFLUENCE] = None
+    """Steps between validations on held-out clips; None never validates."""
+    validate_split: Annotated[str | None, NO_INFLUENCE] = None
+    """Split of the validation clips; None takes `val` if the data has it, else
+    `test`."""
+    validate_clips: Annotated[PositiveInt, NO_INFLUENCE] = 32
+    """Number of validation clips, always the same ones."""
+    tensorboard: Annotated[bool, NO_INFLUENCE] = False
     """Also write the metrics for TensorBoard (extra `tensorboard`)."""
-    log_every: PositiveInt = 50
+    log_every: Annotated[PositiveInt, NO_INFLUENCE] = 50
     """Steps between rows of `metrics.jsonl`."""
 
     def __post_init__(self) -> None:
@@ -78,7 +92,7 @@ class Train:
             raise Misfit(problems)
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        """What does not fit together: (key, sentence) each."""
+        """Conflicts between settings: (key, sentence) each."""
         if self.weight_decay and self.optimizer != "adamw":
             yield "weight_decay", f"is not used by {self.optimizer}; adamw has it"
         if self.batch % self.accumulate:
@@ -89,12 +103,12 @@ class Train:
 
 @dataclass(frozen=True)
 class Mesh:
-    """How the devices share a batch and the parameters."""
+    """Devices that share a batch and the parameters."""
 
     data: int = -1
-    """Groups of devices that see different slices; -1 takes all that `shard` leaves."""
+    """Groups of devices with different slices; -1 takes all that `shard` leaves."""
     shard: PositiveInt = 1
-    """Devices of a group, each of which keeps a part of parameters and optimizer."""
+    """Devices per group; parameters and optimizer state are sharded over them."""
 
     def __post_init__(self) -> None:
         if self.data != -1 and self.data < 1:
@@ -103,83 +117,91 @@ class Mesh:
 
 @dataclass(frozen=True)
 class Sample:
-    """Continuations of given frames (§4.1, §4.2)."""
+    """Continuations of prime frames (§4.1, §4.2)."""
 
-    split: str = "test"
-    subset: Subset | None = None
-    """Only clips whose label is in a named subset: `cooking` (appendix E)."""
-    match: str = ""
+    split: Annotated[str, CLIPS] = "test"
+    """Split of the clips that are continued."""
+    subset: Annotated[Subset | None, CLIPS] = None
+    """Only clips whose label is in a named subset (appendix E)."""
+    match: Annotated[str, CLIPS] = ""
     """Only clips whose label matches this regular expression from its start."""
-    prime: PositiveInt | None = None
-    """Given frames; None takes `train.prime`."""
-    frames: PositiveInt | None = None
-    """All frames of a sample, prime included; None takes the model's own length."""
+    count: Annotated[PositiveInt, CLIPS] = 8
+    """Number of clips to continue, spread evenly over the split."""
+    per_prime: Annotated[PositiveInt, CLIPS] = 1
+    """Number of continuations of each clip."""
+    prime: Annotated[PositiveInt | None, CLIPS] = None
+    """Prime frames: the frames of the clip that each sample continues. None takes
+    `train.prime`."""
+    frames: Annotated[int, Ge(2), CLIPS] | None = None
+    """Frames of a sample, prime frames included. None takes the model's own length."""
     overlap: PositiveInt | None = None
-    """Frames of one window that prime the next; None takes `train.prime`."""
-    count: PositiveInt = 8
-    """How many clips are continued."""
-    per_prime: PositiveInt = 1
-    """Continuations of each clip."""
-    batch: PositiveInt = 16
-    """Videos sampled at once; has no influence on the samples."""
-    temperature: Annotated[float, Field(ge=0)] = 0.9
-    """0.9 for everything that is looked at or scored by FVD (§4.2); 0 is greedy."""
+    """Frames of one window that prime the next, in samples longer than the model's
+    window. None takes `train.prime`."""
+    temperature: Annotated[float, Ge(0)] = 0.9
+    """Temperature of the softmax; 0 is greedy, the paper uses 0.9 (§4.2)."""
     top_k: PositiveInt | None = None
-    """Draw each code from so many of its likeliest values; None draws from all."""
-    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
-    """Draw each code from its likeliest values that have this probability together, of
-    those that `top_k` leaves."""
-    precision: Precision = "float32"
-    """Of products, activations, keys and values. In `bfloat16` the samples are those of
-    a slightly different model, in half of the memory; the noise is float32 always."""
+    """Sample each code from its k most likely values. None samples from all."""
+    top_p: Annotated[float, Gt(0), Le(1)] | None = None
+    """Sample each code from its most likely values with this total probability
+    (nucleus sampling), among those that `top_k` leaves."""
     seed: int = 0
-    schedule: Literal["auto", "sequential", "parallel", "guess"] = "auto"
-    """In what order pixels are computed; `auto` is the fastest on this device.
+    """Random seed."""
+    precision: Precision = "float32"
+    """Number format of weights, products and activations; `bfloat16` halves the memory
+    and gives samples of a slightly different model. The noise is always float32."""
+    batch: Annotated[PositiveInt, NO_INFLUENCE] = 16
+    """Videos sampled at once, on all devices together."""
+    schedule: Annotated[
+        Literal["auto", "sequential", "parallel", "guess"], NO_INFLUENCE
+    ] = "auto"
+    """Order in which pixels are computed; `auto` is the fastest on this device.
 
-    `parallel` computes at once what blocks hide from each other; `guess` computes many
-    pixels a pass and keeps those whose guessed neighbours were right. The samples are
-    the same, up to the rounding of a near tie."""
-    window: PositiveInt = 64
-    """Pixels that a pass of `guess` computes in each video."""
+    `parallel` computes pixels that cannot see each other at once; `guess` is
+    fixed-point (Jacobi) sampling: many pixels a pass, kept where their guessed
+    neighbours were right. The samples are the same, but for the rounding of near
+    ties."""
+    window: Annotated[PositiveInt, NO_INFLUENCE] = 64
+    """Pixels of each video that a pass of the schedule `guess` computes."""
 
 
 Metric = Literal["likelihood", "fvd", "fvd-avg", "kvd", "psnr", "ssim", "lpips"]
 """`likelihood` is bits/dim or nats/frame; the others compare samples with clips."""
 METRICS: tuple[Metric, ...] = get_args(Metric)
 DISTANCES: frozenset[Metric] = frozenset({"fvd", "fvd-avg", "kvd"})
-"""Those between two sets of clips, by I3D's features."""
+"""Distances between two sets of clips, in I3D's features."""
 PAIRED: frozenset[Metric] = frozenset({"psnr", "ssim", "lpips"})
-"""Those between a sample and the clip that it continues, frame by frame."""
+"""Comparisons of a sample with the clip that it continues, frame by frame."""
 
 
 @dataclass(frozen=True)
 class Compare:
-    """Samples against the clips themselves (§4.1)."""
+    """Comparison of samples with ground-truth clips (§4.1)."""
 
     metrics: tuple[Metric, ...] = ("likelihood",)
-    """What is measured: the likelihood of the clips, and of samples FVD (of the first
+    """Metrics: the likelihood of held-out clips, and of samples FVD (of the first
     frames), its average over all windows, KVD, PSNR, SSIM, LPIPS."""
-    videos: PositiveInt = 256
-    """How many clips are continued."""
+    videos: Annotated[PositiveInt, CLIPS] = 256
+    """Number of clips that the compared samples continue."""
     trials: PositiveInt = 20
-    """How often, each time with fresh noise; ± is the spread over trials."""
+    """Number of sets of samples that are compared; ± is the spread over them."""
     per_prime: PositiveInt = 1
-    """Continuations of each clip in one trial; FVD takes them together."""
-    sampled_prime: PositiveInt | None = None
-    """Given frames of the continuations; None takes `sample.prime`."""
-    sampled_frames: PositiveInt | None = None
-    """All frames of a continuation, prime included; None takes `sample.frames`."""
-    window: Annotated[int, Field(ge=9)] = 16
-    """Frames that FVD sees at once."""
+    """Number of continuations of each clip in one trial; FVD takes them together."""
+    sampled_prime: Annotated[PositiveInt | None, CLIPS] = None
+    """Prime frames of the compared samples. None takes `sample.prime`."""
+    sampled_frames: Annotated[int, Ge(2), CLIPS] | None = None
+    """Frames of a compared sample, prime frames included. None takes
+    `sample.frames`."""
+    window: Annotated[int, Ge(9)] = 16
+    """Frames per FVD window."""
     stride: PositiveInt = 1
-    """Frames from one window of `fvd-avg` to the next."""
+    """Frames between the starts of two windows of `fvd-avg`."""
     resize: Literal["tf1", "half-pixel"] = "tf1"
-    """How frames come to FVD's 224 pixels: as in the published code, or as in PyTorch's
-    family of it, whose numbers are others."""
+    """Resize to FVD's 224 pixels: as in the published code (`tf1`), or as PyTorch's
+    ports do (`half-pixel`), whose numbers differ."""
     gray: bool = False
-    """SSIM of the luma, not of each colour."""
+    """Compute SSIM on luma, not on each colour channel."""
     lpips: Literal["alexnet", "vgg16"] = "alexnet"
-    """The network whose features LPIPS compares."""
+    """Network whose features LPIPS compares."""
 
     @property
     def distances(self) -> bool:
@@ -189,28 +211,31 @@ class Compare:
 
 @dataclass(frozen=True)
 class Eval(Compare):
-    """Likelihood on held-out clips (§4.1), and what `Compare` says of samples."""
+    """Likelihood of held-out clips (§4.1), and comparisons of samples with them."""
 
-    split: str = "test"
-    also: tuple[str, ...] = ()
-    """Other splits that are scored too, each by itself."""
-    subset: Subset | None = None
-    """Only clips whose label is in a named subset: `cooking` (appendix E)."""
-    match: str = ""
+    split: Annotated[str, CLIPS] = "test"
+    """Split that is scored."""
+    also: Annotated[tuple[str, ...], CLIPS] = ()
+    """Further splits, each scored separately."""
+    subset: Annotated[Subset | None, CLIPS] = None
+    """Only clips whose label is in a named subset (appendix E)."""
+    match: Annotated[str, CLIPS] = ""
     """Only clips whose label matches this regular expression from its start."""
-    prime: PositiveInt | None = None
-    """Given frames, not scored; None takes `train.prime`."""
-    frames: PositiveInt | None = None
-    """Frames scored together, prime included; None takes the model's own length."""
+    prime: Annotated[PositiveInt | None, CLIPS] = None
+    """Prime frames, which are not scored. None takes `train.prime`."""
+    frames: Annotated[int, Ge(2), CLIPS] | None = None
+    """Frames of a clip, prime frames included. None takes the model's own length."""
     overlap: PositiveInt | None = None
-    clips: PositiveInt | None = None
-    """At most so many clips; None scores them all."""
-    batch: PositiveInt = 16
-    """Clips scored at once, on all devices together; has no influence on the scores."""
+    """Frames of one window that prime the next, in clips longer than the model's
+    window. None takes `train.prime`."""
+    clips: Annotated[PositiveInt | None, CLIPS] = None
+    """Maximum number of clips, spread evenly over the split. None scores all."""
+    batch: Annotated[PositiveInt, NO_INFLUENCE] = 16
+    """Clips scored at once, on all devices together."""
     precision: Precision = "float32"
-    """Of products and activations, as `sample.precision`."""
+    """Number format of weights, products and activations."""
     baselines: tuple[Literal["uniform", "untrained"], ...] = ()
-    """Scored on the same clips and shown beside the model."""
+    """Baseline scored on the same clips, shown beside the model."""
 
     def trial_samples(self, sample: Sample) -> Sample:
         """Settings of the samples that all trials compare with clips."""
@@ -228,43 +253,47 @@ class Eval(Compare):
 
 @dataclass(frozen=True)
 class Render:
-    """Pictures of the samples (Figs. 3 to 13)."""
+    """Pictures of samples (Figs. 3 to 13)."""
 
     formats: tuple[Format, ...] = ("png", "gif")
-    """`curves`: of the run's training, and its FVD window by window (Fig. 2)."""
+    """Files to write: film strips (png), animations (gif, mp4), a page that plays the
+    samples with all numbers (html), and curves of training and of FVD by window."""
     every: PositiveInt = 1
     """Show every k-th frame in a strip."""
-    frames: tuple[Annotated[int, Field(ge=0)], ...] | None = None
-    """Show these instead (Fig. 3: [0, 5, 10, 15]); None leaves it to `every`."""
+    frames: tuple[Annotated[int, Ge(0)], ...] | None = None
+    """Show these frames in a strip, for example 0,5,10,15 (Fig. 3). None leaves it to
+    `every`."""
     per_prime: PositiveInt | None = None
-    """Samples shown of each clip (Fig. 13: 2); None shows all."""
+    """Maximum number of samples shown of each clip (Fig. 13: 2). None shows all."""
     diversity: bool = False
-    """Samples of one clip in a grid for each frame shown (Figs. 7 to 12), not in rows.
-    Where `frames` is None: the last prime frame and three later ones."""
+    """In PNG, show all samples of a clip as a grid per frame (Figs. 7 to 12), not in
+    rows. Where `frames` is None: the last prime frame and three later ones."""
     each: Literal["clip", "video"] | None = None
-    """A file for each clip, or for each of its videos; None draws all in one."""
+    """Write a file for each clip, or for each of its videos. None draws all in one."""
     rows: PositiveInt = 8
-    """Clips a picture shows, each with its truth and samples."""
+    """Maximum number of clips in a picture, each with its ground truth and samples."""
     scale: PositiveInt = 2
     """Screen pixels per video pixel."""
     smooth: bool = False
-    """Enlarge by Lanczos' filter; else pixels stay pixels."""
-    fps: PositiveFloat = 8.0
-    """Speed of GIF and MP4."""
+    """Enlarge with a Lanczos filter instead of repeating pixels."""
+    fps: Annotated[float, Ge(0.01), Le(1000)] = 8.0
+    """Frames per second of GIF and MP4."""
 
 
 @dataclass(frozen=True)
 class Recipe:
     """One experiment: every command reads its own section."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(
-        extra="forbid",
-        strict=True,
-        allow_inf_nan=False,
-        use_attribute_docstrings=True,
-    )
+    # pydantic's ConfigDict; the dictionary itself, so that flags need no pydantic.
+    __pydantic_config__: ClassVar[dict[str, Any]] = {
+        "extra": "forbid",
+        "strict": True,
+        "allow_inf_nan": False,
+        "use_attribute_docstrings": True,
+    }
 
     data: Data
+    """Dataset."""
     about: str = ""
     """One line for `svt recipes list`."""
     model: Model = field(default_factory=Model)
@@ -281,3 +310,11 @@ class Recipe:
     def resolved(self, section: Sample | Eval) -> Lengths:
         """Prime, frames and overlap of `section`, with None worked out."""
         return resolve(self, section)
+
+
+SECTIONS: dict[str, type] = {
+    each.name: type(each.default_factory())
+    for each in fields(Recipe)
+    if each.default_factory is not MISSING
+}
+"""Dataclass of each section but `data`, which has one for each kind."""

@@ -2,18 +2,20 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
 from difflib import get_close_matches
 from functools import cache
 from itertools import groupby
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
+from svtcli.recipe.data import DATASETS
 from svtcli.recipe.document import Document, Path
-from svtcli.recipe.keys import did_you_mean
-from svtcli.recipe.model import Misfit
+from svtcli.recipe.model import Dilated
 from svtcli.recipe.problem import BadRecipe, Problem
-from svtcli.recipe.schema import Recipe
+from svtcli.recipe.schema import SECTIONS, Recipe
+from svtcli.recipe.setting import Misfit, settings
 
 WORDS = {
     "int_type": "a whole number",
@@ -174,3 +176,49 @@ def _shown(value: object) -> str:
             kind = ""
     text = json.dumps(value, ensure_ascii=False)
     return kind + (text if len(text) <= 40 else f"{text[:37]}...")
+
+
+def did_you_mean(path: Path, recipe: Any) -> str:
+    """`; did you mean …?` for the unknown key `path`, or nothing.
+
+    The nearest key of the same section, preferably an unused one, else the same key of
+    another section.
+    """
+    section: Any = recipe
+    for part in path[:-1]:
+        section = section[part]
+    wanted = str(path[-1])
+    keys = _keys(path[:-1], section)
+    unused = [key for key in keys if key not in section]
+    elsewhere = [
+        f"{name}.{wanted}"
+        for name in (*SECTIONS, "data")
+        if wanted in _keys((name,), recipe.get(name))
+    ]
+    near = (
+        get_close_matches(wanted, unused, n=1)
+        or get_close_matches(wanted, keys, n=1)
+        or elsewhere
+    )
+    return f"; did you mean {' or '.join(near)}?" if near else ""
+
+
+def _keys(path: Path, written: Any) -> list[str]:
+    """Keys of the section at `path`; of data, of the kind that is `written`."""
+    kind = written.get("kind") if isinstance(written, dict) else None
+    match path:
+        case ():
+            return ["base", *(each.name for each in fields(Recipe))]
+        case ("data",):
+            found: list[type] = [each for each in DATASETS if _kind(each) == kind]
+        case (str(name),) if name in SECTIONS:
+            found = [SECTIONS[name]]
+        case ("model", "blocks", _):
+            found = [Dilated]
+        case _:
+            found = []
+    return [setting.name for each in found for setting in settings(each)]
+
+
+def _kind(dataset: type) -> object:
+    return get_args(dataset.__annotations__["kind"])[0]

@@ -1,7 +1,7 @@
 """Which held-out clips a trained network continues or scores, and how they are read."""
 
 import re
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,22 +12,13 @@ from svtcli.clips.reader import Clips, open_clips
 from svtcli.failure import Refused
 from svtcli.model.priming import slices_to_make
 from svtcli.model.windows import windows
+from svtcli.recipe.data import label_pattern
 from svtcli.recipe.model import Model
 from svtcli.recipe.resolve import Lengths
 from svtcli.recipe.schema import Compare, Eval, Recipe, Sample
-from svtcli.recipe.subsets import label_pattern
+from svtcli.recipe.setting import influential
 from svtcli.run.fingerprint import fingerprint
 from svtcli.train.load_network import Checkpoint
-
-_NO_INFLUENCE: dict[type, tuple[str, ...]] = {
-    Sample: ("batch", "schedule", "window"),
-    Eval: ("batch", *(field.name for field in fields(Compare))),
-}
-"""Settings that do not change what is sampled, or how likely the clips are."""
-
-_NEWER = {"top_k": None, "top_p": None, "precision": "float32", "also": ()}
-"""Settings that were not always there, as they were then: left out where they are so,
-for what was made before keeps its fingerprint."""
 
 Settings = TypeVar("Settings", Sample, Eval)
 
@@ -66,15 +57,9 @@ def plan_held_out(
     labels = label_pattern(settings.subset, settings.match)
     opened = open_fitting(folder, settings.split, recipe, labels)
     lengths = recipe.resolved(settings)
-    spelt_out = replace(settings, **vars(lengths))
-    what = {
-        key: value
-        for key, value in vars(spelt_out).items()
-        if key not in _NO_INFLUENCE[type(settings)]
-        and (key not in _NEWER or value != _NEWER[key])
-    }
-    # Once it was spelt out as 1; what was made then keeps its fingerprint.
-    what["batch"] = 1
+    what = influential(replace(settings, **vars(lengths)))
+    if isinstance(settings, Eval):  # a likelihood does not depend on comparisons
+        what = {key: what[key] for key in what.keys() - vars(Compare()).keys()}
     kind = type(settings).__name__
     return HeldOutPlan(
         checkpoint,

@@ -17,8 +17,8 @@ from svtcli.clips.reader import Clips
 from svtcli.failure import Refused
 from svtcli.model.likelihood import Scorer
 from svtcli.model.svt import for_products_in
+from svtcli.recipe.data import label_pattern
 from svtcli.recipe.schema import Recipe
-from svtcli.recipe.subsets import label_pattern
 from svtcli.train.held_out import (
     choose_clips,
     open_fitting,

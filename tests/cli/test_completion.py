@@ -11,8 +11,8 @@ from pydantic import TypeAdapter
 from svtcli.cli import completion
 from svtcli.cli.app import main
 from svtcli.recipe.document import Document
-from svtcli.recipe.keys import SECTIONS
-from svtcli.recipe.override import apply_override
+from svtcli.recipe.load import apply_override
+from svtcli.recipe.schema import SECTIONS
 from tests.cli.terminal import svt
 
 RUN = "sample:\n  count: 1\n"

@@ -8,8 +8,7 @@ from svtcli.prepare.plan import Plan
 from svtcli.prepare.sources.annotations import normal
 from svtcli.prepare.sources.kinetics import HOLDER, place, plan_kinetics
 from svtcli.prepare.sources.video_file import VideoTask
-from svtcli.recipe.data import KineticsData
-from svtcli.recipe.subsets import label_pattern
+from svtcli.recipe.data import KineticsData, label_pattern
 from tests.prepare.kinetics_files import clip_name, touch, write_list, youtube_id
 
 DATA = KineticsData(kind="kinetics")

@@ -7,9 +7,8 @@ beartype's checks draw random numbers, which hypothesis does not allow in a stra
 from hypothesis import strategies as st
 
 from svtcli.recipe.data import FolderData, MovingMnistData
-from svtcli.recipe.keys import SECTIONS
 from svtcli.recipe.model import Dilated
-from svtcli.recipe.schema import Recipe
+from svtcli.recipe.schema import SECTIONS, Recipe
 
 words = st.one_of(
     st.text(max_size=12),
@@ -60,7 +59,7 @@ keys = st.fixed_dictionaries(
             {"count": counts, "temperature": st.floats(0, 10)}
         ),
         "eval": st.fixed_dictionaries({"clips": st.none() | counts}),
-        "render": st.fixed_dictionaries({"fps": positive}),
+        "render": st.fixed_dictionaries({"fps": st.floats(0.01, 1000)}),
     },
 )
 

@@ -105,7 +105,7 @@ def test_a_wrong_value_is_named_in_words(text, what):
         ("model: {blocks: [[3, 4, 4]]}", "model.blocks: [3, 4, 4] does not divide"),
         ("train: {prime: 16}", "train.prime: should be less than the model's 16"),
         ("sample: {prime: 5, frames: 5}", "sample.prime: should be less than the 5"),
-        ("eval: {frames: 1}", "eval.prime: should be less than the 1"),
+        ("eval: {frames: 1}", "eval.frames: should be greater than or equal to 2"),
         ("sample: {overlap: 16}", "sample.overlap: should be less than"),
         ("model: {video: [16, 32, 32], blocks: [[4, 4, 4]]}", "data.size is 64"),
         ("model: {channels: 1}", "model.channels: should be 3"),

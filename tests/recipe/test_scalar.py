@@ -2,7 +2,7 @@
 
 import pytest
 
-from svtcli.recipe.scalar import core_value
+from svtcli.recipe.document import core_value
 
 
 @pytest.mark.parametrize(

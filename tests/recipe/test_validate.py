@@ -8,9 +8,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from svtcli.recipe.data import FolderData
-from svtcli.recipe.keys import SECTIONS
 from svtcli.recipe.load import recipe_from_text
 from svtcli.recipe.problem import BadRecipe
+from svtcli.recipe.schema import SECTIONS
 
 NAMES = sorted(
     {field.name for section in SECTIONS.values() for field in fields(section)}

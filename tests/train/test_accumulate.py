@@ -9,8 +9,8 @@ import pytest
 
 from svtcli.model.priming import slice_choices
 from svtcli.recipe.data import FolderData
-from svtcli.recipe.model import Misfit
 from svtcli.recipe.schema import Recipe, Train
+from svtcli.recipe.setting import Misfit
 from svtcli.train.objective import objective, scored
 from svtcli.train.step import in_parts, jit_update, make_update
 from tests.tiny import VARIANTS, network_of, random_actions, random_video

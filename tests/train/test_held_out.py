@@ -8,63 +8,33 @@ from svtcli.evaluate.likelihood_results import plan_evaluation, plan_evaluations
 from svtcli.failure import Refused
 from svtcli.recipe.schema import Eval, Sample
 from svtcli.run.directory import RunFolder
-from svtcli.run.fingerprint import fingerprint
 from svtcli.sample.stage import plan_samples
 from svtcli.train.load_network import open_checkpoint
 from tests.trained_place import RUN
 
 pytestmark = pytest.mark.usefixtures("kept_programs")
 
-ONCE = {
-    "split": "test",
-    "subset": None,
-    "match": "",
-    "prime": 1,
-    "frames": 4,
-    "overlap": 1,
-    "count": 8,
-    "per_prime": 1,
-    "batch": 1,
-    "temperature": 0.9,
-    "seed": 0,
-}
-"""All that samples once depended on, as it is when nothing is said."""
 
-
-def test_samples_made_before_a_setting_was_there_keep_their_fingerprint(place):
+def test_samples_depend_on_settings_with_influence_and_on_no_others(place):
     checkpoint = open_checkpoint(RunFolder(RUN))
     plan = plan_samples(checkpoint, Sample())
-    parts = ("Sample", checkpoint.fingerprint, plan.clips.fingerprint)
-    assert plan.fingerprint == fingerprint(*parts, ONCE)
-    newer = {"top_k": 5, "top_p": 0.5, "precision": "bfloat16"}
-    for name, value in newer.items():
-        other = plan_samples(checkpoint, replace(Sample(), **{name: value}))
-        assert other.fingerprint == fingerprint(*parts, {**ONCE, name: value})
+    for changed in ({"top_k": 5}, {"top_p": 0.5}, {"precision": "bfloat16"}):
+        other = plan_samples(checkpoint, replace(Sample(), **changed))
+        assert other.fingerprint != plan.fingerprint
+    for changed in ({"batch": 3}, {"schedule": "guess", "window": 5}):
+        same = plan_samples(checkpoint, replace(Sample(), **changed))
+        assert same.fingerprint == plan.fingerprint
 
 
-SCORED = {
-    "split": "test",
-    "subset": None,
-    "match": "",
-    "prime": 1,
-    "frames": 4,
-    "overlap": 1,
-    "clips": None,
-    "batch": 1,
-    "baselines": ["uniform"],
-}
-"""All that an evaluation once depended on."""
-
-
-def test_evaluations_made_before_a_setting_was_there_keep_their_fingerprint(place):
+def test_a_likelihood_depends_on_no_setting_of_comparisons(place):
     checkpoint, settings = open_checkpoint(RunFolder(RUN)), Eval(baselines=("uniform",))
     plan = plan_evaluation(checkpoint, settings)
-    parts = ("Eval", checkpoint.fingerprint, plan.clips.fingerprint)
-    assert plan.fingerprint == fingerprint(*parts, SCORED)
     of_samples = replace(settings, metrics=("likelihood", "fvd"), trials=3, window=9)
-    assert plan_evaluation(checkpoint, of_samples).fingerprint == plan.fingerprint
-    short = plan_evaluation(checkpoint, replace(settings, precision="bfloat16"))
-    assert short.fingerprint == fingerprint(*parts, {**SCORED, "precision": "bfloat16"})
+    for same in (of_samples, replace(settings, batch=3)):
+        assert plan_evaluation(checkpoint, same).fingerprint == plan.fingerprint
+    for changed in ({"precision": "bfloat16"}, {"baselines": ()}):
+        other = plan_evaluation(checkpoint, replace(settings, **changed))
+        assert other.fingerprint != plan.fingerprint
 
 
 def test_other_splits_are_plans_of_their_own_and_change_none(place):

@@ -6,8 +6,8 @@ import numpy as np
 import optax
 import pytest
 
-from svtcli.recipe.model import Misfit
 from svtcli.recipe.schema import Train
+from svtcli.recipe.setting import Misfit
 from svtcli.train.optimizer import learning_rate, optimizer
 
 

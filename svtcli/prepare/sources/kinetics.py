@@ -25,8 +25,7 @@ from svtcli.prepare.sources.folder import in_shards
 from svtcli.prepare.sources.listing import Listing, list_videos
 from svtcli.prepare.sources.video_file import Cutting, Video, VideoTask, chance
 from svtcli.prepare.sources.where import source_folder
-from svtcli.recipe.data import KineticsData
-from svtcli.recipe.subsets import label_pattern
+from svtcli.recipe.data import KineticsData, label_pattern
 from svtcli.run.fingerprint import fingerprint
 
 FILE = re.compile(r"(.{11})(?:_(\d{6})_(\d{6}))?")

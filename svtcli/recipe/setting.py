@@ -1,0 +1,152 @@
+"""A setting: one key of a recipe's section, and everything that is derived from it.
+
+Type, bounds, default, help (its docstring) and marks stand in the section's dataclass;
+flags, completion, fingerprints and messages read them here.
+"""
+
+import ast
+import inspect
+import re
+import sys
+from dataclasses import MISSING, dataclass, fields
+from enum import Enum
+from functools import cache
+from itertools import pairwise
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from annotated_types import Ge, Gt, Le, Lt
+
+PositiveInt = Annotated[int, Gt(0)]
+PositiveFloat = Annotated[float, Gt(0)]
+Share = Annotated[float, Ge(0), Lt(1)]
+
+Bound = Gt | Ge | Lt | Le
+
+
+class Mark(Enum):
+    """A remark on a setting, written into its annotation."""
+
+    CLIPS = "selects clips or frames"
+    NO_INFLUENCE = "changes speed, memory or places, never a result"
+
+
+CLIPS, NO_INFLUENCE = Mark
+
+
+class Misfit(ValueError):
+    """Settings that do not fit together: `problems` maps a key to a sentence."""
+
+    def __init__(self, problems: dict[str, str]) -> None:
+        super().__init__("; ".join(f"{key}: {why}" for key, why in problems.items()))
+        self.problems = problems
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One key of a section."""
+
+    name: str
+    types: tuple[type, ...]
+    """Types of a value, or of an item where `several` is true; without None."""
+    choices: tuple[Any, ...]
+    """Literal values, besides `types`."""
+    several: bool
+    """The value is a list."""
+    bounds: tuple[Bound, ...]
+    marks: tuple[Mark, ...]
+    default: Any
+    """MISSING for a required key."""
+    doc: str
+
+    @property
+    def help(self) -> str:
+        """First sentence of the docstring."""
+        return re.split(r"(?<=[.)])\s+(?=[A-Z`])", self.doc, maxsplit=1)[0]
+
+
+@cache
+def settings(section: type) -> tuple[Setting, ...]:
+    """Settings of a section's dataclass, in the order of its fields."""
+    hints = get_type_hints(section, include_extras=True)
+    docs = _docstrings(section)
+    found = []
+    for field in fields(section):
+        types: list[type] = []
+        choices: list[Any] = []
+        notes: list[Any] = []
+        several = False
+        remaining = [hints[field.name]]
+        while remaining:
+            hint = remaining.pop(0)
+            origin, args = get_origin(hint), get_args(hint)
+            if origin is Annotated:
+                notes += args[1:]
+                remaining.insert(0, args[0])
+            elif origin is Literal:
+                choices += args
+            elif origin in (Union, UnionType):
+                remaining = [*args, *remaining]
+            elif origin is tuple:
+                several, remaining = True, [args[0], *remaining]
+            elif hint is not NoneType:
+                types.append(hint)
+        default = field.default
+        if field.default_factory is not MISSING:
+            default = field.default_factory()
+        found.append(
+            Setting(
+                name=field.name,
+                types=tuple(types),
+                choices=tuple(choices),
+                several=several,
+                bounds=tuple(each for each in notes if isinstance(each, Bound)),
+                marks=tuple(each for each in notes if isinstance(each, Mark)),
+                default=default,
+                doc=docs.get(field.name, ""),
+            )
+        )
+    return tuple(found)
+
+
+def influential(section: Any) -> dict[str, Any]:
+    """Settings of a section that can change a result, with their values."""
+    return {
+        setting.name: getattr(section, setting.name)
+        for setting in settings(section.__class__)
+        if NO_INFLUENCE not in setting.marks
+    }
+
+
+def non_default(section: Any) -> dict[str, Any]:
+    """Influential settings whose values are not their defaults."""
+    defaults = {each.name: each.default for each in settings(section.__class__)}
+    return {
+        name: value
+        for name, value in influential(section).items()
+        if value != defaults[name]
+    }
+
+
+def _docstrings(section: type) -> dict[str, str]:
+    """String literals after the fields of a dataclass and of its bases, on one line."""
+    docs = {}
+    for base in reversed(section.__mro__[:-1]):
+        body = _classes(base.__module__).get(base.__name__, [])
+        for field, after in pairwise(body):
+            match field, after:
+                case (
+                    ast.AnnAssign(target=ast.Name(id=name)),
+                    ast.Expr(value=ast.Constant(value=str(text))),
+                ):
+                    docs[name] = " ".join(text.split())
+    return docs
+
+
+@cache
+def _classes(module: str) -> dict[str, list[ast.stmt]]:
+    """Bodies of the classes of a module, by name."""
+    tree = ast.parse(inspect.getsource(sys.modules[module]))
+    return {
+        each.name: each.body for each in tree.body if isinstance(each, ast.ClassDef)
+    }
