@@ -29,7 +29,8 @@ from svtcli.clips.format import ClipFacts, Layout
 from svtcli.clips.manifest import Manifest, Split, write_manifest
 from svtcli.clips.reader import Clips, open_clips
 from svtcli.clips.writer import ShardWriter
-from svtcli.prepare.sources.video_file import Cutting, Video, VideoTask
+from svtcli.prepare.sources.source_folder import Video
+from svtcli.prepare.sources.video_file import Cutting, VideoTask
 from svtcli.video.resize import FILTER
 
 QUICK = "--quick" in sys.argv

@@ -210,7 +210,7 @@ def _check(how: "How", retry: bool, force: bool) -> None:
 def _download(data: "Data") -> None:
     """Fetch the raw data of `data` to where its source is looked for."""
     from svtcli.prepare.download.download import download
-    from svtcli.prepare.sources.where import download_folder
+    from svtcli.prepare.sources.source_folder import download_folder
     from svtcli.recipe.data import label_pattern
 
     labels = None

@@ -11,7 +11,7 @@ from svtcli.failure import Refused
 from svtcli.prepare.journal import WORK
 from svtcli.prepare.plan import spec_of
 from svtcli.prepare.publish import FAILURES, REPORT, SHARD_FILE
-from svtcli.prepare.sources.catalog import make_plan
+from svtcli.prepare.sources import make_plan
 from svtcli.recipe.data import Data
 
 OURS = {WORK, FAILURES, REPORT, ".lock", "figures"}

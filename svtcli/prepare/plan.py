@@ -4,7 +4,7 @@ Every engine runs the same tasks, so the bytes do not depend on how many workers
 are, or where they are.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -180,10 +180,11 @@ def spec_of(data: Data) -> dict[str, Any]:
     }
 
 
-def labelled(groups: list[tuple[Task, ...]], prefix: str) -> list[Group]:
-    """Number groups of tasks: `00000-of-00002`, `00001-of-00002`."""
-    labels = [f"{i:05d}-of-{len(groups):05d}" for i in range(len(groups))]
+def group_tasks(tasks: Sequence[Task], per_shard: int, prefix: str) -> list[Group]:
+    """Split tasks in order into groups: `00000-of-00002`, `00001-of-00002`, …"""
+    count = -(-len(tasks) // per_shard)
+    labels = [f"{i:05d}-of-{count:05d}" for i in range(count)]
     return [
-        Group(f"{prefix}-{label}", label, tasks)
-        for label, tasks in zip(labels, groups, strict=True)
+        Group(f"{prefix}-{label}", label, tuple(tasks[i : i + per_shard]))
+        for label, i in zip(labels, range(0, len(tasks), per_shard), strict=True)
     ]

@@ -10,7 +10,7 @@ import numpy as np
 from svtcli.prepare.find_clips import find_finished
 from svtcli.prepare.plan import Plan, Task
 from svtcli.prepare.preparation import How, cpus
-from svtcli.prepare.sources.catalog import make_plan
+from svtcli.prepare.sources import make_plan
 from svtcli.prepare.workers import outcomes
 from svtcli.recipe.data import Data
 

@@ -18,7 +18,7 @@ from svtcli.prepare.plan import Group, Miss, Plan
 from svtcli.prepare.preparation import How, Preparation
 from svtcli.prepare.publish import read_failures
 from svtcli.prepare.retry import group_shards, retry_groups
-from svtcli.prepare.sources.catalog import make_plan
+from svtcli.prepare.sources import make_plan
 from svtcli.recipe.data import Data
 from svtcli.run.fingerprint import fingerprint
 from svtcli.run.job_array import PATIENCE

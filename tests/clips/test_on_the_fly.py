@@ -19,7 +19,7 @@ from svtcli.clips.on_the_fly import bouncing_clip, clip_rng, digit_path, write_d
 from svtcli.clips.reader import GeneratedClips, open_clips, open_generated
 from svtcli.clips.verify import verify
 from svtcli.failure import BadData, Refused, StorageFailed
-from svtcli.prepare.sources.moving_mnist import plan_moving_mnist
+from svtcli.prepare.sources import make_plan
 from svtcli.recipe.data import MovingMnistData
 from svtcli.run.progress import Silent
 from tests.idx_files import handwritten_digits, write_mnist
@@ -140,14 +140,14 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> GeneratedClips:
 def test_a_drawn_split_holds_the_clips_of_the_stored_one(tmp_path: Path) -> None:
     source = str(write_mnist(tmp_path / "raw"))
     data = MovingMnistData("moving-mnist", source, train=30, val=0, test=2)
-    task = plan_moving_mnist(data).groups[0].tasks[0]
+    task = make_plan(data).groups[0].tasks[0]
     outcome = task.run(tmp_path / "frames")
     assert (task.promise().clips, task.promise().frames) == (30, outcome.frames)
     stored = np.fromfile(tmp_path / "frames", np.uint8).reshape(30, 20, 64, 64, 1)
 
-    lazy = plan_moving_mnist(replace(data, on_the_fly=True))
+    lazy = make_plan(replace(data, on_the_fly=True))
     assert {task.split for group in lazy.groups for task in group.tasks} == {"test"}
-    assert lazy.notes == ("train is drawn when it is read: 30 clips, none stored",)
+    assert lazy.notes == ("train is generated on the fly: 30 clips, none stored",)
     split = lazy.drawn["train"].keep(tmp_path)
     assert (split.clips, split.frames, split.shards) == (30, 600, ())
     assert split.files == ("train.digits.npy",)

@@ -1,14 +1,21 @@
 """Small BAIR and robot-push sources in their true formats."""
 
 import tarfile
+from collections.abc import Iterable, Mapping
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from svtcli.prepare.sources.tf_example import encode_example
-from svtcli.prepare.sources.tfrecord import write_records
+from svtcli.prepare.sources.tfrecord import (
+    CHECKSUM,
+    LENGTH,
+    Value,
+    example_class,
+    masked_crc,
+)
 
 BAIR_FILES = (
     ("train", 256, 511),
@@ -16,6 +23,39 @@ BAIR_FILES = (
     ("train", 1024, 1279),
     ("test", 0, 255),
 )
+
+
+def framed(data: bytes) -> bytes:
+    """One record as it stands in a file."""
+    length = LENGTH.pack(len(data))
+    checks = (CHECKSUM.pack(masked_crc(part)) for part in (length, data))
+    return b"".join((length, next(checks), data, next(checks)))
+
+
+def write_records(path: Path, records: Iterable[bytes]) -> None:
+    """Write a TFRecord file."""
+    with path.open("wb") as file:
+        for record in records:
+            file.write(framed(record))
+
+
+def encode_example(values: Mapping[str, Value]) -> bytes:
+    """An Example's bytes, the same every time; arrays are float32 or int64."""
+    message: Any = example_class()()
+    for key, value in values.items():
+        feature = message.features.feature[key]
+        if isinstance(value, list):
+            feature.bytes_list.value.extend(value)
+            feature.bytes_list.SetInParent()
+        elif value.dtype == np.float32:
+            feature.float_list.value.extend(value.tolist())
+            feature.float_list.SetInParent()
+        elif value.dtype == np.int64:
+            feature.int64_list.value.extend(value.tolist())
+            feature.int64_list.SetInParent()
+        else:
+            raise TypeError(f"{key}: {value.dtype} is neither float32 nor int64")
+    return bytes(message.SerializeToString(deterministic=True))
 
 
 def bair_video(split: str, first: int, number: int) -> dict[str, np.ndarray]:

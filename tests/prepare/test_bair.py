@@ -11,17 +11,19 @@ import pytest
 from svtcli.clips.format import Layout
 from svtcli.failure import Refused
 from svtcli.prepare.plan import Miss, Outcome, Plan, Promise, beside
-from svtcli.prepare.sources.bair import ADDRESS, plan_bair
-from svtcli.prepare.sources.tf_example import encode_example
-from svtcli.prepare.sources.tfrecord import framed, write_records
+from svtcli.prepare.sources import make_plan
+from svtcli.prepare.sources.bair import ADDRESS
 from svtcli.recipe.data import BairData
 from tests.prepare.record_files import (
     BAIR_FILES,
     bair_features,
     bair_video,
+    encode_example,
+    framed,
     write_bair,
     write_bair_png,
     write_bair_tar,
+    write_records,
 )
 
 FORMS = {"tar": write_bair_tar, "files": write_bair, "png": write_bair_png}
@@ -29,7 +31,7 @@ Clips = dict[str, dict[str, np.ndarray]]
 
 
 def plan(folder: Path, **settings) -> Plan:
-    return plan_bair(BairData("bair", str(folder), **settings))
+    return make_plan(BairData("bair", str(folder), **settings))
 
 
 def run(plan: Plan, place: Path) -> tuple[Clips, list[Outcome]]:

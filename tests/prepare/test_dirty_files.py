@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from svtcli.prepare.plan import Outcome
-from svtcli.prepare.sources.listing import list_videos
-from svtcli.prepare.sources.video_file import Cutting, Video, VideoTask
+from svtcli.prepare.sources.source_folder import Video, list_videos
+from svtcli.prepare.sources.video_file import Cutting, VideoTask
 from svtcli.prepare.workers import outcomes
 from tests.prepare.corruption import KINDS, corrupted, whole_files
 from tests.video.test_resize import bitstream_filter

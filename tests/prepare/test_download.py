@@ -8,9 +8,9 @@ import pooch
 import pytest
 
 from svtcli.failure import Locked, Refused, StorageFailed
-from svtcli.prepare.download import fetch
+from svtcli.prepare.download import Offer, Publisher, fetch
 from svtcli.prepare.download.download import download, mirrored
-from svtcli.prepare.download.publishers import PUBLISHERS, Offer, Publisher
+from svtcli.prepare.sources import bair
 from svtcli.run.lock import only_writer
 from svtcli.run.progress import Silent
 from tests.prepare.downloading import Told, files, publishing, room
@@ -41,7 +41,7 @@ def offer(
         sha256(CONTENT).hexdigest() if checked else None,
         instead=("unpacked",),
     )
-    monkeypatch.setitem(PUBLISHERS, "bair", Publisher((one,)))
+    monkeypatch.setattr(bair, "PUBLISHER", Publisher((one,)))
 
 
 @pytest.mark.parametrize("checked", [True, False])

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from svtcli.failure import StorageFailed
-from svtcli.prepare.download import publishers
 from svtcli.prepare.download.download import download
-from svtcli.prepare.sources.kinetics import survey_source
+from svtcli.prepare.sources.kinetics import PUBLISHER, survey_source
 from svtcli.recipe.data import KineticsData
 from svtcli.run.progress import Silent
 from tests.prepare.archives import regular, tar_gz
@@ -155,6 +154,6 @@ def test_what_is_no_list_of_archives_is_an_error(
 
 
 def test_a_name_in_a_list_cannot_lead_out_of_its_folder() -> None:
-    lists = publishers.KINETICS.lists[0]
+    lists = PUBLISHER.lists[0]
     (got,) = lists.archives("https://host/a/%2e%2e%2f%2e%2e%2fup.tar.gz")
     assert got.place == "archives/train/up.tar.gz"

@@ -8,11 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from svtcli.failure import Refused
-from svtcli.prepare.sources.folder import (
-    assign_splits,
-    find_videos,
-    plan_folder,
-)
+from svtcli.prepare.sources import make_plan
+from svtcli.prepare.sources.folder import assign_splits, find_videos
 from svtcli.prepare.sources.video_file import Cutting, TimeSplit, VideoTask, cut_clips
 from svtcli.recipe.data import FolderData
 
@@ -143,7 +140,7 @@ def test_all_makes_one_clip_of_a_part_and_none_of_nothing() -> None:
 
 
 def tasks_of(data: FolderData) -> list[VideoTask]:
-    tasks = [task for group in plan_folder(data).groups for task in group.tasks]
+    tasks = [task for group in make_plan(data).groups for task in group.tasks]
     assert all(isinstance(task, VideoTask) for task in tasks)
     return tasks  # type: ignore[return-value]
 
@@ -178,15 +175,15 @@ def test_a_limit_draws_videos_by_chance(tmp_path: Path) -> None:
     drawn += [sorted(t.source for t in tasks_of(replace(limited, seed=1)))]
     assert [len(names) for names in drawn] == [10, 10]
     assert drawn[0] != drawn[1]
-    assert "10 of 40 videos drawn (limit)" in plan_folder(limited).notes
+    assert "10 of 40 videos drawn (limit)" in make_plan(limited).notes
     assert len(tasks_of(replace(data, limit=99))) == 40
 
 
 def test_a_repaired_video_stays_in_its_shard(tmp_path: Path) -> None:
     data = fill(tmp_path, *(f"{i}.mp4" for i in range(150)))
-    before = plan_folder(data)
+    before = make_plan(data)
     (tmp_path / "7.mp4").write_bytes(bytes(1 << 20))
-    after = plan_folder(data)
+    after = make_plan(data)
     assert after.order == before.order
     assert after.inventory != before.inventory
 
@@ -203,7 +200,7 @@ def test_links_that_lead_out_of_the_source_are_not_followed(tmp_path: Path) -> N
     listing = find_videos(data)
     assert [v.name for v in listing.videos] == ["a.mp4", "in/b.mp4", "twice.mp4"]
     assert listing.outside == ("in/leak", "leak.mp4")
-    plan = plan_folder(data)
+    plan = make_plan(data)
     assert plan.findings == {"videos": 3, "links_outside": 2}
     assert "2 links lead out of the source and are not read: in/leak, …" in plan.notes
     # The source itself may be a link.
@@ -232,8 +229,8 @@ def test_a_name_that_is_no_text_is_left_out(tmp_path: Path) -> None:
 
 def test_the_plan_does_not_depend_on_where_the_source_is(tmp_path: Path) -> None:
     files = [f"{i}.mp4" for i in range(150)]
-    one = plan_folder(fill(tmp_path / "one", *files))
-    two = plan_folder(fill(tmp_path / "two", *files[::-1]))
+    one = make_plan(fill(tmp_path / "one", *files))
+    two = make_plan(fill(tmp_path / "two", *files[::-1]))
     assert (one.spec, one.inventory) == (two.spec, two.inventory)
     order = [[task.source for task in group.tasks] for group in one.groups]
     assert order == [[task.source for task in group.tasks] for group in two.groups]
@@ -245,4 +242,4 @@ def test_the_plan_does_not_depend_on_where_the_source_is(tmp_path: Path) -> None
     ]
     assert order[0] != sorted(order[0])
     fill(tmp_path / "two", "new.mp4")
-    assert plan_folder(replace(DATA, source=str(tmp_path / "two"))) != two
+    assert make_plan(replace(DATA, source=str(tmp_path / "two"))) != two

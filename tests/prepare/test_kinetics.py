@@ -5,8 +5,9 @@ import pytest
 
 from svtcli.failure import Refused
 from svtcli.prepare.plan import Plan
+from svtcli.prepare.sources import make_plan
 from svtcli.prepare.sources.annotations import normal
-from svtcli.prepare.sources.kinetics import HOLDER, place, plan_kinetics
+from svtcli.prepare.sources.kinetics import HOLDER, place
 from svtcli.prepare.sources.video_file import VideoTask
 from svtcli.recipe.data import KineticsData, label_pattern
 from tests.prepare.kinetics_files import clip_name, touch, write_list, youtube_id
@@ -98,7 +99,7 @@ def test_every_usual_layout_gives_splits_and_labels(
         touch(tmp_path, f"{folder}/{clip_name(number)}")
         rows.append(f"{label},{youtube_id(number)},10,20,{split}")
     write_list(tmp_path / "annotations/all.csv", rows)
-    plan = plan_kinetics(replace(DATA, source=str(tmp_path)))
+    plan = make_plan(replace(DATA, source=str(tmp_path)))
     assert {s: [t.id for t in tasks] for s, tasks in tasks_of(plan).items()} == {
         split: [f"{youtube_id(n)}_000010"]
         for n, split in enumerate(("train", "val", "test"))
@@ -111,7 +112,7 @@ def test_every_usual_layout_gives_splits_and_labels(
 
 def test_folders_alone_are_enough(tmp_path: Path) -> None:
     touch(tmp_path, f"train/making_tea/{clip_name(1)}", f"validate/{clip_name(2)}")
-    plan = plan_kinetics(replace(DATA, source=str(tmp_path)))
+    plan = make_plan(replace(DATA, source=str(tmp_path)))
     assert labels_of(plan) == {
         f"{youtube_id(1)}_000010": "making tea",
         f"{youtube_id(2)}_000010": None,
@@ -147,7 +148,7 @@ def test_lists_and_files_are_set_against_each_other(tmp_path: Path) -> None:
         clip_name(3, 99),
         "holiday.mp4",
     )
-    plan = plan_kinetics(replace(DATA, source=str(tmp_path)))
+    plan = make_plan(replace(DATA, source=str(tmp_path)))
     assert labels_of(plan) == {
         f"{youtube_id(1)}_000010": "making tea",
         f"{youtube_id(3)}_000050": "yoga",
@@ -178,7 +179,7 @@ def test_lists_and_files_are_set_against_each_other(tmp_path: Path) -> None:
 
 def test_the_first_of_two_files_of_a_clip_is_used(tmp_path: Path) -> None:
     touch(tmp_path, *(f"val/{folder}/{clip_name(1)}" for folder in "ba"))
-    tasks = tasks_of(plan_kinetics(replace(DATA, source=str(tmp_path))))
+    tasks = tasks_of(make_plan(replace(DATA, source=str(tmp_path))))
     assert [task.source for task in tasks["val"]] == [f"val/a/{clip_name(1)}"]
 
 
@@ -186,13 +187,13 @@ def test_a_subset_leaves_out_other_classes_and_what_has_none(tmp_path: Path) -> 
     touch(tmp_path, f"train/making tea/{clip_name(1)}", f"train/yoga/{clip_name(2)}")
     touch(tmp_path, f"train/peeling_apples/{clip_name(3)}", f"test/{clip_name(4)}")
     data = replace(DATA, source=str(tmp_path), subset="cooking")
-    plan = plan_kinetics(data)
+    plan = make_plan(data)
     assert set(labels_of(plan).values()) == {"making tea", "peeling apples"}
     assert "1 videos without label are left out" in plan.notes
-    by_hand = plan_kinetics(replace(data, subset=None, match="yoga|peel"))
+    by_hand = make_plan(replace(data, subset=None, match="yoga|peel"))
     assert set(labels_of(by_hand).values()) == {"yoga", "peeling apples"}
     with pytest.raises(Refused, match="whose class matches 'tango'; the source holds"):
-        plan_kinetics(replace(data, subset=None, match="tango"))
+        make_plan(replace(data, subset=None, match="tango"))
 
 
 def test_missing_clips_of_other_splits_and_classes_do_not_count(tmp_path: Path) -> None:
@@ -200,9 +201,9 @@ def test_missing_clips_of_other_splits_and_classes_do_not_count(tmp_path: Path) 
     rows = [f"{c},{youtube_id(i)},1,11" for i, c in enumerate(CLASSES[:50], 100)]
     write_list(tmp_path / "train.csv", rows, "label,youtube_id,time_start,time_end")
     write_list(tmp_path / "val.csv", [f"making tea,{youtube_id(1)},10,20,validate"])
-    plan = plan_kinetics(replace(DATA, source=str(tmp_path), splits=("val",)))
+    plan = make_plan(replace(DATA, source=str(tmp_path), splits=("val",)))
     assert (plan.findings["listed"], plan.findings["missing"]) == (1, 0)
-    every = plan_kinetics(replace(DATA, source=str(tmp_path)))
+    every = make_plan(replace(DATA, source=str(tmp_path)))
     assert (every.findings["listed"], every.findings["missing"]) == (51, 50)
     assert len(every.findings["missing_by_class"]) == 50
 
@@ -215,25 +216,25 @@ def test_a_limit_draws_some_of_each_split(tmp_path: Path) -> None:
     data = replace(DATA, source=str(tmp_path), limit=5)
     drawn = [
         {split: [task.id for task in tasks] for split, tasks in tasks_of(plan).items()}
-        for plan in (plan_kinetics(data), plan_kinetics(replace(data, seed=1)))
+        for plan in (make_plan(data), make_plan(replace(data, seed=1)))
     ]
     assert [len(ids) for ids in drawn[0].values()] == [5, 5]
     assert drawn[0] != drawn[1]
-    whole = tasks_of(plan_kinetics(replace(data, limit=None)))
+    whole = tasks_of(make_plan(replace(data, limit=None)))
     assert [task.id for task in whole["train"]][:5] == drawn[0]["train"]
 
 
 def test_shards_are_fixed_by_names_alone(tmp_path: Path) -> None:
     touch(tmp_path / "train", *(clip_name(i) for i in range(300)))
     data = replace(DATA, source=str(tmp_path))
-    plan = plan_kinetics(data)
+    plan = make_plan(data)
     assert [len(group.tasks) for group in plan.groups] == [256, 44]
     assert [g.name for g in plan.groups] == [f"train-0000{i}-of-00002" for i in (0, 1)]
     (tmp_path / "train" / clip_name(7)).write_bytes(b"repaired")
-    again = plan_kinetics(data)
+    again = make_plan(data)
     assert again.order == plan.order
     assert again.inventory != plan.inventory
-    whole = plan_kinetics(replace(data, frames="all", window="all"))
+    whole = make_plan(replace(data, frames="all", window="all"))
     assert len(whole.groups) == 5
 
 
@@ -241,20 +242,20 @@ def test_without_any_split_the_layouts_are_said(tmp_path: Path) -> None:
     touch(tmp_path, clip_name(1))
     data = replace(DATA, source=str(tmp_path))
     with pytest.raises(Refused, match="which of 1 videos are for training") as caught:
-        plan_kinetics(data)
+        make_plan(data)
     assert "videos_train/LABEL/FILE" in str(caught.value.hint)
     write_list(tmp_path / "train.csv", [f"yoga,{youtube_id(2)},10,20,train"])
     touch(tmp_path, clip_name(2))
-    plan = plan_kinetics(data)
+    plan = make_plan(data)
     assert (plan.findings["without_split"], plan.units) == (1, 1)
 
 
 def test_an_empty_source_says_what_to_get(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="no videos there") as caught:
-        plan_kinetics(replace(DATA, source=str(tmp_path)))
+        make_plan(replace(DATA, source=str(tmp_path)))
     assert "github.com/cvdfoundation/kinetics-dataset" in str(caught.value.hint)
     with pytest.raises(Refused, match="looked in"):
-        plan_kinetics(replace(DATA, source=str(tmp_path / "absent")))
+        make_plan(replace(DATA, source=str(tmp_path / "absent")))
 
 
 def test_fields_of_a_list_never_become_paths(tmp_path: Path) -> None:
@@ -265,7 +266,7 @@ def test_fields_of_a_list_never_become_paths(tmp_path: Path) -> None:
     ]
     write_list(tmp_path / "source/train.csv", rows)
     touch(tmp_path / "source/train", clip_name(1))
-    plan = plan_kinetics(replace(DATA, source=str(tmp_path / "source")))
+    plan = make_plan(replace(DATA, source=str(tmp_path / "source")))
     assert [task.source for task in tasks_of(plan)["train"]] == [
         f"train/{clip_name(1)}"
     ]

@@ -71,7 +71,7 @@ def test_on_the_fly_train_has_the_same_clips_and_no_shards(
     assert done.clips == {"train": 7, "val": 3, "test": 4}
     assert done.frames == {"train": 140, "val": 60, "test": 80}
     assert set(done.lower_bound) == {"val", "test"}
-    assert "train is drawn when it is read: 7 clips, none stored" in progress.lines
+    assert "train is generated on the fly: 7 clips, none stored" in progress.lines
     names = {path.name for path in drawn.glob("train*")}
     assert names == {"train.digits.npy"}
     for split in ("train", "val", "test"):

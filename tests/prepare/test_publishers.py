@@ -5,13 +5,16 @@ from pathlib import Path
 import pytest
 
 from svtcli.failure import Refused
-from svtcli.prepare.download import publishers
-from svtcli.prepare.download.publishers import PUBLISHERS
-from svtcli.prepare.sources.where import download_folder, inside, source_folder
+from svtcli.prepare.sources import publisher_of
+from svtcli.prepare.sources.robot_push import PUBLISHER
+from svtcli.prepare.sources.source_folder import download_folder, inside, source_folder
+
+PUBLISHED = ("bair", "kinetics", "moving-mnist", "robot-push")
 
 
 def test_every_offer_has_a_place_of_its_own_and_an_address() -> None:
-    for publisher in PUBLISHERS.values():
+    for publisher in map(publisher_of, PUBLISHED):
+        assert publisher is not None
         offers = [*publisher.files, *(each.file for each in publisher.lists)]
         assert len({each.place for each in offers}) == len(offers)
         for each in offers:
@@ -22,7 +25,7 @@ def test_every_offer_has_a_place_of_its_own_and_an_address() -> None:
 
 
 def test_the_push_records_have_the_names_of_the_release() -> None:
-    offers = publishers.ROBOT_PUSH.files
+    offers = PUBLISHER.files
     assert len(offers) == 264 + 5 + 5
     assert offers[263].url == (
         "https://storage.googleapis.com/brain-robotics-data/push/push_train/"
@@ -36,11 +39,11 @@ def test_raw_data_that_is_missing_says_what_to_get_and_how(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SVT_DATA", raising=False)
-    for name in PUBLISHERS:
+    for name in PUBLISHED:
         with pytest.raises(Refused, match=f"looked in .*raw/{name}") as caught:
             source_folder(None, name, "get it there")
         assert caught.value.hint == (
-            f"get it there; `svt prepare {name} --download` fetches it"
+            f"get it there; or download it: svt prepare {name} --download"
         )
     with pytest.raises(Refused) as caught:
         source_folder(None, "folder", "get it there")

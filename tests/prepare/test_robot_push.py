@@ -8,18 +8,23 @@ import pytest
 from svtcli.clips.format import Layout
 from svtcli.failure import Refused
 from svtcli.prepare.plan import Outcome, Plan, Promise, Task, beside
-from svtcli.prepare.sources.robot_push import ADDRESS, plan_robot_push, val_files
-from svtcli.prepare.sources.tf_example import encode_example
-from svtcli.prepare.sources.tfrecord import write_records
+from svtcli.prepare.sources import make_plan
+from svtcli.prepare.sources.robot_push import ADDRESS, val_files
 from svtcli.recipe.data import RobotPushData
 from svtcli.video.image import still
-from tests.prepare.record_files import push_features, write_push_file, write_robot_push
+from tests.prepare.record_files import (
+    encode_example,
+    push_features,
+    write_push_file,
+    write_records,
+    write_robot_push,
+)
 
 Features = dict[str, list[bytes] | np.ndarray]
 
 
 def plan(folder: Path, **settings) -> Plan:
-    return plan_robot_push(RobotPushData("robot-push", str(folder), **settings))
+    return make_plan(RobotPushData("robot-push", str(folder), **settings))
 
 
 def tasks(plan: Plan) -> dict[str, list[Task]]:

@@ -9,14 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from svtcli.prepare.sources.tf_example import (
+from svtcli.prepare.sources.tfrecord import (
     BadExample,
     Example,
-    encode_example,
     parse_example,
+    read_records,
 )
-from svtcli.prepare.sources.tfrecord import read_records
-from tests.prepare.record_files import bair_features, bair_video
+from tests.prepare.record_files import bair_features, bair_video, encode_example
 
 THEIRS = (
     "4800000000000000fe92489d"

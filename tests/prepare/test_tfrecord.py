@@ -11,11 +11,10 @@ from svtcli.prepare.sources import tfrecord
 from svtcli.prepare.sources.tfrecord import (
     BadRecord,
     count_records,
-    framed,
     masked_crc,
     read_records,
-    write_records,
 )
+from tests.prepare.record_files import framed, write_records
 
 RECORDS = [b"one", b"", b"three" * 100]
 some_records = st.lists(st.binary(max_size=40), max_size=6)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from svtcli.prepare.plan import Outcome, Promise
-from svtcli.prepare.sources.video_file import Cutting, TimeSplit, Video, VideoTask
+from svtcli.prepare.sources.source_folder import Video
+from svtcli.prepare.sources.video_file import Cutting, TimeSplit, VideoTask
 from svtcli.recipe.data import Window
 from svtcli.video import decode as module
 from svtcli.video.decode import decode
@@ -171,7 +172,7 @@ def test_a_pipe_in_place_of_a_file_is_not_waited_for(tmp_path: Path) -> None:
     """A listing leaves pipes out: opening one would hang."""
     import os
 
-    from svtcli.prepare.sources.listing import list_videos
+    from svtcli.prepare.sources.source_folder import list_videos
 
     os.mkfifo(tmp_path / "x.mp4")
     found: list[int] = []

@@ -18,7 +18,7 @@ from svtcli.evaluate.foreign.sampled import open_samples
 from svtcli.evaluate.foreign.source import Videos
 from svtcli.evaluate.foreign.zipped import open_npz
 from svtcli.failure import Refused
-from svtcli.prepare.sources.listing import ENDINGS
+from svtcli.prepare.sources.source_folder import ENDINGS
 from svtcli.run.directory import runs_root
 
 CONTAINERS = tuple(ending for ending in ENDINGS if ending not in PICTURES)

@@ -1,8 +1,8 @@
 """Raw data from its publisher: whole, checked, and continued where it stopped.
 
 The publishers' hosts cannot be reached where svt is developed: everything is tested
-against a loopback server (`tests/prepare/test_download.py`). `publishers.py` has their
-addresses and hashes.
+against a loopback server (`tests/prepare/test_download.py`). Addresses and hashes stand
+in the files of `sources`.
 """
 
 import logging
@@ -17,6 +17,7 @@ import pooch
 import requests
 
 from svtcli.failure import Refused, StorageFailed
+from svtcli.prepare.download import ArchiveList, Offer, Publisher
 from svtcli.prepare.download.fetch import (
     AGAIN,
     NotOffered,
@@ -24,9 +25,9 @@ from svtcli.prepare.download.fetch import (
     check_room,
     size_of,
 )
-from svtcli.prepare.download.publishers import PUBLISHERS, ArchiveList, Offer, Publisher
 from svtcli.prepare.download.unpack import MARK, BrokenArchive, unpack
-from svtcli.prepare.sources.where import inside
+from svtcli.prepare.sources import publisher_of
+from svtcli.prepare.sources.source_folder import inside
 from svtcli.run.lock import only_writer
 from svtcli.run.progress import Progress
 
@@ -55,14 +56,14 @@ def download(
     a network that stays away, wrong bytes, or files that the publisher does not give,
     when all others are there.
     """
-    if kind not in PUBLISHERS:
+    if (publisher := publisher_of(kind)) is None:
         raise Refused(f"{kind}: no publisher to download it from", "use --source DIR")
     base = base or os.environ.get(MIRROR) or None
     # pooch tells of every file through a logger that prints by default.
     pooch.get_logger().setLevel(logging.CRITICAL)
     with only_writer(folder), requests.Session() as session:
         visit = _Visit(kind, folder, progress, session, labels, base)
-        visit.fetch_all(_wanted(PUBLISHERS[kind], splits))
+        visit.fetch_all(_wanted(publisher, splits))
 
 
 def mirrored(url: str, base: str | None) -> str:

@@ -17,7 +17,7 @@ from io import BufferedIOBase
 from pathlib import Path, PurePosixPath
 
 from svtcli.failure import Refused, StorageFailed
-from svtcli.prepare.sources.where import inside
+from svtcli.prepare.sources.source_folder import inside
 from svtcli.run.durable import CHUNK, sync_file, sync_path
 
 VIDEO = re.compile(

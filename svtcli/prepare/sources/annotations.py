@@ -1,4 +1,4 @@
-"""Kinetics' lists of videos: who is in which split, and what a person does there.
+"""Kinetics' lists of videos: split, label and start second of each clip.
 
 They come as CSV (`label,youtube_id,time_start,time_end,split`; the test list has no
 label), or as text of the same columns with another delimiter and perhaps no header.
@@ -29,7 +29,7 @@ COLUMNS = {
 }
 DELIMITERS = ",\t;| "
 SAMPLE = 50
-"""Rows that a table without a header is judged by."""
+"""Rows that decide the columns of a table without a header."""
 ID = re.compile(r"[\w-]{11}", re.ASCII)
 EXPECTED = (
     "expected are rows under the header label,youtube_id,time_start,time_end,split "
@@ -42,9 +42,9 @@ class Row:
     """One listed clip."""
 
     id: str
-    """Of the video on YouTube."""
+    """YouTube id of the video."""
     start: int | None
-    """Where in it the clip begins, in whole seconds."""
+    """Start of the clip in whole seconds."""
     label: str | None
     split: str | None
     """`train`, `val` or `test`, by its own column, else by the file's name."""
@@ -52,17 +52,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Annotations:
-    """All lists of a source together."""
+    """Rows of every list of a source."""
 
     rows: dict[tuple[str, int | None], Row] = field(default_factory=dict)
     """By id and start; the first list that names a clip counts."""
     files: tuple[str, ...] = ()
     contradictions: int = 0
-    """Rows that say of a clip something else than an earlier one."""
+    """Number of rows that contradict an earlier row of the same clip."""
 
     @cached_property
     def _only(self) -> dict[str, Row | None]:
-        """By id, None where several clips of one video are listed."""
+        """Rows by id, None where several clips of one video are listed."""
         only: dict[str, Row | None] = {}
         for row in self.rows.values():
             only[row.id] = None if row.id in only else row
@@ -74,22 +74,22 @@ class Annotations:
         return {normal(label): label for label in labels}
 
     def find(self, video: str, start: int | None) -> Row | None:
-        """The row of a clip: by id and start, else by an id that is listed once."""
+        """Find the row of a clip: by id and start, else by an id listed once."""
         return self.rows.get((video, start)) or self._only.get(video)
 
     def spelled(self, folder: str) -> str:
-        """A folder's name as the label that it stands for."""
+        """Return the label that a folder's name stands for."""
         return self._labels.get(normal(folder)) or folder.replace("_", " ")
 
 
 @lru_cache(maxsize=4096)
 def normal(label: str) -> str:
-    """A label in the one spelling that all layouts share: `making a cake`."""
+    """Spell a label as all layouts can: `making a cake`."""
     return " ".join(re.split(r"[^a-z0-9]+", label.lower().replace("'", ""))).strip()
 
 
 def split_in(name: str) -> str | None:
-    """The split that a folder, a file or a column names as one of its words."""
+    """Return the split that is one of the words of `name`; None if not exactly one."""
     words = re.split(r"[^a-z]+", name.lower())
     splits = {SPLIT_WORDS[word] for word in words if word in SPLIT_WORDS}
     return splits.pop() if len(splits) == 1 else None
@@ -98,8 +98,8 @@ def split_in(name: str) -> str | None:
 def read_annotations(folder: Path, names: Iterable[str]) -> Annotations:
     """Read the lists among the files `names` below `folder`.
 
-    A file named after a split must be a list, except one of addresses; any other that
-    is none is passed over. Errors: `Refused`, with the line.
+    A file named after a split must be a list, except one of addresses; other files that
+    are no lists are ignored. Errors: `Refused`, with the line.
     """
     rows: dict[tuple[str, int | None], Row] = {}
     files, contradictions = [], 0
@@ -115,7 +115,7 @@ def read_annotations(folder: Path, names: Iterable[str]) -> Annotations:
 
 
 def read_table(path: Path) -> Iterator[Row]:
-    """The rows of one file; none where it is no list. Errors: `Refused`."""
+    """Yield the rows of one file; none where it is no list. Errors: `Refused`."""
     split, line = split_in(path.stem), 0
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -142,14 +142,14 @@ def read_table(path: Path) -> Iterator[Row]:
 
 @dataclass(frozen=True)
 class _Form:
-    """Where in a line the columns stand."""
+    """Delimiter and columns of a table."""
 
     delimiter: str
     header: bool
     columns: dict[str, int]
 
     def row(self, fields: list[str], split: str | None) -> Row:
-        """Errors: ValueError, OverflowError, IndexError: no such row."""
+        """Parse a line. Errors: ValueError, OverflowError, IndexError."""
         texts = {name: fields[at].strip() for name, at in self.columns.items()}
         if not texts["id"]:
             raise ValueError("no id")
@@ -163,7 +163,7 @@ class _Form:
 
 
 def _with_header(line: str) -> _Form | None:
-    """The form that a first line of column names says; None if it is no such line."""
+    """Parse a header; None if the line is none."""
     for delimiter in DELIMITERS:
         names = [name.strip().lower() for name in _cut(line, delimiter)]
         columns = {
@@ -177,9 +177,9 @@ def _with_header(line: str) -> _Form | None:
 
 
 def _by_shape(lines: list[str]) -> _Form | None:
-    """The form of a list without header, by what its columns look like.
+    """Guess the columns of a list without header; None if it is no list.
 
-    One column holds ids, the first of numbers is the start; a label has a letter.
+    One column holds ids, the first column of numbers is the start, others are labels.
     """
     for delimiter in DELIMITERS:
         rows = [[text.strip() for text in _cut(line, delimiter)] for line in lines]
@@ -196,7 +196,7 @@ def _by_shape(lines: list[str]) -> _Form | None:
 
 
 def _kind(column: Iterable[str]) -> str:
-    """What the texts of one column are."""
+    """Classify a column by its texts."""
     texts = list(column)
     if all(text.lower() in SPLIT_WORDS for text in texts):
         return "split"

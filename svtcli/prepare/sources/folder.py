@@ -1,4 +1,4 @@
-"""Any folder of videos, or the videos that an installed Python distribution ships."""
+"""Any folder of videos, or the videos that an installed Python package ships."""
 
 import re
 from collections.abc import Iterator
@@ -7,23 +7,28 @@ from pathlib import Path
 
 from svtcli.clips.format import Layout
 from svtcli.failure import Refused
-from svtcli.prepare.plan import Plan, Task, labelled, spec_of
-from svtcli.prepare.sources.listing import ENDINGS, Listing, is_video, list_videos
+from svtcli.prepare.plan import Plan, group_tasks, spec_of
+from svtcli.prepare.sources.source_folder import (
+    ENDINGS,
+    Listing,
+    Video,
+    is_video,
+    list_videos,
+    source_folder,
+)
 from svtcli.prepare.sources.video_file import (
     Cutting,
     TimeSplit,
-    Video,
     VideoTask,
     chance,
 )
-from svtcli.prepare.sources.where import source_folder
 from svtcli.recipe.data import FolderData
 from svtcli.run.distribution import install_command
 from svtcli.run.fingerprint import fingerprint
 
 PACKAGE = "package:"
 SHARD_VIDEOS = 64
-"""Fixed by count alone: a video that is replaced by a longer one stays in its shard."""
+"""Videos of a shard, whatever their length."""
 
 WHAT_TO_GET = (
     f"put videos there ({' '.join(ENDINGS)}; folders inside are searched), or "
@@ -31,15 +36,15 @@ WHAT_TO_GET = (
 )
 
 
-def plan_folder(data: FolderData) -> Plan:
-    """Which videos go where. Errors: `Refused` as `find_videos`."""
+def make_plan(data: FolderData) -> Plan:
+    """Plan the split and shard of each video. Errors: see `find_videos`."""
     listing = find_videos(data)
-    # Shards hold videos by chance, so that the first clips of a split are any clips.
-    by_chance = sorted(listing.videos, key=lambda video: chance(video.name, data.seed))
-    drawn = by_chance[: data.limit]
-    notes, findings = list(listing.notes), {"videos": len(by_chance)}
-    if len(drawn) < len(by_chance):
-        notes.append(f"{len(drawn)} of {len(by_chance)} videos drawn (limit)")
+    # Shards hold videos in random order: the first clips of a split are a fair sample.
+    shuffled = sorted(listing.videos, key=lambda video: chance(video.name, data.seed))
+    drawn = shuffled[: data.limit]
+    notes, findings = list(listing.notes), {"videos": len(shuffled)}
+    if len(drawn) < len(shuffled):
+        notes.append(f"{len(drawn)} of {len(shuffled)} videos drawn (limit)")
     if data.split == "video" and len(drawn) == 1 and (data.test or data.val):
         notes.append("a single video cannot be split by video: all of it is in train")
     return Plan(
@@ -49,7 +54,7 @@ def plan_folder(data: FolderData) -> Plan:
         groups=tuple(
             group
             for name, tasks in _tasks(drawn, data).items()
-            for group in labelled(in_shards(tasks, SHARD_VIDEOS), name)
+            for group in group_tasks(tasks, SHARD_VIDEOS, name)
         ),
         unit="videos",
         pixels=_cutting(data).pixels,
@@ -59,7 +64,7 @@ def plan_folder(data: FolderData) -> Plan:
 
 
 def _tasks(videos: list[Video], data: FolderData) -> dict[str, list[VideoTask]]:
-    """The tasks of each split, or of `all` where every video is cut in time."""
+    """Tasks of each split, or of `all` where every video is cut in time."""
     cutting = _cutting(data)
     labels = not (data.source or "").startswith(PACKAGE)
 
@@ -83,18 +88,13 @@ def _cutting(data: FolderData) -> Cutting:
 
 
 def _folder_of(video: Video) -> str | None:
-    """The name of the folder that a video lies in, None in the source itself."""
+    """Return the name of a video's folder, None in the source itself."""
     above = video.name.split("/")[:-1]
     return above[-1] if above else None
 
 
-def in_shards(tasks: list[VideoTask], videos: int) -> list[tuple[Task, ...]]:
-    """Tasks in the order given, a shard's worth at a time."""
-    return [tuple(tasks[i : i + videos]) for i in range(0, len(tasks), videos)]
-
-
 def find_videos(data: FolderData) -> Listing:
-    """The videos of the source that `data.match` selects.
+    """Find the videos of the source that `data.match` selects.
 
     Errors: `Refused` where there is no source or no video.
     """
@@ -139,17 +139,17 @@ def _in_package(name: str) -> tuple[Video, ...]:
 
 
 def assign_splits(names: list[str], data: FolderData) -> dict[str, str]:
-    """Which split each whole video goes to: seeded, and independent of their order.
+    """Assign each whole video to a split: seeded, and independent of their order.
 
     A share above zero gets at least one video where there are two, or three for both;
     `train` always keeps one.
     """
-    by_chance = sorted(names, key=lambda name: chance(name, data.seed))
+    shuffled = sorted(names, key=lambda name: chance(name, data.seed))
     test = _share(data.test, len(names), len(names) - 1)
     val = _share(data.val, len(names), len(names) - 1 - test)
     held_out = ["test"] * test + ["val"] * val
     return dict(
-        zip(by_chance, held_out + ["train"] * (len(names) - len(held_out)), strict=True)
+        zip(shuffled, held_out + ["train"] * (len(names) - len(held_out)), strict=True)
     )
 
 

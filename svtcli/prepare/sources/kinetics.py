@@ -13,7 +13,8 @@ from functools import lru_cache
 
 from svtcli.clips.format import Layout
 from svtcli.failure import Refused
-from svtcli.prepare.plan import Plan, labelled, spec_of
+from svtcli.prepare.download import ArchiveList, Offer, Publisher
+from svtcli.prepare.plan import Plan, group_tasks, spec_of
 from svtcli.prepare.sources.annotations import (
     Annotations,
     Row,
@@ -21,22 +22,50 @@ from svtcli.prepare.sources.annotations import (
     read_annotations,
     split_in,
 )
-from svtcli.prepare.sources.folder import in_shards
-from svtcli.prepare.sources.listing import Listing, list_videos
-from svtcli.prepare.sources.video_file import Cutting, Video, VideoTask, chance
-from svtcli.prepare.sources.where import source_folder
+from svtcli.prepare.sources.source_folder import (
+    Listing,
+    Video,
+    list_videos,
+    source_folder,
+)
+from svtcli.prepare.sources.video_file import Cutting, VideoTask, chance
 from svtcli.recipe.data import KineticsData, label_pattern
 from svtcli.run.fingerprint import fingerprint
 
 FILE = re.compile(r"(.{11})(?:_(\d{6})_(\d{6}))?")
-"""An id may hold `_` and start with `-`: a name is never split."""
+"""Id, start, end; an id may hold `_` and start with `-`: a name is never split."""
 HOLDER = re.compile(
     r"(part|chunk|split|shard)?[ _-]?\d+"
     r"|raw|data|videos?|clips?|annotations|k[467]00\S*|kinetics\S*|replacement\S*"
 )
-"""Names of folders that are no label, though videos lie right in them."""
+"""Names of folders that are no label, though they hold videos."""
 SHARD_CUTS, SHARD_WHOLE = 256, 64
-"""Videos of a shard, where a number of frames is kept of each, and where all are."""
+"""Videos of a shard with a number of frames of each, and with whole videos."""
+
+K600 = "https://s3.amazonaws.com/kinetics/600/"
+PUBLISHER = Publisher(
+    tuple(
+        Offer(f"{K600}annotations/{name}", f"annotations/{name}", (split,))
+        for name, split in (
+            ("train.txt", "train"),
+            ("val.txt", "val"),
+            ("test.csv", "test"),
+        )
+    ),
+    tuple(
+        ArchiveList(
+            Offer(
+                f"{K600}{split}/k600_{split}_path.txt",
+                f"archives/{split}/k600_{split}_path.txt",
+                (split,),
+            ),
+            split,
+        )
+        for split in ("train", "val", "test")
+    ),
+)
+"""About 727 GB of archives (cvdfoundation/kinetics-dataset `k600_downloader.sh`, issue
+15). Its README calls `train.csv` and `val.csv` incomplete."""
 
 LAYOUTS = (
     "train/LABEL/FILE, videos_train/LABEL/FILE, train/FILE with lists (and the same "
@@ -53,7 +82,7 @@ WHAT_TO_GET = (
 
 @dataclass(frozen=True)
 class Clip:
-    """A video file, and what lists and folders say of it."""
+    """A video file, with its entry in the lists and its folder's label."""
 
     video: Video
     key: tuple[str, int | None]
@@ -62,7 +91,7 @@ class Clip:
     split: str | None
     label: str | None
     conflict: bool
-    """The folder has another label than the list, which counts."""
+    """True where the folder's label differs from the list's, which is used."""
 
     @property
     def id(self) -> str:
@@ -73,17 +102,17 @@ class Clip:
 
 @dataclass(frozen=True)
 class Survey:
-    """Every file of a source, set against its lists."""
+    """Files of a source, matched with its lists."""
 
     listing: Listing
     lists: Annotations
     clips: tuple[Clip, ...]
-    """The first file, by name, of each id and start."""
+    """First file, by name, of each id and start."""
     duplicates: int
 
 
-def plan_kinetics(data: KineticsData) -> Plan:
-    """Which videos go where. Errors: `Refused`: no videos, or none that is wanted."""
+def make_plan(data: KineticsData) -> Plan:
+    """Plan the wanted videos. Errors: `Refused` where there are none."""
     survey = survey_source(data)
     pattern = label_pattern(data.subset, data.match)
     cutting = Cutting(
@@ -94,7 +123,7 @@ def plan_kinetics(data: KineticsData) -> Plan:
     groups = []
     for split, clips in chosen.items():
         tasks = [VideoTask(c.video, cutting, split, c.label, c.id) for c in clips]
-        groups += labelled(in_shards(tasks, per_shard), split)
+        groups += group_tasks(tasks, per_shard, split)
     findings = _findings(data, survey, pattern)
     used = [clip for clips in chosen.values() for clip in clips]
     return Plan(
@@ -115,7 +144,7 @@ def plan_kinetics(data: KineticsData) -> Plan:
 
 
 def survey_source(data: KineticsData) -> Survey:
-    """Look at every name in the source. Errors: `Refused`."""
+    """Match every file of the source with its lists. Errors: `Refused`."""
     folder = source_folder(data.source, "kinetics", WHAT_TO_GET)
     listing = list_videos(folder)
     if not listing.videos:
@@ -135,7 +164,7 @@ def survey_source(data: KineticsData) -> Survey:
 
 
 def _may_be_list(name: str) -> bool:
-    """Lists lie at the top, one folder below, or in an `annotations` there."""
+    """Accept lists at the top, one folder below, or in an `annotations` there."""
     *above, _ = name.split("/")
     return len(above) < 2 or (len(above) == 2 and above[1] == "annotations")
 
@@ -165,9 +194,9 @@ def _clips(videos: tuple[Video, ...], lists: Annotations) -> Iterator[Clip]:
 
 @lru_cache(maxsize=4096)
 def place(folder: str) -> tuple[str | None, str | None]:
-    """The split and the label that a file's folder says, each None if it does not.
+    """Split and label of a file by its folder, each None if unknown.
 
-    The split is in the name of the topmost folder that has one.
+    The topmost folder that names a split counts.
     """
     names = folder.split("/") if folder else []
     splits = [split_in(name) for name in names]
@@ -181,10 +210,10 @@ def place(folder: str) -> tuple[str | None, str | None]:
 def _choose(
     data: KineticsData, survey: Survey, pattern: re.Pattern[str] | None
 ) -> dict[str, list[Clip]]:
-    """The clips of each split that is made, in the order of their shards."""
-    by_chance = sorted(survey.clips, key=lambda c: chance(c.video.name, data.seed))
+    """Choose the clips of each split, in the order of their shards."""
+    shuffled = sorted(survey.clips, key=lambda c: chance(c.video.name, data.seed))
     chosen = {
-        split: [c for c in by_chance if c.split == split and _wanted(c, pattern)]
+        split: [c for c in shuffled if c.split == split and _wanted(c, pattern)]
         for split in ("train", "val", "test")
         if split in data.splits
     }
@@ -207,7 +236,7 @@ def _wanted(item: Clip | Row, pattern: re.Pattern[str] | None) -> bool:
 def _findings(
     data: KineticsData, survey: Survey, pattern: re.Pattern[str] | None
 ) -> dict[str, object]:
-    """How source and lists agree, over the splits and classes that are made."""
+    """Compare source and lists, over the wanted splits and classes."""
     splits = {*data.splits, None}
     listed = [
         row
@@ -240,7 +269,7 @@ def _notes(
     chosen: dict[str, list[Clip]],
     findings: dict[str, object],
 ) -> tuple[str, ...]:
-    """What a person should know, the counts in one line."""
+    """Notes for the user, with the counts in one line."""
     counts = ", ".join(
         f"{count} {name.replace('_', ' ')}"
         for name, count in findings.items()

@@ -1,13 +1,17 @@
-"""Moving MNIST: generated from MNIST's digits; the official test set where it lies.
+"""Moving MNIST: generated from MNIST's digits; the official test set as published.
 
 Train clips take the digits of MNIST's train file; val and test those of its t10k file
 where there is one, else digits that are held out of the train file. With `on_the_fly`
 the folder keeps the digits of train and not its clips (`svtcli.clips.on_the_fly`).
 """
 
+import gzip
+import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from io import BufferedIOBase
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +27,7 @@ from svtcli.clips.on_the_fly import (
     write_digits,
 )
 from svtcli.failure import BadData, Refused
+from svtcli.prepare.download import Offer, Publisher
 from svtcli.prepare.plan import (
     Cut,
     Group,
@@ -30,11 +35,10 @@ from svtcli.prepare.plan import (
     Plan,
     Promise,
     Task,
-    labelled,
+    group_tasks,
     spec_of,
 )
-from svtcli.prepare.sources.idx import read_idx_images
-from svtcli.prepare.sources.where import source_folder
+from svtcli.prepare.sources.source_folder import inside, source_folder
 from svtcli.recipe.data import MovingMnistData
 from svtcli.run.durable import crc32c
 from svtcli.run.fingerprint import fingerprint
@@ -46,19 +50,55 @@ HELD_OUT = 6
 TASK_CLIPS, SHARD_TASKS = 250, 8
 OFFICIAL = "mnist_test_seq.npy"
 
+MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist/"
+OFFICIAL_PLACE = "www.cs.toronto.edu/~nitish/unsupervised_video/"
+PUBLISHER = Publisher(
+    (
+        Offer(
+            f"{MNIST}train-images-idx3-ubyte.gz",
+            "train-images-idx3-ubyte.gz",
+            ("train", "val", "test"),
+            9_912_422,
+            "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+            instead=("train-images-idx3-ubyte",),
+        ),
+        Offer(
+            f"{MNIST}t10k-images-idx3-ubyte.gz",
+            "t10k-images-idx3-ubyte.gz",
+            ("val", "test"),
+            1_648_877,
+            "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+            instead=("t10k-images-idx3-ubyte",),
+        ),
+        Offer(
+            f"http://{OFFICIAL_PLACE}{OFFICIAL}",
+            OFFICIAL,
+            ("test",),
+            819_200_096,
+            "c2a3e8d3939c001ab77bf543f130157424efa486bb4d0974d2cebb773b13f8b3",
+        ),
+    )
+)
+"""Hashes: tensorflow/datasets `url_checksums/{mnist,moving_mnist}.txt`."""
+
 WHAT_TO_GET = (
     "get MNIST's idx files train-images-idx3-ubyte.gz (9.9 MB) and "
-    "t10k-images-idx3-ubyte.gz (1.6 MB), for instance from "
-    "https://ossci-datasets.s3.amazonaws.com/mnist/, gzipped or not, and put them "
-    "there or name their place: --source DIR, or data.source=DIR in a recipe. If "
-    f"{OFFICIAL} (819 MB, https://www.cs.toronto.edu/~nitish/unsupervised_video/) "
-    "lies beside them, it is the test split"
+    f"t10k-images-idx3-ubyte.gz (1.6 MB), for instance from {MNIST}, gzipped or not, "
+    "and put them there or name their place: --source DIR, or data.source=DIR in a "
+    f"recipe. If {OFFICIAL} (819 MB, https://{OFFICIAL_PLACE}) lies beside them, it is "
+    "the test split"
 )
+
+IDX_IMAGES, IDX_LABELS = 2051, 2049
+"""Magic numbers: unsigned bytes with three axes, and with one."""
+IDX_HEADER = 16
+IDX_LIMIT = 1 << 30
+"""Bytes that a header may announce; MNIST has 47 million."""
 
 
 @dataclass(frozen=True)
 class Files:
-    """What a source folder holds."""
+    """Files of a source folder."""
 
     train: Path
     t10k: Path | None
@@ -74,53 +114,16 @@ class Digits:
     last: int
 
     def read(self) -> UInt8[np.ndarray, "n 28 28"]:
-        """The images. Errors: `BadData`, also where they are not 28 × 28."""
+        """Read the images. Errors: `BadData`, also where they are not 28 × 28."""
         return _images(self.path)[self.first : self.last]
 
 
-@lru_cache(maxsize=2)
-def _images(path: Path) -> np.ndarray:
-    """Read once in each worker process."""
-    images = read_idx_images(path)
-    if images.shape[1:] != (SIDE, SIDE):
-        raise BadData(
-            f"{path}: digits of {images.shape[1]} x {images.shape[2]} pixels; "
-            f"Moving MNIST has {SIDE} x {SIDE}"
-        )
-    if not len(images):
-        raise BadData(f"{path}: holds no digits")
-    return images
-
-
-def find_files(source: str | None) -> Files:
-    """The idx files, also in folders inside. Errors: `Refused` with what to get."""
-    folder = source_folder(source, "moving-mnist", WHAT_TO_GET)
-    root = folder.resolve()
-
-    def first(*patterns: str) -> Path | None:
-        found = sorted(path for each in patterns for path in folder.rglob(each))
-        inside = (path for path in found if path.resolve().is_relative_to(root))
-        return next((path for path in inside if path.is_file()), None)
-
-    train = first("train-images*idx3-ubyte", "train-images*idx3-ubyte.gz")
-    if train is None:
-        raise Refused(f"{folder}: no train-images-idx3-ubyte[.gz] there", WHAT_TO_GET)
-    t10k = first("t10k-images*idx3-ubyte", "t10k-images*idx3-ubyte.gz")
-    return Files(train, t10k, first(OFFICIAL))
-
-
-def predicted(data: MovingMnistData) -> int:
-    """Frames that are predicted: the second half, 10 of 20."""
-    return data.frames - data.frames // 2
-
-
 @dataclass(frozen=True)
-class GeneratedTask:
-    """Makes clips first … last − 1 of a split."""
+class ClipsTask(ABC):
+    """Writes clips first … last − 1 of a split."""
 
     data: MovingMnistData
     split: str
-    digits: Digits
     first: int
     last: int
 
@@ -135,109 +138,99 @@ class GeneratedTask:
     def promise(self) -> Promise:
         return Promise(self.units, self.units * self.data.frames)
 
+    @abstractmethod
+    def clips(self) -> Iterator[tuple[ClipFacts, UInt8[np.ndarray, "F H W 1"]]]:
+        """Yield the facts and the frames of each clip."""
+
     def run(self, frames: Path) -> Outcome:
-        digits = self.digits.read()
-        data, indices = self.data, range(self.first, self.last)
-        clips = (
-            bouncing_clip(
-                digits,
-                clip_rng(data.seed, self.split, index),
-                data.digits,
-                data.frames,
-                data.size,
-            )
-            for index in indices
-        )
-        facts = [generated_facts(self.split, index) for index in indices]
-        return write_clips(clips, facts, self.split, predicted(data), frames)
+        """Write the clips, and count the levels of their predicted frames."""
+        levels, cuts, first = np.zeros(256, np.int64), list[Cut](), 0
+        with frames.open("xb") as file:
+            for facts, clip in self.clips():
+                file.write(clip.tobytes())
+                levels += level_counts(clip[-predicted(self.data) :])
+                cuts.append(Cut(self.split, first, len(clip), facts))
+                first += len(clip)
+        return Outcome(first, tuple(cuts), levels={self.split: tuple(levels.tolist())})
 
 
 @dataclass(frozen=True)
-class OfficialTask:
-    """Copies clips first … last − 1 of the official test set; time stands first there.
+class GeneratedTask(ClipsTask):
+    """Generates clips of bouncing digits."""
+
+    digits: Digits
+
+    def clips(self) -> Iterator[tuple[ClipFacts, UInt8[np.ndarray, "F H W 1"]]]:
+        data, digits = self.data, self.digits.read()
+        for index in range(self.first, self.last):
+            rng = clip_rng(data.seed, self.split, index)
+            clip = bouncing_clip(digits, rng, data.digits, data.frames, data.size)
+            yield generated_facts(self.split, index), clip
+
+
+@dataclass(frozen=True)
+class OfficialTask(ClipsTask):
+    """Copies clips of the official test set, whose first axis is time.
 
     A recipe with fewer frames takes the first ones.
     """
 
-    data: MovingMnistData
     path: Path
-    first: int
-    last: int
 
     @property
     def source(self) -> str:
         return f"{OFFICIAL} {self.first}..{self.last - 1}"
 
-    @property
-    def units(self) -> int:
-        return self.last - self.first
-
-    def promise(self) -> Promise:
-        return Promise(self.units, self.units * self.data.frames)
-
-    def run(self, frames: Path) -> Outcome:
-        part = open_official(self.path)[: self.data.frames, self.first : self.last]
-        facts = [
-            ClipFacts(id=f"test/{index:06d}", source=f"{OFFICIAL}#{index}")
-            for index in range(self.first, self.last)
-        ]
-        clips = iter(part.transpose(1, 0, 2, 3)[..., None])
-        return write_clips(clips, facts, "test", predicted(self.data), frames)
+    def clips(self) -> Iterator[tuple[ClipFacts, UInt8[np.ndarray, "F H W 1"]]]:
+        video = open_official(self.path)[: self.data.frames, self.first : self.last]
+        for index in range(self.first, self.last):
+            facts = ClipFacts(id=f"test/{index:06d}", source=f"{OFFICIAL}#{index}")
+            yield facts, video[:, index - self.first, :, :, None]
 
 
 @dataclass(frozen=True)
-class DrawnTrain:
-    """Keeps the digits of train in place of its clips."""
+class GeneratedTrain:
+    """Stores the digits of train in place of its clips; see `plan.Generated`."""
 
     data: MovingMnistData
     digits: Digits
 
     @property
     def clips(self) -> int:
-        """All of train."""
         return self.data.train
 
     def keep(self, folder: Path) -> Split:
-        """Write the digits; what the manifest says of the split."""
-        data = self.data
-        how = (data.digits, data.seed, data.frames)
-        drawn = write_digits(folder, "train", self.digits.read(), *how)
+        data, digits = self.data, self.digits.read()
+        drawn = write_digits(
+            folder, "train", digits, data.digits, data.seed, data.frames
+        )
         return Split(data.train, data.train * data.frames, (), drawn)
 
 
-def write_clips(
-    clips: Iterator[UInt8[np.ndarray, "F H W 1"]],
-    facts: list[ClipFacts],
-    split: str,
-    counted: int,
-    path: Path,
-) -> Outcome:
-    """Write clips back to back, counting the levels of their last `counted` frames."""
-    levels, cuts, first = np.zeros(256, np.int64), list[Cut](), 0
-    with path.open("xb") as file:
-        for clip, about in zip(clips, facts, strict=True):
-            file.write(clip.tobytes())
-            levels += level_counts(clip[-counted:])
-            cuts.append(Cut(split, first, len(clip), about))
-            first += len(clip)
-    return Outcome(first, tuple(cuts), levels={split: tuple(levels.tolist())})
+def predicted(data: MovingMnistData) -> int:
+    """Return the number of predicted frames: the second half, 10 of 20."""
+    return data.frames - data.frames // 2
 
 
-def open_official(path: Path) -> UInt8[np.ndarray, "20 n 64 64"]:
-    """The official test set, not read yet. Errors: `BadData`."""
-    try:
-        video = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise BadData(f"{path}: cannot be read ({error})") from error
-    if video.dtype != np.uint8 or (*video.shape[:1], *video.shape[2:]) != (20, 64, 64):
-        raise BadData(
-            f"{path}: {video.dtype} {video.shape}, expected uint8 (20, 10000, 64, 64)"
-        )
-    return video
+def level_counts(video: UInt8[np.ndarray, "..."]) -> Int[np.ndarray, "256"]:
+    """Count the pixels of each level."""
+    return np.bincount(video.reshape(-1), minlength=256)
 
 
-def plan_moving_mnist(data: MovingMnistData) -> Plan:
-    """Which clips are made of which digits.
+def lower_bound(levels: tuple[int, ...], frames: int) -> float:
+    """Entropy H(z, z) of the pixels z = level / 255, in nats per frame (A.1).
+
+    No model that treats pixels as independent given the past can score below it on
+    the frames that were counted: its best prediction is z itself. 0 log 0 is 0.
+    """
+    z = np.arange(1, 255) / 255
+    entropy = np.zeros(256)
+    entropy[1:255] = -(z * np.log(z) + (1 - z) * np.log(1 - z))
+    return float(np.dot(entropy, np.array(levels, np.float64)) / frames)
+
+
+def make_plan(data: MovingMnistData) -> Plan:
+    """Plan the clips of each split and their digits.
 
     Errors: `Refused` for sizes that cannot be, `BadData` for files that are not MNIST.
     """
@@ -249,18 +242,21 @@ def plan_moving_mnist(data: MovingMnistData) -> Plan:
     notes: list[str] = []
     digits = _digits(files, notes)
     official = _official(files, data, notes)
-    stored = [split for split in SPLITS if not (split == "train" and data.on_the_fly)]
     groups: list[Group] = []
-    for split in stored:
-        taken = official if split == "test" else None
-        groups += labelled(_shards(data, split, digits[split], taken), split)
+    for split in SPLITS:
+        if split == "train" and data.on_the_fly:
+            continue
+        tasks = _tasks(data, split, digits[split], official)
+        groups += group_tasks(tasks, SHARD_TASKS, split)
+    drawn = {}
     if data.on_the_fly:
-        notes.append(f"train is drawn when it is read: {data.train} clips, none stored")
-    drawn = {"train": DrawnTrain(data, digits["train"])} if data.on_the_fly else {}
+        notes.append(f"train is generated on the fly: {data.train} clips, none stored")
+        drawn = {"train": GeneratedTrain(data, digits["train"])}
+    idx = [crc32c(path) for path in (files.train, files.t10k) if path is not None]
     return Plan(
         drawn=drawn,
         spec=spec_of(data),
-        inventory=_inventory(files, official),
+        inventory=fingerprint(idx, official.stat().st_size if official else None),
         layout=Layout((data.size, data.size, 1)),
         groups=tuple(groups),
         unit="clips",
@@ -270,25 +266,36 @@ def plan_moving_mnist(data: MovingMnistData) -> Plan:
     )
 
 
-def _shards(
+def _tasks(
     data: MovingMnistData, split: str, digits: Digits, official: Path | None
-) -> list[tuple[Task, ...]]:
-    """The tasks of a split, in groups of one shard each."""
+) -> list[Task]:
     total = {"train": data.train, "val": data.val, "test": data.test}[split]
-    tasks: list[Task] = []
-    for first in range(0, total, TASK_CLIPS):
-        last = min(first + TASK_CLIPS, total)
-        if official is not None:
-            tasks.append(OfficialTask(data, official, first, last))
-        else:
-            tasks.append(GeneratedTask(data, split, digits, first, last))
-    return [
-        tuple(tasks[i : i + SHARD_TASKS]) for i in range(0, len(tasks), SHARD_TASKS)
+    ranges = [
+        (first, min(first + TASK_CLIPS, total)) for first in range(0, total, TASK_CLIPS)
     ]
+    if official is not None and split == "test":
+        return [OfficialTask(data, split, *each, official) for each in ranges]
+    return [GeneratedTask(data, split, *each, digits) for each in ranges]
+
+
+def find_files(source: str | None) -> Files:
+    """Find the idx files, also in subfolders. Errors: `Refused` with what to get."""
+    folder = source_folder(source, "moving-mnist", WHAT_TO_GET)
+
+    def first(*names: str) -> Path | None:
+        paths = sorted(path for name in names for path in folder.rglob(name))
+        files = (path for path in paths if inside(folder, path) and path.is_file())
+        return next(files, None)
+
+    train = first("train-images*idx3-ubyte", "train-images*idx3-ubyte.gz")
+    if train is None:
+        raise Refused(f"{folder}: no train-images-idx3-ubyte[.gz] there", WHAT_TO_GET)
+    t10k = first("t10k-images*idx3-ubyte", "t10k-images*idx3-ubyte.gz")
+    return Files(train, t10k, first(OFFICIAL))
 
 
 def _digits(files: Files, notes: list[str]) -> dict[str, Digits]:
-    """Which digits each split takes."""
+    """Choose the digits of each split."""
     total = len(_images(files.train))
     if files.t10k is not None:
         train = Digits(files.train, 0, total)
@@ -307,7 +314,7 @@ def _digits(files: Files, notes: list[str]) -> dict[str, Digits]:
 
 
 def _official(files: Files, data: MovingMnistData, notes: list[str]) -> Path | None:
-    """The official test file, where it can serve these settings."""
+    """Return the official test file if it has the clips of these settings."""
     if files.official is None:
         return None
     if (data.size, data.digits) != (64, 2) or data.frames > 20:
@@ -320,24 +327,75 @@ def _official(files: Files, data: MovingMnistData, notes: list[str]) -> Path | N
     return files.official
 
 
-def _inventory(files: Files, official: Path | None) -> str:
-    """Contents of the small files, size of the large one."""
-    digits = [crc32c(path) for path in (files.train, files.t10k) if path is not None]
-    return fingerprint(digits, official.stat().st_size if official else None)
+def open_official(path: Path) -> UInt8[np.ndarray, "20 n 64 64"]:
+    """Memory-map the official test set. Errors: `BadData`."""
+    try:
+        video = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise BadData(f"{path}: cannot be read ({error})") from error
+    if video.dtype != np.uint8 or (*video.shape[:1], *video.shape[2:]) != (20, 64, 64):
+        raise BadData(
+            f"{path}: {video.dtype} {video.shape}, expected uint8 (20, 10000, 64, 64)"
+        )
+    return video
 
 
-def level_counts(video: UInt8[np.ndarray, "..."]) -> Int[np.ndarray, "256"]:
-    """Count the pixels of each level."""
-    return np.bincount(video.reshape(-1), minlength=256)
+@lru_cache(maxsize=2)
+def _images(path: Path) -> UInt8[np.ndarray, "n 28 28"]:
+    """Read the digits, once in each worker process. Errors: `BadData`."""
+    images = read_idx_images(path)
+    if images.shape[1:] != (SIDE, SIDE):
+        raise BadData(
+            f"{path}: digits of {images.shape[1]} x {images.shape[2]} pixels; "
+            f"Moving MNIST has {SIDE} x {SIDE}"
+        )
+    if not len(images):
+        raise BadData(f"{path}: holds no digits")
+    return images
 
 
-def lower_bound(levels: tuple[int, ...], frames: int) -> float:
-    """Entropy H(z, z) of the pixels z = level / 255, in nats per frame (A.1).
+def read_idx_images(path: Path) -> UInt8[np.ndarray, "n rows columns"]:
+    """Read the images of an idx file: big-endian sizes, then bytes; gzipped or not.
 
-    No model that treats pixels as independent given the past can score below it on
-    the frames that were counted: its best prediction is z itself. 0 log 0 is 0.
+    Never more is unpacked than the header announces. Errors: `BadData`.
     """
-    z = np.arange(1, 255) / 255
-    entropy = np.zeros(256)
-    entropy[1:255] = -(z * np.log(z) + (1 - z) * np.log(1 - z))
-    return float(np.dot(entropy, np.array(levels, np.float64)) / frames)
+    try:
+        with path.open("rb") as raw:
+            packed = raw.read(2) == b"\x1f\x8b"
+            raw.seek(0)
+            if not packed:
+                return _read_idx(path, raw)
+            with gzip.GzipFile(fileobj=raw) as unpacked:
+                return _read_idx(path, unpacked)
+    except (OSError, EOFError, zlib.error) as error:
+        raise BadData(
+            f"{path}: cannot be read ({error})", "is the download whole?"
+        ) from error
+
+
+def _read_idx(path: Path, file: BufferedIOBase) -> UInt8[np.ndarray, "n rows columns"]:
+    head = file.read(IDX_HEADER)
+    magic, count, rows, columns = (
+        int.from_bytes(head[i : i + 4], "big") for i in range(0, IDX_HEADER, 4)
+    )
+    if len(head) < IDX_HEADER or magic != IDX_IMAGES:
+        found = "holds labels" if magic == IDX_LABELS else "not idx images"
+        raise BadData(
+            f"{path}: {found} (magic number {magic}, expected {IDX_IMAGES})",
+            "take the file with `images` in its name",
+        )
+    announced = count * rows * columns
+    if announced > IDX_LIMIT:
+        raise BadData(
+            f"{path}: announces {count} images of {rows} x {columns} pixels; more than "
+            f"{IDX_LIMIT} bytes are not believed"
+        )
+    # One byte more tells a file that goes on; its end checks the gzip's own checksum.
+    content = file.read(announced + 1)
+    if len(content) != announced:
+        held = "more bytes" if len(content) > announced else f"{len(content)} bytes"
+        raise BadData(
+            f"{path}: {held} do not hold {count} images of {rows} x {columns} pixels: "
+            "is the download whole?"
+        )
+    return np.frombuffer(content, np.uint8).reshape(count, rows, columns)

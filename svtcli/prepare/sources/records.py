@@ -1,24 +1,44 @@
-"""What sources of TFRecord files share: finding them, records → clips."""
+"""Videos in TFRecord files, unpacked or inside a tar: shared by the robot datasets."""
 
-import os
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import tarfile
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from svtcli.clips.format import ClipFacts
+from svtcli.clips.format import FLOAT, ClipFacts, Layout
 from svtcli.failure import BadData, Refused
-from svtcli.prepare.plan import Cut, Miss, Outcome, Task, beside
-from svtcli.prepare.sources.tf_example import BadExample, Example, parse_example
-from svtcli.prepare.sources.tfrecord import BadRecord, count_records, read_records
-from svtcli.prepare.sources.where import inside
+from svtcli.prepare.plan import (
+    Cut,
+    Group,
+    Miss,
+    Outcome,
+    Plan,
+    Promise,
+    Task,
+    beside,
+    group_tasks,
+    spec_of,
+)
+from svtcli.prepare.sources.tfrecord import (
+    BadExample,
+    BadRecord,
+    Example,
+    count_records,
+    parse_example,
+    read_records,
+)
+from svtcli.recipe.data import BairData, RobotPushData
+from svtcli.run.fingerprint import fingerprint
 
 FILES_A_SHARD = 4
 """About 1000 videos: both publishers put some 200 to 256 into a file."""
+TAR_BLOCK = 512
 
 
 @dataclass(frozen=True)
@@ -29,29 +49,31 @@ class RecordFile:
     offset: int
     size: int
     name: str
-    """The same wherever the file lies; no two of a source have the same."""
+    """Name that does not depend on the folder; unique in a source."""
+    expected: int = 1
+    """Number of videos that its name announces."""
 
-    def count(self, named: int = 1) -> int:
-        """How many records there are.
+    def count(self) -> int:
+        """Return the number of records.
 
-        Where that cannot be told, because the file is broken or empty: the `named`
-        number, but more than were found before the damage.
+        Of a broken or empty file: the expected number, but more than were found before
+        the damage.
         """
         try:
             found = count_records(self.path, self.offset, self.size)
         except BadRecord as damage:
-            return max(named, damage.record + 1)
+            return max(self.expected, damage.record + 1)
         except OSError:
-            return named
-        return found or named
+            return self.expected
+        return found or self.expected
 
     def read(self) -> Iterator[bytes | BadRecord]:
-        """Its records. Errors: `OSError`."""
+        """Yield its records. Errors: `OSError`."""
         return read_records(self.path, self.offset, self.size)
 
 
 class Unusable(BadData):
-    """A record that gives no clip, and why in a word and in a line."""
+    """A record that gives no clip; `reason` is one word."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
@@ -59,57 +81,76 @@ class Unusable(BadData):
 
 
 @dataclass(frozen=True)
-class Video:
-    """One clip, and the numbers that go with each of its frames."""
+class RecordVideo:
+    """One clip, and the values that go with each of its frames."""
 
     facts: ClipFacts
     pixels: UInt8[np.ndarray, "F H W 3"]
     beside: Mapping[str, Float[np.ndarray, "F A"]] = field(default_factory=dict)
 
 
-VideoOf = Callable[[int, Example], Video]
-"""Makes a clip of record i. Errors: `Unusable`."""
+@dataclass(frozen=True)
+class RecordTask(ABC):
+    """Prepares the first `units` videos of one TFRecord file."""
 
+    file: RecordFile
+    split: str
+    units: int
 
-def videos_of(
-    file: RecordFile, units: int, video_of: VideoOf
-) -> Iterator[Video | Miss]:
-    """What the first `units` records of a file give, or why they do not."""
-    number = 0
-    try:
-        for record in file.read():
-            if number == units:
-                return
-            if isinstance(record, BadRecord):
-                lost = units - number if record.rest else 1
-                yield Miss(file.name, "decode", record.detail, None, number, lost)
-                if record.rest:
+    @property
+    def source(self) -> str:
+        return self.file.name
+
+    @abstractmethod
+    def promise(self) -> Promise:
+        """Estimate clips and frames, see `Task`."""
+
+    @abstractmethod
+    def video(self, number: int, example: Example) -> RecordVideo:
+        """Convert record `number`. Errors: `Unusable`."""
+
+    def run(self, frames: Path) -> Outcome:
+        return write_videos(frames, self.split, ("actions", "states"), self._videos())
+
+    def _videos(self) -> Iterator[RecordVideo | Miss]:
+        """Yield the video of each record, or the reason why it has none."""
+        name, units, number = self.source, self.units, 0
+        try:
+            for record in self.file.read():
+                if number == units:
                     return
-            else:
-                yield _video(file.name, number, record, video_of)
-            number += 1
-    except OSError as error:
-        detail = f"cannot be read ({error.strerror})"
-        yield Miss(file.name, "open", detail, None, number or None, units - number)
-        return
-    if not number:
-        yield Miss(file.name, "open", "holds no records", lost=units)
-    elif number < units:
-        detail = f"ends after {number} records, {units} were counted"
-        yield Miss(file.name, "decode", detail, None, number, units - number)
+                if isinstance(record, BadRecord):
+                    lost = units - number if record.rest else 1
+                    yield Miss(name, "decode", record.detail, None, number, lost)
+                    if record.rest:
+                        return
+                else:
+                    yield self._video(number, record)
+                number += 1
+        except OSError as error:
+            detail = f"cannot be read ({error.strerror})"
+            yield Miss(name, "open", detail, None, number or None, units - number)
+            return
+        if not number:
+            yield Miss(name, "open", "holds no records", lost=units)
+        elif number < units:
+            detail = f"ends after {number} records, {units} were counted"
+            yield Miss(name, "decode", detail, None, number, units - number)
 
-
-def _video(name: str, number: int, record: bytes, video_of: VideoOf) -> Video | Miss:
-    try:
-        return video_of(number, parse_example(record))
-    except BadExample as damage:
-        return Miss(name, "decode", damage.sentence, record=number)
-    except Unusable as damage:
-        return Miss(name, damage.reason, damage.detail, record=number)
+    def _video(self, number: int, record: bytes) -> RecordVideo | Miss:
+        try:
+            return self.video(number, parse_example(record))
+        except BadExample as damage:
+            return Miss(self.source, "decode", damage.sentence, record=number)
+        except Unusable as damage:
+            return Miss(self.source, damage.reason, damage.detail, record=number)
 
 
 def write_videos(
-    frames: Path, split: str, names: Iterable[str], given: Iterable[Video | Miss]
+    frames: Path,
+    split: str,
+    names: Iterable[str],
+    videos: Iterable[RecordVideo | Miss],
 ) -> Outcome:
     """Append videos to a task's files as they come; `names` are the files beside."""
     cuts, misses, first = list[Cut](), list[Miss](), 0
@@ -118,28 +159,31 @@ def write_videos(
         others = {
             name: stack.enter_context(beside(frames, name).open("xb")) for name in names
         }
-        for video in given:
+        for video in videos:
             if isinstance(video, Miss):
                 misses.append(video)
                 continue
             file.write(np.ascontiguousarray(video.pixels).data)
             for name, other in others.items():
-                other.write(video.beside[name].astype("<f4").tobytes())
+                other.write(video.beside[name].astype(FLOAT).tobytes())
             cuts.append(Cut(split, first, len(video.pixels), video.facts))
             first += len(video.pixels)
     return Outcome(first, tuple(cuts), tuple(misses))
 
 
-def one_bytes(example: Example, key: str) -> bytes | None:
-    """The bytes under a key; None where there are none."""
+def first_bytes(example: Example, key: str) -> bytes | None:
+    """Return the bytes under a key; None where there are none."""
     value = example.get(key)
     return value[0] if isinstance(value, list) and value and value[0] else None
 
 
-def numbers(
+def float_rows(
     example: Example, keys: Iterable[str], size: int, missing: str
 ) -> Float[np.ndarray, "F A"]:
-    """`size` finite floats from each key. Errors: `Unusable`, `missing` its reason."""
+    """Stack `size` finite floats of each key.
+
+    Errors: `Unusable`, with the reason `missing` where a key is absent.
+    """
     rows, names = [], list(keys)
     for key in names:
         value = example.get(key)
@@ -155,39 +199,53 @@ def numbers(
     return table
 
 
-def files_below(folder: Path, pattern: re.Pattern[str]) -> list[Path]:
-    """Files whose whole path below `folder` ends in what matches, sorted by path.
+@runtime_checkable
+class _File(Protocol):
+    """A file or folder of videos."""
 
-    Links out of the folder are not followed, and hidden folders not entered.
-    """
-    found = []
-    for place, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            path = Path(place, name)
-            if not pattern.search(f"/{path.relative_to(folder).as_posix()}"):
-                continue
-            if path.is_file() and inside(folder, path):
-                found.append(path)
-    return found
+    @property
+    def name(self) -> str: ...
+    @property
+    def size(self) -> int | str: ...
+    def count(self) -> int: ...
 
 
-def only_once(names: Iterable[tuple[str, Path]]) -> None:
-    """Refuse two files of one name, which would give two clips of one name."""
-    seen = dict[str, Path]()
-    for name, path in names:
-        if name in seen:
-            raise Refused(
-                f"{name} is there twice: {seen[name]} and {path}",
-                "keep one of them, or name the folder of one: --source DIR",
-            )
-        seen[name] = path
+F = TypeVar("F", bound=_File)
+
+
+def plan_files(
+    data: BairData | RobotPushData,
+    files: Sequence[tuple[str, F]],
+    task: Callable[[F, str, int], Task],
+    layout: Layout,
+    pixels: str,
+    notes: Iterable[str],
+) -> Plan:
+    """Plan the wanted splits of `files` (split, file); `task` takes the first units."""
+    groups, counts, videos = list[Group](), dict[str, int](), dict[str, int]()
+    for split in data.splits:
+        own = [file for its_split, file in files if its_split == split]
+        units = first_units((file.count() for file in own), data.limit)
+        tasks = [task(file, split, n) for file, n in zip(own, units, strict=False)]
+        groups += group_tasks(tasks, FILES_A_SHARD, split)
+        counts[split], videos[split] = len(own), sum(units)
+    used = [(file.name, file.size) for split, file in files if split in data.splits]
+    return Plan(
+        spec=spec_of(data),
+        inventory=fingerprint(used),
+        layout=layout,
+        groups=tuple(groups),
+        unit="videos",
+        pixels=pixels,
+        notes=tuple(notes),
+        findings={"files": counts, "videos": videos},
+    )
 
 
 def first_units(counts: Iterable[int], limit: int | None) -> list[int]:
-    """How many units of each file are taken so that all are at most `limit`.
+    """Share `limit` units among files in their order; None takes all.
 
-    Files that are not needed for that are not counted.
+    Files after the limit are not counted.
     """
     if limit is None:
         return list(counts)
@@ -200,14 +258,7 @@ def first_units(counts: Iterable[int], limit: int | None) -> list[int]:
     return taken
 
 
-def in_shards(
-    tasks: list[Task], a_shard: int = FILES_A_SHARD
-) -> list[tuple[Task, ...]]:
-    """Tasks in their order, so many in each shard."""
-    return [tuple(tasks[i : i + a_shard]) for i in range(0, len(tasks), a_shard)]
-
-
-def want_splits(wanted: Iterable[str], there: Iterable[str], where: Path) -> None:
+def require_splits(wanted: Iterable[str], there: Iterable[str], where: Path) -> None:
     """Refuse splits whose files are not in the source."""
     found = [split for split in wanted if split in set(there)]
     missing = [split for split in wanted if split not in found]
@@ -217,3 +268,37 @@ def want_splits(wanted: Iterable[str], there: Iterable[str], where: Path) -> Non
             f"{where}: no files of {' and '.join(missing)} there",
             "get the files that are missing" + (leave_out if found else ""),
         )
+
+
+def tar_members(path: Path, address: str) -> Iterator[tuple[str, int, int]]:
+    """Yield name, offset and size of each regular file in a tar, without unpacking.
+
+    A name is only compared, never used as a path. Errors: `Refused` for a tar that is
+    compressed, damaged or cut off; its hint names `address`.
+    """
+    again = f"get it again from {address}, or let --download do it"
+    there = path.stat().st_size
+    try:
+        with tarfile.open(path, "r:") as tar:
+            for member in tar:
+                if member.size < 0:
+                    raise Refused(f"{path}: the tar is damaged ({member.name})", again)
+                end = member.offset_data + member.size
+                if member.isreg() and end > there:
+                    raise Refused(
+                        f"{path}: the tar is cut off: {there:,} bytes, and "
+                        f"{member.name} ends at {end:,}",
+                        again,
+                    )
+                if member.isreg() and not member.issparse():
+                    yield member.name, member.offset_data, member.size
+            end = tar.offset
+    except (tarfile.TarError, OSError, ValueError, EOFError) as error:
+        raise Refused(
+            f"{path}: not a whole, uncompressed tar ({error})", again
+        ) from None
+    # tarfile takes a damaged header for the end.
+    with path.open("rb") as file:
+        file.seek(end)
+        if file.read(TAR_BLOCK).strip(b"\0"):
+            raise Refused(f"{path}: the tar is damaged at byte {end:,}", again)

@@ -12,31 +12,50 @@ import numpy as np
 
 from svtcli.clips.format import ClipFacts, Layout
 from svtcli.failure import Refused
-from svtcli.prepare.plan import Group, Outcome, Plan, Promise, labelled, spec_of
+from svtcli.prepare.download import Offer, Publisher
+from svtcli.prepare.plan import Plan, Promise
+from svtcli.prepare.sources import how_to_get
 from svtcli.prepare.sources.records import (
     RecordFile,
+    RecordTask,
+    RecordVideo,
     Unusable,
-    Video,
-    files_below,
-    first_units,
-    in_shards,
-    numbers,
-    one_bytes,
-    only_once,
-    videos_of,
-    want_splits,
-    write_videos,
+    first_bytes,
+    float_rows,
+    plan_files,
+    require_splits,
 )
-from svtcli.prepare.sources.tf_example import BadExample, Example, parse_example
-from svtcli.prepare.sources.tfrecord import BadRecord
-from svtcli.prepare.sources.where import source_folder
+from svtcli.prepare.sources.source_folder import (
+    files_below,
+    require_unique,
+    source_folder,
+)
+from svtcli.prepare.sources.tfrecord import (
+    BadExample,
+    BadRecord,
+    Example,
+    parse_example,
+)
 from svtcli.recipe.data import RobotPushData
-from svtcli.run.fingerprint import fingerprint
 from svtcli.video.image import FILTER, Unreadable, dimensions, still
 
 ADDRESS = "https://storage.googleapis.com/brain-robotics-data/push"
 FILES = {"push_train": 264, "push_testseen": 5, "push_testnovel": 5}
-SPLITS = {"push_testseen": "test-seen", "push_testnovel": "test-novel"}
+SPLITS = {
+    "push_train": ("train", "val"),
+    "push_testseen": ("test-seen",),
+    "push_testnovel": ("test-novel",),
+}
+PUBLISHER = Publisher(
+    tuple(
+        Offer(f"{ADDRESS}/{place}", place, SPLITS[name])
+        for name, count in FILES.items()
+        for place in (
+            f"{name}/{name}.tfrecord-{i:05d}-of-{count:05d}" for i in range(count)
+        )
+    )
+)
+"""File names: tensor2tensor `data_generators/google_robot_pushing.py`."""
 VAL_FILES = 5
 """Of the 264 train files; of fewer files, as large a share, but at least one of two."""
 ACTIONS, STATES = 5, 5
@@ -50,24 +69,16 @@ WHAT_TO_GET = (
     "there, or name their folder: --source DIR, or data.source=DIR in a recipe. Links "
     "that lead out of the folder are not followed"
 )
-DOWNLOAD = "; `svt prepare robot-push --download` fetches them"
 
 
 @dataclass(frozen=True)
-class RobotPushTask:
-    """Decodes the first `units` videos of one TFRecord file."""
+class RobotPushTask(RecordTask):
+    """Decodes the first videos of one TFRecord file."""
 
-    file: RecordFile
-    split: str
-    units: int
     data: RobotPushData
 
-    @property
-    def source(self) -> str:
-        return self.file.name
-
     def promise(self) -> Promise:
-        """As many frames in each video as in the first one that is long enough."""
+        """Estimate each video's frames from the first one that is long enough."""
         try:
             for record in self.file.read():
                 if frames := self._frames(record):
@@ -77,29 +88,25 @@ class RobotPushTask:
         return Promise(0, 0)
 
     def _frames(self, record: bytes | BadRecord) -> int:
-        """How many a record will give; 0 where it gives no clip."""
+        """Count the frames of a record's clip; 0 where it has none."""
         if isinstance(record, BadRecord):
             return 0
         try:
-            return kept(count_frames(parse_example(record)), self.data)
+            return kept_frames(count_frames(parse_example(record)), self.data)
         except (BadExample, Unusable):
             return 0
 
-    def run(self, frames: Path) -> Outcome:
-        videos = videos_of(self.file, self.units, self._video)
-        return write_videos(frames, self.split, ("actions", "states"), videos)
-
-    def _video(self, number: int, example: Example) -> Video:
-        frames = range(kept(count_frames(example), self.data))
+    def video(self, number: int, example: Example) -> RecordVideo:
+        frames = range(kept_frames(count_frames(example), self.data))
         actions = [f"move/{i}/commanded_pose/vec_pitch_yaw" for i in frames]
         states = [f"move/{i}/endeffector/vec_pitch_yaw" for i in frames]
         beside = {
-            "actions": numbers(example, actions, ACTIONS, "action-missing"),
-            "states": numbers(example, states, STATES, "state-missing"),
+            "actions": float_rows(example, actions, ACTIONS, "action-missing"),
+            "states": float_rows(example, states, STATES, "state-missing"),
         }
         width, height, pictures = 0, 0, list[np.ndarray]()
         for i in frames:
-            raw = one_bytes(example, image_key(i))
+            raw = first_bytes(example, image_key(i))
             assert raw is not None
             try:
                 width, height = dimensions(raw) if not i else (width, height)
@@ -113,75 +120,61 @@ class RobotPushTask:
             height=height,
             codec="jpeg",
         )
-        return Video(facts, np.stack(pictures), beside)
+        return RecordVideo(facts, np.stack(pictures), beside)
 
 
 def image_key(frame: int) -> str:
-    """Where the picture of a frame stands."""
+    """Key of a frame's picture."""
     return f"move/{frame}/image/encoded"
 
 
 def count_frames(example: Example) -> int:
-    """Frames up to the first one without a picture."""
+    """Count the frames before the first one without a picture."""
     count = 0
-    while one_bytes(example, image_key(count)) is not None:
+    while first_bytes(example, image_key(count)) is not None:
         count += 1
     return count
 
 
-def kept(there: int, data: RobotPushData) -> int:
-    """How many of a video's frames are kept. Errors: `Unusable` where it is short."""
+def kept_frames(there: int, data: RobotPushData) -> int:
+    """Return the number of frames kept of a video. Errors: `Unusable` if too short."""
     least = data.min_frames if data.frames == "all" else data.frames
     if there < least:
         raise Unusable("too-short", f"{there} frames, a clip has at least {least}")
     return there if data.frames == "all" else data.frames
 
 
-def plan_robot_push(data: RobotPushData) -> Plan:
-    """Which videos go where, in the publisher's order.
+def make_plan(data: RobotPushData) -> Plan:
+    """Plan the files in the publisher's order.
 
     Errors: `Refused` where there is nothing, or a split is missing.
     """
     folder = source_folder(data.source, "robot-push", WHAT_TO_GET)
-    parts, notes = find_files(folder)
-    if not parts:
-        hint = WHAT_TO_GET + DOWNLOAD
+    found, notes = find_files(folder)
+    if not found:
+        hint = how_to_get("robot-push", WHAT_TO_GET)
         raise Refused(f"{folder}: no robot-push videos there", hint)
-    want_splits(data.splits, parts, folder)
-    groups, files, videos = list[Group](), dict[str, int](), dict[str, int]()
-    for split in data.splits:
-        units = first_units((file.count() for file in parts[split]), data.limit)
-        tasks = [
-            RobotPushTask(file, split, n, data)
-            for file, n in zip(parts[split], units, strict=False)
-        ]
-        groups += labelled(in_shards([*tasks]), split)
-        files[split], videos[split] = len(parts[split]), sum(units)
+    require_splits(data.splits, found, folder)
     if "val" in data.splits:
-        names = sorted({parts["val"][0].name, parts["val"][-1].name})
+        names = sorted({found["val"][0].name, found["val"][-1].name})
         notes.append(f"val is {' … '.join(names)}, cut from train")
-    chosen = [file for split in data.splits for file in parts[split]]
-    return Plan(
-        spec=spec_of(data),
-        inventory=fingerprint([(file.name, file.size) for file in chosen]),
-        layout=Layout(
-            (data.size, data.size, 3), {"actions": ACTIONS, "states": STATES}
-        ),
-        groups=tuple(groups),
-        unit="videos",
-        pixels=f"{data.fit} to a square, {FILTER}",
-        notes=tuple(notes),
-        findings={"files": files, "videos": videos},
+    return plan_files(
+        data,
+        [(split, file) for split in data.splits for file in found[split]],
+        lambda file, split, units: RobotPushTask(file, split, units, data),
+        Layout((data.size, data.size, 3), {"actions": ACTIONS, "states": STATES}),
+        f"{data.fit} to a square, {FILTER}",
+        notes,
     )
 
 
 def find_files(folder: Path) -> tuple[dict[str, list[RecordFile]], list[str]]:
-    """The files of each split that is there, by number; and what is worth a note.
+    """Find the files of each split, by number; return notes about missing ones too.
 
     Errors: `Refused` where a file is there twice.
     """
     paths = files_below(folder, NAMED)
-    only_once((path.name, path) for path in paths)
+    require_unique((path.name, path) for path in paths)
     official: dict[str, list[RecordFile]] = {name: [] for name in FILES}
     for path in sorted(paths, key=lambda path: path.name):
         name = path.name.partition(".")[0]
@@ -193,13 +186,17 @@ def find_files(folder: Path) -> tuple[dict[str, list[RecordFile]], list[str]]:
         if found and len(found) != FILES[name]
     ]
     train = official["push_train"]
-    val = val_files(len(train))
-    parts = {"train": train[: len(train) - val], "val": train[len(train) - val :]}
-    parts |= {split: official[name] for name, split in SPLITS.items()}
-    return {split: found for split, found in parts.items() if found}, notes
+    kept = len(train) - val_files(len(train))
+    by_split = {
+        "train": train[:kept],
+        "val": train[kept:],
+        "test-seen": official["push_testseen"],
+        "test-novel": official["push_testnovel"],
+    }
+    return {split: found for split, found in by_split.items() if found}, notes
 
 
 def val_files(train: int) -> int:
-    """How many of so many train files are `val`: the last ones."""
+    """Return the number of train files, the last ones, that are `val`."""
     share = round(train * VAL_FILES / FILES["push_train"])
     return min(VAL_FILES, max(1, share)) if train > 1 else 0

@@ -2,15 +2,22 @@
 
 A file repeats, up to its end: length (u64), masked CRC-32C of these 8 bytes, data,
 masked CRC-32C of the data; all little-endian. Both checksums are always compared.
+An Example is named lists of bytes, float32 or int64, as protobuf.
 """
 
 import os
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import google_crc32c
+import numpy as np
+from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.message_factory import GetMessageClass
 
 from svtcli.failure import BadData
 
@@ -18,23 +25,26 @@ LENGTH = struct.Struct("<Q")
 CHECKSUM = struct.Struct("<I")
 HEAD, TAIL = LENGTH.size + CHECKSUM.size, CHECKSUM.size
 RECORD_LIMIT = 1 << 29
-"""A longer record is not read: the largest of our datasets have a few megabytes."""
+"""Bytes of the longest record that is read; our datasets have a few megabytes."""
 READ_AT_ONCE = 1 << 20
+
+Value = list[bytes] | np.ndarray
+"""A list of bytes, float32 [n] or int64 [n]."""
 
 
 class BadRecord(BadData):
-    """Damage in a file: of record number `record` alone, or of all `rest` from there.
+    """Damage in a file: in record number `record` alone, or in the `rest` from there.
 
-    Where a length is damaged, nobody can tell where the next record starts.
+    After a damaged length, the start of the next record is unknown.
     """
 
-    def __init__(self, record: int, detail: str, rest: bool) -> None:
+    def __init__(self, record: int, detail: str, rest: bool = True) -> None:
         super().__init__(f"record {record}: {detail}")
         self.record, self.detail, self.rest = record, detail, rest
 
 
 def masked_crc(data: bytes) -> int:
-    """CRC-32C as TFRecord stores it: turned by 15 bits, plus a constant."""
+    """CRC-32C as TFRecord stores it: rotated by 15 bits, plus a constant."""
     crc = google_crc32c.value(data)
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
@@ -42,103 +52,169 @@ def masked_crc(data: bytes) -> int:
 def read_records(
     path: Path, offset: int = 0, size: int | None = None
 ) -> Iterator[bytes | BadRecord]:
-    """Every record in `size` bytes of a file from `offset`, which may lie in a tar.
+    """Yield every record in `size` bytes of a file from `offset`, perhaps in a tar.
 
-    Damage is given, not raised, so that reading can go on with the next record; after
-    one with `rest` nothing comes. Errors: `OSError`.
+    Damage is yielded, not raised, so that reading can continue with the next record;
+    nothing follows one with `rest`. Errors: `OSError`.
     """
     with path.open("rb", READ_AT_ONCE) as file:
-        left, missing = _window(file, offset, size)
+        left, missing = _seek(file, offset, size)
         number = 0
         while left:
             try:
-                length = _length(file.read(min(HEAD, left)), left)
+                length = _length(file.read(min(HEAD, left)), left, number)
                 left -= HEAD + length + TAIL
-                yield _data(file, length)
-            except _Damage as damage:
-                yield BadRecord(number, damage.detail, damage.rest)
+                yield _data(file, length, number)
+            except BadRecord as damage:
+                yield damage
                 if damage.rest:
                     return
             number += 1
         if missing:
-            yield BadRecord(number, f"{missing} bytes of the file are missing", True)
+            yield BadRecord(number, f"{missing} bytes of the file are missing")
 
 
 def count_records(path: Path, offset: int = 0, size: int | None = None) -> int:
-    """How many records there are, from their lengths alone; data is not looked at.
+    """Count records by their lengths alone; data is not read.
 
     Errors: `BadRecord` with the number of records before the damage; `OSError`.
     """
     with path.open("rb", buffering=0) as file:
-        left, missing = _window(file, offset, size)
+        left, missing = _seek(file, offset, size)
         number = 0
         while left:
-            try:
-                length = _length(file.read(min(HEAD, left)), left)
-            except _Damage as damage:
-                raise BadRecord(number, damage.detail, rest=True) from None
+            length = _length(file.read(min(HEAD, left)), left, number)
             file.seek(length + TAIL, os.SEEK_CUR)
             left -= HEAD + length + TAIL
             number += 1
         if missing:
-            raise BadRecord(number, f"{missing} bytes of the file are missing", True)
+            raise BadRecord(number, f"{missing} bytes of the file are missing")
         return number
 
 
-def write_records(path: Path, records: Iterable[bytes]) -> None:
-    """Write a TFRecord file."""
-    with path.open("wb") as file:
-        for record in records:
-            file.write(framed(record))
-
-
-def framed(data: bytes) -> bytes:
-    """One record as it stands in a file."""
-    length = LENGTH.pack(len(data))
-    return b"".join(
-        (
-            length,
-            CHECKSUM.pack(masked_crc(length)),
-            data,
-            CHECKSUM.pack(masked_crc(data)),
-        )
-    )
-
-
-class _Damage(Exception):
-    def __init__(self, detail: str, rest: bool) -> None:
-        self.detail, self.rest = detail, rest
-
-
-def _window(file: BinaryIO, offset: int, size: int | None) -> tuple[int, int]:
-    """Go to `offset`; how many bytes are there, and how many of `size` are not."""
+def _seek(file: BinaryIO, offset: int, size: int | None) -> tuple[int, int]:
+    """Go to `offset`; return the bytes there, and those missing of `size`."""
     there = max(0, os.fstat(file.fileno()).st_size - offset)
     file.seek(offset)
     wanted = there if size is None else size
     return min(wanted, there), max(0, wanted - there)
 
 
-def _length(head: bytes, left: int) -> int:
-    """The length that a record's head states, of `left` bytes with the head."""
+def _length(head: bytes, left: int, number: int) -> int:
+    """Length in a record's head; `left` counts the bytes from the head on."""
     if len(head) < HEAD:
-        raise _Damage(f"cut off after {len(head)} bytes of its length", rest=True)
+        raise BadRecord(number, f"cut off after {len(head)} bytes of its length")
     if CHECKSUM.unpack_from(head, LENGTH.size)[0] != masked_crc(head[: LENGTH.size]):
-        raise _Damage("its length is damaged (checksum)", rest=True)
+        raise BadRecord(number, "its length is damaged (checksum)")
     length: int = LENGTH.unpack_from(head)[0]
-    room = left - HEAD - TAIL
-    if length > room:
-        raise _Damage(f"has {length} bytes, the file ends {length - room} before", True)
+    if (over := length - (left - HEAD - TAIL)) > 0:
+        raise BadRecord(number, f"has {length} bytes, the file ends {over} before")
     return length
 
 
-def _data(file: BinaryIO, length: int) -> bytes:
-    """The data of a record, checked."""
+def _data(file: BinaryIO, length: int, number: int) -> bytes:
+    """Data of a record, checked."""
     if length > RECORD_LIMIT:
         file.seek(length + TAIL, os.SEEK_CUR)
-        raise _Damage(f"has {length} bytes, more than {RECORD_LIMIT}", rest=False)
+        detail = f"has {length} bytes, more than {RECORD_LIMIT}"
+        raise BadRecord(number, detail, rest=False)
     data, tail = file.read(length), file.read(TAIL)
     if len(data) + len(tail) < length + TAIL:
-        raise _Damage("the file was cut off while it was read", rest=True)
+        raise BadRecord(number, "the file was cut off while it was read")
     if CHECKSUM.unpack(tail)[0] != masked_crc(data):
-        raise _Damage("its data is damaged (checksum)", rest=False)
+        raise BadRecord(number, "its data is damaged (checksum)", rest=False)
     return data
+
+
+class BadExample(BadData):
+    """Bytes that are not a `tf.train.Example`."""
+
+
+class Example(Mapping[str, Value]):
+    """Features of one record; a value is converted when it is asked for."""
+
+    __slots__ = ("_features",)
+
+    def __init__(self, features: Mapping[str, Any]) -> None:
+        self._features = features
+
+    def __getitem__(self, key: str) -> Value:
+        # Asking a protobuf map for an unknown key would add it.
+        if key not in self:
+            raise KeyError(key)
+        feature = self._features[key]
+        match feature.WhichOneof("kind"):
+            case "bytes_list":
+                return list(feature.bytes_list.value)
+            case "float_list":
+                return np.array(feature.float_list.value, np.float32)
+            case _:
+                return np.array(feature.int64_list.value, np.int64)
+
+    def __contains__(self, key: object) -> bool:
+        # A feature of no kind holds nothing.
+        if not isinstance(key, str) or key not in self._features:
+            return False
+        return self._features[key].WhichOneof("kind") is not None
+
+    def __iter__(self) -> Iterator[str]:
+        return (key for key in self._features if key in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def parse_example(data: bytes) -> Example:
+    """Parse one record's bytes. Errors: `BadExample`."""
+    try:
+        message: Any = example_class().FromString(data)
+    except DecodeError as error:
+        raise BadExample(f"not a tf.train.Example ({error})") from error
+    return Example(message.features.feature)
+
+
+@cache
+def example_class() -> type[Message]:
+    """Class of the message `Example`, in a pool of its own; needs no protoc.
+
+    Protobuf reads packed and unpacked numbers alike.
+    """
+    kind = FieldDescriptorProto
+    one, many = kind.LABEL_OPTIONAL, kind.LABEL_REPEATED
+    file = FileDescriptorProto(name="svt/example.proto", package="svt", syntax="proto3")
+
+    for name, number in (
+        ("BytesList", kind.TYPE_BYTES),
+        ("FloatList", kind.TYPE_FLOAT),
+        ("Int64List", kind.TYPE_INT64),
+    ):
+        file.message_type.add(name=name).field.add(
+            name="value", number=1, label=many, type=number
+        )
+
+    def refer(message: Any, name: str, number: int, to: str, label: int = one) -> Any:
+        return message.field.add(
+            name=name,
+            number=number,
+            label=label,
+            type=kind.TYPE_MESSAGE,
+            type_name=f".svt.{to}",
+        )
+
+    feature = file.message_type.add(name="Feature")
+    feature.oneof_decl.add(name="kind")
+    refer(feature, "bytes_list", 1, "BytesList").oneof_index = 0
+    refer(feature, "float_list", 2, "FloatList").oneof_index = 0
+    refer(feature, "int64_list", 3, "Int64List").oneof_index = 0
+
+    features = file.message_type.add(name="Features")
+    entry = features.nested_type.add(name="FeatureEntry")
+    entry.options.map_entry = True
+    entry.field.add(name="key", number=1, label=one, type=kind.TYPE_STRING)
+    refer(entry, "value", 2, "Feature")
+    refer(features, "feature", 1, "Features.FeatureEntry", many)
+
+    refer(file.message_type.add(name="Example"), "features", 1, "Features")
+    pool = DescriptorPool()
+    pool.AddSerializedFile(file.SerializeToString())
+    return GetMessageClass(pool.FindMessageTypeByName("svt.Example"))

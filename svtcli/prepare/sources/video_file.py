@@ -8,6 +8,7 @@ from typing import BinaryIO, Literal
 
 from svtcli.clips.format import ClipFacts
 from svtcli.prepare.plan import Cut, Miss, Outcome, Promise
+from svtcli.prepare.sources.source_folder import Video
 from svtcli.recipe.data import Window
 from svtcli.video.decode import (
     EndsEarly,
@@ -24,66 +25,52 @@ Frames = int | Literal["all"]
 
 
 @dataclass(frozen=True)
-class Video:
-    """A file of a source; `name` is its path below the folder `root`, with `/`."""
-
-    root: Path
-    name: str
-    bytes: int
-
-    @property
-    def path(self) -> Path:
-        """Where the file is."""
-        return self.root / self.name
-
-
-@dataclass(frozen=True)
 class Cutting:
-    """How videos become clips; the keys of a recipe's `data` section."""
+    """Settings that cut clips from videos; keys of a recipe's `data` section."""
 
     size: int
     fps: float | None = None
     frames: Frames = "all"
     window: Window = "all"
     min_frames: int = 1
-    """Of a clip, with `frames: all`."""
+    """Shortest clip, with `frames: all`."""
     seed: int = 0
 
     @property
     def pixels(self) -> str:
-        """How frames are made, for the manifest."""
+        """Description of the frames, for the manifest."""
         rate = f"{self.fps:g} frames/s by time stamp" if self.fps else "every frame"
         return f"{rate}, turned upright, centre crop, swscale {FILTER} to gbrp"
 
     @property
     def windowed(self) -> bool:
-        """Whether one window of a video is kept; of `all` frames there is none."""
+        """True where one window of a video is kept."""
         return self.frames != "all" and self.window != "all"
 
     @property
     def least(self) -> int:
-        """The fewest frames that make a clip."""
+        """Shortest clip, in frames."""
         return self.min_frames if self.frames == "all" else self.frames
 
     def window_start(self, name: str, frames: int) -> int:
-        """Where the window of a video of so many frames begins."""
+        """First frame of the window of a video with this number of frames."""
         assert self.frames != "all"
         room = max(0, frames - self.frames)
         if self.window == "random":
-            # 256 bits over a few thousand places: no place is favoured.
+            # 256 bits modulo a few thousand: uniform enough.
             return int.from_bytes(chance(name, self.seed)) % (room + 1)
         return room // 2 if self.window == "center" else 0
 
 
 @dataclass(frozen=True)
 class TimeSplit:
-    """Every video is cut in time: its end is `test`, what comes before it `val`."""
+    """Cuts every video in time: its end is `test`, the part before it `val`."""
 
     val: float
     test: float
 
     def parts(self, frames: int) -> dict[str, tuple[int, int]]:
-        """First and last + 1 frame of each split's part."""
+        """First and last + 1 frame of each split."""
         test = frames - round(self.test * frames)
         val = max(0, test - round(self.val * frames))
         parts = {"train": (0, val)}
@@ -95,16 +82,16 @@ class TimeSplit:
 
 
 def chance(name: str, seed: int) -> bytes:
-    """32 bytes drawn by lot, the same for the same name and seed everywhere."""
+    """32 pseudo-random bytes of a name and a seed, the same on every machine."""
     return sha256(f"{seed}\0{name}".encode()).digest()
 
 
 def cut_clips(
     first: int, last: int, frames: Frames, least: int = 1
 ) -> tuple[list[tuple[int, int]], int]:
-    """Clips (first frame, length) of a part, end to end, and how many frames are left.
+    """Return clips (first frame, length), end to end, and the number of frames left.
 
-    A part shorter than one clip gives none, and its frames are not "left".
+    A range shorter than one clip gives none, and its frames are not "left".
     """
     if frames == "all":
         return ([(first, last - first)] if last - first >= max(1, least) else []), 0
@@ -121,20 +108,20 @@ class VideoTask:
     split: str | TimeSplit
     label: str | None = None
     id: str | None = None
-    """Of the clip of a whole video, and the start of every other id; None: the name."""
+    """Id of a whole video's clip, and prefix of all other ids; None: the name."""
 
     @property
     def source(self) -> str:
-        """The video's name."""
+        """Name of the video."""
         return self.video.name
 
     @property
     def units(self) -> int:
-        """One video."""
+        """One, for one video."""
         return 1
 
     def promise(self) -> Promise:
-        """Clips and frames by the header; one clip where it tells no length."""
+        """Estimate clips and frames by the header; one clip where it has no length."""
         cutting = self.cutting
         try:
             facts = probe(self.video.path)
@@ -150,7 +137,7 @@ class VideoTask:
         return Promise(len(lengths), sum(lengths))
 
     def run(self, frames: Path) -> Outcome:
-        """Write the frames of all clips; what is broken or too short is a `Miss`."""
+        """Write the frames of all clips; a damaged or short video is a `Miss`."""
         try:
             with open_video(self.video.path) as video, frames.open("xb") as file:
                 facts = video.facts
@@ -173,10 +160,10 @@ class VideoTask:
             yield frame.tobytes()
 
     def _write_window(self, file: BinaryIO, video: OpenVideo, facts: VideoFacts) -> int:
-        """Write the frames of the window; where in the video it starts.
+        """Write the frames of the window; return its first frame in the video.
 
-        It is chosen by the length that the header promises, so that a video is decoded
-        once, and only to the window's end. Errors: `EndsEarly`: too short.
+        It is chosen by the length in the header, so that a video is decoded once, and
+        only to the window's end. Errors: `EndsEarly` for a video that is too short.
         """
         wanted, fps = self.cutting.least, self.cutting.fps
         count = facts.kept(fps) or count_frames(self.video.path, fps)
@@ -186,7 +173,7 @@ class VideoTask:
         except EndsEarly as end:
             if end.frames < wanted:
                 raise
-            # What is there is shorter than a window: the second one covers it.
+            # The header was wrong: choose the window again by the length found.
             file.seek(0)
             start = self.cutting.window_start(self.source, end.frames)
             with open_video(self.video.path) as again:
@@ -225,7 +212,7 @@ class VideoTask:
     def _clip(
         self, split: str, at: int, length: int, video: VideoFacts, start: int | None
     ) -> Cut:
-        """The clip at frame `at` of those written; `start` None: it is the video."""
+        """Describe the clip at written frame `at`; a whole video has no `start`."""
         name = self.id or self.source
         facts = ClipFacts(
             id=name if start is None else f"{name}@{start}",
@@ -246,7 +233,7 @@ class VideoTask:
 
 
 def _write(file: BinaryIO, frames: Iterator[bytes]) -> int:
-    """Write frames as they come; how many there were."""
+    """Write frames as they come; return their number."""
     count = 0
     for frame in frames:
         file.write(frame)

@@ -1,0 +1,202 @@
+"""Source folders: the place of raw data, and the files in it."""
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from svtcli.failure import Refused
+from svtcli.prepare.sources import how_to_get
+
+ENDINGS = tuple(
+    f".{ending}"
+    for ending in (
+        *("3gp", "apng", "avi", "flv", "gif", "m2ts", "m4v", "mkv", "mov", "mp4"),
+        *("mpeg", "mpg", "mts", "ogv", "ts", "webm", "webp", "wmv", "y4m"),
+    )
+)
+"""Endings of videos; a `.webp` counts only if it is animated (FFmpeg cannot decode it
+then, so that it is reported as a failure). All other files are ignored."""
+
+TABLES = (".csv", ".txt")
+
+
+@dataclass(frozen=True)
+class Video:
+    """A file of a source; `name` is its path below the folder `root`, with `/`."""
+
+    root: Path
+    name: str
+    bytes: int
+
+    @property
+    def path(self) -> Path:
+        """Path of the file."""
+        return self.root / self.name
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Files of a source folder."""
+
+    videos: tuple[Video, ...]
+    """Videos, sorted by name."""
+    outside: tuple[str, ...] = ()
+    """Links that lead out of the folder; they are not followed."""
+    nameless: int = 0
+    """Number of files and folders whose name is not Unicode text; they are not read."""
+    tables: tuple[str, ...] = ()
+    """Names of `.csv` and `.txt` files."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Notes for the user; empty where nothing was left out."""
+        notes = []
+        if self.outside:
+            notes.append(
+                f"{len(self.outside)} links lead out of the source and are not read: "
+                f"{self.outside[0]}" + (", …" if len(self.outside) > 1 else "")
+            )
+        if self.nameless:
+            notes.append(f"{self.nameless} names are not UTF-8 and are not read")
+        return tuple(notes)
+
+    @property
+    def findings(self) -> dict[str, int]:
+        """The same counts for `report.json`; zeros are left out."""
+        counts = {"links_outside": len(self.outside), "names_not_utf8": self.nameless}
+        return {key: count for key, count in counts.items() if count}
+
+
+def source_folder(stated: str | None, name: str, what_to_get: str) -> Path:
+    """Return the folder with the raw data of `name`; it may itself be a symlink.
+
+    It is `stated`, else `$SVT_DATA/NAME` if that exists, else `raw/NAME`. Errors:
+    `Refused`, which names the places; its hint is `what_to_get` and the download.
+    """
+    folder = download_folder(stated, name)
+    if stated is None and not folder.is_dir():
+        folder = Path("raw") / name
+    if folder.is_dir():
+        return folder
+    hint = how_to_get(name, what_to_get)
+    if folder.exists():
+        raise Refused(f"{folder}: not a folder", hint)
+    if folder.is_symlink():
+        raise Refused(f"{folder}: a link to {folder.readlink()}, which is gone", hint)
+    looked = str(folder)
+    if stated is None:
+        shared = os.environ.get("SVT_DATA")
+        at = f"{shared}/{name}" if shared else f"$SVT_DATA/{name} (not set)"
+        looked = f"{at}, {folder}"
+    raise Refused(f"no source for {name}: looked in {looked}", hint)
+
+
+def download_folder(stated: str | None, name: str) -> Path:
+    """Return the folder that `--download` writes to; it may not exist yet."""
+    if stated is not None:
+        return Path(stated).expanduser()
+    shared = os.environ.get("SVT_DATA")
+    return Path(shared).expanduser() / name if shared else Path("raw") / name
+
+
+def inside(folder: Path, path: Path) -> bool:
+    """Tell if `path` leads, through all symlinks, to a place inside `folder`."""
+    try:
+        return path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):  # a circle of links; RuntimeError before 3.13
+        return False
+
+
+def list_videos(folder: Path) -> Listing:
+    """List the videos in `folder` and its subfolders, except hidden ones.
+
+    A link to a folder is never followed: its target inside `folder` is listed there,
+    and nothing outside is read. Of a file only the size is read.
+    """
+    real = Path(os.path.realpath(folder))
+    videos, outside, tables = list[Video](), list[str](), list[str]()
+    nameless = 0
+    waiting = [("", folder)]
+    while waiting:
+        prefix, place = waiting.pop()
+        with _scan(place) as entries:
+            for entry in entries:
+                name = prefix + entry.name
+                if entry.name.startswith("."):
+                    continue
+                if not _is_unicode(entry.name):
+                    nameless += 1
+                elif entry.is_symlink() and not _leads_into(entry.path, real):
+                    outside.append(name)
+                elif entry.is_dir(follow_symlinks=False):
+                    waiting.append((f"{name}/", Path(entry.path)))
+                elif is_video(entry.path) and entry.is_file():
+                    videos.append(Video(folder, name, entry.stat().st_size))
+                elif name.endswith(TABLES) and entry.is_file():
+                    tables.append(name)
+    videos.sort(key=lambda video: video.name)
+    return Listing(tuple(videos), tuple(sorted(outside)), nameless, tuple(tables))
+
+
+def _scan(folder: Path) -> AbstractContextManager[Iterator[os.DirEntry[str]]]:
+    try:
+        return os.scandir(folder)
+    except OSError as error:
+        raise Refused(f"{folder}: cannot be read ({error.strerror})") from error
+
+
+def _is_unicode(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _leads_into(path: str, folder: Path) -> bool:
+    return Path(os.path.realpath(path)).is_relative_to(folder)
+
+
+def is_video(path: str) -> bool:
+    """Tell a video by its name; a `.webp` by its first bytes."""
+    ending = os.path.splitext(path)[1].lower()  # noqa: PTH122 (fast: 400,000 files)
+    if ending != ".webp":
+        return ending in ENDINGS
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123
+            start = file.read(21)
+    except OSError:
+        return True
+    return len(start) == 21 and start[12:16] == b"VP8X" and bool(start[20] & 2)
+
+
+def files_below(folder: Path, pattern: re.Pattern[str]) -> list[Path]:
+    """Files whose path below `folder` ends in a match of `pattern`, sorted by path.
+
+    Links out of the folder are not followed, and hidden folders not entered.
+    """
+    found = []
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            path = Path(place, name)
+            if not pattern.search(f"/{path.relative_to(folder).as_posix()}"):
+                continue
+            if path.is_file() and inside(folder, path):
+                found.append(path)
+    return found
+
+
+def require_unique(names: Iterable[tuple[str, Path]]) -> None:
+    """Refuse two files of one name: their clips would have the same names."""
+    seen = dict[str, Path]()
+    for name, path in names:
+        if name in seen:
+            raise Refused(
+                f"{name} is there twice: {seen[name]} and {path}",
+                "keep one of them, or name the folder of one: --source DIR",
+            )
+        seen[name] = path
