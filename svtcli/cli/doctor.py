@@ -1,9 +1,8 @@
-"""`svt doctor`: whether this machine has what svt needs, and what to do where not."""
+"""`svt doctor`: checks of this machine, and remedies."""
 
 import os
 import shutil
 import sys
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from svtcli.cli import console
@@ -17,37 +16,36 @@ NARROW = 60
 
 
 def doctor() -> None:
-    """Say what is here, what is not, and what to do about it; 3 if svt cannot work.
+    """Check this machine: what works, what does not, and what to do; 3 if svt cannot.
 
-    Versions, devices and one product of matrices on them, codecs, what the optional
-    extras give, where files go and how much room is left, the terminal. A line marked
-    `note` says what is missing of something that svt can do without.
+    Versions, devices and a matrix product on them, codecs, optional extras, folders and
+    free disk space, the terminal. A line marked `note` names something missing that svt
+    can do without.
 
     For example: svt doctor --json, to show someone else what is here.
     """
     from svtcli.project.doctor import examine
 
     found = [*examine(console.progress()), _terminal()]
+    rows, checks = [], {}
+    for each in found:
+        hint = f" ({each.hint})" if each.hint else ""
+        rows.append((each.state, each.name, each.text + hint))
+        checks[each.name] = {
+            "state": each.state,
+            "said": each.text,
+            "hint": each.hint,
+            "facts": each.facts,
+        }
     broken = [each.name for each in found if each.state == "broken"]
-    checks = {each.name: _data(each) for each in found}
-    rows = [(each.state, each.name, _text(each)) for each in found]
     text = console.table("", ("", "", ""), rows)
     console.show(text, {"ok": not broken, "checks": checks})
     if broken:
         raise CheckFailed(f"broken: {', '.join(broken)}", "see the lines above")
 
 
-def _text(found: "Finding") -> str:
-    return found.said + (f" ({found.hint})" if found.hint else "")
-
-
-def _data(found: "Finding") -> dict[str, object]:
-    data = asdict(found)
-    return {key: value for key, value in data.items() if key != "name"}
-
-
 def _terminal() -> "Finding":
-    """What can be shown here."""
+    """Check the terminal: columns, encoding, colour, and the kind of progress."""
     from svtcli.project.doctor import Finding
 
     columns = shutil.get_terminal_size().columns
@@ -55,13 +53,13 @@ def _terminal() -> "Finding":
     live = sys.stderr.isatty()
     color = live and console.settings().color and not os.environ.get("NO_COLOR")
     facts = {"columns": columns, "encoding": encoding, "live": live, "color": color}
-    said = (
-        f"{columns} columns, {encoding}, {'a live bar' if live else 'lines'} of "
-        f"progress, {'in' if color else 'no'} colour"
+    text = (
+        f"{columns} columns, {encoding}, progress as {'a bar' if live else 'lines'}, "
+        f"{'colour' if color else 'no colour'}"
     )
     hint = None
     if not encoding.startswith("utf"):
         hint = "signs such as a plus-minus are spelled out; PYTHONUTF8=1 shows them"
     elif columns < NARROW:
         hint = f"tables want {NARROW} columns"
-    return Finding("terminal", "note" if hint else "ok", said, hint, facts)
+    return Finding("terminal", "note" if hint else "ok", text, hint, facts)

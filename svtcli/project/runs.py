@@ -1,17 +1,16 @@
-"""What runs there are, what one is, and how two differ; needs no jax.
+"""Runs on this machine: an overview, details of one, differences of two; no jax here.
 
-A folder that is broken or half made is told as such, and never in the way of others.
+A run folder that is damaged or incomplete is listed with its problem.
 """
 
 import math
 import os
 from collections.abc import Iterator
-from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 from svtcli.failure import Failure
-from svtcli.recipe.schema import Recipe
 from svtcli.run.directory import RunFolder
 from svtcli.run.goodput import Goodput, goodput
 from svtcli.run.manifest import RunFacts, read_run
@@ -22,135 +21,124 @@ SCORES = ("bits_per_dim", "nats_per_frame")
 
 @dataclass(frozen=True)
 class Overview:
-    """One run in a line."""
+    """One line of `svt runs list`."""
 
     name: str
     recipe: str | None = None
-    """The recipe's name, and the start of the fingerprint of all that it says."""
+    """Name of the recipe, and the start of its fingerprint."""
     step: int | None = None
-    """The newest checkpoint's; None before the first."""
+    """Step of the newest checkpoint; None before the first."""
     steps: int | None = None
-    """As many as the recipe wants."""
+    """Steps of the recipe."""
     score_name: str | None = None
     last: float | None = None
-    """The newest score on held-out clips."""
+    """Newest validation score."""
     best: float | None = None
-    """The best of them."""
+    """Best validation score."""
     changed: float | None = None
-    """When it was last written to, seconds since 1970."""
+    """Time of the last change, in seconds since 1970."""
     size: int = 0
-    """Bytes of all its files."""
+    """Bytes of all files."""
     problem: str | None = None
-    """Why it cannot be read; what is known is told all the same."""
+    """Reason why something could not be read."""
 
 
 @dataclass(frozen=True)
 class Details:
-    """All that is known of one run."""
+    """Everything known about one run."""
 
     overview: Overview
     facts: RunFacts | None
     settings: dict[str, Any]
-    """Keys of the recipe that are not at their default."""
+    """Non-default settings of the recipe, by dotted key."""
     metrics: Row
-    """The newest value of each name."""
+    """Newest value of each metric."""
     goodput: Goodput | None
     checkpoints: tuple[int, ...]
 
 
 def list_runs(root: Path) -> list[Overview]:
-    """Every folder in `root`, the last changed first; [] when there is no `root`."""
+    """Overview of every run in `root`, the last changed first."""
     if not root.is_dir():
         return []
-    folders = [path for path in root.iterdir() if path.is_dir()]
-    seen = [overview(RunFolder(p)) for p in folders if not p.name.startswith(".")]
-    return sorted(seen, key=lambda run: (-(run.changed or 0.0), run.name))
+    runs = [
+        overview(RunFolder(path))
+        for path in root.iterdir()
+        if path.is_dir() and not path.name.startswith(".")
+    ]
+    return sorted(runs, key=lambda run: (-(run.changed or 0.0), run.name))
 
 
 def overview(run: RunFolder) -> Overview:
-    """The run in a line; what is wrong with it stands in `problem`."""
+    """Overview of a run; whatever is wrong with it becomes its `problem`."""
     size, changed = _size_and_change(run.path)
     known: dict[str, Any] = {"size": size, "changed": changed}
     try:
         known["step"] = max(run.steps(), default=None)
-        recipe = run.recipe()
-        known["steps"] = recipe.train.steps
+        known["steps"] = run.recipe().train.steps
         facts = read_run(run)
         known["recipe"] = f"{facts.recipe} {facts.recipe_fingerprint[:6]}"
         known |= _scores(read_metrics(run.metrics))
     except (Failure, OSError, ValueError) as error:
-        known["problem"] = _line(error)
+        lines = str(error).strip().splitlines()
+        known["problem"] = lines[0] if lines else type(error).__name__
     return Overview(run.name, **known)
 
 
 def details(run: RunFolder) -> Details:
-    """Everything about a run. Errors: Failure where its recipe cannot be read."""
-    recipe, line = run.recipe(), overview(run)
+    """Details of a run. Errors: Failure where its recipe cannot be read."""
+    settings = {
+        key: value
+        for key, value, default in _settings(run.recipe())
+        if value != default
+    }
+    line = overview(run)
     if line.problem is not None:
-        return Details(line, None, from_defaults(recipe), {}, None, run.steps())
-    rows: dict[str, float] = {}
+        return Details(line, None, settings, {}, None, run.steps())
+    newest: dict[str, float] = {}
     for row in read_metrics(run.metrics):
-        rows |= row
-    return Details(
-        line,
-        read_run(run),
-        from_defaults(recipe),
-        rows,
-        goodput(read_rows(run.metrics)),
-        run.steps(),
-    )
+        newest |= row
+    spent = goodput(read_rows(run.metrics))
+    return Details(line, read_run(run), settings, newest, spent, run.steps())
 
 
 def differences(a: RunFolder, b: RunFolder) -> dict[str, tuple[Any, Any]]:
-    """Keys of the recipes that differ, with both values; a missing one is None.
+    """Recipe keys that differ, with both values; None where a recipe lacks the key.
 
     Errors: Failure where a recipe cannot be read.
     """
-    one, other = flat(asdict(a.recipe())), flat(asdict(b.recipe()))
+    one, other = (
+        {key: value for key, value, _ in _settings(run.recipe())} for run in (a, b)
+    )
     return {
         key: (one.get(key), other.get(key))
-        for key in [*one, *(key for key in other if key not in one)]
+        for key in one | other
         if one.get(key) != other.get(key)
     }
 
 
-def from_defaults(recipe: Recipe) -> dict[str, Any]:
-    """The dotted keys that are not at their default, or have none."""
-    return dict(_own("", recipe))
-
-
-def flat(sections: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Dotted keys with their values."""
-    found: dict[str, Any] = {}
-    for key, value in sections.items():
-        if isinstance(value, dict):
-            found |= flat(value, f"{prefix}{key}.")
-        else:
-            found[f"{prefix}{key}"] = value
-    return found
-
-
-def _own(prefix: str, section: Any) -> Iterator[tuple[str, Any]]:
+def _settings(section: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Dotted key, value and default of every setting; MISSING for no default."""
     for field in fields(section):
-        value = getattr(section, field.name)
+        key, value = f"{prefix}{field.name}", getattr(section, field.name)
         if is_dataclass(value):
-            yield from _own(f"{prefix}{field.name}.", value)
-        elif field.default is MISSING or value != field.default:
-            yield f"{prefix}{field.name}", value
+            yield from _settings(value, f"{key}.")
+        else:
+            yield key, value, field.default
 
 
 def _scores(rows: list[Row]) -> dict[str, Any]:
-    """The last and the best validation, of whichever score the run has."""
+    """Last and best validation score."""
     for name in SCORES:
-        values = [row[key] for row in rows if (key := f"validation_{name}") in row]
-        finite = [value for value in values if math.isfinite(value)]
+        key = f"validation_{name}"
+        finite = [row[key] for row in rows if math.isfinite(row.get(key, math.nan))]
         if finite:
             return {"score_name": name, "last": finite[-1], "best": min(finite)}
     return {}
 
 
 def _size_and_change(path: Path) -> tuple[int, float | None]:
-    """Bytes of all files, and when the newest was changed; what vanishes is nothing."""
+    """Bytes of all files, and time of the newest change; vanished files count 0."""
     size, newest = 0, None
     for folder, _, names in os.walk(path):
         for name in names:
@@ -161,9 +149,3 @@ def _size_and_change(path: Path) -> tuple[int, float | None]:
             size += facts.st_size
             newest = max(newest or 0.0, facts.st_mtime)
     return size, newest
-
-
-def _line(error: Exception) -> str:
-    """What is wrong, in one line."""
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

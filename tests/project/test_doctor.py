@@ -51,7 +51,7 @@ def test_a_product_that_is_wrong_is_broken(quick, monkeypatch):
     monkeypatch.setattr(jnp, "matmul", lambda *a, **k: right(*a, **k).at[0, 0].add(1))
     found = findings()["product"]
     assert found.state == "broken"
-    assert found.said == "a product of 8 x 8 matrices in float32 is wrong on cpu"
+    assert found.text == "a product of 8 x 8 matrices in float32 is wrong on cpu"
 
 
 def test_no_device_is_broken_once_and_the_rest_is_told_all_the_same(quick, monkeypatch):
@@ -80,7 +80,7 @@ def test_what_nobody_thought_of_is_a_finding_too(quick, monkeypatch):
 
     monkeypatch.setattr(codecs, "missing_decoders", surprised)
     found = findings()["codecs"]
-    assert (found.state, found.said) == ("broken", "LookupError: first")
+    assert (found.state, found.text) == ("broken", "LookupError: first")
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_weights_that_are_missing_or_changed_are_noted(
     monkeypatch.setattr("svtcli.evaluate.weights.published_weights", fail)
     found = findings()["fvd"]
     assert (found.state, found.hint) == ("note", "get it")
-    assert found.said.startswith(said)
+    assert found.text.startswith(said)
 
 
 def test_an_extra_that_is_not_installed_says_what_it_would_give(quick, monkeypatch):
@@ -113,7 +113,7 @@ def test_an_extra_that_is_not_installed_says_what_it_would_give(quick, monkeypat
     monkeypatch.setattr(metadata, "version", without_ray)
     found = findings()["ray"]
     assert found.state == "note"
-    assert found.said == "no svt prepare --engine ray: ray is not installed"
+    assert found.text == "no svt prepare --engine ray: ray is not installed"
     assert found.hint == f"install it: {install_command('ray')}"
 
 
@@ -130,13 +130,13 @@ def test_little_room_and_a_closed_folder_are_noted(quick, monkeypatch, tmp_path)
     full = FREE._replace(free=10**9)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: full)
     found = findings()["runs"]
-    assert found.said == f"{tmp_path / 'deep' / 'runs'}: 1 GB free, which is little"
+    assert found.text == f"{tmp_path / 'deep' / 'runs'}: 1 GB free, which is little"
     assert found.hint == "$SVT_RUNS names another place"
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("SVT_RUNS", str(tmp_path / "file" / "runs"))
     found = findings()["runs"]
     assert (found.state, found.facts["writable"]) == ("note", True)
-    assert found.said == f"{tmp_path / 'file'}: cannot be written to"
+    assert found.text == f"{tmp_path / 'file'}: cannot be written to"
 
 
 def test_nothing_is_made_by_looking(quick, monkeypatch, tmp_path):
