@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from svtcli.evaluate.comparison import Comparison
     from svtcli.evaluate.likelihood_results import EvalPlan, Evaluation
     from svtcli.evaluate.trials import TrialsPlan
-    from svtcli.run.job_array import Part
+    from svtcli.run.job_array import ArrayTask
     from svtcli.train.load_network import Checkpoint
 
 WORDS = {"bits": "bits_per_dim", "nats": "nats_per_frame"}
@@ -54,22 +54,25 @@ def score_runs(runs: list[str], call: Call) -> None:
 
     checkpoints = [find_checkpoint(run) for run in runs]
     # Only now, for it brings jax: a typo is answered at once.
-    from svtcli.run.job_array import part_of
+    from svtcli.run.job_array import ArrayTask
     from svtcli.train.load_network import open_checkpoint
 
-    part, opened = part_of(*call.task), [open_checkpoint(*each) for each in checkpoints]
+    task, opened = (
+        ArrayTask.from_flags(*call.task),
+        [open_checkpoint(*each) for each in checkpoints],
+    )
     of_runs = [_plans(each, call) for each in opened]
     plans = [plan for scores, _ in of_runs for plan in scores]
     trials = [plan for _, compared in of_runs for plan in compared]
-    if trials and part is not None:
+    if trials and task is not None:
         raise Refused(
             "--task-index: shares out likelihoods only",
             "make the samples first: svt sample RUN --per-prime TRIALS --task-index I",
         )
     if call.dry_run:
-        _show_plans(plans, trials, part)
+        _show_plans(plans, trials, task)
     else:
-        _score(opened, plans, trials, part, call)
+        _score(opened, plans, trials, task, call)
 
 
 def _plans(
@@ -110,14 +113,14 @@ def _score(
     checkpoints: "list[Checkpoint]",
     plans: "list[EvalPlan]",
     trials: "list[TrialsPlan]",
-    part: "Part | None",
+    task: "ArrayTask | None",
     call: Call,
 ) -> None:
     """Score what is missing; show what is whole, and how much of the rest is owed."""
     from svtcli.evaluate.comparison import comparison_data
     from svtcli.evaluate.trials import run_trials
 
-    evaluations, owed = _evaluations(plans, part)
+    evaluations, owed = _evaluations(plans, task)
     comparisons = [run_trials(plan, console.progress()) for plan in trials]
     data: dict[str, object] = {
         "evaluations": [score_data(each) for each in evaluations],
@@ -151,40 +154,40 @@ def _texts(
 
 
 def _evaluations(
-    plans: "list[EvalPlan]", part: "Part | None"
+    plans: "list[EvalPlan]", task: "ArrayTask | None"
 ) -> "tuple[list[Evaluation], list[dict[str, Any]]]":
     """Likelihoods that are whole, and what other tasks owe of the others."""
     from svtcli.evaluate import stage as stage
-    from svtcli.evaluate.likelihood_results import UnfinishedScores
+    from svtcli.run.partial import Unfinished
 
     progress, whole, owed = console.progress(), [], []
     for plan in plans:
-        if part is None:
+        if task is None:
             whole.append(stage.evaluate(plan, progress))
             continue
-        ended = stage.evaluate_part(plan, progress, part)
-        if isinstance(ended, UnfinishedScores):
+        ended = stage.evaluate_task(plan, progress, task)
+        if isinstance(ended, Unfinished):
             console.note(
-                f"{ended.clips} of {ended.of} clips are scored so far: {plan.out}"
+                f"{ended.done} of {ended.of} clips are scored so far: {plan.out}"
             )
-            owed.append({"file": str(plan.out), "clips": ended.clips, "of": ended.of})
+            owed.append({"file": str(plan.out), "clips": ended.done, "of": ended.of})
         else:
             whole.append(ended)
     return whole, owed
 
 
 def _show_plans(
-    plans: "list[EvalPlan]", trials: "list[TrialsPlan]", part: "Part | None"
+    plans: "list[EvalPlan]", trials: "list[TrialsPlan]", task: "ArrayTask | None"
 ) -> None:
     """What would be scored, one evaluation a line."""
     from svtcli.evaluate.stage import unfinished
 
     lines = []
     for plan in plans:
-        own = len(part.share(len(plan.numbers))) if part else len(plan.numbers)
-        share = f" (task {part.index} of {part.count})" if part else ""
+        own = len(task.share(len(plan.numbers))) if task else len(plan.numbers)
+        share = f" (task {task.index} of {task.count})" if task else ""
         kept = unfinished(plan)
-        so_far = f" ({kept.clips} of {kept.of} clips are scored)" if kept.clips else ""
+        so_far = f" ({kept.done} of {kept.of} clips are scored)" if kept.done else ""
         lines.append(
             f"would score {plan.checkpoint.name} on {own} clips{share} of "
             f"{plan.folder}, split {plan.settings.split}, frames {plan.prime + 1} to "

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from svtcli.prepare.find_clips import Prepared
     from svtcli.prepare.preparation import How
     from svtcli.prepare.preview import Preview
-    from svtcli.prepare.stage import Unfinished
     from svtcli.recipe.data import Data
 
 Settings = dict[str, Any]
@@ -154,10 +153,10 @@ def _run(
     from svtcli.prepare.find_clips import clips_folder
     from svtcli.prepare.preparation import How
     from svtcli.prepare.preview import preview
-    from svtcli.run.job_array import part_of
+    from svtcli.run.job_array import ArrayTask
 
-    part = part_of(task_index, task_count)
-    how = How(workers, engine.value, address, part, time_limit, _share(max_failures))
+    task = ArrayTask.from_flags(task_index, task_count)
+    how = How(workers, engine.value, address, task, time_limit, _share(max_failures))
     _check(how, retry_failed, force)
     data = _validated(settings)
     folder = out or clips_folder(data, _name(data))
@@ -168,31 +167,33 @@ def _run(
         console.show(_in_words(would), {**asdict(would), "dry_run": True})
         return
     done = _prepare(data, folder, how, retry_failed, force)
-    console.show(str(done.folder), {**asdict(done), "dry_run": False})
+    console.show(str(folder), {**done, "dry_run": False})
 
 
 def _prepare(
     data: "Data", folder: Path, how: "How", retry_failed: bool, force: bool
-) -> "Prepared | Unfinished":
+) -> dict[str, Any]:
+    """Facts about the clips, or about the tasks that are not done."""
     from svtcli.prepare import stage as stage
+    from svtcli.run.partial import Unfinished
 
     if retry_failed:
         done = stage.retry(data, folder, console.progress(), how)
-    elif how.part is None:
+    elif how.task is None:
         done = stage.prepare(data, folder, console.progress(), how, force)
     else:
-        ended = stage.prepare_part(data, folder, console.progress(), how)
-        if isinstance(ended, stage.Unfinished):
-            console.note(f"{ended.shards} of {ended.of} shards are finished so far")
-            return ended
+        ended = stage.prepare_task(data, folder, console.progress(), how)
+        if isinstance(ended, Unfinished):
+            console.note(f"{ended.done} of {ended.of} shards are finished so far")
+            return {"folder": folder, "shards": ended.done, "of": ended.of}
         done = ended
     _report(done)
-    return done
+    return asdict(done)
 
 
 def _check(how: "How", retry: bool, force: bool) -> None:
     """Errors: `Refused` for flags that do not go together."""
-    if how.part is not None:
+    if how.task is not None:
         clashes = {
             "--engine ray": how.engine == "ray",
             "--retry-failed": retry,

@@ -14,7 +14,7 @@ from svtcli.failure import Refused
 
 if TYPE_CHECKING:
     from svtcli.recipe.schema import Sample
-    from svtcli.run.job_array import Part
+    from svtcli.run.job_array import ArrayTask
     from svtcli.sample.stage import SamplePlan
 
 
@@ -115,11 +115,11 @@ def sample(
     if top_p is not None and not 0 < top_p <= 1:
         raise Refused(f"--top-p {top_p:g}: must be larger than 0, and 1 at most")
     # Only now, for it brings jax: a typo is answered at once.
-    from svtcli.run.job_array import part_of
+    from svtcli.run.job_array import ArrayTask
     from svtcli.sample import stage as stage
     from svtcli.train.load_network import open_checkpoint
 
-    part = part_of(task_index, task_count)
+    task = ArrayTask.from_flags(task_index, task_count)
     checkpoint = open_checkpoint(run, step)
     flags = said(
         prime=prime,
@@ -144,32 +144,33 @@ def sample(
         )
     plan = stage.plan_samples(checkpoint, settings, clips, out)
     if dry_run:
-        _show_plan(plan, part)
+        _show_plan(plan, task)
     else:
-        _make(plan, part)
+        _make(plan, task)
 
 
-def _make(plan: "SamplePlan", part: "Part | None") -> None:
+def _make(plan: "SamplePlan", task: "ArrayTask | None") -> None:
+    from svtcli.run.partial import Unfinished
     from svtcli.sample import stage as stage
 
     progress, data = console.progress(), {"samples": str(plan.out), "dry_run": False}
-    if part is None:
+    if task is None:
         stage.sample(plan, progress)
     else:
-        ended = stage.sample_part(plan, progress, part)
-        if isinstance(ended, stage.UnfinishedSamples):
-            console.note(f"{ended.videos} of {ended.of} videos are finished so far")
-            data |= {"videos": ended.videos, "of": ended.of}
+        ended = stage.sample_task(plan, progress, task)
+        if isinstance(ended, Unfinished):
+            console.note(f"{ended.done} of {ended.of} videos are finished so far")
+            data |= {"videos": ended.done, "of": ended.of}
     console.show(str(plan.out), data)
 
 
-def _show_plan(plan: "SamplePlan", part: "Part | None") -> None:
+def _show_plan(plan: "SamplePlan", task: "ArrayTask | None") -> None:
     """What would be made, one fact a line."""
     from svtcli.sample.stage import chosen_schedule, sampling_layout
 
-    layout = sampling_layout(len(part.share(plan.videos)) if part else plan.videos)
+    layout = sampling_layout(len(task.share(plan.videos)) if task else plan.videos)
     kinds = f"{layout.devices} x {layout.kinds[0]}"
-    settings, kept = plan.settings, len(plan.kept.rows())
+    settings, kept = plan.settings, len(plan.partial.finished())
     so_far = f", {kept} of {plan.videos} videos are finished" if kept else ""
     schedule = chosen_schedule(plan)
     by_itself = " (auto)" if settings.schedule == "auto" else ""
@@ -184,7 +185,7 @@ def _show_plan(plan: "SamplePlan", part: "Part | None") -> None:
         "temperature": f"{settings.temperature:g}, seed {settings.seed}",
         **_unusual(settings),
         "schedule": schedule.name + by_itself + pixels,
-        "devices": kinds + (f", task {part.index} of {part.count}" if part else ""),
+        "devices": kinds + (f", task {task.index} of {task.count}" if task else ""),
         "state": "there already" if plan.finished else f"to be made{so_far}",
     }
     data = {

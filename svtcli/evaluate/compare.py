@@ -28,10 +28,9 @@ from svtcli.evaluate.lpips import lpips, read_lpips
 from svtcli.evaluate.quality import Quality, psnr, quality, ssim
 from svtcli.recipe.schema import Compare, Metric
 from svtcli.run.progress import Progress
+from svtcli.run.signals import StopSignals
 from svtcli.train.compilation_cache import use_compilation_cache
-from svtcli.train.distributed import ALONE
 from svtcli.train.memory_advice import less_for_features, within_memory
-from svtcli.train.stop import StopSignals, stop_signals
 
 OF_FVD = f"{AT_ONCE} clips", "features that are there are kept"
 OF_LPIPS = "a few frames", "FVD's features are kept, LPIPS is computed anew"
@@ -50,7 +49,7 @@ def compare(plan: ComparisonPlan, progress: Progress) -> Comparison:
     use_compilation_cache()
     for warning in plan.warnings:
         progress.note(f"note: {warning}")
-    with stop_signals(ALONE) as stop:
+    with StopSignals() as stop:
         with within_memory("LPIPS", lambda: less_for_features(*OF_LPIPS)):
             paired = {
                 str(each): _paired(plan, each, progress, stop) for each in plan.paired
@@ -85,14 +84,13 @@ def _fvd(plan: ComparisonPlan, progress: Progress, stop: StopSignals) -> Fvd:
         *(plan.real, plan.fake, settings.trials, settings.per_prime),
         *(settings.window, plan.starts, plan.others),
     )
-    done, kept = 0, "the features of {} of {} clips are kept"
+    done = 0
 
     def on_clips(clips: int) -> None:
         nonlocal done
         done += clips
         progress.advance(done)
-        if stop.now() is not None:
-            raise stop.stopped(kept.format(done, what.clips))
+        stop.check(f"the features of {done} of {what.clips} clips are kept")
 
     progress.note("features that are not kept wait until FVD's network is compiled")
     progress.begin("features", what.clips, "clips")
@@ -131,10 +129,7 @@ def _paired(
                 values[rows, k] = of_frames(video, truth)
                 done += len(rows)
                 progress.advance(done)
-                if stop.now() is not None:
-                    raise stop.stopped(
-                        f"{metric} is computed anew, FVD's features kept"
-                    )
+                stop.check(f"{metric} is computed anew, FVD's features kept")
     finally:
         progress.end()
     return quality(_name(metric), values, plan.prime or 0)

@@ -3,10 +3,11 @@
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 from svtcli.failure import BadData
 from svtcli.recipe.schema import Eval
-from svtcli.run.partial_nll import KeptNats
+from svtcli.run.partial import PartialResult
 from svtcli.train.held_out import HeldOutPlan, plan_held_out
 from svtcli.train.load_network import Checkpoint
 
@@ -48,6 +49,15 @@ class Evaluation:
     """Of the products of all of the rows' networks."""
 
 
+class PartialScores(PartialResult):
+    """NLL of the clips scored so far: `nll`, float64 [F] nats, in a group per model.
+
+    Rows are clip numbers of the split; the NLL of prime frames is 0.
+    """
+
+    kind: ClassVar[str] = "scores"
+
+
 @dataclass(frozen=True)
 class EvalPlan(HeldOutPlan):
     """What a call of `evaluate` will score; making one checks all that it needs."""
@@ -66,9 +76,9 @@ class EvalPlan(HeldOutPlan):
         return (TRAINED, *dict.fromkeys(self.settings.baselines))
 
     @property
-    def kept(self) -> KeptNats:
-        """The clips that are scored, while the evaluation is not whole."""
-        return KeptNats(self.out, self.fingerprint)
+    def partial(self) -> PartialScores:
+        """Clips scored so far, while the evaluation is not complete."""
+        return PartialScores(self.out, self.fingerprint)
 
     @property
     def finished(self) -> bool:
@@ -76,17 +86,6 @@ class EvalPlan(HeldOutPlan):
         if not self.out.is_file():
             return False
         return read_evaluation(self.out).fingerprint == self.fingerprint
-
-
-@dataclass(frozen=True)
-class UnfinishedScores:
-    """A job array's evaluation to which other tasks still owe clips."""
-
-    file: Path
-    """Where the evaluation will be."""
-    clips: int
-    """How many are scored; a clip counts once for every model."""
-    of: int
 
 
 def plan_evaluations(

@@ -1,7 +1,7 @@
 """How far scoring is, told in clips; where a signal to stop is served."""
 
 from svtcli.run.progress import Progress
-from svtcli.train.stop import StopSignals
+from svtcli.run.signals import StopSignals
 
 
 class ScoringCount:
@@ -49,5 +49,4 @@ class ScoringCount:
         return of + (each if self._models > 1 else "")
 
     def _leave_if_stopped(self) -> None:
-        if self._stop.now() is not None:
-            raise self._stop.stopped(f"{self._kept} are scored and kept")
+        self._stop.check(f"{self._kept} are scored and kept")

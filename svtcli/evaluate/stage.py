@@ -1,6 +1,7 @@
 """Score a trained network on held-out clips, beside baselines on the same clips."""
 
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 import jax
@@ -13,76 +14,74 @@ from svtcli.evaluate.likelihood_results import (
     EvalPlan,
     Evaluation,
     Row,
-    UnfinishedScores,
     evaluation_text,
     read_evaluation,
 )
 from svtcli.evaluate.progress import ScoringCount
-from svtcli.failure import StorageFailed
 from svtcli.model.likelihood import Scorer, score
 from svtcli.model.loss import score_name
 from svtcli.model.svt import create, for_products_in, structure, uniform_params
 from svtcli.prepare.sources.moving_mnist import level_counts, lower_bound
-from svtcli.run.job_array import PATIENCE, Part
-from svtcli.run.lock import only_writer
-from svtcli.run.partial_nll import KeptNats
+from svtcli.run.durable import write_atomic
+from svtcli.run.job_array import ArrayTask
+from svtcli.run.partial import Unfinished
 from svtcli.run.progress import Progress
+from svtcli.run.signals import StopSignals
 from svtcli.train.compilation_cache import use_compilation_cache
-from svtcli.train.distributed import ALONE
 from svtcli.train.held_out import HeldOut, full_batches, read_clips
 from svtcli.train.load_network import load_network
 from svtcli.train.memory_advice import less_for_batches, within_memory
 from svtcli.train.mesh import Layout, side_by_side
-from svtcli.train.stop import StopSignals, stop_signals
 
 
 def evaluate(plan: EvalPlan, progress: Progress) -> Evaluation:
     """Score the model and its baselines; the result also stands in the run's `eval/`.
 
-    An interrupted call goes on when it is repeated, with whatever batch and devices.
+    An interrupted call resumes when it is repeated, with any batch size and devices.
     Errors: `Stopped` after SIGTERM or Ctrl-C, with all scored clips kept; `Locked`;
     StorageFailed for a broken checkpoint, Refused for another model's; OutOfMemory.
     """
-    kept = plan.kept
-    with stop_signals(ALONE) as stop, kept.at_work():
-        if found := _found(plan, progress):
-            return found
-        with kept.alone():
-            own = np.array(plan.numbers)
-            with _within_memory(plan, len(own)):
-                _score_missing(plan, kept, own, progress, stop)
-            evaluation = _gathered(plan, kept)
-            if evaluation is None:
-                raise StorageFailed(f"{kept.folder}: does not hold what was written")
-            kept.publish(evaluation_text(evaluation))
-        _leave_if_stopped_late(plan, stop)
-    return evaluation
+    return plan.partial.complete(None, *_steps(plan, progress, None))
 
 
-def evaluate_part(
-    plan: EvalPlan, progress: Progress, part: Part
-) -> Evaluation | UnfinishedScores:
+def evaluate_task(
+    plan: EvalPlan, progress: Progress, task: ArrayTask
+) -> Evaluation | Unfinished:
     """Score the clips of one task of a job array; the last task writes the result.
 
-    Errors: those of `evaluate`.
+    Errors: those of `evaluate`; Refused while other scores are computed there.
     """
-    kept = plan.kept
-    with stop_signals(ALONE) as stop, kept.at_work():
-        if found := _found(plan, progress):
-            return found
-        with kept.as_task(f"{part.index}-of-{part.count}", PATIENCE):
-            own = np.array(plan.numbers)[list(part.share(len(plan.numbers)))]
-            with _within_memory(plan, len(own)):
-                _score_missing(plan, kept, own, progress, stop)
-        with only_writer(kept.folder, PATIENCE):
-            if found := _found(plan, progress):
-                return found
-            evaluation = _gathered(plan, kept)
-            if evaluation is None:
-                return unfinished(plan)
-            kept.publish(evaluation_text(evaluation))
-        _leave_if_stopped_late(plan, stop)
-    return evaluation
+    done = plan.partial.complete(task, *_steps(plan, progress, task))
+    return done or unfinished(plan)
+
+
+def _steps(
+    plan: EvalPlan, progress: Progress, task: ArrayTask | None
+) -> tuple[
+    Callable[[], Evaluation | None],
+    Callable[[StopSignals], None],
+    Callable[[], Evaluation | None],
+]:
+    """Functions that find, compute and publish the scores."""
+
+    def found() -> Evaluation | None:
+        if not plan.finished:
+            return None
+        progress.note(f"{plan.out}: scored already")
+        return read_evaluation(plan.out)
+
+    def compute(stop: StopSignals) -> None:
+        clips = np.array(plan.numbers)
+        own = clips if task is None else clips[list(task.share(len(clips)))]
+        with _within_memory(plan, len(own)):
+            _score_missing(plan, own, progress, stop)
+
+    def publish() -> Evaluation | None:
+        if evaluation := _gathered(plan):
+            write_atomic(plan.out, evaluation_text(evaluation))
+        return evaluation
+
+    return found, compute, publish
 
 
 def _within_memory(plan: EvalPlan, clips: int) -> AbstractContextManager[None]:
@@ -96,10 +95,10 @@ def _within_memory(plan: EvalPlan, clips: int) -> AbstractContextManager[None]:
     return within_memory("scoring", needs_less)
 
 
-def unfinished(plan: EvalPlan) -> UnfinishedScores:
-    """How far an evaluation is that is not whole."""
-    done = sum(len(plan.kept.clips(model)) for model in plan.models)
-    return UnfinishedScores(plan.out, done, len(plan.models) * len(plan.numbers))
+def unfinished(plan: EvalPlan) -> Unfinished:
+    """Number of clips scored so far; a clip counts once for every model."""
+    done = sum(len(plan.partial.finished(model)) for model in plan.models)
+    return Unfinished(plan.out, done, len(plan.models) * len(plan.numbers))
 
 
 def scoring_layout(plan: EvalPlan, clips: int) -> Layout:
@@ -108,29 +107,17 @@ def scoring_layout(plan: EvalPlan, clips: int) -> Layout:
     return side_by_side(jax.local_devices()[:at_once])
 
 
-def _leave_if_stopped_late(plan: EvalPlan, stop: StopSignals) -> None:
-    """Let nothing begin that follows, though the result is there."""
-    if stop.now() is not None:
-        raise stop.stopped(f"{plan.out} is whole")
-
-
-def _found(plan: EvalPlan, progress: Progress) -> Evaluation | None:
-    """This very evaluation, if it is there."""
-    if not plan.finished:
-        return None
-    progress.note(f"{plan.out}: scored already")
-    return read_evaluation(plan.out)
-
-
 def _score_missing(
     plan: EvalPlan,
-    kept: KeptNats,
     clips: Int[np.ndarray, " n"],
     progress: Progress,
     stop: StopSignals,
 ) -> None:
     """Score those of these `clips` that are not; keep batch after batch."""
-    missing = {model: np.setdiff1d(clips, kept.clips(model)) for model in plan.models}
+    partial = plan.partial
+    missing = {
+        model: np.setdiff1d(clips, partial.finished(model)) for model in plan.models
+    }
     owed = sum(map(len, missing.values()))
     count = ScoringCount(progress, stop, plan.slices, len(missing), len(clips), owed)
     if not owed:
@@ -159,7 +146,7 @@ def _score_missing(
                     held_out.actions,
                     count.slice_done,
                 )
-                kept.keep(model, own, nats[: len(own)])
+                partial.add(own, model, nll=nats[: len(own)])
                 count.batch_kept()
             seconds = time.perf_counter() - begun
             progress.note(f"{model}: {len(numbers)} clips in {seconds:.1f} s")
@@ -185,14 +172,14 @@ def _scorer(plan: EvalPlan, model: str, layout: Layout) -> Scorer:
     return Scorer(config, graphdef, everywhere, layout.spread, layout.collected)
 
 
-def _gathered(plan: EvalPlan, kept: KeptNats) -> Evaluation | None:
+def _gathered(plan: EvalPlan) -> Evaluation | None:
     """The evaluation that the kept clips amount to; None while one is missing."""
     rows = []
     for model in plan.models:
-        nats = kept.nats(model, np.array(plan.numbers))
-        if nats is None:
+        scores = plan.partial.gather(np.array(plan.numbers), model)
+        if scores is None:
             return None
-        result = score(nats, plan.prime, plan.checkpoint.recipe.model)
+        result = score(scores["nll"], plan.prime, plan.checkpoint.recipe.model)
         rows.append(Row(model, result.mean, result.error, result.per_frame))
     return Evaluation(
         run=plan.checkpoint.run.name,

@@ -28,14 +28,16 @@ def build_here(
     workers: int,
     time_limit: float,
     watch: Watch,
+    check: Callable[[], None] = lambda: None,
 ) -> Generator[tuple[Group, Built], None, None]:
     """Build groups one after the other, with tasks of several of them in the workers.
 
-    `who` names the builder's folder in the journal. Errors: those of `outcomes`.
+    `who` names the builder's folder in the journal; `check` is called often, and may
+    raise to stop. Errors: those of `outcomes`.
     """
     tasks = [task for group in groups for task in group.tasks]
     with journal.building(who) as place:
-        results = outcomes(tasks, place, workers, time_limit)
+        results = outcomes(tasks, place, workers, time_limit, check)
         try:
             for group in groups:
                 built = _assemble(group, layout, place, results, watch)

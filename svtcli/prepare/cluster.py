@@ -6,7 +6,8 @@ the shared folder, and nothing but counts travels through Ray.
 """
 
 import socket
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from dataclasses import replace
 from typing import Any
 
 from svtcli.clips.format import Layout
@@ -14,7 +15,9 @@ from svtcli.failure import Failure, Refused
 from svtcli.prepare.build import build_here
 from svtcli.prepare.journal import Built, Journal
 from svtcli.prepare.plan import Group, Outcome, Task
+from svtcli.prepare.workers import POLL
 from svtcli.run.distribution import install_command
+from svtcli.run.signals import RESUME
 
 PATIENCE = 10.0
 """Seconds that a cluster may take to answer."""
@@ -33,26 +36,30 @@ def build_on_ray(
     address: str | None,
     workers: int | None,
     time_limit: float,
+    check: Callable[[], None],
 ) -> Generator[tuple[Group, Built], None, None]:
     """Build groups wherever there is room, each as soon as it is finished.
 
     `address` is a cluster's (`auto` finds the one of this machine), None starts Ray
     here with `workers` CPUs. All machines must see `journal.out` under the same path.
-    Errors: `Refused` without Ray or cluster, `ClusterFailed`, those of a group.
+    `check` is called often, and may raise to stop. Errors: `Refused` without Ray or
+    cluster, `ClusterFailed`, those of a group.
     """
     ray = _import_ray()
     _connect(ray, address, workers)
     try:
         remote = ray.remote(num_cpus=1, max_retries=RETRIES)(build_one)
         # Absolute, because the workers of Ray stand in folders of their own.
-        place = Journal(journal.out.absolute())
+        place = replace(journal, out=journal.out.absolute())
         running = {
             remote.remote(group, layout, place, time_limit): group for group in groups
         }
         while running:
-            done, _ = ray.wait(list(running), num_returns=1)
-            group = running.pop(done[0])
-            yield group, _result(ray, done[0], group)
+            check()
+            done, _ = ray.wait(list(running), num_returns=1, timeout=POLL)
+            for reference in done:
+                group = running.pop(reference)
+                yield group, _result(ray, reference, group)
     finally:
         ray.shutdown()
 
@@ -123,6 +130,6 @@ def _result(ray: Any, reference: Any, group: Group) -> Built:
         raise ClusterFailed(
             f"{group.name}: lost {RETRIES + 1} times by the cluster "
             f"({type(error).__name__})",
-            "what is finished is kept; repeat the command",
+            f"what is finished is kept; {RESUME}",
         ) from error
     return built

@@ -8,9 +8,9 @@ from svtcli.clips.manifest import NAME as MANIFEST
 from svtcli.clips.manifest import Manifest, read_manifest
 from svtcli.clips.reader import open_clips
 from svtcli.failure import Refused
-from svtcli.prepare.journal import WORK
+from svtcli.prepare.journal import FAILURES, WORK
 from svtcli.prepare.plan import spec_of
-from svtcli.prepare.publish import FAILURES, REPORT, SHARD_FILE
+from svtcli.prepare.publish import REPORT, SHARD_FILE
 from svtcli.prepare.sources import make_plan
 from svtcli.recipe.data import Data
 

@@ -1,16 +1,17 @@
-"""What is finished of a dataset that grows: `OUT/.work`.
+"""Journal of a preparation: the finished shards of a dataset, in `OUT/.work`.
 
-.work/plan                    fingerprint of what is being made
+.work/plan                    fingerprint of what is being prepared
 .work/<group>.done.json       a finished group; written after its shards are in place
 .work/<split>-<label>.*       the files of finished shards
-.work/building-*/             shards at work; never read again, however they ended
+.work/building-*/             shards being written; never read again, however they ended
 """
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 from uuid import uuid4
 
 from pydantic import TypeAdapter, ValidationError
@@ -18,8 +19,9 @@ from pydantic import TypeAdapter, ValidationError
 from svtcli.clips.format import Shard
 from svtcli.prepare.plan import Group, Miss
 from svtcli.run.durable import write_atomic
+from svtcli.run.partial import WorkFolder
 
-WORK = ".work"
+WORK, FAILURES = ".work", "failures.jsonl"
 
 
 @dataclass(frozen=True)
@@ -42,40 +44,44 @@ def shard_files(shard: Shard) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Journal:
-    """The work folder of the dataset `out`."""
+class Journal(WorkFolder):
+    """The work folder of the dataset `out`, which may hold other clips until then."""
 
-    out: Path
+    kind: ClassVar[str] = "clips"
 
     @property
-    def work(self) -> Path:
+    def folder(self) -> Path:
+        """Inside of the dataset: shards are published by renaming their files."""
         return self.out / WORK
 
-    def begin(self, identity: str) -> None:
-        """Keep what is finished of this very plan, and nothing of any other.
+    @property
+    def guard(self) -> Path:
+        """The dataset itself."""
+        return self.out
 
-        The caller is the only one at work here.
-        """
-        if not self.is_of(identity):
-            shutil.rmtree(self.work, ignore_errors=True)
-            self.work.mkdir(parents=True)
-            write_atomic(self.work / "plan", identity)
-        self.clear("*")
+    def begin(self) -> None:
+        """Remove all but finished groups of this plan; nobody else is at work."""
+        record = self.folder / "plan"
+        if not record.is_file() or record.read_text(encoding="utf-8") != self.plan:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            write_atomic(record, self.plan)
+        self._clear("*")
 
-    def is_of(self, identity: str) -> bool:
-        """Whether this very plan is being made here."""
-        record = self.work / "plan"
-        return record.is_file() and record.read_text(encoding="utf-8") == identity
+    def is_worth_keeping(self) -> bool:
+        """Return True if a group is finished, or a list of failures is to be read."""
+        records = any(self.folder.glob("*.done.json"))
+        return records or (self.folder / FAILURES).is_file()
 
-    def clear(self, who: str) -> None:
-        """Remove what builders that were called `who` left half done."""
-        for left in self.work.glob(f"building-{who}-*"):
+    def _clear(self, who: str) -> None:
+        """Remove what builders named `who` left unfinished."""
+        for left in self.folder.glob(f"building-{who}-*"):
             shutil.rmtree(left, ignore_errors=True)
 
     @contextmanager
     def building(self, who: str) -> Iterator[Path]:
-        """A folder that nobody else writes to, for as long as it is needed."""
-        place = self.work / f"building-{who}-{uuid4().hex[:8]}"
+        """Temporary folder of the builder `who`; what it left before is removed."""
+        self._clear(who)
+        place = self.folder / f"building-{who}-{uuid4().hex[:8]}"
         place.mkdir()
         try:
             yield place
@@ -86,28 +92,26 @@ class Journal:
         """Take the shards over from `place`, then record the group as done."""
         for shard in built.shards.values():
             for name in shard_files(shard):
-                (place / name).replace(self.work / name)
+                (place / name).replace(self.folder / name)
         text = _built.dump_json(built).decode() + "\n"
         write_atomic(self._record(group), text)
 
     def read(self, group: Group) -> Built | None:
-        """What an earlier run recorded, if all its files are still there."""
+        """Return the record of a finished group, if all its files are still there."""
         try:
             built = _built.validate_json(self._record(group).read_bytes())
         except (OSError, ValidationError):
             return None
         # A stop while publishing has moved some files to their place already.
         files = [name for shard in built.shards.values() for name in shard_files(shard)]
-        places = (self.work, self.out)
+        places = (self.folder, self.out)
         whole = all(any((at / name).is_file() for at in places) for name in files)
         return built if whole else None
 
-    def _record(self, group: Group) -> Path:
-        return self.work / f"{group.name}.done.json"
+    def read_all(self, groups: Iterable[Group]) -> dict[str, Built]:
+        """Records of those of `groups` that are finished, by the group's name."""
+        records = {group.name: self.read(group) for group in groups}
+        return {name: built for name, built in records.items() if built is not None}
 
-    def leave_nothing(self) -> None:
-        """Undo everything, if there was nothing else."""
-        shutil.rmtree(self.work, ignore_errors=True)
-        if self.out.is_dir() and all(p.name == ".lock" for p in self.out.iterdir()):
-            (self.out / ".lock").unlink(missing_ok=True)
-            self.out.rmdir()
+    def _record(self, group: Group) -> Path:
+        return self.folder / f"{group.name}.done.json"

@@ -2,7 +2,8 @@
 
 import errno
 import os
-from collections.abc import Generator, Iterator, Mapping
+import shutil
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,20 +12,20 @@ from typing import Any, Literal
 from svtcli import __version__
 from svtcli.clips.format import Shard
 from svtcli.clips.manifest import Manifest, Split
-from svtcli.failure import BadData, Refused, StorageFailed
+from svtcli.failure import BadData, StorageFailed
 from svtcli.prepare.build import add_levels, build_here
 from svtcli.prepare.cluster import build_on_ray
 from svtcli.prepare.find_clips import Prepared, prepared
-from svtcli.prepare.journal import Built, Journal
+from svtcli.prepare.journal import FAILURES, Built, Journal
 from svtcli.prepare.plan import Group, Miss, Plan
 from svtcli.prepare.progress import Tally, TooManyBroken
-from svtcli.prepare.publish import FAILURES, count_reasons, publish, write_failures
+from svtcli.prepare.publish import count_reasons, publish, write_failures
 from svtcli.prepare.sources.moving_mnist import lower_bound
 from svtcli.recipe.data import SPLITS
 from svtcli.run.fingerprint import fingerprint
-from svtcli.run.job_array import Part
+from svtcli.run.job_array import ArrayTask
 from svtcli.run.progress import Progress
-from svtcli.run.signals import stoppable
+from svtcli.run.signals import RESUME, StopSignals
 from svtcli.video.versions import library_versions
 
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
@@ -39,11 +40,18 @@ class How:
     engine: Literal["local", "ray"] = "local"
     address: str | None = None
     """Of a Ray cluster; None starts Ray on this machine."""
-    part: Part | None = None
+    task: ArrayTask | None = None
     time_limit: float = 600.0
     """Seconds for one file."""
     max_failures: float = 0.05
     """Share of the sources that may be broken."""
+
+
+def plan_fingerprint(plan: Plan) -> str:
+    """Fingerprint of everything that decides the bytes."""
+    return fingerprint(
+        plan.spec, plan.inventory, plan.order, plan.layout, library_versions()
+    )
 
 
 @dataclass(frozen=True)
@@ -55,37 +63,46 @@ class Preparation:
     how: How
     progress: Progress
 
-    @property
-    def identity(self) -> str:
-        """Fingerprint of everything that decides the bytes."""
-        plan = self.plan
-        return fingerprint(
-            plan.spec, plan.inventory, plan.order, plan.layout, library_versions()
-        )
+    def build(self, groups: tuple[Group, ...], stop: StopSignals, who: str) -> None:
+        """Build those of `groups` that the journal does not hold yet.
 
-    def build(self, groups: tuple[Group, ...], who: str = "all") -> dict[str, Built]:
-        """What each of `groups` gave, by its name; finished ones are not redone."""
+        `who` names the builder's temporary folder. Errors: `Stopped`, `StorageFailed`,
+        `TooManyBroken`, those of the engine.
+        """
         for note in self.plan.notes:
             self.progress.note(note)
-        done = {group.name: self.journal.read(group) for group in groups}
-        built = {name: each for name, each in done.items() if each is not None}
+        built = self.journal.read_all(groups)
         missing = tuple(group for group in groups if group.name not in built)
         if built:
-            kept = f"{len(built)} of {len(groups)} shards were finished before"
-            self.progress.note(kept)
+            before = f"{len(built)} of {len(groups)} shards were finished before"
+            self.progress.note(before)
+
+        def saved() -> str:
+            done = len(self.journal.read_all(groups))
+            return f"{done} of {len(groups)} shards are finished and kept"
+
+        def check() -> None:
+            if stop.requested():
+                raise stop.stopped(saved())
+
         tally = self._tally(groups, built)
         self.progress.begin("prepare", _units(groups), self.plan.unit)
         try:
             with (
-                self._resumable(groups),
                 self._patient(tally),
-                closing(self._engine(missing, who, tally)) as engine,
+                closing(self._engine(missing, who, tally, check)) as engine,
             ):
-                for group, each in engine:
-                    built[group.name] = each
+                for _ in engine:
+                    pass
+        except OSError as error:
+            if error.errno not in DISK:
+                raise
+            raise StorageFailed(
+                f"{self.journal.out}: {error.strerror}; {saved()}",
+                f"make room, then {RESUME}",
+            ) from error
         finally:
             self.progress.end()
-        return built
 
     def _tally(self, groups: tuple[Group, ...], built: Mapping[str, Built]) -> Tally:
         """Counts from where an earlier run stopped."""
@@ -96,18 +113,28 @@ class Preparation:
         return tally
 
     def _engine(
-        self, groups: tuple[Group, ...], who: str, tally: Tally
+        self,
+        groups: tuple[Group, ...],
+        who: str,
+        tally: Tally,
+        check: Callable[[], None],
     ) -> Generator[tuple[Group, Built], None, None]:
         """The groups, each as it is finished; a cluster does not keep their order."""
         how, layout = self.how, self.plan.layout
         if how.engine == "local" or not groups:
             workers, limit = how.workers or cpus(), how.time_limit
             yield from build_here(
-                groups, layout, self.journal, who, workers, limit, tally.task
+                groups, layout, self.journal, who, workers, limit, tally.task, check
             )
             return
         on_ray = build_on_ray(
-            groups, layout, self.journal, how.address, how.workers, how.time_limit
+            groups,
+            layout,
+            self.journal,
+            how.address,
+            how.workers,
+            how.time_limit,
+            check,
         )
         with closing(on_ray):
             for group, built in on_ray:
@@ -116,40 +143,15 @@ class Preparation:
                 yield group, built
 
     @contextmanager
-    def _resumable(self, groups: tuple[Group, ...]) -> Iterator[None]:
-        """Whatever ends the work from outside, say what is kept."""
-
-        def done() -> int:
-            return sum(self.journal.read(group) is not None for group in groups)
-
-        def kept() -> str:
-            return f"{done()} of {len(groups)} shards are finished and kept"
-
-        with stoppable(kept):
-            try:
-                yield
-            except Refused:  # the engine is not there
-                if not done():
-                    self.journal.leave_nothing()
-                raise
-            except OSError as error:
-                if error.errno not in DISK:
-                    raise
-                raise StorageFailed(
-                    f"{self.journal.out}: {error.strerror}; {kept()}",
-                    "make room, then repeat the command: it goes on from there",
-                ) from error
-
-    @contextmanager
     def _patient(self, tally: Tally) -> Iterator[None]:
         """Where too much is broken, leave the list of it."""
         try:
             yield
         except TooManyBroken as error:
-            write_failures(self.journal.work, tally.misses)
+            write_failures(self.journal.folder, tally.misses)
             error.hint = (
-                f"see {self.journal.work / FAILURES}; to take the others, repeat with "
-                "a higher --max-failures (what is done is kept)"
+                f"see {self.journal.folder / FAILURES}; to take the others, re-run "
+                "with a higher --max-failures (finished shards are kept)"
             )
             raise
 
@@ -161,9 +163,9 @@ class Preparation:
         plan = self.plan
         in_order = {group.name: built[group.name] for group in plan.groups}
         misses = tuple(miss for each in in_order.values() for miss in each.misses)
-        splits = _splits(plan, in_order, self.journal.work)
+        splits = _splits(plan, in_order, self.journal.folder)
         if not splits:
-            self.journal.leave_nothing()
+            shutil.rmtree(self.journal.folder)
             raise BadData(_no_clips(plan, misses))
         tally = self._tally(plan.groups, built)
         with self._patient(tally):

@@ -15,11 +15,10 @@ from svtcli.clips.format import read_facts
 from svtcli.clips.manifest import NAME as MANIFEST
 from svtcli.clips.manifest import Manifest, write_manifest
 from svtcli.failure import BadData
-from svtcli.prepare.journal import Journal
+from svtcli.prepare.journal import FAILURES, Journal
 from svtcli.prepare.plan import Miss
 from svtcli.run.durable import sync_path, write_atomic
 
-FAILURES = "failures.jsonl"
 REPORT = "report.json"
 SHARD_FILE = re.compile(
     r"[\w-]+-\d{5}-of-\d{5}\.((frames|offsets|actions|states)\.npy|meta\.jsonl)"
@@ -39,7 +38,7 @@ def publish(
     A dataset that was there before stops being one first, so that no manifest ever
     stands over files that are not its own. Files that svt did not make stay.
     """
-    out, work = journal.out, journal.work
+    out, work = journal.out, journal.folder
     (out / MANIFEST).unlink(missing_ok=True)
     sync_path(out)
     ours = {name for split in manifest.splits.values() for name in split.files}

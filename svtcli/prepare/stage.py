@@ -1,11 +1,11 @@
 """Raw data → clips: whole, as one task of a job array, or only what failed before."""
 
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from svtcli.clips.manifest import Manifest, read_manifest
-from svtcli.failure import Locked, Refused
+from svtcli.failure import Refused
 from svtcli.prepare.find_clips import (
     Prepared,
     find_finished,
@@ -13,27 +13,19 @@ from svtcli.prepare.find_clips import (
     refuse_foreign,
     refuse_other,
 )
-from svtcli.prepare.journal import WORK, Built, Journal
+from svtcli.prepare.journal import Built, Journal
 from svtcli.prepare.plan import Group, Miss, Plan
-from svtcli.prepare.preparation import How, Preparation
+from svtcli.prepare.preparation import How, Preparation, plan_fingerprint
 from svtcli.prepare.publish import read_failures
 from svtcli.prepare.retry import group_shards, retry_groups
 from svtcli.prepare.sources import make_plan
 from svtcli.recipe.data import Data
 from svtcli.run.fingerprint import fingerprint
-from svtcli.run.job_array import PATIENCE
-from svtcli.run.lock import is_held, only_writer
+from svtcli.run.partial import Unfinished
 from svtcli.run.progress import Progress
+from svtcli.run.signals import StopSignals
 
-
-@dataclass(frozen=True)
-class Unfinished:
-    """A job array's dataset to which other tasks still owe shards."""
-
-    folder: Path
-    shards: int
-    """How many are finished."""
-    of: int
+NOTHING: Mapping[str, Built] = {}
 
 
 def prepare(
@@ -43,59 +35,32 @@ def prepare(
     how: How | None = None,
     force: bool = False,
 ) -> Prepared:
-    """Make the clips that `data` describes in `folder`, or find them there.
+    """Prepare the clips that `data` describes in `folder`, or find them there.
 
-    An interrupted call goes on when it is repeated. Errors: `Refused` (no source; other
+    An interrupted call resumes when it is repeated. Errors: `Refused` (no source; other
     clips are there), `Locked`, `CheckFailed` (too much is broken), `BadData` (no
     clips), `Stopped`, `StorageFailed`.
     """
-    if not force and (finished := find_finished(data, folder)):
-        progress.note(f"{folder}: these clips are prepared already")
+    if not force and (finished := _found(data, folder, progress)):
         return finished
-    plan = make_plan(data)
-    refuse_foreign(folder)
-    with only_writer(folder):
-        _refuse_tasks(folder)
-        # Another process may have finished them while the plan was made.
-        if not force and (finished := find_finished(data, folder)):
-            return finished
-        work = Preparation(plan, Journal(folder), how or How(), progress)
-        work.journal.begin(work.identity)
-        return work.publish(work.build(plan.groups))
+    work = _new(data, folder, progress, how or How())
+    found = (lambda: None) if force else partial(_found, data, folder, progress)
+    return work.journal.complete(None, found, *_steps(work, work.plan.groups))
 
 
-def prepare_part(
+def prepare_task(
     data: Data, folder: Path, progress: Progress, how: How
 ) -> Prepared | Unfinished:
-    """Make the shards of one task of a job array; the last task publishes them all.
+    """Prepare the shards of one task of a job array; the last task publishes them all.
 
-    Errors: those of `prepare`; `Refused` where another plan is being made.
+    Errors: those of `prepare`; `Refused` while other clips are prepared there.
     """
-    assert how.part is not None
-    part, plan = how.part, make_plan(data)
-    work = Preparation(plan, Journal(folder), how, progress)
-    name = f"task-{part.index}-of-{part.count}"
-    with ExitStack() as own:
-        with only_writer(folder, PATIENCE):
-            if finished := find_finished(data, folder):
-                progress.note(f"{folder}: these clips are prepared already")
-                return finished
-            refuse_foreign(folder)
-            if not _tasks_at_work(folder):
-                work.journal.begin(work.identity)
-            elif not work.journal.is_of(work.identity):
-                raise Refused(f"{folder}: another plan is being made here")
-            own.enter_context(only_writer(folder / WORK / name))
-            work.journal.clear(name)
-        work.build(plan.groups[part.index :: part.count], name)
-        with only_writer(folder, PATIENCE):
-            if finished := find_finished(data, folder):
-                return finished
-            done = {group.name: work.journal.read(group) for group in plan.groups}
-            built = {name: each for name, each in done.items() if each is not None}
-            if len(built) < len(plan.groups):
-                return Unfinished(folder, len(built), len(plan.groups))
-            return work.publish(built)
+    if finished := _found(data, folder, progress):
+        return finished
+    work = _new(data, folder, progress, how)
+    found, groups = partial(_found, data, folder, progress), work.plan.groups
+    done = work.journal.complete(how.task, found, *_steps(work, groups))
+    return done or Unfinished(folder, len(work.journal.read_all(groups)), len(groups))
 
 
 def retry(
@@ -113,17 +78,43 @@ def retry(
             f"{folder}: the source has other files than when these clips were made",
             "prepare them anew, in another place or with --force",
         )
-    with only_writer(folder):
-        _refuse_tasks(folder)
-        misses = read_failures(folder)
-        groups = retry_groups(plan, folder, manifest, misses)
-        if not groups:
-            progress.note(f"{folder}: nothing is broken, nothing to try again")
-            return prepared(folder, manifest, existed=True)
-        work = Preparation(plan, Journal(folder), how or How(), progress)
-        work.journal.begin(fingerprint(work.identity, manifest.fingerprint, "retry"))
-        kept = _kept(plan, groups, manifest, misses)
-        return work.publish(kept | work.build(groups))
+    misses = read_failures(folder)
+    groups = retry_groups(plan, folder, manifest, misses)
+    if not groups:
+        progress.note(f"{folder}: nothing is broken, nothing to try again")
+        return prepared(folder, manifest, existed=True)
+    identity = fingerprint(plan_fingerprint(plan), manifest.fingerprint, "retry")
+    work = Preparation(plan, Journal(folder, identity), how or How(), progress)
+    kept = _kept(plan, groups, manifest, misses)
+    return work.journal.complete(None, lambda: None, *_steps(work, groups, kept))
+
+
+def _found(data: Data, folder: Path, progress: Progress) -> Prepared | None:
+    """Return the finished dataset, if it is there."""
+    if finished := find_finished(data, folder):
+        progress.note(f"{folder}: these clips are prepared already")
+    return finished
+
+
+def _new(data: Data, folder: Path, progress: Progress, how: How) -> Preparation:
+    plan = make_plan(data)
+    refuse_foreign(folder)
+    return Preparation(plan, Journal(folder, plan_fingerprint(plan)), how, progress)
+
+
+def _steps(
+    work: Preparation, groups: tuple[Group, ...], kept: Mapping[str, Built] = NOTHING
+) -> tuple[Callable[[StopSignals], None], Callable[[], Prepared | None]]:
+    """Functions that build `groups`, and publish them with those that are `kept`."""
+    task = work.how.task
+    own = groups if task is None else groups[task.index :: task.count]
+    who = "all" if task is None else f"task-{task}"
+
+    def publish() -> Prepared | None:
+        built = work.journal.read_all(groups)
+        return work.publish({**kept, **built}) if len(built) == len(groups) else None
+
+    return lambda stop: work.build(own, stop, who), publish
 
 
 def _kept(
@@ -144,15 +135,3 @@ def _kept(
         for group in plan.groups
         if group.name not in names
     }
-
-
-def _refuse_tasks(folder: Path) -> None:
-    """Errors: `Locked` while tasks of a job array are at work here."""
-    if tasks := _tasks_at_work(folder):
-        raise Locked(
-            f"{folder}: in use by {len(tasks)} of a job array", "wait for them"
-        )
-
-
-def _tasks_at_work(folder: Path) -> list[Path]:
-    return [place for place in folder.glob(f"{WORK}/task-*") if is_held(place)]

@@ -5,8 +5,8 @@ standard library hang or break when a decoder crashes.
 """
 
 from collections import deque
-from collections.abc import Generator, Iterable
-from concurrent.futures import Future
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, wait
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
@@ -19,6 +19,8 @@ TASKS_OF_ONE_PROCESS = 200
 """Decoders leak a little; a worker is replaced after so many tasks."""
 AHEAD = 4
 """Tasks in flight for each worker: bounds what lies on the disk unassembled."""
+POLL = 0.1
+"""Seconds between two looks for a signal, while there is nothing to do but wait."""
 
 
 def run_task(task: Task, frames: Path) -> Outcome:
@@ -27,13 +29,18 @@ def run_task(task: Task, frames: Path) -> Outcome:
 
 
 def outcomes(
-    tasks: Iterable[Task], folder: Path, workers: int, time_limit: float
+    tasks: Iterable[Task],
+    folder: Path,
+    workers: int,
+    time_limit: float,
+    check: Callable[[], None] = lambda: None,
 ) -> Generator[tuple[Task, Outcome, Path], None, None]:
     """Each task with what it gave and the file of its frames, in the order of `tasks`.
 
     A task that takes its worker with it, or more than `time_limit` seconds, gives a
     `Miss`. Any other exception in a worker is raised here. The file of the frames, and
-    what lies beside it, is gone as soon as the next result is asked for.
+    what lies beside it, is gone as soon as the next result is asked for. `check` is
+    called often, and may raise to stop.
     """
     numbered = ((task, folder / f"{i:08d}.frames") for i, task in enumerate(tasks))
     pool = ProcessPool(
@@ -51,6 +58,9 @@ def outcomes(
             if not waiting:
                 break
             task, frames, future = waiting.popleft()
+            check()
+            while not wait((future,), POLL).done:
+                check()
             try:
                 yield task, _outcome(task, future, time_limit), frames
             finally:

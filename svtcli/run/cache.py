@@ -1,18 +1,85 @@
-"""Where svt keeps what it can make again: converted weights, features of videos."""
+"""Arrays on the disk under a name, trusted only as they were written.
+
+FOLDER/KEY.npy    as NumPy writes it, which `np.load` opens; the last 32 bytes are the
+                  SHA-256 of KEY and of all bytes before them
+"""
 
 import os
+import re
+from dataclasses import dataclass
+from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from svtcli.run.durable import write_atomic
+
+DIGEST = 32
+"""Bytes of a SHA-256."""
+
+_KEY = re.compile(r"[A-Za-z0-9_=-][A-Za-z0-9_.=-]{0,199}")
+"""File names that are valid on every system and not hidden."""
 
 
 def cache_folder(kind: str) -> Path:
-    """The folder of one kind of such files; nothing is lost when it is deleted.
+    """Folder of this user for files that svt can compute again, such as `features`.
 
-    `$SVT_CACHE`, else the user's cache (`$XDG_CACHE_HOME`, `~/.cache`). It does not
-    have to exist.
+    In `$SVT_CACHE`, else the user's cache (`$XDG_CACHE_HOME`, `~/.cache`). It may not
+    exist.
     """
     if wanted := os.environ.get("SVT_CACHE"):
         return Path(wanted).absolute() / kind
     users = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    if not users.is_absolute():  # then it counts for nothing, says its specification
+    if not users.is_absolute():  # its specification says to ignore it then
         users = Path.home() / ".cache"
     return users / "svt" / kind
+
+
+@dataclass(frozen=True)
+class ArrayStore:
+    """Arrays in `folder`, which is created with the first of them."""
+
+    folder: Path
+
+    def get(self, key: str) -> NDArray[Any] | None:
+        """Return the array stored as `key`; None if absent, damaged or unreadable.
+
+        Errors: ValueError as `put`.
+        """
+        try:
+            whole = self._path(key).read_bytes()
+        except OSError:
+            return None
+        content, digest = whole[:-DIGEST], whole[-DIGEST:]
+        if _digest(key, content) != digest:
+            return None
+        array: NDArray[Any] = np.load(BytesIO(content), allow_pickle=False)
+        return array
+
+    def put(self, key: str, array: NDArray[Any]) -> None:
+        """Store the array as `key`, in place of any other.
+
+        Errors: ValueError for a key that is no plain file name (200 letters, digits and
+        `_.=-` at most) or an array of Python objects; OSError for a full disk.
+        """
+        content = BytesIO()
+        np.save(content, array, allow_pickle=False)
+        plain = content.getvalue()
+        write_atomic(self._path(key), plain + _digest(key, plain))
+
+    def keys(self, start: str = "") -> list[str]:
+        """Sorted keys with this prefix; their files may be damaged."""
+        names = (path.stem for path in self.folder.glob("[!.]*.npy"))
+        return sorted(name for name in names if name.startswith(start))
+
+    def _path(self, key: str) -> Path:
+        if not _KEY.fullmatch(key):
+            raise ValueError(f"{key!r} names no array")
+        return self.folder / f"{key}.npy"
+
+
+def _digest(key: str, content: bytes) -> bytes:
+    return sha256(key.encode() + b"\0" + content).digest()

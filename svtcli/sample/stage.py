@@ -4,18 +4,20 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import jax
 import numpy as np
 from jaxtyping import Int
 
-from svtcli.failure import Refused, StorageFailed
+from svtcli.failure import Refused
 from svtcli.recipe.schema import Sample
-from svtcli.run.job_array import PATIENCE, Part
-from svtcli.run.lock import only_writer
-from svtcli.run.partial_samples import Finished, KeptSamples
+from svtcli.run.durable import move_into_place
+from svtcli.run.job_array import ArrayTask
+from svtcli.run.partial import PartialResult, Unfinished
 from svtcli.run.progress import Progress
-from svtcli.run.samples import SampleFacts, Samples, read_facts
+from svtcli.run.samples import SampleFacts, Samples, read_facts, write_samples
+from svtcli.run.signals import StopSignals
 from svtcli.sample.noise import row_keys
 from svtcli.sample.progress import SamplingClock
 from svtcli.sample.sampler import Continuation, OnSlice, Sampler
@@ -23,7 +25,6 @@ from svtcli.sample.sampling_rule import Choice
 from svtcli.sample.schedules import Schedule, schedule_of
 from svtcli.sample.sharded import over_devices
 from svtcli.train.compilation_cache import use_compilation_cache
-from svtcli.train.distributed import ALONE
 from svtcli.train.held_out import (
     HeldOut,
     HeldOutPlan,
@@ -34,7 +35,18 @@ from svtcli.train.held_out import (
 from svtcli.train.load_network import Checkpoint, load_network
 from svtcli.train.memory_advice import less_for_batches, within_memory
 from svtcli.train.mesh import Layout, side_by_side
-from svtcli.train.stop import StopSignals, stop_signals
+
+
+class PartialSamples(PartialResult):
+    """Videos finished so far, one a row: N clips with M continuations each.
+
+    video    uint8    [F, H, W, C]
+    nll      float32  [F]           nats of each frame; 0 for prime frames
+    passes   int64    []            passes of the decoder
+    pixels   int64    []            sampled positions
+    """
+
+    kind: ClassVar[str] = "samples"
 
 
 @dataclass(frozen=True)
@@ -50,9 +62,9 @@ class SamplePlan(HeldOutPlan):
         return len(self.numbers) * self.settings.per_prime
 
     @property
-    def kept(self) -> KeptSamples:
-        """Those of the videos that are finished, while the folder is not."""
-        return KeptSamples(self.out, self.fingerprint)
+    def partial(self) -> PartialSamples:
+        """Videos finished so far, while the folder is not complete."""
+        return PartialSamples(self.out, self.fingerprint)
 
     @property
     def finished(self) -> bool:
@@ -60,16 +72,6 @@ class SamplePlan(HeldOutPlan):
         if not (self.out / "samples.json").is_file():
             return False
         return read_facts(self.out).fingerprint == self.fingerprint
-
-
-@dataclass(frozen=True)
-class UnfinishedSamples:
-    """A job array's samples to which other tasks still owe videos."""
-
-    folder: Path
-    videos: int
-    """How many are finished."""
-    of: int
 
 
 def plan_samples(
@@ -112,55 +114,56 @@ def _refuse_idle_choice(checkpoint: Checkpoint, settings: Sample) -> None:
 
 
 def sample(plan: SamplePlan, progress: Progress) -> Path:
-    """Make the samples; their folder appears when they are whole.
+    """Sample the videos; their folder appears when it is complete.
 
-    An interrupted call goes on when it is repeated, however many videos are made at
-    once then. Errors: `Stopped` after SIGTERM or Ctrl-C, with all finished videos kept;
-    `Locked`; StorageFailed for a broken checkpoint, Refused for another model's;
-    OutOfMemory.
+    An interrupted call resumes when it is repeated, with any batch size. Errors:
+    `Stopped` after SIGTERM or Ctrl-C, with all finished videos kept; `Locked`;
+    StorageFailed for a broken checkpoint, Refused for another model's; OutOfMemory.
     """
-    kept = plan.kept
-    with stop_signals(ALONE) as stop, kept.at_work():
-        if found := _found(plan, progress):
-            return found
-        with kept.alone():
-            held_out = read_held_out(plan)
-            rows = np.arange(plan.videos)
-            with _within_memory(plan, len(rows)):
-                _make_missing(plan, held_out, kept, rows, progress, stop)
-            made = kept.all_of(plan.videos)
-            if made is None:
-                raise StorageFailed(f"{kept.folder}: does not hold what was written")
-            kept.publish(_samples(plan, held_out, made))
-        _leave_if_stopped_late(plan, stop)
-    return plan.out
+    return plan.partial.complete(None, *_steps(plan, progress, None))
 
 
-def sample_part(
-    plan: SamplePlan, progress: Progress, part: Part
-) -> Path | UnfinishedSamples:
-    """Make the videos of one task of a job array; the last task makes the folder.
+def sample_task(
+    plan: SamplePlan, progress: Progress, task: ArrayTask
+) -> Path | Unfinished:
+    """Sample the videos of one task of a job array; the last task makes the folder.
 
     Errors: those of `sample`; `Refused` while other samples are made there.
     """
-    kept = plan.kept
-    with stop_signals(ALONE) as stop, kept.at_work():
-        if found := _found(plan, progress):
-            return found
-        with kept.as_task(f"{part.index}-of-{part.count}", PATIENCE):
-            held_out = read_held_out(plan)
-            rows = np.array(part.share(plan.videos), int)
-            with _within_memory(plan, len(rows)):
-                _make_missing(plan, held_out, kept, rows, progress, stop)
-        with only_writer(kept.folder, PATIENCE):
-            if found := _found(plan, progress):
-                return found
-            made = kept.all_of(plan.videos)
-            if made is None:
-                return UnfinishedSamples(plan.out, len(kept.rows()), plan.videos)
-            kept.publish(_samples(plan, held_out, made))
-        _leave_if_stopped_late(plan, stop)
-    return plan.out
+    done = plan.partial.complete(task, *_steps(plan, progress, task))
+    return done or Unfinished(plan.out, len(plan.partial.finished()), plan.videos)
+
+
+def _steps(
+    plan: SamplePlan, progress: Progress, task: ArrayTask | None
+) -> tuple[
+    Callable[[], Path | None],
+    Callable[[StopSignals], None],
+    Callable[[], Path | None],
+]:
+    """Functions that find, compute and publish the samples."""
+
+    def found() -> Path | None:
+        if not plan.finished:
+            return None
+        progress.note(f"{plan.out}: these samples are there already")
+        return plan.out
+
+    def compute(stop: StopSignals) -> None:
+        own = range(plan.videos) if task is None else task.share(plan.videos)
+        with _within_memory(plan, len(own)):
+            _sample_missing(plan, np.array(own, int), progress, stop)
+
+    def publish() -> Path | None:
+        made = plan.partial.gather(np.arange(plan.videos))
+        if made is None:
+            return None
+        aside = plan.partial.folder / "whole"
+        write_samples(aside, _samples(plan, read_held_out(plan), made))
+        move_into_place(aside, plan.out)
+        return plan.out
+
+    return found, compute, publish
 
 
 def _within_memory(plan: SamplePlan, videos: int) -> AbstractContextManager[None]:
@@ -176,67 +179,52 @@ def _within_memory(plan: SamplePlan, videos: int) -> AbstractContextManager[None
     return within_memory("sampling", needs_less)
 
 
-def _leave_if_stopped_late(plan: SamplePlan, stop: StopSignals) -> None:
-    """Let nothing begin that follows, though the samples are there."""
-    if stop.now() is not None:
-        raise stop.stopped(f"all {plan.videos} videos are in {plan.out}")
-
-
-def _found(plan: SamplePlan, progress: Progress) -> Path | None:
-    """These very samples, if they are there."""
-    if not plan.finished:
-        return None
-    progress.note(f"{plan.out}: these samples are there already")
-    return plan.out
-
-
-def _make_missing(
+def _sample_missing(
     plan: SamplePlan,
-    held_out: HeldOut,
-    kept: KeptSamples,
     rows: Int[np.ndarray, " n"],
     progress: Progress,
     stop: StopSignals,
 ) -> None:
-    """Make those of the videos `rows` that are not finished; keep batch after batch."""
-    missing = np.setdiff1d(rows, kept.rows())
+    """Sample those of the videos `rows` that are not finished; save every batch."""
+    partial = plan.partial
+    missing = np.setdiff1d(rows, partial.finished())
     done = len(rows) - len(missing)
     if done:
         progress.note(f"{done} of {len(rows)} videos were finished before")
     if not len(missing):
         return
     use_compilation_cache()
+    held_out = read_held_out(plan)
     layout, size = sampling_layout(len(rows)), plan.settings.batch
     batches = full_batches(len(missing), size, layout.devices, len(rows), _least_rows())
     continued = _continuing(plan, held_out, layout, len(batches[0]))
     clock = _clock(plan, progress, len(missing), len(batches))
 
-    def leave_if_stopped() -> None:
-        if stop.now() is not None:
-            raise stop.stopped(f"{done} of {len(rows)} videos are finished and kept")
+    def check() -> None:
+        stop.check(f"{done} of {len(rows)} videos are finished and kept")
 
     def on_slice(positions: int, passes: Int[np.ndarray, " B"]) -> None:
         clock.slice_done(positions, passes)
-        if clock.slices_done % plan.slices:  # after its last one, a batch is kept first
-            leave_if_stopped()
+        if (
+            clock.slices_done % plan.slices
+        ):  # after the last one, the batch is saved first
+            check()
 
     try:
         for batch in batches:
-            real = slice(len(missing) - batch[0])  # what fills up the last is cut off
+            real = slice(len(missing) - batch[0])  # without the padding of the last one
             own = missing[batch][real]
             clock.begin_batch(done + 1, done + len(own), len(rows))
             made = continued(missing[batch], on_slice)
-            kept.keep(
-                Finished(
-                    own,
-                    made.video[real],
-                    made.nats[real],
-                    made.passes[real],
-                    made.pixels,
-                )
+            partial.add(
+                own,
+                video=made.video[real],
+                nll=made.nats[real],
+                passes=made.passes[real],
+                pixels=np.full(len(own), made.pixels),
             )
             done += len(own)
-            leave_if_stopped()
+            check()
     finally:
         progress.end()
 
@@ -305,18 +293,18 @@ def _clock(
     return SamplingClock(progress, slices, pixels / slices, programs)
 
 
-def _samples(plan: SamplePlan, held_out: HeldOut, made: Finished) -> Samples:
+def _samples(plan: SamplePlan, held_out: HeldOut, made: np.ndarray) -> Samples:
     """The folder's contents: the M continuations of each of N clips."""
     N, M = len(held_out.video), plan.settings.per_prime
     return Samples(
-        video=made.video.reshape(N, M, *held_out.video.shape[1:]),
+        video=made["video"].reshape(N, M, *held_out.video.shape[1:]),
         truth=held_out.video,
-        log_prob=-made.nats.reshape(N, M, plan.frames),
+        log_prob=-made["nll"].reshape(N, M, plan.frames),
         facts=_facts(plan, held_out, made),
     )
 
 
-def _facts(plan: SamplePlan, held_out: HeldOut, made: Finished) -> SampleFacts:
+def _facts(plan: SamplePlan, held_out: HeldOut, made: np.ndarray) -> SampleFacts:
     return SampleFacts(
         run=plan.checkpoint.run.name,
         step=plan.checkpoint.step,
@@ -329,7 +317,7 @@ def _facts(plan: SamplePlan, held_out: HeldOut, made: Finished) -> SampleFacts:
         split=plan.settings.split,
         clips=held_out.ids,
         fingerprint=plan.fingerprint,
-        pixels_per_pass=round(made.pixels_per_pass, 3),
+        pixels_per_pass=round(int(made["pixels"].sum()) / int(made["passes"].sum()), 3),
         top_k=plan.settings.top_k,
         top_p=plan.settings.top_p,
         precision=plan.settings.precision,

@@ -11,12 +11,12 @@ import jax
 
 from svtcli.clips.loader import Batch
 from svtcli.recipe.schema import Train
+from svtcli.run.signals import StopSignals
 from svtcli.train.checkpoint import Checkpoints
 from svtcli.train.profile import Profile
 from svtcli.train.state import State
 from svtcli.train.step import Update
 from svtcli.train.step_log import Watch
-from svtcli.train.stop import StopSignals
 from svtcli.train.validation_times import NO_VALIDATION, Validation
 
 
@@ -38,11 +38,11 @@ def train_until(
     `Stopped` after a signal, with everything saved; `BadData` when the loss stays
     non-finite; `StorageFailed` when the disk is full.
     """
-    step, signal, scored = int(state["step"]), stop.now(), True
-    if step == validation.missed and signal is None:
+    step, stopping, scored = int(state["step"]), stop.requested(), True
+    if step == validation.missed and not stopping:
         scored = _validate(step, state, validation, watch)
-        signal = stop.now()
-    while step < until and signal is None:
+        stopping = stop.requested()
+    while step < until and not stopping:
         # 1. The batch of this step; the next ones are read meanwhile.
         with watch.pace.waiting():
             batch = next(batches)
@@ -63,7 +63,7 @@ def train_until(
         if validation.due(step):
             scored = _validate(step, state, validation, watch)
         # 6. Look for a signal once: asked twice, it could stop us and not save us.
-        signal = stop.now()
+        stopping = stop.requested()
 
     watch.secure()
     checkpoints.wait()
@@ -71,7 +71,9 @@ def train_until(
         checkpoints.save(state)
         checkpoints.wait()
     if step < until or not scored:
-        raise stop.failure(checkpoints.saved)
+        saved = checkpoints.saved
+        nothing = "nothing to save yet"
+        raise stop.stopped(nothing if saved is None else f"step {saved} is saved")
     return state
 
 

@@ -20,6 +20,7 @@ from svtcli.run.lock import only_writer
 from svtcli.run.manifest import versions, write_run
 from svtcli.run.metrics_log import MetricsLog, Row, Rows, Together, read_metrics
 from svtcli.run.progress import Progress, Silent
+from svtcli.run.signals import StopSignals
 from svtcli.train.checkpoint import Checkpoints, holds, latest_step
 from svtcli.train.compilation_cache import use_compilation_cache
 from svtcli.train.distributed import ALONE, Peers
@@ -32,7 +33,7 @@ from svtcli.train.resume import move_aside
 from svtcli.train.state import State, abstract_state, first_state
 from svtcli.train.step import Update, jit_update
 from svtcli.train.step_log import UNITS, Watch
-from svtcli.train.stop import StopSignals, stop_signals
+from svtcli.train.stop import stop_signals
 from svtcli.train.tensorboard import TensorBoard
 from svtcli.train.throughput import pace_of
 from svtcli.train.validate import make_validation
@@ -193,7 +194,7 @@ def _train(plan: Plan, progress: Progress, stop: StopSignals, peers: Peers) -> T
             recipe,
             graphdef,
             plan.layout,
-            lambda: stop.now() is not None,
+            stop.requested,
         )
         if peers.decided(lambda: _lacks_score(plan, start)):
             validation = replace(validation, missed=start)

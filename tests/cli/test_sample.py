@@ -178,7 +178,7 @@ def test_a_ctrl_c_ends_in_130_and_says_what_is_kept(place, capfd):
     kept = re.fullmatch(
         r"svt: error: interrupted; (\d+) of 60000 videos are finished and kept", error
     )
-    assert hint == "hint: the same command goes on from there"
+    assert hint == "hint: re-run the same command to resume"
     said = svt_here(capfd, "sample", "mine", *endless, "-n")
     so_far = f"to be made, {kept[1]} of 60000 videos are finished"
     assert said.out.splitlines()[-1] == f"state        {so_far}"

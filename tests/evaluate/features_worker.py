@@ -10,7 +10,7 @@ import numpy as np
 from svtcli.evaluate.fvd.features import Features, Network
 from svtcli.evaluate.fvd.i3d import PUBLISHED, i3d
 from svtcli.evaluate.weights import read_weights
-from svtcli.run.partial_arrays import KeptArrays
+from svtcli.run.cache import ArrayStore
 from svtcli.train.mesh import side_by_side
 
 CLIPS = 6
@@ -21,7 +21,7 @@ def main(place: Path) -> None:
     network = Network(i3d(weights.arrays), weights.sha256, 152.9)
     video = np.random.default_rng(0).integers(0, 256, (CLIPS, 9, 32, 32, 3), np.uint8)
     found = [
-        Features(network, "tf1", side_by_side(devices), KeptArrays(place / name)).of(
+        Features(network, "tf1", side_by_side(devices), ArrayStore(place / name)).of(
             video
         )
         for name, devices in (("one", jax.devices()[:1]), ("all", jax.devices()))

@@ -11,20 +11,20 @@ from pathlib import Path
 
 import pytest
 
+from svtcli.evaluate import stage
 from svtcli.evaluate.likelihood_results import (
     EvalPlan,
-    UnfinishedScores,
     plan_evaluation,
     read_evaluation,
 )
-from svtcli.evaluate.stage import evaluate, evaluate_part
+from svtcli.evaluate.stage import evaluate, evaluate_task
 from svtcli.failure import Locked, Stopped, StorageFailed
 from svtcli.model import likelihood
 from svtcli.recipe.schema import Eval
 from svtcli.run.directory import RunFolder
-from svtcli.run.job_array import Part
+from svtcli.run.job_array import ArrayTask
 from svtcli.run.lock import only_writer
-from svtcli.run.partial_nll import KeptNats
+from svtcli.run.partial import PartialResult, Unfinished
 from svtcli.run.progress import Silent
 from svtcli.train.load_network import open_checkpoint
 from tests.train.on_devices import on_devices
@@ -120,7 +120,7 @@ def test_the_same_call_goes_on_with_what_is_missing(place, number, after, code, 
     failure = stopped(plan, after, number)
     assert failure.sentence == f"{said} clips are scored and kept"
     assert failure.code == code
-    assert failure.hint == "the same command goes on from there"
+    assert failure.hint == "re-run the same command to resume"
     assert beside(plan) == [f".{plan.out.name}.work"]
     progress = Counted()
     done = after // 8 * 2
@@ -171,7 +171,7 @@ def flipped(kept: Path) -> None:
 def of_another_plan(kept: Path) -> None:
     plan = planned(prime=2)
     stopped(plan, 10)
-    (other,) = plan.kept.folder.glob("*.npy")
+    (other,) = plan.partial.folder.glob("*.npy")
     shutil.move(other, kept)
 
 
@@ -180,7 +180,7 @@ def test_what_is_not_whole_and_its_own_is_scored_again(place, break_):
     plan = planned()
     true = whole(plan)
     stopped(plan, 10)
-    (kept,) = plan.kept.folder.glob("*.npy")
+    (kept,) = plan.partial.folder.glob("*.npy")
     break_(kept)
     progress = Counted()
     evaluate(plan, progress)
@@ -193,7 +193,7 @@ def test_what_a_kill_leaves_is_swept_up(place):
     plan = planned()
     true = whole(plan)
     stopped(plan, 10)
-    work = plan.kept.folder
+    work = plan.partial.folder
     (work / ".trained-abc.npy.99.part").write_bytes(b"half")
     (work / "task-0-of-2-abc").mkdir()
     shutil.copytree(work, place / "left")
@@ -207,7 +207,7 @@ def test_what_a_kill_leaves_is_swept_up(place):
 
 def test_two_at_once_are_refused(place):
     plan = planned()
-    kept = plan.kept
+    kept = plan.partial
     with only_writer(kept.folder), pytest.raises(Locked, match="in use by process"):
         evaluate(plan, Silent())
     mark = plan.fingerprint[:12]
@@ -215,21 +215,21 @@ def test_two_at_once_are_refused(place):
         with pytest.raises(Locked, match="in use by 1 of a job array"):
             evaluate(plan, Silent())
         with pytest.raises(Locked, match="task-0-of-2"):
-            evaluate_part(plan, Silent(), Part(0, 2))
+            evaluate_task(plan, Silent(), ArrayTask(0, 2))
 
 
 def test_a_write_that_fails_keeps_what_is_scored(place, monkeypatch):
     plan = planned()
     true = whole(plan)
 
-    def full(self: KeptNats, *_: object) -> None:
+    def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(KeptNats, "publish", full)
+        patched.setattr(stage, "write_atomic", full)
         with pytest.raises(OSError, match="No space left"):
             evaluate(plan, Silent())
-        patched.setattr(KeptNats, "nats", lambda self, model, clips: None)
+        patched.setattr(PartialResult, "gather", lambda self, rows, group: None)
         with pytest.raises(StorageFailed, match="does not hold what was written"):
             evaluate(plan, Silent())
     progress = Counted()
@@ -239,16 +239,17 @@ def test_a_write_that_fails_keeps_what_is_scored(place, monkeypatch):
 
 
 def test_a_signal_while_the_result_is_written_comes_after_it(place, monkeypatch):
-    plan, publish = planned(), KeptNats.publish
+    plan, publish = planned(), stage.write_atomic
     true = whole(plan)
 
-    def told_late(self: KeptNats, evaluation: str) -> None:
+    def signalled(path: Path, evaluation: str) -> None:
         os.kill(os.getpid(), signal.SIGINT)
-        publish(self, evaluation)
+        publish(path, evaluation)
 
     with monkeypatch.context() as patched:
-        patched.setattr(KeptNats, "publish", told_late)
-        with pytest.raises(Stopped, match=r"interrupted; runs/mine.*\.json is whole"):
+        patched.setattr(stage, "write_atomic", signalled)
+        done = r"interrupted; runs/mine.*\.json is complete"
+        with pytest.raises(Stopped, match=done):
             evaluate(plan, Silent())
     assert plan.out.read_bytes() == true
 
@@ -257,21 +258,21 @@ def test_tasks_of_a_job_array_score_the_same(place):
     plan, ends = planned(baselines=("uniform",)), []
     true = whole(plan)
     for index in (2, 0, 1):
-        ends.append(evaluate_part(plan, Silent(), Part(index, 3)))
+        ends.append(evaluate_task(plan, Silent(), ArrayTask(index, 3)))
         if index == 2:  # one that is repeated scores nothing again
             progress = Counted()
-            evaluate_part(plan, progress, Part(2, 3))
+            evaluate_task(plan, progress, ArrayTask(2, 3))
             assert progress.done == []
     assert ends[:2] == [
-        UnfinishedScores(plan.out, 2, 8),
-        UnfinishedScores(plan.out, 6, 8),
+        Unfinished(plan.out, 2, 8),
+        Unfinished(plan.out, 6, 8),
     ]
     assert ends[2] == read_evaluation(plan.out)
     assert ends[2].rows[0].mean == pytest.approx(
         _evaluation(place, true).rows[0].mean, rel=1e-6
     )
     assert beside(plan) == [plan.out.name]
-    assert evaluate_part(plan, Silent(), Part(0, 3)) == ends[2]
+    assert evaluate_task(plan, Silent(), ArrayTask(0, 3)) == ends[2]
 
 
 def _evaluation(place: Path, content: bytes):
@@ -281,10 +282,10 @@ def _evaluation(place: Path, content: bytes):
 
 def test_a_task_without_clips_scores_none_and_may_be_the_last(place):
     plan = planned(clips=1)
-    last = Part(1, 2)
-    assert evaluate_part(plan, Silent(), last) == UnfinishedScores(plan.out, 0, 1)
+    last = ArrayTask(1, 2)
+    assert evaluate_task(plan, Silent(), last) == Unfinished(plan.out, 0, 1)
     assert not plan.out.parent.exists()
-    evaluate_part(plan, Silent(), Part(0, 2))
+    evaluate_task(plan, Silent(), ArrayTask(0, 2))
     assert plan.finished
 
 

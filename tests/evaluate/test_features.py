@@ -46,7 +46,7 @@ def test_nothing_is_found_of_other(cheap_features, other):
     features = of_network("b" if other == "weights" else "a")
     if other == "resize":
         features = Features(
-            features.network, "half-pixel", features.layout, features.kept
+            features.network, "half-pixel", features.layout, features.cache
         )
     if other == "pixels":
         video[2, 8, 3, 3, 2] ^= 1

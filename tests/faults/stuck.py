@@ -1,6 +1,5 @@
 """`svt train` that stands still after some steps, with every thread alive."""
 
-import signal
 import sys
 import time
 
@@ -10,7 +9,7 @@ from svtcli.train.stop import AgreedStop
 STEPS = 8
 
 
-def stuck(agreed: AgreedStop) -> signal.Signals | None:
+def stuck(agreed: AgreedStop) -> bool:
     """Asked for a signal once too often, it never answers."""
     while agreed._asked == STEPS:
         time.sleep(1)
@@ -18,6 +17,6 @@ def stuck(agreed: AgreedStop) -> signal.Signals | None:
 
 
 if __name__ == "__main__":
-    answer = AgreedStop.now
-    AgreedStop.now = stuck  # type: ignore[method-assign]
+    answer = AgreedStop.requested
+    AgreedStop.requested = stuck  # type: ignore[method-assign]
     sys.exit(main(sys.argv[1:]))

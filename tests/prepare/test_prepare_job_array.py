@@ -18,10 +18,11 @@ from svtcli.failure import CheckFailed, Locked, Refused
 from svtcli.prepare import progress as tally
 from svtcli.prepare.find_clips import Prepared
 from svtcli.prepare.preparation import How
-from svtcli.prepare.stage import Unfinished, prepare, prepare_part, retry
+from svtcli.prepare.stage import prepare, prepare_task, retry
 from svtcli.recipe.data import FolderData
-from svtcli.run.job_array import Part
+from svtcli.run.job_array import ArrayTask
 from svtcli.run.lock import only_writer
+from svtcli.run.partial import Unfinished
 from svtcli.run.progress import Silent
 from tests.prepare.test_prepare import Recorder, contents, folder_data
 from tests.video.video_files import moving_square, truncate, write_video
@@ -61,8 +62,8 @@ def plain(data: FolderData, tmp_path: Path) -> Path:
     return tmp_path / "plain"
 
 
-def part(index: int, count: int) -> How:
-    return replace(HOW, part=Part(index, count))
+def task(index: int, count: int) -> How:
+    return replace(HOW, task=ArrayTask(index, count))
 
 
 def test_the_last_task_of_a_job_array_publishes(
@@ -71,13 +72,13 @@ def test_the_last_task_of_a_job_array_publishes(
     out = tmp_path / "out"
     groups = sum(len(s.shards) for s in read_manifest(plain).splits.values())
     assert groups == 4
-    first = prepare_part(data, out, Silent(), part(1, 2))
+    first = prepare_task(data, out, Silent(), task(1, 2))
     assert first == Unfinished(out, 2, 4)
     assert not (out / "manifest.json").exists()
-    assert prepare_part(data, out, Silent(), part(1, 2)) == first
-    assert isinstance(prepare_part(data, out, Silent(), part(0, 2)), Prepared)
+    assert prepare_task(data, out, Silent(), task(1, 2)) == first
+    assert isinstance(prepare_task(data, out, Silent(), task(0, 2)), Prepared)
     assert contents(out) == contents(plain)
-    late = prepare_part(data, out, Silent(), part(1, 2))
+    late = prepare_task(data, out, Silent(), task(1, 2))
     assert isinstance(late, Prepared)
     assert late.existed
 
@@ -86,14 +87,14 @@ def test_tasks_of_a_job_array_go_on_after_a_stop(
     data: FolderData, plain: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    prepare_part(data, out, Silent(), part(0, 4))
+    prepare_task(data, out, Silent(), task(0, 4))
     half = out / ".work/building-task-1-of-4-0badcafe"
     half.mkdir()
     (half / "train-00000-of-00003.frames.npy.tmp").write_bytes(b"half a shard")
     again = Recorder()
-    prepare_part(data, out, again, part(0, 2))
+    prepare_task(data, out, again, task(0, 2))
     assert "1 of 2 shards were finished before" in again.lines
-    prepare_part(data, out, Silent(), part(1, 2))
+    prepare_task(data, out, Silent(), task(1, 2))
     assert contents(out) == contents(plain)
 
 
@@ -101,15 +102,17 @@ def test_tasks_and_whole_runs_keep_out_of_each_other_s_way(
     data: FolderData, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    prepare_part(data, out, Silent(), part(0, 2))
+    prepare_task(data, out, Silent(), task(0, 2))
     with ExitStack() as other:
-        other.enter_context(only_writer(out / ".work/task-1-of-2"))
+        (first,) = out.glob(".work/task-0-of-2-*")
+        second = first.name.replace("0-of-2", "1-of-2")
+        other.enter_context(only_writer(first.with_name(second)))
         with pytest.raises(Locked, match="1 of a job array"):
             prepare(data, out, Silent(), HOW)
         with pytest.raises(Locked, match="task-1-of-2"):
-            prepare_part(data, out, Silent(), part(1, 2))
-        with pytest.raises(Refused, match="another plan is being made"):
-            prepare_part(replace(data, seed=5), out, Silent(), part(0, 2))
+            prepare_task(data, out, Silent(), task(1, 2))
+        with pytest.raises(Refused, match="other clips are being made"):
+            prepare_task(replace(data, seed=5), out, Silent(), task(0, 2))
     prepare(data, out, Silent(), HOW)
 
 

@@ -141,7 +141,7 @@ def test_a_full_disk_leaves_a_folder_that_goes_on(
     full_at = r"No space left.*; [1-9] of 9 shards"
     with pytest.raises(StorageFailed, match=full_at) as full:
         prepare(data, out, Silent(), How(workers=2))
-    assert "goes on from there" in (full.value.hint or "")
+    assert "re-run the same command" in (full.value.hint or "")
     assert not list((out / ".work").glob("building-*"))
     monkeypatch.undo()
     monkeypatch.setattr(folder_source, "SHARD_VIDEOS", 3)
@@ -181,7 +181,7 @@ def test_ctrl_c_says_how_to_go_on_and_a_second_writer_is_refused(
         _, said = first.communicate(timeout=240)
     assert first.returncode == 130, said
     assert "interrupted; 0 of" in said
-    assert "the same command goes on from there" in said
+    assert "re-run the same command to resume" in said
     assert "Traceback" not in said
     assert not list(tmp_path.glob("out/.work/building-*"))
 

@@ -11,7 +11,6 @@ from svtcli.recipe.load import load_recipe
 from svtcli.recipe.schema import Sample
 from svtcli.run.directory import RunFolder
 from svtcli.run.distribution import install_command
-from svtcli.run.partial_samples import KeptSamples
 from svtcli.run.progress import Silent
 from svtcli.sample import stage as sampling
 from svtcli.train.load_network import open_checkpoint
@@ -229,7 +228,7 @@ def test_an_interrupted_sample_is_made_whole_by_the_next_call(place, monkeypatch
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(KeptSamples, "publish", interrupted)
+        patched.setattr(sampling, "write_samples", interrupted)
         with pytest.raises(KeyboardInterrupt):
             chain()
     kept = [path.name for path in (place / RUN / "samples").iterdir()]

@@ -8,11 +8,11 @@ import pytest
 
 from svtcli.clips.reader import open_clips
 from svtcli.evaluate.likelihood_results import plan_evaluation
-from svtcli.evaluate.stage import evaluate, evaluate_part
+from svtcli.evaluate.stage import evaluate, evaluate_task
 from svtcli.failure import Refused, StorageFailed
 from svtcli.recipe.schema import Eval, Sample
 from svtcli.run.directory import RunFolder
-from svtcli.run.job_array import Part
+from svtcli.run.job_array import ArrayTask
 from svtcli.run.progress import Silent
 from svtcli.run.samples import Samples, read_samples
 from svtcli.sample import stage as stage
@@ -139,10 +139,10 @@ def test_every_continuation_has_the_score_of_its_own(place):
     folder = write_clips(place / "made", {"test": videos})
     settings = Eval(frames=6, batch=4)
     plan = plan_evaluation(open_checkpoint(RunFolder(RUN)), settings, folder)
-    evaluate_part(plan, Silent(), Part(0, 2))
-    kept = plan.kept.clips("trained")
+    evaluate_task(plan, Silent(), ArrayTask(0, 2))
+    kept = plan.partial.finished("trained")
     assert kept.tolist() == [0, 2, 4]
-    nats = plan.kept.nats("trained", kept)
+    nats = plan.partial.gather(kept, "trained")["nll"]
     told = -samples.log_prob.reshape(-1, 6)[kept]
     assert np.allclose(nats, told, rtol=1e-4, atol=0)
     assert len(np.unique(told[:, 1:])) == 15

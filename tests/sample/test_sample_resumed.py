@@ -13,20 +13,20 @@ import pytest
 from svtcli.failure import Locked, Refused, Stopped, StorageFailed
 from svtcli.recipe.schema import Sample
 from svtcli.run.directory import RunFolder
-from svtcli.run.job_array import Part
+from svtcli.run.job_array import ArrayTask
 from svtcli.run.lock import only_writer
-from svtcli.run.partial_samples import KeptSamples
+from svtcli.run.partial import PartialResult, Unfinished
 from svtcli.run.progress import Silent
 from svtcli.run.samples import read_samples
+from svtcli.sample import stage
 from svtcli.sample.jacobi import guess_slice
 from svtcli.sample.parallel import sample_slice_in_steps
 from svtcli.sample.sequential import sample_slice
 from svtcli.sample.stage import (
     SamplePlan,
-    UnfinishedSamples,
     plan_samples,
     sample,
-    sample_part,
+    sample_task,
 )
 from svtcli.train.load_network import open_checkpoint
 from tests.trained_place import RUN
@@ -113,7 +113,7 @@ def test_the_same_call_goes_on_with_what_is_missing(place, number, after, code, 
     failure = stopped(plan, after, number)
     assert failure.sentence == f"{said} videos are finished and kept"
     assert failure.code == code
-    assert failure.hint == "the same command goes on from there"
+    assert failure.hint == "re-run the same command to resume"
     assert beside(plan) == [f".{plan.out.name}.work"]
     progress = Counted()
     done = min(after // 8 * 2, 3)
@@ -152,7 +152,7 @@ def flipped(kept: Path) -> None:
 def of_another_plan(kept: Path) -> None:
     plan = planned(seed=1)
     stopped(plan, 10)
-    (other,) = plan.kept.folder.glob("*.npz")
+    (other,) = plan.partial.folder.glob("*.npy")
     shutil.move(other, kept.parent)
     kept.unlink()
 
@@ -161,7 +161,7 @@ def of_another_plan(kept: Path) -> None:
 def test_what_is_not_whole_and_its_own_is_made_again(place, break_):
     plan = planned()
     stopped(plan, 10)
-    (kept,) = plan.kept.folder.glob("*.npz")
+    (kept,) = plan.partial.folder.glob("*.npy")
     break_(kept)
     progress = Counted()
     assert contents(sample(plan, progress)) == whole(place)
@@ -172,8 +172,8 @@ def test_what_a_kill_leaves_is_swept_up(place):
     """While a batch is written, the folder of samples, and when it is in place."""
     plan = planned()
     stopped(plan, 10)
-    work = plan.kept.folder
-    (work / ".abc.npz.99.part").write_bytes(b"half")
+    work = plan.partial.folder
+    (work / ".abc.npy.99.part").write_bytes(b"half")
     (work / "whole").mkdir()
     (work / "whole" / "samples.npy").write_bytes(b"half")
     (work / "whole" / ".samples.json.99.part").write_bytes(b"{")
@@ -197,7 +197,7 @@ def test_other_samples_in_the_same_place_begin_anew(place):
 
 def test_two_at_once_are_refused(place):
     plan = planned()
-    kept = plan.kept
+    kept = plan.partial
     with only_writer(kept.folder), pytest.raises(Locked, match="in use by process"):
         sample(plan, Silent())
     with (
@@ -209,20 +209,20 @@ def test_two_at_once_are_refused(place):
         only_writer(kept.folder / "task-0-of-2-abc"),
         pytest.raises(Refused, match="other samples are being made here"),
     ):
-        sample_part(plan, Silent(), Part(1, 2))
+        sample_task(plan, Silent(), ArrayTask(1, 2))
 
 
 def test_a_write_that_fails_keeps_what_is_finished(place, monkeypatch):
     plan = planned()
 
-    def full(self: KeptSamples, *_: object) -> None:
+    def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(KeptSamples, "publish", full)
+        patched.setattr(stage, "write_samples", full)
         with pytest.raises(OSError, match="No space left"):
             sample(plan, Silent())
-        patched.setattr(KeptSamples, "all_of", lambda self, number: None)
+        patched.setattr(PartialResult, "gather", lambda self, rows: None)
         with pytest.raises(StorageFailed, match="does not hold what was written"):
             sample(plan, Silent())
     progress = Counted()
@@ -231,15 +231,15 @@ def test_a_write_that_fails_keeps_what_is_finished(place, monkeypatch):
 
 
 def test_a_signal_while_the_folder_is_written_comes_after_it(place, monkeypatch):
-    plan, publish = planned(), KeptSamples.publish
+    plan, publish = planned(), stage.write_samples
 
-    def told_late(self: KeptSamples, *arguments: object) -> None:
+    def signalled(*arguments: object) -> None:
         os.kill(os.getpid(), signal.SIGINT)
-        publish(self, *arguments)
+        publish(*arguments)
 
     with monkeypatch.context() as patched:
-        patched.setattr(KeptSamples, "publish", told_late)
-        with pytest.raises(Stopped, match="interrupted; all 3 videos are in runs/mine"):
+        patched.setattr(stage, "write_samples", signalled)
+        with pytest.raises(Stopped, match=r"interrupted; runs/mine.* is complete"):
             sample(plan, Silent())
     assert contents(plan.out) == whole(place)
 
@@ -249,15 +249,15 @@ def test_tasks_of_a_job_array_make_the_same_samples(place):
     for index in (1, 0):
         if index == 0:  # one that is repeated makes nothing again
             progress = Counted()
-            sample_part(plan, progress, Part(1, 2))
+            sample_task(plan, progress, ArrayTask(1, 2))
             assert progress.total == 0
-        ends.append(sample_part(plan, Silent(), Part(index, 2)))
-    assert ends == [UnfinishedSamples(plan.out, 1, 3), plan.out]
+        ends.append(sample_task(plan, Silent(), ArrayTask(index, 2)))
+    assert ends == [Unfinished(plan.out, 1, 3), plan.out]
     made, true = contents(plan.out), whole(place)
     for name in ("samples.npy", "truth.npy", "samples.json"):
         assert made[name] == true[name]
     assert beside(plan) == [plan.out.name]
-    assert sample_part(plan, Silent(), Part(0, 2)) == plan.out
+    assert sample_task(plan, Silent(), ArrayTask(0, 2)) == plan.out
 
 
 @pytest.mark.parametrize(

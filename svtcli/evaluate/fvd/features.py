@@ -28,9 +28,8 @@ from svtcli.evaluate.fvd.i3d import (
 from svtcli.evaluate.fvd.resize import Resize
 from svtcli.evaluate.weights import read_weights
 from svtcli.failure import CheckFailed
-from svtcli.run.cache import cache_folder
+from svtcli.run.cache import ArrayStore, cache_folder
 from svtcli.run.fingerprint import fingerprint
-from svtcli.run.partial_arrays import KeptArrays
 from svtcli.run.progress import Progress
 from svtcli.train.held_out import full_batches
 from svtcli.train.mesh import Layout, side_by_side
@@ -63,7 +62,7 @@ def load_network(given: Path | None, progress: Progress) -> Network:
     weights = read_weights(PUBLISHED, given)
     params = i3d(weights.arrays)
     device = jax.devices()[0].device_kind
-    passed = KeptArrays(cache_folder("self-tests"))
+    passed = ArrayStore(cache_folder("self-tests"))
     key = fingerprint(_VERSION, weights.sha256, device, jax.__version__)[:32]
     before = passed.get(key)
     if before is not None:
@@ -77,7 +76,7 @@ def load_network(given: Path | None, progress: Progress) -> Network:
             "use the published weights and float32 products (no TF32)",
         )
     progress.note(f"self-test passed: {said} ({wanted:.4f} is right)")
-    passed.keep(key, np.array(constant))
+    passed.put(key, np.array(constant))
     return Network(params, weights.sha256, constant)
 
 
@@ -88,23 +87,23 @@ class Features:
     network: Network
     resize: Resize
     layout: Layout
-    kept: KeptArrays
+    cache: ArrayStore
 
     @classmethod
     def on_all_devices(cls, network: Network, resize: Resize) -> "Features":
         """With all devices of this machine and the cache of this user."""
         layout = side_by_side(jax.local_devices())
-        return cls(network, resize, layout, KeptArrays(cache_folder("features")))
+        return cls(network, resize, layout, ArrayStore(cache_folder("features")))
 
     def of(self, video: UInt8[np.ndarray, "n T H W C"]) -> Float32[np.ndarray, "n 400"]:
         """Features of up to `KEPT_TOGETHER` clips."""
         key = self._key(video)
-        known = self.kept.get(key)
+        known = self.cache.get(key)
         if known is not None and known.shape == (len(video), CLASSES):
             return known.astype(np.float32)
         made = np.concatenate(list(self._computed(video)))[: len(video)]
         if np.isfinite(made).all():  # a fault of a device must not stay
-            self.kept.keep(key, made)
+            self.cache.put(key, made)
         return made
 
     def _computed(

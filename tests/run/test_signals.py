@@ -1,3 +1,5 @@
+"""Signals to stop: the first is remembered, the second Ctrl-C ends the process."""
+
 import os
 import signal
 import subprocess
@@ -8,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from svtcli.train.stop import StopSignals
+from svtcli.failure import Stopped
+from svtcli.run.signals import StopSignals
 
 WORKS_ON = """
 import threading, time
-from svtcli.train.stop import StopSignals
+from svtcli.run.signals import StopSignals
 threading.Thread(target=time.sleep, args=(600,)).start()  # a save that takes long
 with StopSignals() as stop:
     print("ready", flush=True)
@@ -50,7 +53,7 @@ def test_the_second_interrupt_ends_at_once_whatever_still_writes() -> None:
 
 IN_C = """
 import ctypes
-from svtcli.train.stop import StopSignals
+from svtcli.run.signals import StopSignals
 lock, mutex = ctypes.CDLL(None).pthread_mutex_lock, (ctypes.c_char * 64)()
 with StopSignals():
     print("ready", flush=True)
@@ -83,12 +86,12 @@ def test_the_first_signal_is_remembered(
 ) -> None:
     before = signal.getsignal(number)
     with StopSignals() as stop:
-        assert stop.received is None
+        stop.check("nothing came yet")
         os.kill(os.getpid(), number)
-        assert stop.received == number
-        failure = stop.failure(saved=7)
-        assert (failure.code, failure.sentence) == (code, words)
-        assert "nothing to save" in stop.failure(saved=None).sentence
+        assert stop.requested()
+        with pytest.raises(Stopped) as caught:
+            stop.check("step 7 is saved")
+        assert (caught.value.code, caught.value.sentence) == (code, words)
     assert signal.getsignal(number) is before
 
 
