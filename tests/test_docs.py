@@ -211,7 +211,11 @@ def test_pictures_and_links_lead_somewhere_and_pictures_are_small():
 
 
 def test_the_table_of_recipes_has_each_recipe_once():
-    section = PAGES["README.md"].partition("\n## Recipes\n")[2].partition("\n## ")[0]
+    section = (
+        PAGES["docs/recipes.md"]
+        .partition("\n## Shipped recipes\n")[2]
+        .partition("\n## ")[0]
+    )
     rows = [line for line in section.splitlines() if line.startswith("| `")]
     named = [name for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[1])]
     assert sorted(named) == sorted(shipped_recipes())
