@@ -67,7 +67,7 @@ ENDS = {
         *("-n", 0, "would write shown/diversity/diversity.png"),
     ),
     "svt render mine --each video --format mp4 --out shown/videos": (
-        *("-n", 0, "would write shown/videos/samples-1-truth.mp4"),
+        *("-n", 0, "would write shown/videos/samples-1-ground-truth.mp4"),
     ),
     "svt render mine --format curves": (
         *("-n", 0, "would write runs/mine/figures/training.png"),

@@ -237,7 +237,7 @@ def _draw_curves(
     runs: "Sequence[RunFolder]", out: Path | None, force: bool, dry_run: bool
 ) -> list[Path]:
     """Curves of runs; by default among the figures of the first."""
-    from svtcli.render import run_charts as stage
+    from svtcli.render import curves as stage
 
     if not runs:
         return []

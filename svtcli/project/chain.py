@@ -22,7 +22,7 @@ from svtcli.project.staleness import why_evaluation, why_samples
 from svtcli.recipe.load import LoadedRecipe
 from svtcli.recipe.schema import Recipe
 from svtcli.render import stage as rendering
-from svtcli.render.run_charts import (
+from svtcli.render.curves import (
     any_curves,
     curves_fresh,
     draw_curves,

@@ -7,47 +7,43 @@ sheet.mp4
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
 
 from svtcli.clips.manifest import read_manifest
 from svtcli.clips.reader import Clips, open_clips
 from svtcli.failure import BadData, Refused
 from svtcli.recipe.schema import Format
-from svtcli.render.output_paths import drawing_aside, free_places
-from svtcli.render.sheet import Cell, Part, sheet, sheet_film
+from svtcli.render.pictures import note_slow_gif, places, write_film, write_pictures
+from svtcli.render.sheet import Clip, Part, sheet, sheet_film
 from svtcli.run.progress import Progress
-from svtcli.video.encode import FASTEST_GIF, write_gif, write_mp4, write_png
+from svtcli.video.encode import write_png
 
-FILES: dict[Format, str] = {
-    "png": "sheet.png",
-    "gif": "sheet.gif",
-    "mp4": "sheet.mp4",
-}
+FORMATS: tuple[Format, ...] = ("png", "gif", "mp4")
 SHOWN = 4
 """Frames of a clip on the still sheet."""
 LONGEST = 150
-"""Frames of a film."""
+"""Most frames of a film."""
 HEIGHT = 128
-"""Screen pixels that a frame is high where `scale` is left open, or nearly."""
+"""Height of a frame in screen pixels, or nearly, where `scale` is left open."""
 
 
 @dataclass(frozen=True)
 class SheetSettings:
-    """What a contact sheet shows."""
+    """Contents and size of a contact sheet."""
 
     formats: tuple[Format, ...] = ("png",)
     rows: int = 12
     """Clips of each split."""
     every: int | None = None
-    """Show frames so far apart, from the first on; None spreads them over the clip, and
-    plays every frame."""
+    """Show every k-th frame; None spreads those of the still sheet over the clip, and
+    plays all."""
     scale: int | None = None
     """Screen pixels per video pixel; None makes frames about `HEIGHT` high."""
     fps: float = 8.0
-    """Speed of GIF and MP4."""
+    """Frames per second of GIF and MP4."""
 
 
 def render_sheet(
@@ -59,24 +55,19 @@ def render_sheet(
     progress: Progress,
     force: bool = False,
 ) -> list[Path]:
-    """Draw random clips of a split, or of all, into `out`; the pictures' paths.
+    """Draw random clips of a split, or of all, into `out`; return the paths.
 
     Nothing appears in `out` before everything is drawn. Errors: Refused where there are
-    no clips, no such split or, without `force`, a picture stands already; BadData.
+    no clips, no such split or, without `force`, a picture exists already; BadData.
     """
     splits = _open(clips_folder, split)
-    pictures = free_places(out, _names(settings), force)
-    with drawing_aside(out) as aside:
-        progress.begin("draw", len(pictures), "pictures")
-        for done, format_ in enumerate(dict.fromkeys(settings.formats), start=1):
-            _draw(splits, format_, aside / FILES[format_], settings, seed)
-            progress.advance(done, {"file": FILES[format_]})
-        progress.end()
-        for picture in pictures:
-            (aside / picture.name).replace(picture)
-    if "gif" in settings.formats and settings.fps > FASTEST_GIF:
-        progress.note(f"the GIF plays {FASTEST_GIF:g} frames/s, the fastest there is")
-    return pictures
+    draws = {
+        name: partial(_draw, splits, settings=settings, seed=seed)
+        for name in _names(settings)
+    }
+    paths = write_pictures(draws, out, progress, force)
+    note_slow_gif(paths, settings.fps, progress)
+    return paths
 
 
 def planned_sheet(
@@ -86,17 +77,17 @@ def planned_sheet(
     settings: SheetSettings,
     force: bool = False,
 ) -> list[Path]:
-    """The pictures that `render_sheet` would write; refuses what it refuses."""
+    """Paths that `render_sheet` would write. Errors: those of `render_sheet`."""
     _open(clips_folder, split)
-    return free_places(out, _names(settings), force)
+    return places(out, _names(settings), force)
 
 
 def _names(settings: SheetSettings) -> list[str]:
-    """Of the pictures, one for each format. Errors: Refused for one of samples."""
-    for format_ in settings.formats:
-        if format_ not in FILES:
-            raise Refused(f"{format_}: of runs; of clips there are {', '.join(FILES)}")
-    return [FILES[format_] for format_ in dict.fromkeys(settings.formats)]
+    """One file for each format. Errors: Refused for a format of samples or runs."""
+    for kind in settings.formats:
+        if kind not in FORMATS:
+            raise Refused(f"{kind}: of runs; of clips there are {', '.join(FORMATS)}")
+    return [f"sheet.{kind}" for kind in dict.fromkeys(settings.formats)]
 
 
 def _open(folder: Path, split: str | None) -> list[Clips]:
@@ -118,31 +109,24 @@ def choose_at_random(clips: Clips, count: int, seed: int) -> list[int]:
 
 
 def still_times(length: int, every: int | None) -> list[int]:
-    """The frames that stand for a clip: first, last and between, or `every` so many."""
+    """Frames that represent a clip: first, last and between, or every k-th."""
     if every is not None:
         return list(range(0, length, every))[:SHOWN]
     return sorted(set(np.linspace(0, length - 1, SHOWN).astype(int).tolist()))
 
 
 def _draw(
-    splits: Sequence[Clips],
-    format_: Format,
-    path: Path,
-    settings: SheetSettings,
-    seed: int,
+    splits: Sequence[Clips], path: Path, settings: SheetSettings, seed: int
 ) -> None:
     """Draw and write one picture."""
     scale = settings.scale or max(1, round(HEIGHT / splits[0].shape[0]))
-    still = format_ == "png"
+    still = path.suffix == ".png"
     parts = [_part(clips, settings, seed, still) for clips in splits]
     facts = _caption(splits, settings, seed, still)
-    match format_:
-        case "png":
-            write_png(path, sheet(parts, facts, scale))
-        case "gif":
-            write_gif(path, sheet_film(parts, facts, scale), settings.fps)
-        case "mp4":
-            write_mp4(path, sheet_film(parts, facts, scale), settings.fps)
+    if still:
+        write_png(path, sheet(parts, facts, scale))
+    else:
+        write_film(path, sheet_film(parts, facts, scale), settings.fps)
 
 
 def _part(clips: Clips, settings: SheetSettings, seed: int, still: bool) -> Part:
@@ -153,35 +137,30 @@ def _part(clips: Clips, settings: SheetSettings, seed: int, still: bool) -> Part
     return Part(
         clips.split,
         f"{_count(len(clips), 'clip')}, {_count(frames, 'frame')}",
-        tuple(_cell(clips, number, settings, still, uneven) for number in numbers),
+        tuple(_clip(clips, number, settings, still, uneven) for number in numbers),
     )
 
 
-def _cell(
+def _clip(
     clips: Clips, number: int, settings: SheetSettings, still: bool, uneven: bool
-) -> Cell:
+) -> Clip:
+    """The frames and words of one clip."""
     facts, length = clips.facts[number], int(clips.lengths[number])
     label, note = (facts.label, facts.id) if facts.label else (facts.id, "")
     if not still:
         # No room for the length below a single frame, and no need: one sees it.
-        video = _film_frames(clips, number, length, settings.every or 1)
-        return Cell(label, "", note, video)
+        every = settings.every or 1
+        video = clips.read(number, 0, min(length, LONGEST * every))[::every]
+        return Clip(label, "", note, video)
     times = still_times(length, settings.every)
     video = np.concatenate([clips.read(number, time, 1) for time in times])
-    return Cell(label, _count(length, "frame") if uneven else "", note, video)
-
-
-def _film_frames(
-    clips: Clips, number: int, length: int, every: int
-) -> UInt8[np.ndarray, "F H W C"]:
-    """Every `every`-th frame of a clip, as many as a film has."""
-    return clips.read(number, 0, min(length, LONGEST * every))[::every]
+    return Clip(label, _count(length, "frame") if uneven else "", note, video)
 
 
 def _caption(
     splits: Sequence[Clips], settings: SheetSettings, seed: int, still: bool
 ) -> tuple[str, ...]:
-    """What is shown, fact by fact."""
+    """Facts about the clips and their choice."""
     H, W, C = splits[0].shape
     few = min(int(clips.lengths.min()) for clips in splits)
     many = max(int(clips.lengths.max()) for clips in splits)
@@ -189,13 +168,13 @@ def _caption(
         splits[0].name,
         f"{W} by {H}, {'gray' if C == 1 else 'RGB'}",
         f"clips of {few if few == many else f'{few} to {many}'} frames",
-        f"chosen by seed {seed}",
-        *_times_in_words(settings.every, many, still),
+        f"random choice, seed {seed}",
+        *_frames_shown(settings.every, many, still),
     )
 
 
-def _times_in_words(every: int | None, longest: int, still: bool) -> tuple[str, ...]:
-    """Which frames are shown, where that is not plain."""
+def _frames_shown(every: int | None, longest: int, still: bool) -> tuple[str, ...]:
+    """Selection of frames in words, where it is not obvious."""
     if every is not None and every > 1:
         return (f"frames {every} apart",)
     if still:

@@ -45,7 +45,7 @@
   });
 
   const words = (time) => `frame ${time}, ${time < prime ? "prime" : "sampled"}`;
-  const say = (text) => { find("said").textContent = text; };
+  const say = (text) => { find("announced").textContent = text; };
 
   function show(time) {
     for (const cell of marked.get(frame) ?? []) cell.classList.remove("now");

@@ -1,7 +1,8 @@
 """The report page: one HTML file with everything inside, which plays without a network.
 
-Frames are PNG sprites in data: addresses, drawn by the page's own script; what the page
-may load or run, its Content-Security-Policy says. All text is escaped by `markup`.
+Frames are PNG sprites in data: addresses, drawn by the page's own script; its
+Content-Security-Policy allows nothing else to load or run. The template
+(page.html.jinja) escapes all text.
 """
 
 from base64 import b64encode
@@ -9,13 +10,38 @@ from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
-from string import Template
+from math import isfinite
 
-from svtcli.render.markup import Markup, element, join, scrolling
-from svtcli.render.player import Played, played
-from svtcli.render.svg_chart import Chart, chart_figure
+import numpy as np
+from jaxtyping import UInt8
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
 
-Pair = tuple[str, str]
+from svtcli.render.curves import Curve, Panel
+from svtcli.render.groups import Group
+from svtcli.video.encode import png
+
+WIDEST = 4096
+"""Width of a sprite that any browser takes; frames beyond go on further lines."""
+SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0)
+LISTED = 64
+"""Most points of a chart whose numbers are listed below it."""
+
+
+@dataclass(frozen=True)
+class Player:
+    """Videos that play, and the strips below them."""
+
+    groups: tuple[Group, ...]
+    """Videos of one shape and one prime."""
+    times: tuple[int, ...]
+    """Frames shown by the strips."""
+    scale: int
+    """Screen pixels per video pixel, where there is room."""
+    smooth: bool
+    """Whether the browser blurs enlarged pixels."""
+    fps: float
+    """Frames per second at speed 1."""
 
 
 @dataclass(frozen=True)
@@ -24,62 +50,68 @@ class Table:
 
     title: str
     about: str
-    """Small print that belongs to the title."""
+    """Small print below the title."""
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
-    """What the numbers depend on."""
+    """Protocol of the measurement."""
     warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class Made:
-    """How a run was made."""
+class Origin:
+    """Command, recipe and environment of a run."""
 
     name: str
     command: str | None
-    """What was typed."""
     recipe: str
-    environment: tuple[Pair, ...]
-    """What it was computed with, each with its name."""
+    environment: dict[str, str]
 
 
 @dataclass(frozen=True)
 class Page:
-    """Everything that the page shows; what is empty or None is left out."""
+    """Contents of the page; sections that are empty or None are left out."""
 
     title: str
     about: str
     facts: tuple[str, ...] = ()
-    """What made the samples."""
-    played: Played | None = None
-    """The samples beside the truth."""
+    """Caption of the samples."""
+    player: Player | None = None
     tables: tuple[Table, ...] = ()
-    charts: tuple[Chart, ...] = ()
-    made: tuple[Made, ...] = ()
+    panels: tuple[Panel, ...] = ()
+    origins: tuple[Origin, ...] = ()
     """One for each run."""
-    svt: str = ""
-    """Version of the program that wrote the page."""
+    version: str = ""
+    """Version of svt."""
 
 
 def page_html(page: Page) -> str:
     """The whole file as text, to be stored as UTF-8."""
-    style, script = _part("page.css"), _part("page.js")
-    sections = _sections(page)
-    return Template(_part("page.html")).substitute(
+    style, script = _file("page.css"), _file("page.js")
+    template = _environment().from_string(_file("page.html.jinja"))
+    text = template.render(
+        page=page,
         policy=_policy(style, script),
-        title=join(page.title),
-        style=style,
-        script=script,
-        header=_header(page, [(name, title) for name, title, _ in sections]),
-        main="\n".join(_section(*each) for each in sections),
-        footer=_footer(page),
+        style=Markup(style),  # noqa: S704 (files of this package)
+        script=Markup(script),  # noqa: S704
+        speeds=SPEEDS,
     )
+    return text.strip() + "\n"
 
 
 @cache
-def _part(name: str) -> str:
-    """A file of the page that lies beside this one."""
+def _environment() -> Environment:
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.globals |= {"sprite": sprite, "chart": _chart, "numbers": _numbers}
+    environment.filters["data_address"] = _data_address
+    return environment
+
+
+@cache
+def _file(name: str) -> str:
+    """A file that lies beside this one."""
     return (files("svtcli.render") / name).read_text(encoding="utf-8")
 
 
@@ -96,92 +128,45 @@ def _policy(style: str, script: str) -> str:
     )
 
 
-Section = tuple[str, str, Markup]
-"""Its name in addresses, its title, what is in it."""
+def sprite(video: UInt8[np.ndarray, "F H W C"]) -> UInt8[np.ndarray, "height width 3"]:
+    """All frames side by side, or on several lines; gray becomes RGB."""
+    F, H, W, _ = video.shape
+    across = min(F, max(1, WIDEST // W))
+    lines = -(-F // across)
+    tiles = np.zeros((lines * across, H, W, 3), np.uint8)
+    tiles[:F] = video
+    grid = tiles.reshape(lines, across, H, W, 3).transpose(0, 2, 1, 3, 4)
+    return grid.reshape(lines * H, across * W, 3)
 
 
-def _sections(page: Page) -> list[Section]:
-    numbers = element("div", map(_table, page.tables), class_="cards")
-    charts = element("div", map(chart_figure, page.charts), class_="cards")
-    return [
-        *([("samples", "Samples", played(page.played))] if page.played else []),
-        *([("numbers", "Numbers", numbers)] if page.tables else []),
-        *([("curves", "Curves", charts)] if page.charts else []),
-        *(
-            [("made", "How it was made", join(map(_made, page.made)))]
-            if page.made
-            else []
-        ),
+def _data_address(picture: UInt8[np.ndarray, "height width 3"]) -> str:
+    return f"data:image/png;base64,{b64encode(png(picture)).decode()}"
+
+
+def _chart(panel: Panel, name: str) -> Markup | None:
+    """The panel as SVG; None if it has no finite number."""
+    from svtcli.render.charts import panel_svg  # matplotlib takes its time
+
+    if not any(isfinite(y) for curve in panel.curves for y in curve.y):
+        return None
+    return Markup(panel_svg(panel, name))  # noqa: S704 (escaped by ElementTree)
+
+
+def _numbers(panel: Panel) -> tuple[tuple[str, ...], ...]:
+    """Rows of all values by x, first the names; () where they are too many."""
+    xs = sorted({x for curve in panel.curves for x in curve.x})
+    if len(xs) > LISTED:
+        return ()
+    columns = [
+        dict(zip(curve.x, _values(curve), strict=True)) for curve in panel.curves
     ]
+    names = [curve.label or panel.y_name for curve in panel.curves]
+    rows = ((f"{x:g}", *(column.get(x, "") for column in columns)) for x in xs)
+    return ((panel.x_name, *names), *rows)
 
 
-def _section(name: str, title: str, content: Markup) -> Markup:
-    heading = element("h2", title, id=f"{name}-title")
-    return element(
-        "section", heading, content, id=name, aria_labelledby=f"{name}-title"
-    )
-
-
-def _header(page: Page, sections: list[Pair]) -> Markup:
-    links = [
-        element("li", element("a", title, href=f"#{name}")) for name, title in sections
-    ]
-    return element(
-        "header",
-        element("h1", page.title),
-        element("p", page.about) if page.about else None,
-        element("p", " · ".join(page.facts), class_="quiet"),
-        element("nav", element("ul", links), aria_label="Sections"),
-    )
-
-
-def _footer(page: Page) -> Markup:
-    version = f" {page.svt}" if page.svt else ""
-    text = f"Written by svt{version} render. Frames are counted from 0."
-    return element("footer", element("p", text, class_="quiet"))
-
-
-def _table(table: Table) -> Markup:
-    about = element("span", table.about) if table.about else None
-    heads = [element("th", name, scope="col") for name in table.columns]
-    rows = [
-        element(
-            "tr",
-            element("th", first, scope="row"),
-            [element("td", cell) for cell in cells],
-        )
-        for first, *cells in table.rows
-    ]
-    body = element(
-        "table",
-        element("caption", table.title, about),
-        element("thead", element("tr", heads)),
-        element("tbody", rows),
-    )
-    notes = [element("li", note) for note in table.notes]
-    return element(
-        "div",
-        scrolling(body, table.title),
-        [
-            element("p", element("strong", "Note: "), warning, class_="warning")
-            for warning in table.warnings
-        ],
-        element("ul", notes, class_="notes") if notes else None,
-        class_="card",
-    )
-
-
-def _made(made: Made) -> Markup:
-    """A run's command, recipe and environment."""
-    rows = [
-        element("tr", element("th", name, scope="row"), element("td", value))
-        for name, value in made.environment
-    ]
-    table = element("table", element("tbody", rows), class_="facts")
-    whole = element("pre", made.recipe, tabindex=0, role="region", aria_label="Recipe")
-    return join(
-        element("h3", f"Run {made.name}"),
-        element("pre", made.command, class_="command") if made.command else None,
-        element("details", element("summary", "Recipe"), whole),
-        element("details", element("summary", "Environment"), table) if rows else None,
-    )
+def _values(curve: Curve) -> list[str]:
+    if not curve.spread:
+        return [f"{y:.4g}" for y in curve.y]
+    pairs = zip(curve.y, curve.spread, strict=True)
+    return [f"{y:.4g} ± {spread:.2g}" for y, spread in pairs]

@@ -1,45 +1,62 @@
 """render: samples become pictures: a strip, a GIF, an MP4, a page, and their record.
 
-strip.png      frames of each clip, the truth above its samples (Figs. 3 to 8, 13)
+strip.png      frames of each clip, ground truth above samples (Figs. 3 to 8, 13)
 diversity.png  instead: many samples of each clip, frame by frame (Figs. 7 to 12)
 samples.gif    the same videos, playing side by side
 samples.mp4
-report.html    a page that plays them, with all that is known of their runs
-figures.json   what they were made from; written last, so its presence means "whole"
+report.html    a page that plays them, with everything known of their runs
+figures.json   their inputs; written last, so its presence means "whole"
 
-With `each`, a file for every clip (strip-1.png) or video (samples-1-truth.gif).
+With `each`, a file for every clip (strip-1.png) or video (samples-1-sample-2.gif).
 """
 
-import json
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
-from svtcli.failure import BadData
-from svtcli.recipe.schema import Render
-from svtcli.render.output_paths import drawing_aside, free_places
-from svtcli.render.plan import Drawing, draw, plan_drawings
-from svtcli.render.report_inputs import report_inputs
-from svtcli.render.side_by_side import side_by_side
-from svtcli.run.durable import write_atomic
+from svtcli.failure import BadData, Refused
+from svtcli.recipe.schema import Format, Render
+from svtcli.render import pictures
+from svtcli.render.curves import evaluation_files
+from svtcli.render.diversity import default_times, diversity
+from svtcli.render.film import film
+from svtcli.render.groups import (
+    Group,
+    Row,
+    caption,
+    file_name,
+    groups_of,
+    runs_of,
+    side_by_side,
+)
+from svtcli.render.pictures import note_slow_gif, places, write_film, write_pictures
+from svtcli.render.strip import strip
 from svtcli.run.fingerprint import fingerprint, fingerprint_file
 from svtcli.run.progress import Progress
 from svtcli.run.samples import Samples, read_facts, read_samples
-from svtcli.video.encode import FASTEST_GIF
+from svtcli.video.encode import write_png
+from svtcli.video.enlarge import enlarge_smoothly
 
 RECORD = "figures.json"
+DIVERSITY = "draw each model's alone, or leave out --diversity (render.diversity)"
+EACH = "one file for each clip: --each clip (render.each)"
 LARGE = 2e7
 """Bytes of a page that a browser is slow to open."""
 
 
 @dataclass(frozen=True)
-class FiguresRecord:
-    """What `figures.json` says."""
+class Drawing:
+    """One picture, not drawn yet."""
 
-    fingerprint: str
-    """Of the samples and the settings; `fresh` compares it."""
-    samples: str
-    files: tuple[str, ...]
-    settings: Render
+    name: str
+    """Name of its file."""
+    format: Format
+    groups: tuple[Group, ...]
+    facts: tuple[str, ...]
+    """Contents of its caption."""
+    times: tuple[int, ...]
+    """Frames shown by a still picture."""
 
 
 def render(
@@ -50,35 +67,32 @@ def render(
     force: bool = False,
     beside: tuple[Path, ...] = (),
 ) -> list[Path]:
-    """Draw the samples into `out`; the pictures' paths, in the order of the formats.
+    """Draw the samples into `out`; return the paths, in the order of the formats.
 
-    Those of the folders `beside` stand under them, clip by clip (Fig. 4). Nothing
+    Samples of the folders `beside` stand under them, clip by clip (Fig. 4). Nothing
     appears in `out` before everything is drawn. Errors: Refused where there are no
-    finished samples, frames or clips are not there to be shown or, without `force`, a
-    picture stands already; BadData.
+    finished samples, no such frames or, without `force`, a picture exists already;
+    BadData.
     """
-    drawings, pictures = _plan((samples_folder, *beside), out, settings, force)
-    made_from = figures_fingerprint(samples_folder, settings, beside)
-    with drawing_aside(out) as aside:
-        progress.begin("draw", len(pictures), "pictures")
-        for done, drawing in enumerate(drawings, start=1):
-            draw(drawing, aside / drawing.name, settings, (samples_folder, *beside))
-            progress.advance(done, {"file": drawing.name})
-        progress.end()
-        (out / RECORD).unlink(missing_ok=True)
-        for picture in pictures:
-            (aside / picture.name).replace(picture)
-    names = tuple(picture.name for picture in pictures)
-    if "gif" in settings.formats and settings.fps > FASTEST_GIF:
-        progress.note(f"the GIF plays {FASTEST_GIF:g} frames/s, the fastest there is")
-    for picture in pictures:
-        if picture.suffix == ".html" and (size := picture.stat().st_size) > LARGE:
-            few = "fewer videos make it smaller: --rows, --per-prime"
-            progress.note(f"{picture.name} has {size / 1e6:.0f} MB; {few}")
-    said = ", ".join(map(str, (samples_folder, *beside)))
-    record = FiguresRecord(made_from, said, names, settings)
-    write_atomic(out / RECORD, json.dumps(asdict(record), indent=2) + "\n")
-    return pictures
+    folders = (samples_folder, *beside)
+    drawings = _plan(folders, out, settings, force)
+    inputs = {
+        "fingerprint": figures_fingerprint(samples_folder, settings, beside),
+        "samples": ", ".join(map(str, folders)),
+        "files": [drawing.name for drawing in drawings],
+        "settings": asdict(settings),
+    }
+    draws = {
+        drawing.name: partial(draw, drawing, settings=settings, folders=folders)
+        for drawing in drawings
+    }
+    paths = write_pictures(draws, out, progress, force, RECORD, inputs)
+    note_slow_gif(paths, settings.fps, progress)
+    for path in paths:
+        if path.suffix == ".html" and (size := path.stat().st_size) > LARGE:
+            few = "show fewer videos with --rows or --per-prime"
+            progress.note(f"{path.name} has {size / 1e6:.0f} MB; {few}")
+    return paths
 
 
 def planned(
@@ -88,39 +102,36 @@ def planned(
     force: bool = False,
     beside: tuple[Path, ...] = (),
 ) -> list[Path]:
-    """The pictures that `render` would write; refuses what `render` refuses."""
-    return _plan((samples_folder, *beside), out, settings, force)[1]
+    """Paths that `render` would write. Errors: those of `render`."""
+    drawings = _plan((samples_folder, *beside), out, settings, force)
+    return [out / drawing.name for drawing in drawings]
 
 
 def _plan(
     folders: tuple[Path, ...], out: Path, settings: Render, force: bool
-) -> tuple[tuple[Drawing, ...], list[Path]]:
-    """What will be drawn, and where."""
+) -> tuple[Drawing, ...]:
+    """The pictures to be drawn; checks all that they need."""
     read = [_drawable(read_samples(folder), folder) for folder in folders]
     drawings = plan_drawings(side_by_side(folders, read), settings)
-    places = free_places(out, [drawing.name for drawing in drawings], force)
+    places(out, [drawing.name for drawing in drawings], force)
     if "html" in settings.formats:
         # Only now, for it brings jax, and pictures need none.
         from svtcli.render.report import report_of_runs
 
         report_of_runs(folders)
-    return drawings, places
+    return drawings
 
 
 def fresh(samples_folder: Path, out: Path, settings: Render) -> bool:
-    """Whether `out` already holds what `render` would draw."""
-    try:
-        record = json.loads((out / RECORD).read_text(encoding="utf-8"))
-        same = record["fingerprint"] == figures_fingerprint(samples_folder, settings)
-        return same and all((out / name).is_file() for name in record["files"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
+    """Whether `out` already holds the pictures that `render` would draw."""
+    expected = partial(figures_fingerprint, samples_folder, settings)
+    return pictures.fresh(out, RECORD, expected)
 
 
 def figures_fingerprint(
     samples_folder: Path, settings: Render, beside: tuple[Path, ...] = ()
 ) -> str:
-    """Of everything that the pictures depend on; of files, their bytes."""
+    """Fingerprint of everything that the pictures depend on; of files, their bytes."""
     folders = (samples_folder, *beside)
     arrays = (
         fingerprint_file(folder / f"{name}.npy")
@@ -128,13 +139,24 @@ def figures_fingerprint(
         for name in ("samples", "truth")
     )
     page = report_inputs(folders) if "html" in settings.formats else ()
-    told = map(fingerprint_file, page)
     facts = map(read_facts, folders)
-    return fingerprint("figures", *facts, *arrays, settings, *told)
+    return fingerprint(
+        "figures", *facts, *arrays, settings, *map(fingerprint_file, page)
+    )
+
+
+def report_inputs(folders: tuple[Path, ...]) -> tuple[Path, ...]:
+    """Files of runs that a page shows beside the samples, in a lasting order."""
+    return tuple(
+        file
+        for run in runs_of(folders)
+        for file in (run.recipe_file, run.run_file, run.metrics, *evaluation_files(run))
+        if file.is_file()
+    )
 
 
 def _drawable(samples: Samples, folder: Path) -> Samples:
-    """`samples`, if a picture can be made of them."""
+    """`samples`. Errors: BadData if no picture can show them."""
     N, M, F, H, W, C = samples.video.shape
     if 0 in (N, M, F, H, W):
         raise BadData(f"{folder}: these samples hold no video ({samples.video.shape})")
@@ -146,3 +168,95 @@ def _drawable(samples: Samples, folder: Path) -> Samples:
             f"{folder}: samples.json names {named} clips, the arrays hold {N}"
         )
     return samples
+
+
+def plan_drawings(models: dict[str, Samples], settings: Render) -> tuple[Drawing, ...]:
+    """The pictures of one model's samples, or of several side by side.
+
+    Errors: Refused for frames that the videos do not have, and for a diversity sheet of
+    several models.
+    """
+    if settings.diversity and len(models) > 1:
+        raise Refused("a diversity sheet shows the samples of one model", DIVERSITY)
+    if settings.diversity and settings.each == "video":
+        raise Refused("a diversity sheet shows the samples of a clip together", EACH)
+    first = next(iter(models.values()))
+    times = shown_times(settings, first.facts.prime, first.video.shape[2])
+    groups = groups_of(models, settings.rows, settings.per_prime)
+    facts = caption(models)
+    return tuple(
+        Drawing(f"{_stem(kind, settings)}{part}.{kind}", kind, some, facts, times)
+        for kind in dict.fromkeys(settings.formats)
+        if kind != "curves"  # of a run, not of samples: curves.py
+        for part, some in _parts(groups, settings).items()
+    )
+
+
+def shown_times(settings: Render, prime: int, frames: int) -> tuple[int, ...]:
+    """The frames of a still picture. Errors: Refused for one that is not there."""
+    if settings.frames is None:
+        if settings.diversity:
+            return default_times(prime, frames)
+        return tuple(range(0, frames, settings.every))
+    if not settings.frames:
+        raise Refused("no frames to show: render.frames is empty")
+    if (most := max(settings.frames)) >= frames:
+        raise Refused(f"frame {most}: these videos have frames 0 to {frames - 1}")
+    return tuple(sorted(set(settings.frames)))
+
+
+def draw(
+    drawing: Drawing, path: Path, settings: Render, folders: Sequence[Path] = ()
+) -> None:
+    """Draw and write one picture; a page also describes the runs of the `folders`.
+
+    Errors: BadData for a file of a run.
+    """
+    groups, scale = drawing.groups, settings.scale
+    facts, times = drawing.facts, drawing.times
+    if drawing.format == "html":
+        # Only now, for it brings jax, and pictures need none.
+        from svtcli.render.report import write_report
+
+        write_report(path, folders, groups, facts, times, settings)
+        return
+    if settings.smooth:
+        # Then one screen pixel per pixel: all sizes are those of the enlarged frame.
+        groups, scale = _enlarged(groups, scale), 1
+    if drawing.format == "png":
+        still = diversity if settings.diversity else strip
+        write_png(path, still(groups, facts, times, scale))
+    else:
+        write_film(path, film(groups, facts, scale), settings.fps)
+
+
+def _stem(kind: Format, settings: Render) -> str:
+    if kind == "png":
+        return "diversity" if settings.diversity else "strip"
+    return "report" if kind == "html" else "samples"
+
+
+def _parts(groups: Sequence[Group], settings: Render) -> dict[str, tuple[Group, ...]]:
+    """Contents of each file, by the end of its name: all, or a clip, or a video."""
+    if settings.each is None:
+        return {"": tuple(groups)}
+    digits = len(f"{len(groups)}")
+    clips = {f"-{n:0{digits}}": group for n, group in enumerate(groups, start=1)}
+    if settings.each == "clip":
+        return {number: (group,) for number, group in clips.items()}
+    return {
+        f"{number}-{file_name(row.label)}": (replace(group, rows=(row,)),)
+        for number, group in clips.items()
+        for row in group.rows
+    }
+
+
+def _enlarged(groups: Sequence[Group], scale: int) -> tuple[Group, ...]:
+    """The groups with larger videos."""
+
+    def rows(group: Group) -> tuple[Row, ...]:
+        return tuple(
+            replace(row, video=enlarge_smoothly(row.video, scale)) for row in group.rows
+        )
+
+    return tuple(replace(group, rows=rows(group)) for group in groups)

@@ -48,7 +48,7 @@ def test_flags_choose_frames_samples_and_files():
     assert len(set(sizes.values())) == 4
     assert ("diversity.png", "--diversity") in sizes
     assert main(["-q", "render", "bunny", "--each", "video", "--out", "each"]) == 0
-    names = ["sample-1", "sample-2", "sample-3", "truth"]
+    names = ["ground-truth", "sample-1", "sample-2", "sample-3"]
     assert files("each") == ["figures.json", *(f"strip-1-{n}.png" for n in names)]
 
 

@@ -3,30 +3,31 @@
 from dataclasses import dataclass, field, fields, replace
 from html.parser import HTMLParser
 
-from svtcli.render.groups import caption, sample_groups
-from svtcli.render.markup import VOID
-from svtcli.render.page import Made, Page, Table, page_html
-from svtcli.render.player import Played
-from svtcli.render.svg_chart import Chart, Line
+from svtcli.render.curves import Curve, Panel
+from svtcli.render.groups import caption, groups_of
+from svtcli.render.page import Origin, Page, Player, Table, page_html
 from tests.render.made_up import made_up_samples
 
-WHAT = {each.name for each in fields(Played)}
+OF_PLAYER = {each.name for each in fields(Player)}
+VOID = frozenset({"img", "input", "link", "meta", "br"})
+"""Elements that have no end tag and no content."""
 HOSTILE = "<script>alert('x')</script>\"&amp;--><img src=x onerror=alert(1)>"
 
 
 def made_up_page(**changes) -> Page:
     """Two clips of seven frames, the first two prime, with three samples each.
 
-    `changes` are of the page, or of what it plays.
+    `changes` are of the page, or of its player.
     """
     samples = made_up_samples()
-    own = {key: changes.pop(key) for key in (*changes,) if key in WHAT}
-    played = Played(sample_groups(samples, 2), (0, 2, 4, 6), 3, False, 8.0)
+    own = {key: changes.pop(key) for key in (*changes,) if key in OF_PLAYER}
+    models = {"walk": samples}
+    player = Player(groups_of(models, 2), (0, 2, 4, 6), 3, False, 8.0)
     page = Page(
         title="walk, step 300",
         about="a walk",
-        facts=caption(samples.facts, 7),
-        played=replace(played, **own),
+        facts=caption(models),
+        player=replace(player, **own),
         tables=(
             Table(
                 "Likelihood, bits/dim",
@@ -37,11 +38,11 @@ def made_up_page(**changes) -> Page:
                 ("only 8 clips",),
             ),
         ),
-        charts=(
-            Chart("Training", "step", "bits/dim", (Line("", (1.0, 2.0), (4.0, 3.0)),)),
+        panels=(
+            Panel("Training", "step", "bits/dim", (Curve("", (1.0, 2.0), (4.0, 3.0)),)),
         ),
-        made=(Made("walk", "svt run walk", "about: a walk\n", (("numpy", "2.0"),)),),
-        svt="0.1.0",
+        origins=(Origin("walk", "svt run walk", "about: a walk\n", {"numpy": "2.0"}),),
+        version="0.1.0",
     )
     return replace(page, **changes)
 
@@ -50,7 +51,7 @@ def hostile_page() -> Page:
     """Every text that comes from outside is an attack."""
     page = made_up_page()
     bad = (HOSTILE,)
-    group = page.played.groups[0]
+    group = page.player.groups[0]
     row = replace(group.rows[0], label=HOSTILE)
     group = replace(group, title=HOSTILE, rows=(row,))
     return replace(
@@ -58,13 +59,17 @@ def hostile_page() -> Page:
         title=HOSTILE,
         about=HOSTILE,
         facts=bad,
-        played=replace(page.played, groups=(group,)),
+        player=replace(page.player, groups=(group,)),
         tables=(Table(HOSTILE, HOSTILE, bad, (bad,), bad, bad),),
-        charts=(
-            Chart(HOSTILE, HOSTILE, HOSTILE, (Line(HOSTILE, (1.0,), (2.0,)),), HOSTILE),
+        panels=(
+            Panel(
+                *(HOSTILE, HOSTILE, HOSTILE),
+                (Curve(HOSTILE, (1.0,), (2.0,)), Curve(HOSTILE, (1.0,), (3.0,), of=1)),
+                HOSTILE,
+            ),
         ),
-        made=(Made(HOSTILE, HOSTILE, HOSTILE, ((HOSTILE, HOSTILE),)),),
-        svt=HOSTILE,
+        origins=(Origin(HOSTILE, HOSTILE, HOSTILE, {HOSTILE: HOSTILE}),),
+        version=HOSTILE,
     )
 
 

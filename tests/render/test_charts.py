@@ -6,9 +6,10 @@ from math import nan
 
 import numpy as np
 
-from svtcli.render import charts as curves
-from svtcli.render.charts import COLOURS, draw_panels, plot
-from svtcli.render.panels import Curve, Panel
+from svtcli.render import charts
+from svtcli.render.charts import COLOURS, ON_PAGE, draw_panels, panel_svg, plot, summary
+from svtcli.render.curves import Curve, Panel
+from tests.render.pages import Reader
 
 STEPS, SCORES = (10.0, 20.0, 30.0), (8.0, nan, 2.0)
 
@@ -52,7 +53,71 @@ def test_nothing_is_cut_off_at_the_edge():
     assert (picture != 255).any((1, 2)).mean() > 0.7
 
 
+def drawn(panel, name="a"):
+    """The panel's SVG as a tree."""
+    reader = Reader()
+    reader.feed(panel_svg(panel, name))
+    return reader.top.all("svg")[0]
+
+
+def test_the_page_has_the_same_lines_in_its_own_colours_and_font():
+    curves = [Curve(f"run {n}", STEPS, (3.0, 2.0, 1.0), of=n) for n in range(9)]
+    band = Curve("band", STEPS, (3.0, 2.0, 1.0), (0.5, 0.5, 0.5), of=1)
+    svg = drawn(panel(*curves, band))
+    colours = {
+        value
+        for node in svg.all()
+        for name, value in node.attributes.items()
+        if name in ("fill", "stroke") and value != "none"
+    }
+    assert colours == set(ON_PAGE.values())
+    assert not {"style", "font-family"} & {
+        name for node in svg.all() for name in node.attributes
+    }
+    assert svg.all("style") == svg.all("metadata") == []
+    texts = [text.text for text in svg.all("text")]
+    assert {"step", "bits/dim", *(f"run {n}" for n in range(9))} <= set(texts)
+
+
+def test_a_single_nameless_curve_has_no_key_and_a_gap_stays_a_gap():
+    (one,) = panel(Curve("", STEPS, SCORES)).curves
+    svg = drawn(panel(one))
+    assert {text.text for text in svg.all("text")} >= {"step", "bits/dim"}
+    (path,) = [
+        node.attributes["d"]
+        for node in svg.all("path")
+        if node.attributes.get("stroke") == ON_PAGE[COLOURS[0]]
+        and node.attributes.get("fill") == "none"
+    ]
+    assert path.count("M") == 2
+    assert "nan" not in summary(panel(one))
+
+
+def test_equal_panels_are_equal_bytes_and_two_charts_of_a_page_share_no_id():
+    one = panel(Curve("a", STEPS, (3.0, 2.0, 1.0)))
+    assert panel_svg(one, "a") == panel_svg(one, "a")
+    ids = [
+        node.attributes["id"]
+        for name in ("a", "b")
+        for node in drawn(one, name).all()
+        if "id" in node.attributes
+    ]
+    assert ids
+    assert len(ids) == len(set(ids))
+
+
+def test_the_chart_is_described_in_a_sentence():
+    one = panel(Curve("run", STEPS, SCORES))
+    svg = drawn(one)
+    assert svg.attributes["role"] == "img"
+    assert svg.attributes["aria-label"] == summary(one)
+    assert svg.all("title")[0].text == "Training"
+    assert summary(one) == (
+        "Training, bits/dim by step. run: from 8 to 2, lowest 2, highest 8."
+    )
+
+
 def test_the_global_state_of_matplotlib_is_not_touched(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)  # not to be imported
-    importlib.reload(curves)
-    curves.plot([panel(Curve("a", (1.0,), (2.0,)))])
+    importlib.reload(charts)
+    charts.plot([panel(Curve("a", (1.0,), (2.0,)))])

@@ -67,7 +67,7 @@ def test_all_splits_are_shown_or_the_one_that_is_named(clips, tmp_path, shown):
     settings = SheetSettings(rows=2)
     render_sheet(clips, tmp_path / "a", None, settings, 0, Silent())
     render_sheet(clips, tmp_path / "b", "test", settings, 0, Silent())
-    titles = [[(p.title, len(p.cells)) for p in parts] for parts, _ in shown]
+    titles = [[(p.title, len(p.clips)) for p in parts] for parts, _ in shown]
     assert titles == [[("train", 2), ("val", 1), ("test", 2)], [("test", 2)]]
     assert shown[1][0][0].about == "2 clips, 207 frames"
     assert shown[0][0][1].about == "1 clip, 3 frames"
@@ -75,7 +75,7 @@ def test_all_splits_are_shown_or_the_one_that_is_named(clips, tmp_path, shown):
 
 def test_a_cell_shows_frames_of_its_clip_and_says_what_it_is(clips, tmp_path, shown):
     render_sheet(clips, tmp_path / "a", "test", SheetSettings(), 0, Silent())
-    long, short = shown[0][0][0].cells
+    long, short = shown[0][0][0].clips
     assert (long.label, long.note, long.length) == (
         "baking cookies",
         "test 0",
@@ -91,12 +91,12 @@ def test_clips_of_one_length_say_it_once(tmp_path, shown):
     clips = write_clips(tmp_path / "even", {"train": [6, 6]})
     render_sheet(clips, tmp_path / "a", None, SheetSettings(), 3, Silent())
     ((part,), facts), *_ = shown
-    assert [cell.length for cell in part.cells] == ["", ""]
+    assert [cell.length for cell in part.clips] == ["", ""]
     assert facts == (
         "even",
         "12 by 12, RGB",
         "clips of 6 frames",
-        "chosen by seed 3",
+        "random choice, seed 3",
         "frames spread over each clip",
     )
 
@@ -120,7 +120,7 @@ def test_the_caption_says_which_frames_are_shown(
         "cooking",
         "12 by 12, RGB",
         "clips of 7 to 200 frames",
-        "chosen by seed 0",
+        "random choice, seed 0",
     )
     assert facts[4:] == said
 
@@ -155,10 +155,10 @@ def test_a_film_of_every_second_frame_goes_twice_as_far(clips, tmp_path, shown):
         render_sheet(clips, tmp_path / str(every), "test", settings, 1, Silent())
     videos = open_clips(clips, "test")
     for every, (parts, _) in enumerate(shown, start=1):
-        for number, cell in enumerate(parts[0].cells):
+        for number, cell in enumerate(parts[0].clips):
             wanted = videos.read(number)[::every][: stage.LONGEST]
             np.testing.assert_array_equal(cell.video, wanted)
-    assert [len(parts[0].cells[0].video) for parts, _ in shown] == [150, 100]
+    assert [len(parts[0].clips[0].video) for parts, _ in shown] == [150, 100]
 
 
 @pytest.mark.parametrize(("size", "height"), [(64, 128), (256, 256), (30, 120)])
@@ -193,7 +193,7 @@ def test_an_error_half_way_leaves_everything_as_it_was(clips, tmp_path, monkeypa
     def fail(*_):
         raise Failure("in the middle")
 
-    monkeypatch.setattr(stage, "write_mp4", fail)
+    monkeypatch.setattr(stage, "write_film", fail)
     with pytest.raises(Failure):
         render_sheet(clips, tmp_path / "new" / "out", None, ALL, 0, Silent())
     assert not (tmp_path / "new").exists()

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from svtcli.render.canvas import MARK
-from svtcli.render.diversity import diversity, diversity_layout, telling_times
-from svtcli.render.groups import caption, sample_groups
+from svtcli.render.diversity import default_times, diversity, diversity_layout
+from svtcli.render.grid import AMBER
+from svtcli.render.groups import caption, groups_of
 from tests.render.made_up import made_up_samples
 
 
 def drawn(samples, times, scale=2):
-    groups = sample_groups(samples, 8)
-    arguments = (groups, caption(samples.facts, samples.video.shape[2]), times, scale)
+    models = {"walk": samples}
+    arguments = (groups_of(models, 8), caption(models), times, scale)
     return diversity(*arguments), diversity_layout(*arguments)
 
 
@@ -23,11 +23,12 @@ def test_every_frame_lies_unaltered_at_its_place(scale, channels):
     corners = set()
     for n in range(2):
         for row, video in enumerate([samples.truth[n], *samples.video[n]]):
-            for block, time in enumerate((1, 3, 6)):
+            for panel, time in enumerate((1, 3, 6)):
                 if row and time == 1:
                     continue
+                cell = 0 if time == 1 else 1 + 6 * (panel - 1) + row
                 frame = np.kron(video[time], np.ones((scale, scale, 1), np.uint8))
-                top, left = layout.tile(n, row, block)
+                top, left = layout.cell(n, cell)
                 on_canvas = canvas[top : top + 12 * scale, left : left + 20 * scale]
                 expected = np.repeat(frame, 3 // channels, -1)
                 np.testing.assert_array_equal(on_canvas, expected)
@@ -37,24 +38,24 @@ def test_every_frame_lies_unaltered_at_its_place(scale, channels):
 
 def test_sixteen_samples_fill_a_square_below_the_truth():
     _, layout = drawn(made_up_samples(each=16), (1, 6))
-    corners = [layout.tile(0, row, 1) for row in range(1, 17)]
+    corners = [layout.cell(0, 1 + row) for row in range(1, 17)]
     assert len({top for top, _ in corners}) == 4
     assert len({left for _, left in corners}) == 4
-    top, left = layout.tile(0, 0, 1)
+    top, left = layout.cell(0, 1)
     assert corners[0][1] == left
-    assert corners[0][0] >= top + layout.style.frame[0]
+    assert corners[0][0] >= top + layout.sizes.frame[0]
 
 
 def test_exactly_the_prime_frames_are_marked():
     canvas, layout = drawn(made_up_samples(each=4, prime=2), (0, 1, 2, 6))
-    amber = (canvas == MARK).all(-1)
-    height, width = layout.style.frame
-    for block, marked in enumerate((True, True, False, False)):
-        top, left = layout.tile(0, 0, block)
+    amber = (canvas == AMBER).all(-1)
+    height, width = layout.sizes.frame
+    for cell, marked in ((0, True), (1, True), (2, False), (7, False)):
+        top, left = layout.cell(0, cell)
         for line in (top - 1, top + height):
             assert amber[line, left : left + width].all() == marked
             assert amber[line, left : left + width].any() == marked
-    assert not amber[: layout.foot, layout.left(2) - layout.style.mark :].any()
+    assert not amber[: layout.foot, layout.cell(0, 2)[1] - layout.sizes.mark :].any()
 
 
 @pytest.mark.parametrize(
@@ -69,7 +70,7 @@ def test_exactly_the_prime_frames_are_marked():
 def test_nothing_reaches_into_the_margin(clips, each, times, prime, size):
     samples = made_up_samples(clips, each, 7, (size, size), prime=prime)
     canvas, layout = drawn(samples, times, 1)
-    margin = layout.style.margin
+    margin = layout.sizes.margin
     inside = canvas[margin:-margin, margin:-margin].astype(int)
     assert canvas.shape[:2] == layout.extent
     assert (canvas.astype(int) != 255).sum() == (inside != 255).sum()
@@ -78,10 +79,10 @@ def test_nothing_reaches_into_the_margin(clips, each, times, prime, size):
 def test_the_words_name_truth_and_samples():
     samples = made_up_samples(clips=1, each=4)
     canvas, layout = drawn(samples, (1, 6))
-    height = layout.style.frame[0]
-    for row, block in ((0, 0), (1, 1)):
-        top, left = layout.tile(0, row, block)
-        beside = canvas[top : top + height, : left - layout.style.gap]
+    height = layout.sizes.frame[0]
+    for cell in (0, 2):
+        top, left = layout.cell(0, cell)
+        beside = canvas[top : top + height, : left - layout.sizes.gap]
         assert (beside != 255).any(), "no word beside the first frame of the line"
 
 
@@ -98,4 +99,4 @@ def test_the_words_name_truth_and_samples():
 def test_frames_told_apart_are_the_last_given_and_three_up_to_the_end(
     prime, frames, times
 ):
-    assert telling_times(prime, frames) == times
+    assert default_times(prime, frames) == times

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from svtcli.render.groups import sample_groups
+from svtcli.render.groups import groups_of
 from svtcli.render.page import page_html
 from tests.render.browser import Browser, browser, find_chromium
 from tests.render.made_up import made_up_samples
@@ -60,7 +60,7 @@ def test_it_loads_without_errors_and_asks_nobody(page):
 
 
 def test_every_video_shows_the_very_pixels_of_every_frame(page):
-    videos = [row.video for group in made_up_page().played.groups for row in group.rows]
+    videos = [row.video for group in made_up_page().player.groups for row in group.rows]
     for time in range(7):
         canvases = shown(page, ".videos canvas")
         assert len(canvases) == len(videos)
@@ -76,7 +76,7 @@ def test_nothing_stays_hidden(page):
 
 def test_strips_show_the_very_pixels_of_their_frames(page):
     strips = shown(page, ".strip canvas")
-    videos = [row.video for group in made_up_page().played.groups for row in group.rows]
+    videos = [row.video for group in made_up_page().player.groups for row in group.rows]
     wanted = np.concatenate([video[[0, 2, 4, 6]] for video in videos])
     assert np.array_equal(strips[..., :3], wanted)
 
@@ -113,28 +113,30 @@ def test_buttons_and_scrubber_step_all_videos_together(page):
         "scrub.value = 5; scrub.dispatchEvent(new Event('input', { bubbles: true }))"
     )
     assert page.run("document.getElementById('frame').textContent") == "5"
-    videos = [row.video for group in made_up_page().played.groups for row in group.rows]
+    videos = [row.video for group in made_up_page().player.groups for row in group.rows]
     for canvas, video in zip(shown(page, ".videos canvas"), videos, strict=True):
         assert np.array_equal(canvas[..., :3], video[5])
 
 
 def test_keys_play_and_step_except_where_they_mean_something_else(page):
-    page.run("addEventListener('keydown', (e) => { said.own = e.defaultPrevented; })")
+    page.run(
+        "addEventListener('keydown', (e) => { announced.own = e.defaultPrevented; })"
+    )
     page.press(*SPACE)
     assert page.run(PLAYING)
-    assert page.run("said.own"), "space does not turn the page"
+    assert page.run("announced.own"), "space does not turn the page"
     page.press("a", 65, "a")
-    assert not page.run("said.own")
+    assert not page.run("announced.own")
     page.press(*RIGHT)
     assert not page.run(PLAYING), "a step pauses"
     stepped = page.run(FRAME)
     page.press(*LEFT)
     assert page.run(FRAME) == stepped - 1
     page.run("document.getElementById('scrub').focus()")
-    page.run("document.getElementById('said').textContent = 'quiet'")
+    page.run("document.getElementById('announced').textContent = 'quiet'")
     page.press(*RIGHT)
     assert page.run(FRAME) == stepped, "once, by the slider itself"
-    assert page.run("said.textContent") == "quiet", "a slider speaks for itself"
+    assert page.run("announced.textContent") == "quiet", "a slider speaks for itself"
     page.press(*SPACE)
     assert page.run(PLAYING)
     page.run("document.getElementById('play').focus()")
@@ -168,7 +170,7 @@ def test_prime_frames_are_marked_by_colour_and_word(page):
     assert told() == ("prime", "frame 1, prime", amber)
     page.press(*RIGHT)
     assert told() == ("sampled", "frame 2, sampled", none)
-    said = page.run("document.getElementById('said').textContent")
+    said = page.run("document.getElementById('announced').textContent")
     assert said == "frame 2, sampled"
 
 
@@ -186,7 +188,7 @@ def test_the_strip_shows_where_the_player_is_and_takes_it_there(page):
 @pytest.mark.parametrize("width", [320, 390, 1000])
 @pytest.mark.parametrize("dark", [False, True])
 def test_it_fits_the_screen_in_light_and_dark(chromium, tmp_path, width, dark):
-    groups = sample_groups(made_up_samples(frames=60), 1)
+    groups = groups_of({"walk": made_up_samples(frames=60)}, 1)
     long = made_up_page(groups=groups, times=tuple(range(60)))
     chromium.screen(width, 800, dark)
     page = opened(chromium, tmp_path, page_html(long))

@@ -117,5 +117,5 @@ def test_a_page_that_is_slow_to_open_is_said(run, monkeypatch):
     monkeypatch.setattr(stage, "LARGE", 10)
     render(run.samples / "300", run.path / "b", PAGE, Notes())
     assert notes == [
-        "report.html has 0 MB; fewer videos make it smaller: --rows, --per-prime"
+        "report.html has 0 MB; show fewer videos with --rows or --per-prime"
     ]

@@ -12,11 +12,11 @@ from svtcli.evaluate.quality import Quality
 from svtcli.failure import BadData
 from svtcli.recipe.load import load_recipe
 from svtcli.recipe.schema import Compare, Render
-from svtcli.render import report as stage
-from svtcli.render.groups import caption, sample_groups
-from svtcli.render.player import Played
+from svtcli.render import curves
+from svtcli.render.groups import caption, groups_of
+from svtcli.render.page import Player
 from svtcli.render.report import report
-from svtcli.render.report_inputs import report_inputs
+from svtcli.render.stage import report_inputs
 from svtcli.run.directory import RunFolder
 from svtcli.run.manifest import write_run
 from svtcli.run.metrics_log import MetricsLog
@@ -85,15 +85,16 @@ def run(tmp_path):
 
 
 def page_of(*folders):
-    groups, facts = sample_groups(SAMPLES, 1), caption(SAMPLES.facts, 7)
+    models = {"walk": SAMPLES}
+    groups, facts = groups_of(models, 1), caption(models)
     return report(folders, groups, facts, (0, 2), Render(scale=4, fps=5.0, smooth=True))
 
 
 def test_the_samples_are_shown_as_the_recipe_wants_them(run):
     page = page_of(run.samples / "300")
     assert (page.title, page.about) == ("walk, step 300", "a walk")
-    assert page.played == Played(page.played.groups, (0, 2), 4, True, 5.0)
-    assert [group.title for group in page.played.groups] == ["clip-0"]
+    assert page.player == Player(page.player.groups, (0, 2), 4, True, 5.0)
+    assert [group.title for group in page.player.groups] == ["clip-0"]
 
 
 def test_likelihood_stands_with_its_error_and_the_baselines(run):
@@ -101,7 +102,7 @@ def test_likelihood_stands_with_its_error_and_the_baselines(run):
     assert table.columns == ("model", "bits/dim", "± s.e.")
     assert table.rows == (("trained", "3.036", "0.325"), ("uniform", "8.000", ""))
     assert table.about == (
-        "walk@300, split test of walks, 8 clips, frames 2 to 4 scored; less is better"
+        "walk@300, split test of walks, 8 clips, frames 2 to 4 scored; lower is better"
     )
 
 
@@ -115,7 +116,7 @@ def test_comparisons_stand_with_spread_protocol_and_warnings(run):
         ("PSNR, dB, best of 2", "22.000", "", "4 clips (s.e.)"),
     )
     assert table.warnings == ("only 4 clips",)
-    assert table.about == "walk@300, split test; 4 samples a trial against 4 clips"
+    assert table.about == "walk@300, split test; 4 samples per trial against 4 clips"
     assert table.notes == (
         "samples of 7 frames, 2 of them given",
         "temperature 0.9, top-k 5, seed 0, split test, made by walk@300",
@@ -133,9 +134,9 @@ def test_a_single_trial_has_no_spread_and_a_single_sample_no_best(run):
     assert page.tables[1].rows[3:] == (
         ("PSNR, dB, 1 sample each", "20.000", "0.500", "4 clips (s.e.)"),
     )
-    fvd, psnr = page.charts[-2:]
-    assert fvd.lines[0].spread == ()
-    assert [line.name for line in psnr.lines] == [""]
+    fvd, psnr = page.panels[-2:]
+    assert fvd.curves[0].spread == ()
+    assert [curve.label for curve in psnr.curves] == [""]
 
 
 def test_errors_are_over_clips_however_many_samples_each_has(run):
@@ -154,32 +155,32 @@ def test_only_what_was_asked_for_is_in_the_table(run):
 
 
 def test_curves_are_those_of_the_files(run):
-    training, likelihood, fvd, psnr = page_of(run.samples / "300").charts
-    assert [(line.name, line.x, line.y) for line in training.lines] == [
+    training, likelihood, fvd, psnr = page_of(run.samples / "300").panels
+    assert [(line.label, line.x, line.y) for line in training.curves] == [
         ("training", (100.0, 200.0), (8.0, 4.0)),
         ("validation", (200.0,), (5.0,)),
     ]
-    assert (likelihood.lines[0].x, likelihood.lines[0].y) == (
+    assert (likelihood.curves[0].x, likelihood.curves[0].y) == (
         (2.0, 3.0, 4.0),
         (3.0, 2.5, 3.5),
     )
-    assert (fvd.lines[0].x, fvd.lines[0].y) == ((0.0, 1.0, 2.0), (0.5, 10.5, 20.5))
-    assert fvd.lines[0].spread == (0.5, 0.5, 0.5)
-    assert [(line.name, line.x, line.y) for line in psnr.lines] == [
+    assert (fvd.curves[0].x, fvd.curves[0].y) == ((0.0, 1.0, 2.0), (0.5, 10.5, 20.5))
+    assert fvd.curves[0].spread == (0.5, 0.5, 0.5)
+    assert [(line.label, line.x, line.y) for line in psnr.curves] == [
         ("mean of 2", (2.0, 3.0), (21.0, 19.0)),
         ("best of 2", (2.0, 3.0), (23.0, 21.0)),
     ]
 
 
 def test_a_long_training_is_drawn_as_means_and_says_so(run, monkeypatch):
-    monkeypatch.setattr(stage, "POINTS", 2)
+    monkeypatch.setattr(curves, "POINTS", 2)
     with MetricsLog(run.metrics) as log:
         log.append(300, bits_per_dim=math.nan)
         log.append(400, bits_per_dim=math.nan)
         log.append(500, bits_per_dim=2.0)
-    training = page_of(run.samples / "300").charts[0]
-    assert training.lines[0].x == (200.0, 450.0)
-    assert training.lines[0].y == (6.0, 2.0)
+    training = page_of(run.samples / "300").panels[0]
+    assert training.curves[0].x == (200.0, 450.0)
+    assert training.curves[0].y == (6.0, 2.0)
     assert training.note == "each point is the mean of 3 logged values"
 
 
@@ -191,7 +192,7 @@ def test_other_steps_have_tables_but_no_curves_and_come_last(run):
     page = page_of(run.samples / "300")
     steps = [table.about.partition(",")[0] for table in page.tables]
     assert steps == ["walk@300", "walk@100", "walk@300", "walk@100"]
-    assert len(page.charts) == 4
+    assert len(page.panels) == 4
 
 
 def test_of_several_scores_of_a_split_the_one_of_most_clips_has_the_curve(run):
@@ -199,16 +200,16 @@ def test_of_several_scores_of_a_split_the_one_of_most_clips_has_the_curve(run):
     (run.eval / "300-a.json").write_text(evaluation_text(few))
     page = page_of(run.samples / "300")
     assert len(page.tables) == 3
-    curves = [chart for chart in page.charts if chart.title == "Likelihood by frame"]
-    assert [chart.lines[0].y for chart in curves] == [(3.0, 2.5, 3.5)]
+    panels = [chart for chart in page.panels if chart.title == "Likelihood by frame"]
+    assert [chart.curves[0].y for chart in panels] == [(3.0, 2.5, 3.5)]
 
 
 def test_command_recipe_and_environment_are_those_of_the_run(run):
-    (made,) = page_of(run.samples / "300").made
+    (made,) = page_of(run.samples / "300").origins
     assert made.name == "walk"
     assert made.command == "svt train 'my walk.yaml' train.steps=300"
     assert made.recipe == run.recipe_file.read_text()
-    environment = dict(made.environment)
+    environment = made.environment
     assert environment["overrides"] == "train.steps=300"
     assert environment["devices"] == "cpu"
     assert environment["seed"] == "0"
@@ -219,7 +220,7 @@ def test_samples_outside_of_a_run_have_a_page_of_the_videos_alone(tmp_path):
     write_samples(tmp_path / "mine", SAMPLES)
     page = page_of(tmp_path / "mine")
     assert page.title == "walk, step 300"
-    assert (page.tables, page.charts, page.made, page.about) == ((), (), (), "")
+    assert (page.tables, page.panels, page.origins, page.about) == ((), (), (), "")
     assert report_inputs((tmp_path / "mine",)) == ()
 
 
@@ -227,15 +228,15 @@ def test_a_run_without_evaluations_or_log_has_a_page(run):
     for file in (*run.eval.iterdir(), run.metrics, run.run_file):
         file.unlink()
     page = page_of(run.samples / "300")
-    assert (page.tables, page.charts) == ((), ())
-    assert page.made[0].command is None
+    assert (page.tables, page.panels) == ((), ())
+    assert page.origins[0].command is None
 
 
 def test_samples_of_one_run_tell_its_numbers_once(run):
     write_samples(run.samples / "other", SAMPLES)
     page = page_of(run.samples / "300", run.samples / "other")
     assert len(page.tables) == 2
-    assert len(page.made) == 1
+    assert len(page.origins) == 1
     assert page.title == "walk, step 300 beside walk, step 300"
 
 

@@ -5,15 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from svtcli.render.canvas import MARK
-from svtcli.render.groups import caption, sample_groups
+from svtcli.render.grid import AMBER
+from svtcli.render.groups import caption, groups_of
 from svtcli.render.strip import strip, strip_layout
 from tests.render.made_up import made_up_samples
 
 
 def drawn(samples, every=1, scale=2, rows=8):
-    groups = sample_groups(samples, rows)
-    facts = caption(samples.facts, samples.video.shape[2])
+    models = {"walk": samples}
+    groups, facts = groups_of(models, rows), caption(models)
     times = range(0, samples.video.shape[2], every)
     arguments = (groups, facts, times, scale)
     return groups, strip(*arguments), strip_layout(*arguments)
@@ -36,14 +36,14 @@ def find(canvas, picture):
 def test_every_frame_lies_unaltered_at_its_place(scale, channels, every):
     samples = made_up_samples(channels=channels)
     _, canvas, layout = drawn(samples, every, scale)
-    assert layout.times == tuple(range(0, 7, every))
+    columns = len(range(0, 7, every))
     for n in range(2):
         rows = [samples.truth[n], *samples.video[n]]
         for row, video in enumerate(rows):
             for column, time in enumerate(range(0, 7, every)):
                 frame = np.kron(video[time], np.ones((scale, scale, 1), np.uint8))
                 frame = np.repeat(frame, 3 // channels, -1)
-                top, left = layout.tile(n, row, column)
+                top, left = layout.cell(n, row * columns + column)
                 on_canvas = canvas[top : top + 12 * scale, left : left + 20 * scale]
                 np.testing.assert_array_equal(on_canvas, frame)
 
@@ -75,12 +75,13 @@ def test_time_runs_right_and_the_truth_stands_above_its_samples():
 def test_exactly_the_prime_frames_are_marked(prime, every):
     samples = made_up_samples(prime=prime)
     groups, canvas, layout = drawn(samples, every)
-    amber = (canvas == MARK).all(-1)
-    height, width = layout.style.frame
+    amber = (canvas == AMBER).all(-1)
+    height, width = layout.sizes.frame
+    times = range(0, 7, every)
     for n, group in enumerate(groups):
         for row in range(len(group.rows)):
-            for column, time in enumerate(layout.times):
-                top, left = layout.tile(n, row, column)
+            for column, time in enumerate(times):
+                top, left = layout.cell(n, row * len(times) + column)
                 above = amber[top - 1, left : left + width]
                 below = amber[top + height, left : left + width]
                 marked = time < prime
@@ -91,11 +92,11 @@ def test_exactly_the_prime_frames_are_marked(prime, every):
 def test_nothing_but_ground_and_key_is_amber():
     samples = made_up_samples(clips=1, each=1, prime=2)
     _, canvas, layout = drawn(samples)
-    amber = (canvas == MARK).all(-1)
-    first_free = layout.left(2) - 1
-    assert not amber[: layout.foot, first_free:].any()
-    assert not amber[: layout.foot, : layout.left(0) - layout.style.mark].any()
-    assert amber[layout.foot :].sum() == layout.style.font**2, "one square explains it"
+    amber = (canvas == AMBER).all(-1)
+    (_, first), (_, sampled) = layout.cell(0, 0), layout.cell(0, 2)
+    assert not amber[: layout.foot, sampled - 1 :].any()
+    assert not amber[: layout.foot, : first - layout.sizes.mark].any()
+    assert amber[layout.foot :].sum() == layout.sizes.font**2, "one square explains it"
 
 
 @pytest.mark.parametrize(
@@ -107,7 +108,7 @@ def test_margins_are_white_and_even(clips, each, frames, size, scale):
     _, canvas, layout = drawn(samples, scale=scale)
     inked = (canvas != 255).any(-1)
     rows, columns = (np.nonzero(inked.any(axis))[0] for axis in (1, 0))
-    margin = layout.style.margin
+    margin = layout.sizes.margin
     for free in (rows[0], columns[0], canvas.shape[0] - 1 - rows[-1]):
         assert margin <= free <= 2 * margin
     assert canvas.shape[1] - 1 - columns[-1] >= margin
@@ -116,33 +117,40 @@ def test_margins_are_white_and_even(clips, each, frames, size, scale):
 def test_frame_numbers_of_narrow_frames_do_not_run_into_each_other():
     samples = made_up_samples(1, 1, 101, (8, 8), prime=1)
     _, canvas, layout = drawn(samples, scale=1)
-    top = layout.numbers(0)
-    inked = (canvas[top : top + layout.style.line] != 255).any((0, 2))
+    sizes, (top, _) = layout.sizes, layout.cell(0, 0)
+    numbers = canvas[top - sizes.gap - sizes.line : top - sizes.gap]
+    inked = (numbers != 255).any((0, 2))
+    widest = sizes.width("100")
     for column in range(2, 101):
-        left = layout.left(column)
-        assert inked[left : left + layout.cell].any()
-        assert not inked[left - layout.style.gap : left].any()
+        left = layout.cell(0, column)[1] + (8 - widest) // 2
+        assert inked[left : left + widest].any()
+        assert not inked[left - sizes.gap : left].any()
 
 
 def test_labels_numbers_and_caption_change_the_picture():
     samples = made_up_samples(clips=1, each=2)
     groups, canvas, layout = drawn(samples)
     for row in range(3):
-        top, left = layout.tile(0, row, 0)
-        label = canvas[top : top + layout.style.frame[0], : left - layout.style.gap]
+        top, left = layout.cell(0, row * 7)
+        label = canvas[top : top + layout.sizes.frame[0], : left - layout.sizes.gap]
         assert (label != 255).any(), "a row without its label"
     other = strip(groups, ("another run",), range(7), 2)
     assert not np.array_equal(other[layout.foot :], canvas[layout.foot :])
 
 
 def test_a_limit_on_rows_keeps_the_first_clips():
-    groups = sample_groups(made_up_samples(clips=5), 2)
+    groups = groups_of({"walk": made_up_samples(clips=5)}, 2)
     assert [group.title for group in groups] == ["clip-0", "clip-1"]
 
 
 def test_the_caption_says_what_made_the_samples():
-    facts = caption(made_up_samples().facts, 7)
-    assert facts == ("walk", "step 300", "temperature 0.9", "2 of 7 frames prime")
+    facts = caption({"walk": made_up_samples()})
+    assert facts == (
+        "walk",
+        "step 300",
+        "temperature 0.9",
+        "2 prime frames, 5 sampled",
+    )
 
 
 @pytest.mark.parametrize(
@@ -155,8 +163,14 @@ def test_the_caption_says_which_frames_are_left_out(every, said):
 
 
 def test_the_caption_says_how_codes_were_drawn_where_it_is_unusual():
-    facts = made_up_samples().facts
-    usual = caption(facts, 7)
-    other = caption(replace(facts, top_k=40, top_p=0.95, precision="bfloat16"), 7)
-    said = ("top-k 40", "top-p 0.95", "bfloat16")
-    assert (*usual[:3], *said, *usual[3:]) == other
+    samples = made_up_samples()
+    usual = caption({"walk": samples})
+
+    def said(**facts):
+        other = replace(samples, facts=replace(samples.facts, **facts))
+        return caption({"walk": other})
+
+    rule = ("top-k 40", "top-p 0.95", "bfloat16")
+    unusual = said(top_k=40, top_p=0.95, precision="bfloat16")
+    assert unusual == (*usual[:3], *rule, *usual[3:])
+    assert said(deterministic=True) == (*usual[:2], "deterministic", *usual[3:])

@@ -1,9 +1,9 @@
-"""Paper, boxes and words."""
+"""The layout of blocks and cells, and the words on it."""
 
 import numpy as np
 import pytest
 
-from svtcli.render.canvas import INK, blank, enlarge, fit, write
+from svtcli.render.grid import INK, Block, Layout, Sizes, enlarge, fit, grid, write
 from svtcli.video.fonts import draw_text, line_height, text_width
 
 
@@ -24,8 +24,8 @@ def test_text_that_fits_is_left_alone_and_other_text_loses_its_middle():
 
 
 def test_words_are_written_in_ink_and_stop_at_the_edge():
-    canvas = blank((40, 30))
-    write(canvas, "truth and more", (10, 5), 14)
+    canvas = np.full((40, 30, 3), 255, np.uint8)
+    write(canvas, "ground truth", (10, 5), 14)
     assert tuple(canvas.min((0, 1))) == pytest.approx(INK, abs=40)
     assert (canvas[:10] == 255).all()
     assert (canvas[:, :5] == 255).all()
@@ -42,3 +42,25 @@ def test_letters_keep_inside_their_line(size):
     ink = draw_text("Ágpqy|", size)
     assert ink.max() > 200
     assert ink.shape[0] == line_height(size)
+
+
+def test_cells_fill_lines_from_left_to_right():
+    assert grid(5, 2, (10, 7), (1, 3)) == ((1, 3), (1, 10), (11, 3), (11, 10), (21, 3))
+
+
+@pytest.mark.parametrize("across", [1, 2, 3])
+def test_blocks_of_a_grid_do_not_overlap_and_the_caption_stands_below(across):
+    sizes = Sizes((20, 30))
+    blocks = (Block((50, 80), ((5, 6),), ()),) * 5
+    layout = Layout(sizes, blocks, ("a fact",) * 4, across)
+    taken = np.zeros(layout.extent, int)
+    for number in range(5):
+        top, left = layout.corner(number)
+        taken[top : top + 50, left : left + 80] += 1
+        assert layout.cell(number, 0) == (top + 5, left + 6)
+    assert taken.sum() == 5 * 50 * 80
+    assert taken.max() == 1
+    assert not taken[layout.foot :].any()
+    inked = (layout.paper() != 255).any(-1)
+    assert not inked[: layout.foot].any()
+    assert inked[layout.foot :].any()

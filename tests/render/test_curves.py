@@ -10,8 +10,12 @@ from svtcli.evaluate.comparison import Comparison, Fvd, Side, write_comparison
 from svtcli.evaluate.fvd.protocol import Distances, Spread
 from svtcli.failure import BadData, Refused
 from svtcli.recipe.schema import Compare
-from svtcli.render import run_charts as stage
-from svtcli.render.run_charts import curves_fresh, draw_curves, planned_curves
+from svtcli.render.curves import (
+    curves_fresh,
+    draw_curves,
+    panels_by_file,
+    planned_curves,
+)
 from svtcli.run.directory import RunFolder
 from svtcli.run.metrics_log import MetricsLog
 from svtcli.run.progress import Silent
@@ -46,7 +50,7 @@ def make(tmp_path):
 
 
 def panels(*runs):
-    return stage._panels(runs)
+    return panels_by_file(runs)
 
 
 def test_training_shows_every_logged_score_and_held_out_ones(make):

@@ -8,7 +8,7 @@ from PIL import Image
 
 from svtcli.failure import Refused
 from svtcli.recipe.schema import Render
-from svtcli.render.plan import draw, plan_drawings, shown_times
+from svtcli.render.stage import draw, plan_drawings, shown_times
 from svtcli.video.enlarge import enlarge_smoothly
 from tests.render.made_up import made_up_samples
 
@@ -31,7 +31,7 @@ def planned(settings, **samples):
             [
                 f"samples-{clip}-{row}.mp4"
                 for clip in (1, 2)
-                for row in ("truth", "sample-1")
+                for row in ("ground-truth", "sample-1")
             ],
         ),
     ],
@@ -55,7 +55,7 @@ def test_every_file_of_a_clip_or_a_video_shows_it_alone():
 def test_samples_shown_are_the_first_of_each_clip():
     (strip,) = planned(replace(PNG, per_prime=2))
     labels = [row.label for row in strip.groups[0].rows]
-    assert labels == ["truth", "sample 1", "sample 2"]
+    assert labels == ["ground truth", "sample 1", "sample 2"]
 
 
 @pytest.mark.parametrize(

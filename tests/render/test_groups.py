@@ -7,8 +7,13 @@ import numpy as np
 import pytest
 
 from svtcli.failure import Refused
-from svtcli.render.groups import compared_caption, compared_groups
-from svtcli.render.side_by_side import file_name, model_names, side_by_side
+from svtcli.render.groups import (
+    caption,
+    file_name,
+    groups_of,
+    model_names,
+    side_by_side,
+)
 from tests.render.made_up import made_up_samples
 
 A, B = Path("runs/a/samples/1"), Path("runs/b/samples/2")
@@ -25,15 +30,15 @@ def test_each_clip_has_its_truth_and_a_row_for_each_model():
     one = made_up_samples()
     two = another(one, run="jog")
     models = side_by_side((A, B), (one, two))
-    groups = compared_groups(models, 8)
+    groups = groups_of(models, 8)
     assert [group.title for group in groups] == ["clip-0", "clip-1"]
     for n, group in enumerate(groups):
-        assert [row.label for row in group.rows] == ["truth", "walk", "jog"]
+        assert [row.label for row in group.rows] == ["ground truth", "walk", "jog"]
         expected = (one.truth[n], one.video[n, 0], two.video[n, 0])
         for row, video in zip(group.rows, expected, strict=True):
             np.testing.assert_array_equal(row.video, video)
-    labels = [row.label for row in compared_groups(models, 1, 2)[0].rows]
-    assert labels == ["truth", "walk 1", "walk 2", "jog 1", "jog 2"]
+    labels = [row.label for row in groups_of(models, 1, 2)[0].rows]
+    assert labels == ["ground truth", "walk 1", "walk 2", "jog 1", "jog 2"]
 
 
 @pytest.mark.parametrize(
@@ -59,11 +64,11 @@ def test_three_models_of_two_runs_have_three_names():
 def test_the_caption_says_what_all_share_once_and_what_sets_each_apart():
     one = made_up_samples()
     models = {"walk": one, "jog": another(one, run="jog", step=500)}
-    assert compared_caption(models) == (
+    assert caption(models) == (
         "temperature 0.9",
         "walk: step 300",
         "jog: step 500",
-        "2 of 7 frames prime",
+        "2 prime frames, 5 sampled",
     )
 
 
@@ -74,7 +79,7 @@ def test_the_caption_says_what_all_share_once_and_what_sets_each_apart():
         (made_up_samples(frames=8), "videos have 7 frames and 8"),
         (made_up_samples(size=(12, 16)), "frames are 20x12 RGB and 16x12 RGB"),
         (made_up_samples(channels=1), "frames are 20x12 RGB and 20x12 gray"),
-        (made_up_samples(prime=3), "2 frames were given and 3"),
+        (made_up_samples(prime=3), "2 prime frames and 3"),
         (
             another(made_up_samples(), clips=("clip-0", "clip-9")),
             "clip 2 is clip-1 and clip-9",

@@ -10,7 +10,7 @@ from PIL import Image
 
 from svtcli.failure import BadData, Failure, Refused
 from svtcli.recipe.schema import Render
-from svtcli.render import plan as drawings
+from svtcli.render import pictures
 from svtcli.render.stage import fresh, planned, render
 from svtcli.run.progress import Silent
 from svtcli.run.samples import write_samples
@@ -118,7 +118,7 @@ def test_an_error_half_way_leaves_everything_as_it_was(
     def fail(*_):
         raise error("in the middle")
 
-    monkeypatch.setattr(drawings, "write_mp4", fail)
+    monkeypatch.setattr(pictures, "write_mp4", fail)
     with pytest.raises(error):
         render(samples, tmp_path / "new" / "out", ALL, Silent())
     assert not (tmp_path / "new").exists()
@@ -140,7 +140,7 @@ def test_a_gif_faster_than_possible_is_said(samples, tmp_path):
     render(samples, tmp_path / "a", Render(("gif",), fps=50.0), Notes())
     assert notes == []
     render(samples, tmp_path / "b", Render(("gif",), fps=51.0), Notes())
-    assert notes == ["the GIF plays 50 frames/s, the fastest there is"]
+    assert notes == ["the GIF plays 50 frames/s, the fastest possible"]
 
 
 def test_unfinished_and_missing_samples_are_refused(samples, tmp_path):

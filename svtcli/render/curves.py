@@ -1,0 +1,347 @@
+"""Curves of runs: training, likelihood by frame, unrolled FVD (Fig. 2), pair metrics.
+
+training.png   training and, where a run looked at them, held-out clips
+fvd.png        FVD of every window of the samples, ± std over trials; where there is any
+curves.json    their inputs; written last, so its presence means "whole"
+
+The report page shows all of them. A new chart is a function here and a row of `CHARTS`.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import groupby
+from math import isfinite
+from pathlib import Path
+
+from svtcli.evaluate.comparison import Comparison, Fvd, is_comparison, read_comparison
+from svtcli.evaluate.results import NAMES, SCALES
+from svtcli.failure import Refused
+from svtcli.render import pictures
+from svtcli.render.pictures import places, write_pictures
+from svtcli.run.directory import RunFolder
+from svtcli.run.fingerprint import fingerprint, fingerprint_file
+from svtcli.run.metrics_log import Row, read_metrics
+from svtcli.run.progress import Progress
+from svtcli.video.encode import write_png
+
+RECORD = "curves.json"
+UNITS = {"bits_per_dim": "bits/dim", "nats_per_frame": "nats/frame"}
+POINTS = 400
+"""Most points of a training curve; of more rows, means are drawn."""
+TELLING = {
+    "temperature": "temp {:g}",
+    "top_k": "top-k {}",
+    "top_p": "top-p {}",
+    "precision": "{}",
+    "seed": "seed {}",
+}
+"""Facts of samples that label their curves where they differ."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One line of a panel; a value that is not finite leaves a gap."""
+
+    label: str
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    spread: tuple[float, ...] = ()
+    """Half the height of a band around the line; () for none."""
+    of: int = 0
+    """Number of its run or samples: curves of one number have one colour."""
+    quiet: bool = False
+    """Draw it pale and thin, behind the others."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Axes with curves."""
+
+    title: str
+    x_name: str
+    y_name: str
+    curves: tuple[Curve, ...]
+    note: str = ""
+    """Small print below the title: what a reader has to know."""
+
+
+Runs = Sequence[RunFolder]
+Steps = set[int] | None
+"""Checkpoints whose evaluations are drawn; None draws all."""
+
+
+def draw_curves(
+    runs: Runs, out: Path, progress: Progress, force: bool = False
+) -> list[Path]:
+    """Draw the curves of the runs into `out`; return the paths.
+
+    Errors: Refused where the runs have no curve yet or, without `force`, a picture
+    exists already; BadData for a file of a run.
+    """
+    panels = _some(runs)
+    inputs = {
+        "fingerprint": _fingerprint(runs),
+        "runs": [run.name for run in runs],
+        "files": list(panels),
+    }
+    draws = {name: partial(_draw, some) for name, some in panels.items()}
+    return write_pictures(draws, out, progress, force, RECORD, inputs)
+
+
+def planned_curves(runs: Runs, out: Path, force: bool = False) -> list[Path]:
+    """Paths that `draw_curves` would write. Errors: those of `draw_curves`."""
+    return places(out, list(_some(runs)), force)
+
+
+def curves_fresh(runs: Runs, out: Path) -> bool:
+    """Whether `out` already holds the curves that `draw_curves` would draw."""
+    return pictures.fresh(out, RECORD, partial(_fingerprint, runs))
+
+
+def any_curves(run: RunFolder) -> bool:
+    """Whether the run has anything to draw yet."""
+    return bool(panels_by_file((run,)))
+
+
+def _draw(panels: Sequence[Panel], path: Path) -> None:
+    from svtcli.render.charts import draw_panels  # matplotlib takes its time
+
+    write_png(path, draw_panels(panels))
+
+
+def _fingerprint(runs: Runs) -> str:
+    files = (file for run in runs for file in (run.metrics, *evaluation_files(run)))
+    return fingerprint(
+        "curves",
+        *(run.name for run in runs),
+        *(fingerprint_file(file) for file in files if file.is_file()),
+    )
+
+
+def evaluation_files(run: RunFolder) -> list[Path]:
+    """All results measured of a run, in a lasting order."""
+    return sorted(run.eval.glob("*.json"))
+
+
+def panels_by_file(runs: Runs) -> dict[str, tuple[Panel, ...]]:
+    """Panels of each picture that has any."""
+    files = ((file, chart(runs, None)) for chart, file in CHARTS.items() if file)
+    return {file: panels for file, panels in files if panels}
+
+
+def page_panels(runs: Runs, steps: set[int]) -> tuple[Panel, ...]:
+    """Panels of the report page of samples from these `steps`."""
+    return tuple(panel for chart in CHARTS for panel in chart(runs, steps))
+
+
+def _some(runs: Runs) -> dict[str, tuple[Panel, ...]]:
+    """Panels of each picture. Errors: Refused if there is none."""
+    found = panels_by_file(runs)
+    if not found:
+        named = ", ".join(str(run.path) for run in runs)
+        hint = "curves show the log of a training, and svt eval --metric fvd-avg"
+        raise Refused(f"{named}: nothing is logged or measured here yet", hint)
+    return found
+
+
+def training(runs: Runs, steps: Steps) -> tuple[Panel, ...]:
+    """A panel for each unit that the runs were scored in, of all their steps."""
+    names = [run.name for run in runs]
+    if len(set(names)) < len(names):
+        names = [str(run.path) for run in runs]
+    logs = [read_metrics(run.metrics) for run in runs]
+    title = f"Training of {names[0]}" if len(runs) == 1 else "Training"
+    panels = (
+        Panel(title, "step", unit, tuple(_scores(names, logs, score)), note)
+        for score, unit in UNITS.items()
+        for note in [_thinned(max(sum(score in row for row in log) for log in logs))]
+    )
+    return tuple(panel for panel in panels if panel.curves) if runs else ()
+
+
+def _scores(
+    names: Sequence[str], logs: Sequence[list[Row]], score: str
+) -> Iterator[Curve]:
+    """Training scores of each run, pale where there is validation beside them."""
+    for number, (name, rows) in enumerate(zip(names, logs, strict=True)):
+        prefix = f"{name}, " if len(names) > 1 else ""
+        trained = _curve(f"{prefix}training", rows, score, number)
+        held_out = _curve(f"{prefix}validation", rows, f"validation_{score}", number)
+        if trained:
+            yield replace(trained, quiet=held_out is not None)
+        if held_out:
+            yield held_out
+
+
+def _curve(label: str, rows: Sequence[Row], name: str, number: int) -> Curve | None:
+    """The values called `name`; of too many, means of as many neighbours each."""
+    points = [(float(row["step"]), float(row[name])) for row in rows if name in row]
+    every = _every(len(points))
+    parts = [points[n : n + every] for n in range(0, len(points), every)]
+    if not parts:
+        return None
+    means = [tuple(map(_mean, zip(*part, strict=True))) for part in parts]
+    steps, values = zip(*means, strict=True)
+    return Curve(label, steps, values, of=number)
+
+
+def _thinned(points: int) -> str:
+    every = _every(points)
+    return f"each point is the mean of {every} logged values" if every > 1 else ""
+
+
+def _every(points: int) -> int:
+    """Neighbours that become one point of a curve."""
+    return max(1, -(-points // POINTS))
+
+
+def _mean(values: Sequence[float]) -> float:
+    """Mean of the finite values; NaN if there are none."""
+    finite = [value for value in values if isfinite(value)]
+    return sum(finite) / len(finite) if finite else float("nan")
+
+
+def likelihood(runs: Runs, steps: Steps) -> tuple[Panel, ...]:
+    """Scores of the trained models frame by frame; a panel for each set of clips."""
+    # Only now, for it brings jax.
+    from svtcli.evaluate.likelihood_results import TRAINED, read_evaluation
+
+    files = [file for run in runs for file in evaluation_files(run)]
+    found = [read_evaluation(file) for file in files if not is_comparison(file)]
+    # Of each run, step and split, the evaluation of the most clips.
+    found.sort(key=lambda each: each.clips)
+    fullest = {(each.run, each.step, each.split): each for each in found}
+    panels: dict[tuple[str, str, int, int], list[Curve]] = {}
+    for (run, step, split), each in fullest.items():
+        if steps is None or step in steps:
+            note = f"split {split} of {each.dataset}, {each.clips} clips"
+            curves = panels.setdefault((note, each.unit, each.prime, each.frames), [])
+            frames = tuple(map(float, range(each.prime, each.frames)))
+            curves += [
+                Curve(f"{run}@{step}", frames, row.per_frame, of=len(curves))
+                for row in each.rows
+                if row.model == TRAINED
+            ]
+    return tuple(
+        Panel(
+            "Likelihood by frame",
+            "frame",
+            UNITS[unit],
+            tuple(curves),
+            f"{note}; lower is better",
+        )
+        for (note, unit, _, _), curves in panels.items()
+    )
+
+
+def _comparisons(runs: Runs, steps: Steps) -> list[Comparison]:
+    """Comparisons of samples from these steps, and of samples from elsewhere."""
+    files = [file for run in runs for file in evaluation_files(run)]
+    found = [read_comparison(file) for file in files if is_comparison(file)]
+    return [
+        each
+        for each in found
+        if steps is None or each.made is None or each.made.step in steps
+    ]
+
+
+def unrolled_fvd(runs: Runs, steps: Steps) -> tuple[Panel, ...]:
+    """FVD window by window, a panel for each protocol: others are not comparable."""
+    found = [
+        (compared, fvd)
+        for compared in _comparisons(runs, steps)
+        if (fvd := compared.fvd) and len(fvd.starts) > 1
+    ]
+    # Stable: within a protocol, runs stay in their order.
+    found.sort(key=_protocol)
+    panels = groupby(found, key=_protocol)
+    return tuple(_unrolled_panel(note, list(some)) for (note, _), some in panels)
+
+
+def _protocol(pair: tuple[Comparison, Fvd]) -> tuple[str, str]:
+    """Everything that FVD depends on besides the samples, and the network's digest."""
+    compared, fvd = pair
+    facts = (
+        *([f"split {compared.made.split}"] if compared.made else []),
+        f"{compared.samples.clips} samples, {compared.reference.clips} clips",
+        f"{compared.samples.frames} frames",
+        *([f"{compared.prime} of them prime"] if compared.prime else []),
+        f"windows of {fvd.window}",
+        f"{fvd.resize} resizing",
+        *(["gray"] if compared.settings.gray else []),
+    )
+    return ", ".join(facts), fvd.weights
+
+
+def _unrolled_panel(note: str, found: list[tuple[Comparison, Fvd]]) -> Panel:
+    labels = _labels([compared for compared, _ in found])
+    curves = tuple(
+        Curve(
+            label,
+            tuple(map(float, fvd.starts)),
+            tuple(each.mean for each in fvd.distances.curve),
+            # A single trial has no deviation.
+            tuple(each.std for each in fvd.distances.curve if each.std is not None),
+            of=number,
+        )
+        for number, (label, (_, fvd)) in enumerate(zip(labels, found, strict=True))
+    )
+    trials = {compared.trials for compared, _ in found}
+    if max(trials) > 1:
+        note += f"; band: ± std of {'/'.join(map(str, sorted(trials)))} trials"
+    return Panel("Unrolled FVD", "first frame of the window", "FVD", curves, note)
+
+
+def _labels(found: Sequence[Comparison]) -> list[str]:
+    """Run and step, and what else sets the samples apart; no two alike."""
+    made = [compared.made for compared in found]
+    telling = {
+        name: words
+        for name, words in TELLING.items()
+        if len({getattr(facts, name) for facts in made if facts}) > 1
+    }
+    labels: list[str] = []
+    for compared, facts in zip(found, made, strict=True):
+        label = compared.samples.name
+        if facts:
+            apart = [
+                words.format(getattr(facts, name))
+                for name, words in telling.items()
+                if getattr(facts, name) is not None
+            ]
+            label = ", ".join([f"{facts.run}@{facts.step}", *apart])
+        again = sum(other.split(" (")[0] == label for other in labels)
+        labels.append(f"{label} ({again + 1})" if again else label)
+    return labels
+
+
+def pair_metrics(runs: Runs, steps: Steps) -> tuple[Panel, ...]:
+    """Mean and best of K of every metric of pairs, frame by frame."""
+    panels = []
+    for compared in _comparisons(runs, steps):
+        for metric, found in compared.quality.items():
+            first = compared.prime or 0
+            frames = tuple(float(first + n) for n in range(len(found.mean_per_frame)))
+            curves = [Curve(f"mean of {found.k}", frames, found.mean_per_frame)]
+            if found.k == 1:
+                curves = [replace(curves[0], label="")]
+            else:
+                best = f"best of {found.k}", frames, found.best_per_frame
+                curves.append(Curve(*best, of=1))
+            (label,) = _labels([compared])
+            better = "lower" if metric == "lpips" else "higher"
+            split = f", split {compared.made.split}" if compared.made else ""
+            note = f"{label}{split}; {better} is better"
+            title = f"{NAMES[metric]} by frame"
+            panels.append(Panel(title, "frame", SCALES[metric], tuple(curves), note))
+    return tuple(panels)
+
+
+CHARTS: dict[Callable[[Runs, Steps], tuple[Panel, ...]], str | None] = {
+    training: "training.png",
+    likelihood: None,
+    unrolled_fvd: "fvd.png",
+    pair_metrics: None,
+}
+"""Every chart, with the picture that shows it by itself; None: the page alone."""

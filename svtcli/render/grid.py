@@ -1,0 +1,260 @@
+"""Layout of cells under every picture: blocks of frames, their words, a caption.
+
+Corners are (top, left) and extents (height, width), in pixels of the finished picture.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import log
+
+import einops
+import numpy as np
+from jaxtyping import UInt8
+
+from svtcli.video.fonts import draw_text, line_height, text_width
+
+Canvas = UInt8[np.ndarray, "height width 3"]
+Corner = tuple[int, int]
+Extent = tuple[int, int]
+Colour = tuple[int, int, int]
+
+INK: Colour = (32, 32, 32)
+QUIET: Colour = (110, 110, 110)
+AMBER: Colour = (245, 166, 35)
+"""Marks prime frames."""
+SHAPE = 1.4
+"""Ratio of width to height that a grid of blocks comes close to."""
+DOT = "  ·  "
+KEYS = ("prime frames, which the model continues", "prime frames", "prime")
+"""Meaning of the amber; the longest that fits is written."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Sizes of everything that is not video, from the size of one enlarged frame."""
+
+    frame: Extent
+    """One frame at the scale of the picture: height, width."""
+
+    @classmethod
+    def of(cls, video: UInt8[np.ndarray, "F H W C"], scale: int) -> "Sizes":
+        """Sizes for frames of `video`, `scale` screen pixels per video pixel."""
+        _, H, W, _ = video.shape
+        return cls((scale * H, scale * W))
+
+    @property
+    def font(self) -> int:
+        """Height of letters: legible at a glance, never louder than the video."""
+        return min(max(round(0.14 * self.frame[0]), 12), 28)
+
+    @property
+    def line(self) -> int:
+        """Height of a line of text."""
+        return line_height(self.font)
+
+    @property
+    def gap(self) -> int:
+        """Distance between two frames."""
+        return max(4, self.frame[0] // 20)
+
+    @property
+    def mark(self) -> int:
+        """Width of the amber around a frame; it never touches the next one."""
+        return 2 * self.gap // 3
+
+    @property
+    def margin(self) -> int:
+        """White edge of the picture, and distance between blocks."""
+        return self.line
+
+    def width(self, words: str) -> int:
+        """Width of one line of text."""
+        return text_width(words, self.font)
+
+
+@dataclass(frozen=True)
+class Text:
+    """One line of words in a block."""
+
+    words: str
+    corner: Corner
+    """Relative to the block."""
+    colour: Colour = INK
+    room: int | None = None
+    """Width to which the words are cut; None lets them reach the margin."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Frames that belong together; all corners are relative to the block's own."""
+
+    extent: Extent
+    cells: tuple[Corner, ...]
+    """Upper left corner of each frame."""
+    texts: tuple[Text, ...]
+    amber: tuple[tuple[Corner, Extent], ...] = ()
+    """Grounds of prime frames."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Places of all blocks and of the caption below them."""
+
+    sizes: Sizes
+    blocks: tuple[Block, ...]
+    facts: tuple[str, ...]
+    """Contents of the caption."""
+    across: int = 1
+    """Blocks side by side; those of a film have one extent."""
+    head: int = 0
+    """Height kept free above the blocks."""
+    key: bool = True
+    """Whether the caption explains the amber."""
+
+    def corner(self, block: int) -> Corner:
+        """Upper left corner of a block, or of the one that would follow the last."""
+        line, column = divmod(block, self.across)
+        first = line * self.across
+        heights = (each.extent[0] for each in self.blocks[: first : self.across])
+        down = sum(heights) + line * (self.sizes.margin + self.sizes.gap)
+        right = column * (self.blocks[0].extent[1] + self.sizes.margin)
+        return self.sizes.margin + self.head + down, self.sizes.margin + right
+
+    def cell(self, block: int, cell: int) -> Corner:
+        """Upper left corner of one frame."""
+        (top, left), (down, right) = self.corner(block), self.blocks[block].cells[cell]
+        return top + down, left + right
+
+    @property
+    def foot(self) -> int:
+        """Upper edge of the caption."""
+        lines = -(-len(self.blocks) // self.across)
+        return self.corner(lines * self.across)[0]
+
+    @property
+    def extent(self) -> Extent:
+        """Height and width of the picture; no fact of the caption has to be cut."""
+        margin = self.sizes.margin
+        first = range(min(self.across, len(self.blocks)))
+        rights = [self.corner(n)[1] + self.blocks[n].extent[1] for n in first]
+        rights += [margin + block.extent[1] for block in self.blocks]
+        rights += [margin + self.sizes.width(fact) for fact in self.facts]
+        width = max(rights) + margin
+        lines = self.key + len(self._caption(width - 2 * margin))
+        return self.foot + lines * self.sizes.line + margin, width
+
+    def paper(self) -> Canvas:
+        """Everything but the frames: titles, labels, grounds, caption."""
+        canvas = np.full((*self.extent, 3), 255, np.uint8)
+        edge = canvas.shape[1] - self.sizes.margin
+        for number, block in enumerate(self.blocks):
+            top, left = self.corner(number)
+            for (down, right), extent in block.amber:
+                fill(canvas, (top + down, left + right), extent, AMBER)
+            for text in block.texts:
+                down, right = text.corner
+                room = edge - left - right if text.room is None else text.room
+                words = fit(text.words, room, self.sizes.font)
+                corner = (top + down, left + right)
+                write(canvas, words, corner, self.sizes.font, text.colour)
+        self._write_caption(canvas)
+        return canvas
+
+    def _caption(self, width: int) -> list[str]:
+        """The facts joined by dots, on as few lines as `width` allows."""
+        lines: list[str] = []
+        for fact in self.facts:
+            longer = f"{lines[-1]}{DOT}{fact}" if lines else fact
+            if lines and self.sizes.width(longer) <= width:
+                lines[-1] = longer
+            else:
+                lines.append(fit(fact, width, self.sizes.font))
+        return lines
+
+    def _write_caption(self, canvas: Canvas) -> None:
+        """The key of the amber, then the facts."""
+        sizes, top, left = self.sizes, self.foot, self.sizes.margin
+        room = canvas.shape[1] - 2 * sizes.margin
+        if self.key:
+            square, indent = sizes.font, sizes.font + sizes.font // 2
+            corner = (top + (sizes.line - square) // 2, left)
+            fill(canvas, corner, (square, square), AMBER)
+            fitting = (key for key in KEYS if sizes.width(key) <= room - indent)
+            key = next(fitting, "")
+            write(canvas, key, (top, left + indent), sizes.font, QUIET)
+            top += sizes.line
+        for line, words in enumerate(self._caption(room)):
+            write(canvas, words, (top + line * sizes.line, left), sizes.font, QUIET)
+
+
+def nearest_shape(layouts: Iterable[Layout]) -> Layout:
+    """The layout whose picture is nearest to `SHAPE`."""
+
+    def distance(layout: Layout) -> float:
+        height, width = layout.extent
+        return abs(log(width / height / SHAPE))
+
+    return min(layouts, key=distance)
+
+
+def grid(
+    count: int, across: int, pitch: Extent, first: Corner = (0, 0)
+) -> tuple[Corner, ...]:
+    """Corners of `count` cells, `across` in a line, `pitch` from one to the next."""
+    (top, left), (down, right) = first, pitch
+    places = (divmod(n, across) for n in range(count))
+    return tuple((top + line * down, left + column * right) for line, column in places)
+
+
+def paint(
+    canvas: Canvas, frame: UInt8[np.ndarray, "H W C"], corner: Corner, scale: int
+) -> None:
+    """Copy a frame onto the canvas, each pixel as `scale`×`scale` equal ones."""
+    (top, left), enlarged = corner, enlarge(frame, scale)
+    height, width, _ = enlarged.shape
+    canvas[top : top + height, left : left + width] = enlarged
+
+
+def enlarge(
+    frame: UInt8[np.ndarray, "H W C"], scale: int
+) -> UInt8[np.ndarray, "height width 3"]:
+    """The frame with every pixel repeated; gray becomes RGB."""
+    rgb = np.broadcast_to(frame, (*frame.shape[:2], 3))
+    return einops.repeat(rgb, "H W c -> (H y) (W x) c", y=scale, x=scale)
+
+
+def fill(canvas: Canvas, corner: Corner, extent: Extent, colour: Colour) -> None:
+    """Paint a box."""
+    (top, left), (height, width) = corner, extent
+    canvas[top : top + height, left : left + width] = colour
+
+
+def write(
+    canvas: Canvas, words: str, corner: Corner, size: int, colour: Colour = INK
+) -> None:
+    """Write one line of text, from its upper left corner; nothing passes the edge."""
+    (top, left), ink = corner, draw_text(words, size)
+    paper = canvas[top : top + ink.shape[0], left : left + ink.shape[1]]
+    share = ink[: paper.shape[0], : paper.shape[1], None] / 255
+    paper[:] = np.rint(paper * (1 - share) + np.array(colour) * share)
+
+
+def fit(words: str, width: int, size: int) -> str:
+    """`words`, their middle left out as far as `width` pixels demand."""
+    for kept in range(len(words), 0, -1):
+        ends = f"{words[: (kept + 1) // 2]}...{words[len(words) - kept // 2 :]}"
+        shown = words if kept == len(words) else ends
+        if text_width(shown, size) <= width:
+            return shown
+    return ""
+
+
+def right_aligned(
+    words: Sequence[str], edges: Sequence[Corner], sizes: Sizes
+) -> tuple[Text, ...]:
+    """Labels left of frames with the corners `edges`, half-way down each."""
+    middle = (sizes.frame[0] - sizes.line) // 2
+    return tuple(
+        Text(word, (top + middle, left - sizes.margin - sizes.width(word)))
+        for word, (top, left) in zip(words, edges, strict=True)
+    )

@@ -1,0 +1,107 @@
+"""Writing of pictures: all of them or none, and a record of their inputs.
+
+Every stage of this room names its pictures, each with the function that draws it; the
+record, written last, tells whether they are those of today's inputs.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
+
+from svtcli.failure import Refused
+from svtcli.render.grid import Canvas
+from svtcli.run.durable import write_atomic
+from svtcli.run.progress import Progress
+from svtcli.video.encode import FASTEST_GIF, write_gif, write_mp4
+
+Draw = Callable[[Path], None]
+"""Draws one picture into the file of that path."""
+
+
+def places(out: Path, names: Iterable[str], force: bool) -> list[Path]:
+    """Paths of the pictures called `names`.
+
+    Errors: Refused where `out` is a file or, without `force`, a picture exists already.
+    """
+    if out.exists() and not out.is_dir():
+        raise Refused(f"{out}: not a folder", "name another one with --out")
+    pictures = [out / name for name in names]
+    existing = [picture for picture in pictures if picture.exists()]
+    if existing and not force:
+        raise Refused(
+            f"{existing[0]}: already there", "replace it with --force, or choose --out"
+        )
+    return pictures
+
+
+def write_pictures(
+    pictures: Mapping[str, Draw],
+    out: Path,
+    progress: Progress,
+    force: bool,
+    record: str | None = None,
+    inputs: Mapping[str, object] | None = None,
+) -> list[Path]:
+    """Draw the pictures into `out`; nothing appears there before all are drawn.
+
+    `inputs`, with the fingerprint that `fresh` compares, are written to the file
+    `record` after them. Errors: those of `places`, and of the drawing.
+    """
+    paths = places(out, pictures, force)
+    with _drawing_aside(out) as aside:
+        progress.begin("draw", len(pictures), "pictures")
+        for done, (name, draw) in enumerate(pictures.items(), start=1):
+            draw(aside / name)
+            progress.advance(done, {"file": name})
+        progress.end()
+        if record is not None:
+            (out / record).unlink(missing_ok=True)
+        for path in paths:
+            (aside / path.name).replace(path)
+    if record is not None:
+        write_atomic(out / record, json.dumps(inputs, indent=2) + "\n")
+    return paths
+
+
+def fresh(out: Path, record: str, fingerprint: Callable[[], str]) -> bool:
+    """Whether `out` holds all pictures of its record, drawn from inputs of that
+    `fingerprint`, which is computed only if there is a record."""
+    try:
+        inputs = json.loads((out / record).read_text(encoding="utf-8"))
+        same: bool = inputs["fingerprint"] == fingerprint()
+        return same and all((out / name).is_file() for name in inputs["files"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def write_film(path: Path, frames: Iterable[Canvas], fps: float) -> None:
+    """Write a GIF or an MP4, by the ending of `path`."""
+    write = write_gif if path.suffix == ".gif" else write_mp4
+    write(path, frames, fps)
+
+
+def note_slow_gif(pictures: Iterable[Path], fps: float, progress: Progress) -> None:
+    """Tell that a GIF among the pictures is slower than asked for."""
+    if fps > FASTEST_GIF and any(picture.suffix == ".gif" for picture in pictures):
+        progress.note(f"the GIF plays {FASTEST_GIF:g} frames/s, the fastest possible")
+
+
+@contextmanager
+def _drawing_aside(out: Path) -> Iterator[Path]:
+    """A folder in `out` to draw in; removed at the end, and after an error `out`
+    too if it did not exist before."""
+    created = [folder for folder in (out, *out.parents) if not folder.exists()]
+    out.mkdir(parents=True, exist_ok=True)
+    aside = Path(mkdtemp(prefix=".drawing-", dir=out))
+    try:
+        yield aside
+    except BaseException:
+        rmtree(aside)
+        with suppress(OSError):  # other files are in it by now
+            for folder in created:
+                folder.rmdir()
+        raise
+    rmtree(aside)
