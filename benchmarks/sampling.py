@@ -40,17 +40,13 @@ from slices import (  # noqa: E402
     seconds,
 )
 
+from svtcli.clips.held_out import HeldOut  # noqa: E402
 from svtcli.model.svt import create  # noqa: E402
 from svtcli.recipe.model import Model  # noqa: E402
 from svtcli.run.directory import RunFolder  # noqa: E402
 from svtcli.sample.noise import row_keys  # noqa: E402
 from svtcli.sample.sampler import Sampler  # noqa: E402
-from svtcli.train.held_out import (  # noqa: E402
-    HeldOut,
-    HeldOutPlan,
-    plan_held_out,
-    read_held_out,
-)
+from svtcli.train.held_out import HeldOutPlan, plan_held_out  # noqa: E402
 from svtcli.train.load_network import load_network, open_checkpoint  # noqa: E402
 
 BATCHES = (1, 4)
@@ -63,7 +59,7 @@ def of_trained(run: Path) -> None:
     checkpoint = open_checkpoint(RunFolder(run))
     settings, model = checkpoint.recipe.sample, checkpoint.recipe.model
     plan = plan_held_out(checkpoint, settings, None, max(BATCHES))
-    parts, clips = load_network(checkpoint), read_held_out(plan)
+    parts, clips = load_network(checkpoint), plan.read()
     sampler = Sampler(model, parts.graphdef, parts.params)
     print_title("The schedules of sampling on a trained model's held-out clips")
     t, h, w = model.slice_shape

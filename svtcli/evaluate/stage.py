@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Int
 
+from svtcli.clips.held_out import full_batches
 from svtcli.evaluate.likelihood_results import (
     TRAINED,
     EvalPlan,
@@ -28,7 +29,6 @@ from svtcli.run.partial import Unfinished
 from svtcli.run.progress import Progress
 from svtcli.run.signals import StopSignals
 from svtcli.train.compilation_cache import use_compilation_cache
-from svtcli.train.held_out import HeldOut, full_batches, read_clips
 from svtcli.train.load_network import load_network
 from svtcli.train.memory_advice import less_for_batches, within_memory
 from svtcli.train.mesh import Layout, side_by_side
@@ -138,7 +138,7 @@ def _score_missing(
             ):
                 own = numbers[rows][: len(numbers) - rows[0]]
                 count.begin_batch(model, len(own))
-                held_out = _read(plan, numbers[rows])
+                held_out = plan.read(tuple(numbers[rows].tolist()))
                 nats = scorer.frame_nats(
                     held_out.video,
                     plan.prime,
@@ -204,12 +204,6 @@ def _lower_bound(plan: EvalPlan) -> float | None:
         return None
     counts = np.zeros(256, int)
     for number in plan.numbers:
-        counts += level_counts(_read(plan, np.array([number])).video[:, plan.prime :])
+        counts += level_counts(plan.read((number,)).video[:, plan.prime :])
     frames = len(plan.numbers) * (plan.frames - plan.prime)
     return lower_bound(tuple(counts.tolist()), frames)
-
-
-def _read(plan: EvalPlan, numbers: Int[np.ndarray, " B"]) -> HeldOut:
-    """A batch of clips: a whole test set may not fit into memory."""
-    model = plan.checkpoint.recipe.model
-    return read_clips(plan.clips, tuple(numbers.tolist()), plan.frames, model)

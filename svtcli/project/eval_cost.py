@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
+from svtcli.clips.held_out import slices_per_batch
 from svtcli.evaluate.fvd.protocol import windows_of
 from svtcli.model.flops import forward_flops
 from svtcli.recipe.schema import DISTANCES, Eval, Recipe
-from svtcli.train.held_out import slices_per_batch
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 from jaxtyping import Int
 
+from svtcli.clips.held_out import HeldOut, full_batches
 from svtcli.failure import Refused
 from svtcli.recipe.schema import Sample
 from svtcli.run.durable import move_into_place
@@ -25,13 +26,7 @@ from svtcli.sample.sampling_rule import Choice
 from svtcli.sample.schedules import Schedule, schedule_of
 from svtcli.sample.sharded import over_devices
 from svtcli.train.compilation_cache import use_compilation_cache
-from svtcli.train.held_out import (
-    HeldOut,
-    HeldOutPlan,
-    full_batches,
-    plan_held_out,
-    read_held_out,
-)
+from svtcli.train.held_out import HeldOutPlan, plan_held_out
 from svtcli.train.load_network import Checkpoint, load_network
 from svtcli.train.memory_advice import less_for_batches, within_memory
 from svtcli.train.mesh import Layout, side_by_side
@@ -159,7 +154,7 @@ def _steps(
         if made is None:
             return None
         aside = plan.partial.folder / "whole"
-        write_samples(aside, _samples(plan, read_held_out(plan), made))
+        write_samples(aside, _samples(plan, plan.read(), made))
         move_into_place(aside, plan.out)
         return plan.out
 
@@ -194,7 +189,7 @@ def _sample_missing(
     if not len(missing):
         return
     use_compilation_cache()
-    held_out = read_held_out(plan)
+    held_out = plan.read()
     layout, size = sampling_layout(len(rows)), plan.settings.batch
     batches = full_batches(len(missing), size, layout.devices, len(rows), _least_rows())
     continued = _continuing(plan, held_out, layout, len(batches[0]))

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from svtcli.clips.held_out import HeldOut, full_batches
 from svtcli.model.likelihood import Score, Scorer, score
-from svtcli.train.held_out import HeldOut, full_batches
 
 
 def score_clips(

@@ -12,6 +12,12 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import PyTree
 
+from svtcli.clips.held_out import (
+    choose_clips,
+    open_fitting,
+    read_clips,
+    slices_per_batch,
+)
 from svtcli.clips.manifest import read_manifest
 from svtcli.clips.reader import Clips
 from svtcli.failure import Refused
@@ -19,12 +25,6 @@ from svtcli.model.likelihood import Scorer
 from svtcli.model.svt import for_products_in
 from svtcli.recipe.data import label_pattern
 from svtcli.recipe.schema import Recipe
-from svtcli.train.held_out import (
-    choose_clips,
-    open_fitting,
-    read_clips,
-    slices_per_batch,
-)
 from svtcli.train.memory_advice import less_for_validation, within_memory
 from svtcli.train.mesh import Layout
 from svtcli.train.score_clips import score_clips

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from svtcli.clips.held_out import full_batches
 from svtcli.run.samples import read_samples
 from svtcli.sample import stage as sample
-from svtcli.train.held_out import full_batches
 from tests.cli.terminal import svt_here
 
 pytestmark = pytest.mark.usefixtures("kept_programs")

@@ -15,6 +15,7 @@ import jax
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from svtcli.clips.held_out import full_batches
 from svtcli.evaluate.fvd.i3d import (
     CLASSES,
     CLOSE_ENOUGH,
@@ -31,7 +32,6 @@ from svtcli.failure import CheckFailed
 from svtcli.run.cache import ArrayStore, cache_folder
 from svtcli.run.fingerprint import fingerprint
 from svtcli.run.progress import Progress
-from svtcli.train.held_out import full_batches
 from svtcli.train.mesh import Layout, side_by_side
 
 AT_ONCE = 8

@@ -1,0 +1,107 @@
+"""Choose and read held-out clips that a model continues or scores."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32, Int, UInt8
+
+from svtcli.clips.reader import Clips, open_clips
+from svtcli.failure import Refused
+from svtcli.model.priming import slices_to_make
+from svtcli.model.windows import windows
+from svtcli.recipe.model import Model
+from svtcli.recipe.resolve import Lengths
+from svtcli.recipe.schema import Recipe
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """First frames of some clips of a split."""
+
+    video: UInt8[np.ndarray, "N F H W I"]
+    actions: Float32[np.ndarray, "N F A"] | None
+    ids: tuple[str, ...]
+
+
+def open_fitting(
+    folder: Path, split: str, recipe: Recipe, labels: re.Pattern[str] | None
+) -> Clips:
+    """Open the clips of `split` with these `labels`, if they fit the recipe's model.
+
+    Errors: `Refused` when they are missing, of another size, or without actions that
+    the model needs.
+    """
+    clips = open_clips(folder, split, labels)
+    _, H, W = recipe.model.video
+    wanted = (H, W, recipe.model.channels)
+    if clips.shape != wanted:
+        raise Refused(
+            f"{folder}: frames are {list(clips.shape)} (height, width, channels), "
+            f"the model takes {list(wanted)}",
+            "name clips of that size, or prepare them with --size",
+        )
+    if recipe.model.actions not in (0, clips.action_size):
+        raise Refused(
+            f"{folder}: clips have {clips.action_size} action values per frame, "
+            f"the model takes {recipe.model.actions}"
+        )
+    return clips
+
+
+def choose_clips(clips: Clips, frames: int, count: int | None) -> tuple[int, ...]:
+    """Number `count` clips of at least `frames` frames, spread evenly over the split.
+
+    None takes all of them. Errors: `Refused` when all clips are shorter.
+    """
+    fit = np.flatnonzero(clips.lengths >= frames)
+    if not len(fit):
+        raise Refused(
+            f"{clips.name}: no clip of split {clips.split} has {frames} frames "
+            f"(the longest has {clips.lengths.max(initial=0)})",
+            "ask for fewer frames, or prepare longer clips",
+        )
+    wanted = min(count or len(fit), len(fit))
+    return tuple(int(fit[i * len(fit) // wanted]) for i in range(wanted))
+
+
+def read_clips(
+    clips: Clips, numbers: tuple[int, ...], frames: int, config: Model
+) -> HeldOut:
+    """Read the first frames of these clips, with actions if the model takes them."""
+    actions = [clips.actions(number, 0, frames) for number in numbers if config.actions]
+    known = [each for each in actions if each is not None]
+    return HeldOut(
+        video=np.stack([clips.read(number, 0, frames) for number in numbers]),
+        actions=np.stack(known) if known else None,
+        ids=tuple(clips.ids[number] for number in numbers),
+    )
+
+
+def slices_per_batch(config: Model, lengths: Lengths) -> int:
+    """Count the slices that are sampled or scored in a video of these lengths.
+
+    Errors: `Refused` when the frames cannot be laid out in windows.
+    """
+    prime, frames, overlap = lengths.prime, lengths.frames, lengths.overlap
+    try:
+        return sum(
+            len(slices_to_make(config, window.given, window.stop))
+            for window in windows(config, frames, prime, overlap)
+        )
+    except ValueError as error:
+        raise Refused(str(error)) from error
+
+
+def full_batches(
+    rows: int, size: int, devices: int = 1, rest_of: int | None = None, least: int = 1
+) -> list[Int[np.ndarray, " B"]]:
+    """Group row numbers into batches of one size, so that one program serves them all.
+
+    A batch has about `size` rows (at most `rest_of`, by default `rows`), at least
+    `least` on each device, and equally many on each. The last batch is filled up with
+    rows from the start, whose results are to be cut off.
+    """
+    size = max(least, -(-min(size, rest_of or rows) // devices)) * devices
+    return [np.arange(i, i + size) % rows for i in range(0, rows, size)]
