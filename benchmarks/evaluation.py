@@ -27,8 +27,8 @@ from measure import cpu_seconds, print_rows, print_title
 from plain_i3d import plain_features
 
 from svtcli.evaluate.fvd.frechet import frechet
-from svtcli.evaluate.fvd.i3d import PUBLISHED, SELF_TEST, features, i3d, self_test
-from svtcli.evaluate.weights import read_weights
+from svtcli.evaluate.fvd.i3d import SELF_TEST, features, i3d, self_test
+from svtcli.evaluate.weights import I3D_WEIGHTS, read_weights
 from svtcli.recipe.schema import Compare
 from svtcli.run.progress import Silent
 
@@ -44,7 +44,7 @@ def noise(*shape: int) -> np.ndarray:
 
 def network(batches: tuple[int, ...], i3d_file: Path | None) -> None:
     """Clips a second, ours and plain."""
-    weights = read_weights(PUBLISHED, i3d_file)
+    weights = read_weights(I3D_WEIGHTS, i3d_file)
     params = i3d(weights.arrays)
     plain = jax.jit(lambda video: plain_features(weights.arrays, video))
     works: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -161,9 +161,9 @@ def _peak(N: int) -> int:
 
 def memory_of(N: int, place: Path) -> None:
     """Compare N clips with N others and print the peak."""
-    from svtcli.evaluate.compare import compare
-    from svtcli.evaluate.comparison_plan import plan_comparison
     from svtcli.evaluate.foreign import open_videos
+    from svtcli.evaluate.measure import measure
+    from svtcli.evaluate.plan import plan_metrics
 
     sides = []
     for name in ("real", "fake"):
@@ -176,7 +176,7 @@ def memory_of(N: int, place: Path) -> None:
         array.flush()
         del array
         sides.append(open_videos(str(place / f"{name}.npy")))
-    compare(plan_comparison(*sides, Compare(metrics=("fvd",))), Silent())
+    measure(plan_metrics(*sides, Compare(metrics=("fvd",))), Silent())
     print(json.dumps(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss))
 
 

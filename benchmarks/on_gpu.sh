@@ -57,10 +57,10 @@ PYTHON
 import shutil
 import sys
 
-from svtcli.evaluate.fvd.i3d import PUBLISHED
+from svtcli.evaluate.weights import I3D_WEIGHTS
 from svtcli.evaluate.weights import weights_file
 
-shutil.copyfile(weights_file(PUBLISHED, None), sys.argv[1])
+shutil.copyfile(weights_file(I3D_WEIGHTS, None), sys.argv[1])
 PYTHON
     du -sh .on_gpu/*
 }

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from svtcli.evaluate.fvd.resize import bilinear_weights
+from svtcli.evaluate.fvd.i3d import bilinear_weights
 
 Arrays = Mapping[str, np.ndarray]
 MIXED = ("3b", "3c", "4b", "4c", "4d", "4e", "4f", "5b", "5c")

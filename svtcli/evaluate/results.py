@@ -1,116 +1,260 @@
-"""A comparison in words: its numbers one by one, and what they depend on."""
+"""Results of an evaluation, their files in `eval/`, and metrics in words.
 
+`LikelihoodResult` holds the likelihood of held-out clips, `MetricsResult` the metrics
+of samples against reference clips; both are stored and printed in one JSON form.
+"""
+
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
 
-from svtcli.evaluate.comparison import Comparison, Fvd
-from svtcli.evaluate.fvd.protocol import Spread
+from pydantic import TypeAdapter, ValidationError
+
+from svtcli.evaluate.fvd.protocol import Distances, Spread
+from svtcli.evaluate.metrics import DISTANCES, PAIRED
 from svtcli.evaluate.quality import Quality
+from svtcli.failure import BadData
+from svtcli.recipe.schema import Compare, Metric
+from svtcli.run.durable import write_atomic
+from svtcli.run.samples import SampleFacts
 
-NAMES = {"psnr": "PSNR", "ssim": "SSIM", "lpips": "LPIPS"}
-SCALES = NAMES | {"psnr": "PSNR, dB"}
+TRAINED = "trained"
+"""Name of the trained model among the baselines."""
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One number that was asked for."""
+class ModelScore:
+    """Likelihood of the clips under one model."""
+
+    model: str
+    """`trained`, or the baseline's name."""
+    mean: float
+    error: float | None
+    """Standard error of the mean over clips; None for a single clip."""
+    per_frame: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class LikelihoodResult:
+    """Likelihood of held-out clips with its protocol; contents of `eval/*.json`."""
+
+    run: str
+    step: int
+    unit: str
+    """`bits_per_dim` or `nats_per_frame`."""
+    dataset: str
+    """Name of the clips' folder."""
+    split: str
+    clips: int
+    prime: int
+    frames: int
+    overlap: int
+    rows: tuple[ModelScore, ...]
+    lower_bound: float | None
+    """Deterministic loss: the lowest nats/frame that any model can reach (A.1)."""
+    fingerprint: str
+    precision: str = "float32"
+    """Data type of the networks' matrix products."""
+
+    @property
+    def trained(self) -> ModelScore:
+        """Score of the trained model."""
+        return next(row for row in self.rows if row.model == TRAINED)
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two sets of videos: the samples or the reference clips."""
+
+    name: str
+    clips: int
+    """N; of samples, in one trial."""
+    frames: int
+    """Frames of each video; the windows say how many of them count."""
+    lossy: bool = False
+
+
+@dataclass(frozen=True)
+class Fvd:
+    """FVD and KVD with their protocol."""
+
+    distances: Distances
+    window: int
+    """T: frames that the network sees at once."""
+    starts: tuple[int, ...]
+    """First frame of each window."""
+    resize: str
+    weights: str
+    """SHA-256 of the network's file."""
+    constant: float
+    """Self-test of this network on this machine: 152.90."""
+    floor: float | None
+    """FVD of real clips against as many other real clips; None for too few clips."""
+
+
+@dataclass(frozen=True)
+class MetricsResult:
+    """Metrics of samples against reference clips; contents of `eval/*.json`."""
+
+    samples: Side
+    reference: Side
+    trials: int
+    per_prime: int
+    prime: int | None
+    """Prime frames; None if unknown."""
+    settings: Compare
+    fvd: Fvd | None
+    quality: dict[Metric, Quality]
+    """Metric metrics by name."""
+    made: SampleFacts | None
+    """Sampling settings; None for samples of other software."""
+    warnings: tuple[str, ...]
+    """Reasons why the numbers may not be comparable with others."""
+    device: str
+    fingerprint: str
+    kind: str = "comparison"
+    """Tells the file from one of likelihoods."""
+
+
+Result = TypeVar("Result", LikelihoodResult, MetricsResult)
+
+
+def result_data(result: LikelihoodResult | MetricsResult) -> dict[str, object]:
+    """JSON object of a result, as in its file and as printed by --json."""
+    data: dict[str, object] = TypeAdapter(type(result)).dump_python(result, mode="json")
+    return data
+
+
+def result_json(result: LikelihoodResult | MetricsResult) -> str:
+    """Text of a result's file."""
+    return json.dumps(result_data(result), indent=2) + "\n"
+
+
+def write_result(path: Path, result: LikelihoodResult | MetricsResult) -> None:
+    """Write a result's file, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, result_json(result))
+
+
+def read_result(path: Path, kind: type[Result]) -> Result:
+    """Read the file of a result. Errors: BadData for any other file."""
+    try:
+        return TypeAdapter(kind).validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise BadData(
+            f"{path}: not an evaluation of this version ({where}: {first['msg']})",
+            "move it away",
+        ) from error
+
+
+def read_results(
+    paths: Iterable[Path],
+) -> tuple[list[LikelihoodResult], list[MetricsResult]]:
+    """Read files of both kinds, in their order. Errors: as `read_result`."""
+    likelihoods, metrics = [], []
+    for path in paths:
+        if b'"kind": "comparison"' in path.read_bytes():
+            metrics.append(read_result(path, MetricsResult))
+        else:
+            likelihoods.append(read_result(path, LikelihoodResult))
+    return likelihoods, metrics
+
+
+@dataclass(frozen=True)
+class MetricRow:
+    """One number of a `MetricsResult` in words."""
 
     metric: str
     of: str
-    """The first frames, all windows, or which of several samples."""
+    """Frames, windows or samples that the number is about."""
     value: str
     spread: str
     """± a standard deviation or error; empty where there is none."""
     over: str
-    """What `spread` is over, and which of the two it is."""
+    """Population of `spread`: trials (std) or clips (standard error)."""
 
 
-def findings(compared: Comparison) -> list[Finding]:
-    """FVD and its kin, then the metrics of pairs; only what was asked for."""
-    found = [] if compared.fvd is None else _distances(compared, compared.fvd)
-    clips = compared.samples.clips // compared.per_prime
-    for metric, quality in compared.quality.items():
-        found += _qualities(SCALES[metric], quality, clips)
-    return found
+def metric_rows(result: MetricsResult) -> list[MetricRow]:
+    """Distances between the two sets, then paired metrics: those asked for."""
+    rows = []
+    if fvd := result.fvd:
+        first = f"the first {fvd.window} frames"
+        every = f"{count(len(fvd.starts), 'window')} of {fvd.window} frames"
+        for name, distance in DISTANCES.items():
+            if name in result.settings.metrics:
+                of = every if distance.all_windows else first
+                spread = distance.select(fvd.distances)
+                rows.append(_distance_row(distance.label, of, spread))
+    clips = result.samples.clips // result.per_prime
+    for name, found in result.quality.items():
+        rows += _paired_rows(PAIRED[name].axis_label, found, clips)
+    return rows
 
 
-def protocol(compared: Comparison) -> tuple[str, ...]:
-    """Whatever a reader has to know to compare the numbers with others."""
-    frames = f"samples of {compared.samples.frames} frames"
-    if compared.prime is not None:
-        frames += f", {compared.prime} of them given"
-    if compared.reference.frames != compared.samples.frames:
-        frames += f"; clips of {compared.reference.frames}"
+def protocol_notes(result: MetricsResult) -> tuple[str, ...]:
+    """Everything needed to compare the numbers with others'."""
+    frames = f"samples of {result.samples.frames} frames"
+    if result.prime is not None:
+        frames += f", {count(result.prime, 'prime frame')}"
+    if result.reference.frames != result.samples.frames:
+        frames += f"; clips of {result.reference.frames}"
     notes = [frames]
-    if made := compared.made:
+    if facts := result.made:
+        rule = ", ".join(facts.sampling_rule)
         notes.append(
-            f"{', '.join(made.sampling_rule)}, seed {made.seed}, split {made.split}, "
-            f"made by {made.run}@{made.step}"
+            f"{rule}, seed {facts.seed}, split {facts.split}, "
+            f"sampled from {facts.run}@{facts.step}"
         )
-    if fvd := compared.fvd:
-        notes += _of_fvd(fvd)
-    notes += [
-        f"{count(found.capped, 'frame')} of {NAMES[metric]} at the cap of 100 dB"
-        for metric, found in compared.quality.items()
-        if found.capped
-    ]
+    if fvd := result.fvd:
+        found = fvd.distances
+        real = (
+            "real against real needs twice as many clips as samples"
+            if fvd.floor is None
+            else f"real clips against other real clips: {fvd.floor:.2f}"
+        )
+        network = f"I3D {fvd.weights[:12]}, self-test {fvd.constant:.3f}"
+        parts = f"means {found.means:.2f} + covariances {found.covariances:.2f}"
+        notes += [
+            f"FVD of {fvd.window} frames: {fvd.resize} resizing to 224, {network}",
+            f"FVD is {parts}; {real}",
+        ]
+    for name, paired in result.quality.items():
+        if paired.capped:
+            metric = PAIRED[name]
+            cap = f"{metric.cap:g} {metric.unit}".rstrip()
+            notes.append(
+                f"{count(paired.capped, 'frame')} of {metric.label} at the cap of {cap}"
+            )
     return tuple(notes)
 
 
 def count(number: int, what: str) -> str:
-    """`1 clip`, `2 clips`."""
+    """Return `1 clip`, `2 clips`."""
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def _distances(compared: Comparison, fvd: Fvd) -> list[Finding]:
-    found, first = fvd.distances, f"the first {fvd.window} frames"
-    windows = f"{count(len(fvd.starts), 'window')} of {fvd.window} frames"
-    named = (
-        ("fvd", "FVD", first, found.fvd),
-        ("fvd-avg", "FVD (avg)", windows, found.fvd_avg),
-        ("kvd", "KVD", first, found.kvd),
-    )
-    return [
-        Finding(name, of, f"{spread.mean:.2f}", _std(spread), _trials(spread))
-        for metric, name, of, spread in named
-        if metric in compared.settings.metrics
-    ]
-
-
-def _std(spread: Spread) -> str:
-    return "" if spread.std is None else f"{spread.std:.2f}"
-
-
-def _trials(spread: Spread) -> str:
+def _distance_row(label: str, of: str, spread: Spread) -> MetricRow:
     trials = len(spread.trials)
-    return f"{trials} trials (std)" if trials > 1 else "1 trial"
+    over = f"{trials} trials (std)" if trials > 1 else "1 trial"
+    std = "" if spread.std is None else f"{spread.std:.2f}"
+    return MetricRow(label, of, f"{spread.mean:.2f}", std, over)
 
 
-def _qualities(name: str, found: Quality, clips: int) -> list[Finding]:
-    """Mean of K and best of K; of a single one there is only the mean."""
+def _paired_rows(label: str, found: Quality, clips: int) -> list[MetricRow]:
+    """Mean of K and best of K; one row for K = 1."""
     over = f"{clips} clips (s.e.)" if clips > 1 else "1 clip"
 
-    def finding(of: str, mean: float, error: float | None) -> Finding:
+    def row(of: str, mean: float, error: float | None) -> MetricRow:
         spread = "" if error is None else f"{error:.3f}"
-        return Finding(name, of, f"{mean:.3f}", spread, over)
+        return MetricRow(label, of, f"{mean:.3f}", spread, over)
 
     if found.k == 1:
-        return [finding("1 sample each", found.mean_of_k, found.mean_error)]
+        return [row("1 sample each", found.mean_of_k, found.mean_error)]
     return [
-        finding(f"mean of {found.k}", found.mean_of_k, found.mean_error),
-        finding(f"best of {found.k}", found.best_of_k, found.best_error),
-    ]
-
-
-def _of_fvd(fvd: Fvd) -> list[str]:
-    found = fvd.distances
-    floor = (
-        "no floor: that takes twice as many clips as samples"
-        if fvd.floor is None
-        else f"clips against other clips (the floor): {fvd.floor:.2f}"
-    )
-    network = f"{fvd.resize} resizing to 224, I3D {fvd.weights[:12]}"
-    parts = f"means {found.means:.2f} + covariances {found.covariances:.2f}"
-    return [
-        f"FVD of {fvd.window} frames: {network}, self-test {fvd.constant:.3f}",
-        f"FVD is {parts}; {floor}",
+        row(f"mean of {found.k}", found.mean_of_k, found.mean_error),
+        row(f"best of {found.k}", found.best_of_k, found.best_error),
     ]

@@ -1,4 +1,4 @@
-"""Score a trained network on held-out clips, beside baselines on the same clips."""
+"""Likelihood of held-out clips under a trained network and baselines (§4.1, A.1)."""
 
 import time
 from collections.abc import Callable
@@ -10,20 +10,18 @@ import numpy as np
 from jaxtyping import Int
 
 from svtcli.clips.held_out import full_batches
-from svtcli.evaluate.likelihood_results import (
+from svtcli.evaluate.plan import LikelihoodPlan
+from svtcli.evaluate.results import (
     TRAINED,
-    EvalPlan,
-    Evaluation,
-    Row,
-    evaluation_text,
-    read_evaluation,
+    LikelihoodResult,
+    ModelScore,
+    read_result,
+    write_result,
 )
-from svtcli.evaluate.progress import ScoringCount
 from svtcli.model.likelihood import Scorer, score
 from svtcli.model.loss import score_name
 from svtcli.model.svt import create, for_products_in, structure, uniform_params
 from svtcli.prepare.sources.moving_mnist import level_counts, lower_bound
-from svtcli.run.durable import write_atomic
 from svtcli.run.job_array import ArrayTask
 from svtcli.run.partial import Unfinished
 from svtcli.run.progress import Progress
@@ -33,9 +31,11 @@ from svtcli.train.load_network import load_network
 from svtcli.train.memory_advice import less_for_batches, within_memory
 from svtcli.train.mesh import Layout, side_by_side
 
+Clips = Int[np.ndarray, " n"]
 
-def evaluate(plan: EvalPlan, progress: Progress) -> Evaluation:
-    """Score the model and its baselines; the result also stands in the run's `eval/`.
+
+def evaluate(plan: LikelihoodPlan, progress: Progress) -> LikelihoodResult:
+    """Score the model and its baselines; the result is also written to `eval/`.
 
     An interrupted call resumes when it is repeated, with any batch size and devices.
     Errors: `Stopped` after SIGTERM or Ctrl-C, with all scored clips kept; `Locked`;
@@ -45,30 +45,42 @@ def evaluate(plan: EvalPlan, progress: Progress) -> Evaluation:
 
 
 def evaluate_task(
-    plan: EvalPlan, progress: Progress, task: ArrayTask
-) -> Evaluation | Unfinished:
+    plan: LikelihoodPlan, progress: Progress, task: ArrayTask
+) -> LikelihoodResult | Unfinished:
     """Score the clips of one task of a job array; the last task writes the result.
 
     Errors: those of `evaluate`; Refused while other scores are computed there.
     """
-    done = plan.partial.complete(task, *_steps(plan, progress, task))
-    return done or unfinished(plan)
+    result = plan.partial.complete(task, *_steps(plan, progress, task))
+    return result or unfinished(plan)
+
+
+def unfinished(plan: LikelihoodPlan) -> Unfinished:
+    """Number of clips scored so far; a clip counts once for every model."""
+    done = sum(len(plan.partial.finished(model)) for model in plan.models)
+    return Unfinished(plan.out, done, len(plan.models) * len(plan.numbers))
+
+
+def scoring_layout(plan: LikelihoodPlan, clips: int) -> Layout:
+    """All devices of this machine, but no more than clips in a batch."""
+    at_once = max(1, min(plan.settings.batch, clips))
+    return side_by_side(jax.local_devices()[:at_once])
 
 
 def _steps(
-    plan: EvalPlan, progress: Progress, task: ArrayTask | None
+    plan: LikelihoodPlan, progress: Progress, task: ArrayTask | None
 ) -> tuple[
-    Callable[[], Evaluation | None],
+    Callable[[], LikelihoodResult | None],
     Callable[[StopSignals], None],
-    Callable[[], Evaluation | None],
+    Callable[[], LikelihoodResult | None],
 ]:
     """Functions that find, compute and publish the scores."""
 
-    def found() -> Evaluation | None:
+    def found() -> LikelihoodResult | None:
         if not plan.finished:
             return None
         progress.note(f"{plan.out}: scored already")
-        return read_evaluation(plan.out)
+        return read_result(plan.out, LikelihoodResult)
 
     def compute(stop: StopSignals) -> None:
         clips = np.array(plan.numbers)
@@ -76,112 +88,109 @@ def _steps(
         with _within_memory(plan, len(own)):
             _score_missing(plan, own, progress, stop)
 
-    def publish() -> Evaluation | None:
-        if evaluation := _gathered(plan):
-            write_atomic(plan.out, evaluation_text(evaluation))
-        return evaluation
+    def publish() -> LikelihoodResult | None:
+        if result := _gather(plan):
+            write_result(plan.out, result)
+        return result
 
     return found, compute, publish
 
 
-def _within_memory(plan: EvalPlan, clips: int) -> AbstractContextManager[None]:
-    """What scores so many `clips`, of this call, says what needs less."""
+def _within_memory(plan: LikelihoodPlan, clips: int) -> AbstractContextManager[None]:
+    """Turn a full device into advice for scoring with less memory."""
 
-    def needs_less() -> str:
+    def advice() -> str:
         at_once, precision = plan.settings.batch, plan.settings.precision
         devices, kept = scoring_layout(plan, clips).devices, "the scored clips"
         return less_for_batches("eval", min(at_once, clips), devices, precision, kept)
 
-    return within_memory("scoring", needs_less)
-
-
-def unfinished(plan: EvalPlan) -> Unfinished:
-    """Number of clips scored so far; a clip counts once for every model."""
-    done = sum(len(plan.partial.finished(model)) for model in plan.models)
-    return Unfinished(plan.out, done, len(plan.models) * len(plan.numbers))
-
-
-def scoring_layout(plan: EvalPlan, clips: int) -> Layout:
-    """All devices of this machine, but no more than clips are scored at once."""
-    at_once = max(1, min(plan.settings.batch, clips))
-    return side_by_side(jax.local_devices()[:at_once])
+    return within_memory("scoring", advice)
 
 
 def _score_missing(
-    plan: EvalPlan,
-    clips: Int[np.ndarray, " n"],
-    progress: Progress,
-    stop: StopSignals,
+    plan: LikelihoodPlan, clips: Clips, progress: Progress, stop: StopSignals
 ) -> None:
-    """Score those of these `clips` that are not; keep batch after batch."""
-    partial = plan.partial
+    """Score those of `clips` that have no scores yet, and save batch after batch."""
     missing = {
-        model: np.setdiff1d(clips, partial.finished(model)) for model in plan.models
+        model: np.setdiff1d(clips, plan.partial.finished(model))
+        for model in plan.models
     }
     owed = sum(map(len, missing.values()))
-    count = ScoringCount(progress, stop, plan.slices, len(missing), len(clips), owed)
+    count = _Count(progress, stop, plan.slices, len(missing), len(clips), owed)
     if not owed:
         return
     use_compilation_cache()
-    layout, size = scoring_layout(plan, len(clips)), plan.settings.batch
+    layout = scoring_layout(plan, len(clips))
     progress.note("compiling the scorer (the first clips wait for it)")
     progress.begin("score", owed, "clips")
     try:
         for model, numbers in missing.items():
-            if not len(numbers):
-                continue
-            begun, scorer = time.perf_counter(), _scorer(plan, model, layout)
-            # What fills up the last batch is cut off. All are of the size that they
-            # would have for all clips, so what is missing needs no program of its own.
-            for rows in full_batches(
-                len(numbers), size, layout.devices, rest_of=len(clips)
-            ):
-                own = numbers[rows][: len(numbers) - rows[0]]
-                count.begin_batch(model, len(own))
-                held_out = plan.read(tuple(numbers[rows].tolist()))
-                nats = scorer.frame_nats(
-                    held_out.video,
-                    plan.prime,
-                    plan.overlap,
-                    held_out.actions,
-                    count.slice_done,
-                )
-                partial.add(own, model, nll=nats[: len(own)])
-                count.batch_kept()
-            seconds = time.perf_counter() - begun
-            progress.note(f"{model}: {len(numbers)} clips in {seconds:.1f} s")
+            if len(numbers):
+                start = time.perf_counter()
+                _score(plan, model, numbers, layout, len(clips), count)
+                seconds = time.perf_counter() - start
+                progress.note(f"{model}: {len(numbers)} clips in {seconds:.1f} s")
     finally:
         progress.end()
 
 
-def _scorer(plan: EvalPlan, model: str, layout: Layout) -> Scorer:
-    """The trained network or a baseline of the same structure, on every device."""
+def _score(
+    plan: LikelihoodPlan,
+    model: str,
+    numbers: Clips,
+    layout: Layout,
+    all_clips: int,
+    count: "_Count",
+) -> None:
+    """Score clips by one model.
+
+    Batches have the size that they would have for `all_clips`, so that a resumed call
+    compiles nothing new; the padding of the last one is cut off.
+    """
+    scorer, size = _scorer(plan, model, layout), plan.settings.batch
+    for rows in full_batches(len(numbers), size, layout.devices, rest_of=all_clips):
+        own = numbers[rows][: len(numbers) - rows[0]]
+        count.begin_batch(model, len(own))
+        held_out = plan.read(tuple(numbers[rows].tolist()))
+        nll = scorer.frame_nats(
+            held_out.video,
+            plan.prime,
+            plan.overlap,
+            held_out.actions,
+            count.slice_done,
+        )
+        plan.partial.add(own, model, nll=nll[: len(own)])
+        count.batch_saved()
+
+
+def _scorer(plan: LikelihoodPlan, model: str, layout: Layout) -> Scorer:
+    """Put the trained network or a baseline of the same structure on every device."""
     recipe, precision = plan.checkpoint.recipe, plan.settings.precision
     config = recipe.model
     if model == TRAINED:
         network = load_network(plan.checkpoint, precision)
         graphdef, params = network.graphdef, network.params
     else:
-        graphdef, whole = (
+        graphdef, full = (
             (structure(config)[0], uniform_params(config))
             if model == "uniform"
             else create(config, jax.random.key(recipe.train.seed))
         )
-        params = for_products_in(whole, jnp.dtype(precision))
+        params = for_products_in(full, jnp.dtype(precision))
     everywhere = layout.whole_copy(params)
     return Scorer(config, graphdef, everywhere, layout.spread, layout.collected)
 
 
-def _gathered(plan: EvalPlan) -> Evaluation | None:
-    """The evaluation that the kept clips amount to; None while one is missing."""
+def _gather(plan: LikelihoodPlan) -> LikelihoodResult | None:
+    """Summarise the scores of all clips; None while one is missing."""
     rows = []
     for model in plan.models:
         scores = plan.partial.gather(np.array(plan.numbers), model)
         if scores is None:
             return None
-        result = score(scores["nll"], plan.prime, plan.checkpoint.recipe.model)
-        rows.append(Row(model, result.mean, result.error, result.per_frame))
-    return Evaluation(
+        found = score(scores["nll"], plan.prime, plan.checkpoint.recipe.model)
+        rows.append(ModelScore(model, found.mean, found.error, found.per_frame))
+    return LikelihoodResult(
         run=plan.checkpoint.run.name,
         step=plan.checkpoint.step,
         unit=score_name(plan.checkpoint.recipe.model),
@@ -198,8 +207,8 @@ def _gathered(plan: EvalPlan) -> Evaluation | None:
     )
 
 
-def _lower_bound(plan: EvalPlan) -> float | None:
-    """The entropy of the very pixels that are scored (A.1); None for bits/dim."""
+def _lower_bound(plan: LikelihoodPlan) -> float | None:
+    """Entropy of the scored pixels (A.1); None for bits/dim."""
     if plan.checkpoint.recipe.model.loss != "deterministic":
         return None
     counts = np.zeros(256, int)
@@ -207,3 +216,48 @@ def _lower_bound(plan: EvalPlan) -> float | None:
         counts += level_counts(plan.read((number,)).video[:, plan.prime :])
     frames = len(plan.numbers) * (plan.frames - plan.prime)
     return lower_bound(tuple(counts.tolist()), frames)
+
+
+class _Count:
+    """Progress in scored clips, a clip counting once for every model; serves signals.
+
+    Each of `models` scores `clips` in `slices`; `owed` clips are not scored yet.
+    """
+
+    def __init__(
+        self,
+        progress: Progress,
+        stop: StopSignals,
+        slices: int,
+        models: int,
+        clips: int,
+        owed: int,
+    ) -> None:
+        self._progress, self._stop, self._slices = progress, stop, slices
+        self._models, self._clips = models, clips
+        self._before, self._done = models * clips - owed, 0
+        if self._before:
+            progress.note(f"{self._scored} were scored before")
+
+    def begin_batch(self, model: str, clips: int) -> None:
+        """Begin to score a batch of `clips` by `model`."""
+        self._model, self._in_batch, self._slices_done = model, clips, 0
+
+    def slice_done(self) -> None:
+        """Count a slice of the batch. Errors: `Stopped`."""
+        self._slices_done += 1
+        share = self._in_batch * self._slices_done // self._slices
+        self._progress.advance(self._done + share, {"model": self._model})
+        if self._slices_done < self._slices:  # after the last, the batch is saved first
+            self._stop.check(f"{self._scored} are scored and kept")
+
+    def batch_saved(self) -> None:
+        """Count a batch that is on the disk. Errors: `Stopped`."""
+        self._done += self._in_batch
+        self._stop.check(f"{self._scored} are scored and kept")
+
+    @property
+    def _scored(self) -> str:
+        each = f" ({self._clips} by each of {self._models} models)"
+        of = f"{self._before + self._done} of {self._models * self._clips} clips"
+        return of + (each if self._models > 1 else "")

@@ -1,18 +1,17 @@
-"""A run's own samples against the clips that they continue: the protocol of §4.1.
+"""Samples of a run against the clips that they continue: the protocol of §4.1.
 
-Continuation s of every clip is trial s. So all trials are one folder of samples, made
-by `sample`, which goes on where it was interrupted.
+Continuation s of every clip is trial s, so all trials are one folder of samples, which
+`sample` writes and resumes.
 """
 
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from svtcli.evaluate.compare import compare
-from svtcli.evaluate.comparison import Comparison, compared
-from svtcli.evaluate.comparison_plan import ComparisonPlan, plan_comparison
-from svtcli.evaluate.foreign import Videos, open_videos
-from svtcli.evaluate.foreign.prepared import videos_of
-from svtcli.evaluate.foreign.source import Pixels, Rows
+from svtcli.evaluate.foreign import Videos, open_videos, videos_of
+from svtcli.evaluate.foreign.videos import Pixels, Rows
+from svtcli.evaluate.measure import measure
+from svtcli.evaluate.plan import MetricsPlan, plan_metrics
+from svtcli.evaluate.results import MetricsResult
 from svtcli.recipe.schema import Compare, Eval, Sample
 from svtcli.run.progress import Progress
 from svtcli.sample.stage import SamplePlan, plan_samples, sample
@@ -21,21 +20,21 @@ from svtcli.train.load_network import Checkpoint
 
 @dataclass(frozen=True)
 class TrialsPlan:
-    """What a call of `run_trials` will make and compare."""
+    """Samples to write, and their metrics."""
 
     samples: SamplePlan
-    comparison: ComparisonPlan
-    """Of videos that do not have to be there yet."""
+    comparison: MetricsPlan
+    """Of videos that need not exist yet."""
 
     @property
     def out(self) -> Path:
-        """The file of the result."""
+        """File of the result."""
         assert self.comparison.out is not None
         return self.comparison.out
 
     @property
     def finished(self) -> bool:
-        """This very comparison is on disk already."""
+        """Whether the result of this very plan is on disk."""
         return self.comparison.finished
 
 
@@ -46,7 +45,7 @@ def plan_all_trials(
     clips: Path | None = None,
     i3d: Path | None = None,
 ) -> tuple[TrialsPlan, ...]:
-    """`plan_trials` for every split that `settings` names; none if no metric asks."""
+    """Plan the trials of every split in `settings`; none if no metric needs samples."""
     if {"likelihood"}.issuperset(settings.metrics):
         return ()
     return tuple(
@@ -66,65 +65,64 @@ def plan_trials(
 ) -> TrialsPlan:
     """Check settings, clips and weights against the checkpoint; writes nothing.
 
-    Samples are made as `sampling` says, of the clips that `settings` names. Errors:
-    Refused, as `plan_samples` and `plan_comparison`.
+    Errors: Refused, as `plan_samples` and `plan_metrics`.
     """
-    made = plan_samples(checkpoint, settings.trial_samples(sampling), clips)
-    samples = _Promised(
+    plan = plan_samples(checkpoint, settings.trial_samples(sampling), clips)
+    samples = _Planned(
         name=checkpoint.name,
-        count=len(made.numbers),
-        continuations=made.settings.per_prime,
-        frames=made.frames,
-        shape=made.clips.shape,
-        prime=made.prime,
+        count=len(plan.numbers),
+        continuations=plan.settings.per_prime,
+        frames=plan.frames,
+        shape=plan.clips.shape,
+        prime=plan.prime,
     )
     truth = replace(
-        samples, name=f"{made.folder}, split {made.settings.split}", continuations=1
+        samples, name=f"{plan.folder}, split {plan.settings.split}", continuations=1
     )
-    return TrialsPlan(made, _planned(made, samples, truth, settings, i3d))
+    return TrialsPlan(plan, _plan_metrics(plan, samples, truth, settings, i3d))
 
 
-def run_trials(plan: TrialsPlan, progress: Progress) -> Comparison:
-    """Sample what is missing, then compare; both go on where they were interrupted.
+def run_trials(plan: TrialsPlan, progress: Progress) -> MetricsResult:
+    """Sample, then measure; both resume when the call is repeated.
 
-    Errors: those of `sample` and `compare`.
+    Errors: those of `sample` and `measure`.
     """
+    metrics = plan.comparison
     if plan.finished:
-        return compare(plan.comparison, progress)
+        return measure(metrics, progress)
     folder = str(sample(plan.samples, progress))
-    whole = plan.comparison
-    made, truth = (
-        replace(open_videos(folder, truth=is_truth), name=promised.name)
-        for is_truth, promised in ((False, whole.samples), (True, whole.reference))
+    samples, truth = (
+        replace(open_videos(folder, truth=is_truth), name=side.videos.name)
+        for is_truth, side in ((False, metrics.fake), (True, metrics.real))
     )
-    there = _planned(plan.samples, made, truth, whole.settings, whole.i3d)
-    return compare(there, progress)
+    settings, i3d = metrics.settings, metrics.i3d
+    return measure(_plan_metrics(plan.samples, samples, truth, settings, i3d), progress)
 
 
-def _planned(
-    samples: SamplePlan,
-    made: Videos,
+def _plan_metrics(
+    plan: SamplePlan,
+    samples: Videos,
     truth: Videos,
-    settings: Eval | Compare,
+    settings: Compare,
     i3d: Path | None,
-) -> ComparisonPlan:
-    """The comparison of samples that are there, or will be."""
-    plan = plan_comparison(
-        made,
+) -> MetricsPlan:
+    """Plan the metrics of samples that exist or will exist."""
+    metrics = plan_metrics(
+        samples,
         truth,
-        compared(settings),
+        settings,
         i3d=i3d,
-        others=videos_of(samples.clips, samples.clips.name, samples.frames),
-        fingerprint_of_samples=samples.fingerprint,
+        others=videos_of(plan.clips, plan.clips.name, plan.frames),
+        fingerprint_of_samples=plan.fingerprint,
     )
-    name = f"{samples.checkpoint.step}-{samples.settings.split}-samples"
-    run = samples.checkpoint.run
-    return replace(plan, out=run.eval / f"{name}-{plan.fingerprint[:6]}.json")
+    name = f"{plan.checkpoint.step}-{plan.settings.split}-samples"
+    out = plan.checkpoint.run.eval / f"{name}-{metrics.fingerprint[:6]}.json"
+    return replace(metrics, out=out)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class _Promised(Videos):
-    """Videos that will be made."""
+class _Planned(Videos):
+    """Videos that do not exist yet."""
 
     def _read(self, rows: Rows, continuation: int, frames: int) -> Pixels:
         raise AssertionError("these videos are only planned")

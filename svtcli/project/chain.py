@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Literal
 
 from svtcli.evaluate import stage as evaluating
-from svtcli.evaluate.comparison import Comparison
-from svtcli.evaluate.comparison_plan import require_weights
-from svtcli.evaluate.likelihood_results import EvalPlan, Evaluation, plan_evaluations
+from svtcli.evaluate.plan import LikelihoodPlan, plan_likelihoods, require_weights
+from svtcli.evaluate.results import LikelihoodResult, MetricsResult
 from svtcli.evaluate.trials import TrialsPlan, plan_all_trials, run_trials
 from svtcli.failure import Refused
 from svtcli.prepare import find_clips as prepared_clips
@@ -56,9 +55,9 @@ class Results:
     prepared: prepared_clips.Prepared | None = None
     trained: training.Trained | None = None
     samples: Path | None = None
-    evaluations: tuple[Evaluation, ...] | None = None
+    evaluations: tuple[LikelihoodResult, ...] | None = None
     """One for each split that is scored."""
-    comparisons: tuple[Comparison, ...] | None = None
+    comparisons: tuple[MetricsResult, ...] | None = None
     """One for each split, where a metric looks at samples."""
     pictures: tuple[Path, ...] | None = None
 
@@ -123,7 +122,7 @@ def run_chain(
         samples = sampling.sample(plan, progress)
     if "eval" in stages:
         scored = _checkpoint(loaded, run)
-        scores = plan_evaluations(scored, recipe.eval)
+        scores = plan_likelihoods(scored, recipe.eval)
         trials = plan_all_trials(scored, recipe.eval, recipe.sample)
         evaluations = tuple(evaluating.evaluate(each, progress) for each in scores)
         comparisons = tuple(run_trials(each, progress) for each in trials)
@@ -206,8 +205,8 @@ def _sample_status(checkpoint: Checkpoint) -> Status:
 def _eval_status(checkpoint: Checkpoint) -> Status:
     """Of all splits together; told by the first that is not scored."""
     recipe = checkpoint.recipe
-    plans: tuple[EvalPlan | TrialsPlan, ...] = (
-        *plan_evaluations(checkpoint, recipe.eval),
+    plans: tuple[LikelihoodPlan | TrialsPlan, ...] = (
+        *plan_likelihoods(checkpoint, recipe.eval),
         *plan_all_trials(checkpoint, recipe.eval, recipe.sample),
     )
     if not plans:

@@ -221,9 +221,9 @@ def _codecs() -> Finding:
 
 
 def _fvd() -> Finding:
-    from svtcli.evaluate.fvd.i3d import PUBLISHED
+    from svtcli.evaluate.weights import I3D_WEIGHTS
 
-    return _weights("fvd", {"I3D": PUBLISHED}, "FVD and KVD")
+    return _weights("fvd", {"I3D": I3D_WEIGHTS}, "FVD and KVD")
 
 
 def _lpips() -> Finding:

@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from svtcli.failure import Failure
+from svtcli.recipe.schema import UNITS
 from svtcli.run.directory import RunFolder
 from svtcli.run.goodput import Goodput, goodput
 from svtcli.run.manifest import RunFacts, read_run
 from svtcli.run.metrics_log import Row, read_metrics, read_rows
-
-SCORES = ("bits_per_dim", "nats_per_frame")
 
 
 @dataclass(frozen=True)
@@ -129,7 +128,7 @@ def _settings(section: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
 
 def _scores(rows: list[Row]) -> dict[str, Any]:
     """Last and best validation score."""
-    for name in SCORES:
+    for name in UNITS:
         key = f"validation_{name}"
         finite = [row[key] for row in rows if math.isfinite(row.get(key, math.nan))]
         if finite:

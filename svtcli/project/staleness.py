@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from svtcli.evaluate.likelihood_results import EvalPlan
+from svtcli.evaluate.plan import LikelihoodPlan
 from svtcli.evaluate.trials import TrialsPlan
 from svtcli.sample.stage import SamplePlan
 
@@ -22,7 +22,7 @@ def why_samples(plan: SamplePlan) -> str | None:
     return _why(_read(files), _of_samples(plan))
 
 
-def why_evaluation(plan: EvalPlan | TrialsPlan) -> str | None:
+def why_evaluation(plan: LikelihoodPlan | TrialsPlan) -> str | None:
     """What differs from the run's newest result of this kind and split, or None."""
     compared = isinstance(plan, TrialsPlan)
     asked = _of_trials(plan) if isinstance(plan, TrialsPlan) else _of_scores(plan)
@@ -98,7 +98,7 @@ def _of_samples(plan: SamplePlan) -> dict[str, Any]:
     }
 
 
-def _of_scores(plan: EvalPlan) -> dict[str, Any]:
+def _of_scores(plan: LikelihoodPlan) -> dict[str, Any]:
     return {
         "step": plan.checkpoint.step,
         "split": plan.settings.split,

@@ -31,11 +31,11 @@ class Published:
 _BAIR, _KINETICS, _DIGITS, _ROBOTS = "Table 1a", "Table 1b", "Table 2", "A.2"
 
 _PROTOCOLS = {
-    _BAIR: "256 clips, frames 2-16; FVD: 20 trials, prime 1, T 16, temperature 0.9",
-    _KINETICS: "frames 2-16; FVD: 20 trials, prime 5, T 16, temperature 0.9",
-    _DIGITS: "10,000 clips, frames 11-20",
-    "Table 3": "256 validation clips, frames 2-16",
-    _ROBOTS: "frames 3-20",
+    _BAIR: "256 clips, frames 1-15; FVD: 20 trials, prime 1, T 16, temperature 0.9",
+    _KINETICS: "frames 1-15; FVD: 20 trials, prime 5, T 16, temperature 0.9",
+    _DIGITS: "10,000 clips, frames 10-19",
+    "Table 3": "256 validation clips, frames 1-15",
+    _ROBOTS: "frames 2-19",
 }
 
 PAPER: dict[str, tuple[Published, ...]] = {

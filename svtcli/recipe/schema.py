@@ -164,13 +164,14 @@ class Sample:
     """Pixels of each video that a pass of the schedule `guess` computes."""
 
 
-Metric = Literal["likelihood", "fvd", "fvd-avg", "kvd", "psnr", "ssim", "lpips"]
-"""`likelihood` is bits/dim or nats/frame; the others compare samples with clips."""
+Distance = Literal["fvd", "fvd-avg", "kvd"]
+"""Distances between the set of samples and the set of clips, by I3D's features."""
+Metric = Literal["likelihood", Distance, "psnr", "ssim", "lpips"]
+"""`likelihood` is bits/dim or nats/frame; `evaluate/metrics.py` has the others."""
 METRICS: tuple[Metric, ...] = get_args(Metric)
-DISTANCES: frozenset[Metric] = frozenset({"fvd", "fvd-avg", "kvd"})
-"""Distances between two sets of clips, in I3D's features."""
-PAIRED: frozenset[Metric] = frozenset({"psnr", "ssim", "lpips"})
-"""Comparisons of a sample with the clip that it continues, frame by frame."""
+DISTANCES: frozenset[Metric] = frozenset(get_args(Distance))
+UNITS = {"bits_per_dim": "bits/dim", "nats_per_frame": "nats/frame"}
+"""Units of likelihood, by their names in JSON and the metrics log."""
 
 
 @dataclass(frozen=True)

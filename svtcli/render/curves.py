@@ -14,9 +14,10 @@ from itertools import groupby
 from math import isfinite
 from pathlib import Path
 
-from svtcli.evaluate.comparison import Comparison, Fvd, is_comparison, read_comparison
-from svtcli.evaluate.results import NAMES, SCALES
+from svtcli.evaluate.metrics import PAIRED
+from svtcli.evaluate.results import Fvd, MetricsResult, read_results
 from svtcli.failure import Refused
+from svtcli.recipe.schema import UNITS
 from svtcli.render import pictures
 from svtcli.render.pictures import places, write_pictures
 from svtcli.run.directory import RunFolder
@@ -26,7 +27,6 @@ from svtcli.run.progress import Progress
 from svtcli.video.encode import write_png
 
 RECORD = "curves.json"
-UNITS = {"bits_per_dim": "bits/dim", "nats_per_frame": "nats/frame"}
 POINTS = 400
 """Most points of a training curve; of more rows, means are drawn."""
 TELLING = {
@@ -204,11 +204,7 @@ def _mean(values: Sequence[float]) -> float:
 
 def likelihood(runs: Runs, steps: Steps) -> tuple[Panel, ...]:
     """Scores of the trained models frame by frame; a panel for each set of clips."""
-    # Only now, for it brings jax.
-    from svtcli.evaluate.likelihood_results import TRAINED, read_evaluation
-
-    files = [file for run in runs for file in evaluation_files(run)]
-    found = [read_evaluation(file) for file in files if not is_comparison(file)]
+    found, _ = read_results(file for run in runs for file in evaluation_files(run))
     # Of each run, step and split, the evaluation of the most clips.
     found.sort(key=lambda each: each.clips)
     fullest = {(each.run, each.step, each.split): each for each in found}
@@ -218,11 +214,8 @@ def likelihood(runs: Runs, steps: Steps) -> tuple[Panel, ...]:
             note = f"split {split} of {each.dataset}, {each.clips} clips"
             curves = panels.setdefault((note, each.unit, each.prime, each.frames), [])
             frames = tuple(map(float, range(each.prime, each.frames)))
-            curves += [
-                Curve(f"{run}@{step}", frames, row.per_frame, of=len(curves))
-                for row in each.rows
-                if row.model == TRAINED
-            ]
+            label, values = f"{run}@{step}", each.trained.per_frame
+            curves.append(Curve(label, frames, values, of=len(curves)))
     return tuple(
         Panel(
             "Likelihood by frame",
@@ -235,10 +228,9 @@ def likelihood(runs: Runs, steps: Steps) -> tuple[Panel, ...]:
     )
 
 
-def _comparisons(runs: Runs, steps: Steps) -> list[Comparison]:
+def _comparisons(runs: Runs, steps: Steps) -> list[MetricsResult]:
     """Comparisons of samples from these steps, and of samples from elsewhere."""
-    files = [file for run in runs for file in evaluation_files(run)]
-    found = [read_comparison(file) for file in files if is_comparison(file)]
+    _, found = read_results(file for run in runs for file in evaluation_files(run))
     return [
         each
         for each in found
@@ -259,7 +251,7 @@ def unrolled_fvd(runs: Runs, steps: Steps) -> tuple[Panel, ...]:
     return tuple(_unrolled_panel(note, list(some)) for (note, _), some in panels)
 
 
-def _protocol(pair: tuple[Comparison, Fvd]) -> tuple[str, str]:
+def _protocol(pair: tuple[MetricsResult, Fvd]) -> tuple[str, str]:
     """Everything that FVD depends on besides the samples, and the network's digest."""
     compared, fvd = pair
     facts = (
@@ -274,7 +266,7 @@ def _protocol(pair: tuple[Comparison, Fvd]) -> tuple[str, str]:
     return ", ".join(facts), fvd.weights
 
 
-def _unrolled_panel(note: str, found: list[tuple[Comparison, Fvd]]) -> Panel:
+def _unrolled_panel(note: str, found: list[tuple[MetricsResult, Fvd]]) -> Panel:
     labels = _labels([compared for compared, _ in found])
     curves = tuple(
         Curve(
@@ -293,7 +285,7 @@ def _unrolled_panel(note: str, found: list[tuple[Comparison, Fvd]]) -> Panel:
     return Panel("Unrolled FVD", "first frame of the window", "FVD", curves, note)
 
 
-def _labels(found: Sequence[Comparison]) -> list[str]:
+def _labels(found: Sequence[MetricsResult]) -> list[str]:
     """Run and step, and what else sets the samples apart; no two alike."""
     made = [compared.made for compared in found]
     telling = {
@@ -320,7 +312,8 @@ def pair_metrics(runs: Runs, steps: Steps) -> tuple[Panel, ...]:
     """Mean and best of K of every metric of pairs, frame by frame."""
     panels = []
     for compared in _comparisons(runs, steps):
-        for metric, found in compared.quality.items():
+        for name, found in compared.quality.items():
+            metric = PAIRED[name]
             first = compared.prime or 0
             frames = tuple(float(first + n) for n in range(len(found.mean_per_frame)))
             curves = [Curve(f"mean of {found.k}", frames, found.mean_per_frame)]
@@ -330,11 +323,11 @@ def pair_metrics(runs: Runs, steps: Steps) -> tuple[Panel, ...]:
                 best = f"best of {found.k}", frames, found.best_per_frame
                 curves.append(Curve(*best, of=1))
             (label,) = _labels([compared])
-            better = "lower" if metric == "lpips" else "higher"
+            better = "higher" if metric.higher_is_better else "lower"
             split = f", split {compared.made.split}" if compared.made else ""
             note = f"{label}{split}; {better} is better"
-            title = f"{NAMES[metric]} by frame"
-            panels.append(Panel(title, "frame", SCALES[metric], tuple(curves), note))
+            title, axis = f"{metric.label} by frame", metric.axis_label
+            panels.append(Panel(title, "frame", axis, tuple(curves), note))
     return tuple(panels)
 
 

@@ -9,11 +9,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from svtcli import __version__
-from svtcli.evaluate.comparison import Comparison, is_comparison, read_comparison
-from svtcli.evaluate.likelihood_results import Evaluation, read_evaluation
-from svtcli.evaluate.results import count, findings, protocol
-from svtcli.recipe.schema import Render
-from svtcli.render.curves import UNITS, evaluation_files, page_panels
+from svtcli.evaluate.results import (
+    LikelihoodResult,
+    MetricsResult,
+    count,
+    metric_rows,
+    protocol_notes,
+    read_results,
+)
+from svtcli.recipe.schema import UNITS, Render
+from svtcli.render.curves import evaluation_files, page_panels
 from svtcli.render.groups import Group, runs_of
 from svtcli.render.page import Origin, Page, Player, Table, page_html
 from svtcli.run.directory import RunFolder
@@ -71,14 +76,13 @@ def report_of_runs(folders: Sequence[Path]) -> Page:
 def _tables(runs: Sequence[RunFolder]) -> tuple[Table, ...]:
     """All evaluations, the latest step's first: likelihoods, then comparisons."""
     files = [file for run in runs for file in evaluation_files(run)]
-    compared = [read_comparison(file) for file in files if is_comparison(file)]
-    scored = [read_evaluation(file) for file in files if not is_comparison(file)]
+    scored, compared = read_results(files)
     scored.sort(key=lambda each: -each.step)
     compared.sort(key=lambda each: -(each.made.step if each.made else 0))
     return (*map(likelihood_table, scored), *map(comparison_table, compared))
 
 
-def likelihood_table(scored: Evaluation) -> Table:
+def likelihood_table(scored: LikelihoodResult) -> Table:
     """Score of each model and baseline, mean ± standard error over clips."""
     unit = UNITS[scored.unit]
     rows = [
@@ -102,7 +106,7 @@ def likelihood_table(scored: Evaluation) -> Table:
     )
 
 
-def comparison_table(compared: Comparison) -> Table:
+def comparison_table(compared: MetricsResult) -> Table:
     """Mean ± spread of every metric, with its protocol and its warnings."""
     made = compared.made
     name = f"{made.run}@{made.step}, split {made.split}" if made else None
@@ -113,9 +117,9 @@ def comparison_table(compared: Comparison) -> Table:
         ("metric", "value", "±", "over"),
         tuple(
             (f"{each.metric}, {each.of}", each.value, each.spread, each.over)
-            for each in findings(compared)
+            for each in metric_rows(compared)
         ),
-        protocol(compared),
+        protocol_notes(compared),
         compared.warnings,
     )
 

@@ -13,7 +13,7 @@ from svtcli.clips.loader import prefetch
 from svtcli.model.loss import score_name
 from svtcli.model.svt import create, structure
 from svtcli.recipe.load import LoadedRecipe
-from svtcli.recipe.schema import Train
+from svtcli.recipe.schema import UNITS, Train
 from svtcli.run.directory import RunFolder
 from svtcli.run.fingerprint import fingerprint
 from svtcli.run.lock import only_writer
@@ -32,7 +32,7 @@ from svtcli.train.profile import Profile
 from svtcli.train.resume import move_aside
 from svtcli.train.state import State, abstract_state, first_state
 from svtcli.train.step import Update, jit_update
-from svtcli.train.step_log import UNITS, Watch
+from svtcli.train.step_log import Watch
 from svtcli.train.stop import stop_signals
 from svtcli.train.tensorboard import TensorBoard
 from svtcli.train.throughput import pace_of

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import jax
 
 from svtcli.failure import BadData
-from svtcli.recipe.schema import Train
+from svtcli.recipe.schema import UNITS, Train
 from svtcli.run.metrics_log import Rows
 from svtcli.run.progress import Progress
 from svtcli.train.step import Metrics
@@ -126,7 +126,3 @@ class Watch:
         self.progress.note(
             f"step {step}: the {what} is not finite; skipped; clips: {named}"
         )
-
-
-UNITS = {"bits_per_dim": "bits/dim", "nats_per_frame": "nats/frame"}
-"""How a score is called on the screen."""

@@ -4,9 +4,9 @@ import json
 from dataclasses import replace
 from typing import get_args
 
+from svtcli.cli.eval_tables import likelihood_by_frame
 from svtcli.cli.evaluate import Baseline
-from svtcli.cli.scores import frame_table
-from svtcli.evaluate.likelihood_results import Row, read_evaluation
+from svtcli.evaluate.results import LikelihoodResult, ModelScore, read_result
 from svtcli.recipe.schema import Eval
 from tests.cli.terminal import svt, svt_here
 
@@ -126,9 +126,9 @@ def test_the_score_of_each_frame_is_a_second_table(place, capfd):
 def test_frames_that_only_some_have_scored_are_left_open(place, capfd):
     svt_here(capfd, "eval", "mine", "--prime", "3", "--clips", "1")
     (path,) = (place / "runs" / "mine" / "eval").iterdir()
-    short = read_evaluation(path)
-    long = replace(short, prime=2, rows=(Row("trained", 3.0, None, (1.0, 5.0)),))
-    table = frame_table([short, replace(long, step=2)])
+    short = read_result(path, LikelihoodResult)
+    long = replace(short, prime=2, rows=(ModelScore("trained", 3.0, None, (1.0, 5.0)),))
+    table = likelihood_by_frame([short, replace(long, step=2)])
     header, third, fourth = table.splitlines()
     names = "frame  mine@3 trained  mine@3 uniform  mine@2 trained"
     assert header.split() == names.split()

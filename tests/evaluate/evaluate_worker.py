@@ -11,7 +11,7 @@ import signal
 import sys
 from collections.abc import Mapping
 
-from svtcli.evaluate.likelihood_results import plan_evaluation
+from svtcli.evaluate.plan import plan_likelihood
 from svtcli.evaluate.stage import evaluate, scoring_layout
 from svtcli.model import likelihood
 from svtcli.recipe.schema import Eval
@@ -39,7 +39,7 @@ class Killed(Silent):
 if __name__ == "__main__":
     batch, *after = map(int, sys.argv[1:])
     settings = Eval(batch=batch, baselines=() if after else ("uniform",))
-    plan = plan_evaluation(open_checkpoint(RunFolder(RUN)), settings)
+    plan = plan_likelihood(open_checkpoint(RunFolder(RUN)), settings)
     progress = Killed(after[0] if after else None)
     evaluate(plan, progress)
     said = {

@@ -8,8 +8,8 @@ import jax
 import numpy as np
 
 from svtcli.evaluate.fvd.features import Features, Network
-from svtcli.evaluate.fvd.i3d import PUBLISHED, i3d
-from svtcli.evaluate.weights import read_weights
+from svtcli.evaluate.fvd.i3d import i3d
+from svtcli.evaluate.weights import I3D_WEIGHTS, read_weights
 from svtcli.run.cache import ArrayStore
 from svtcli.train.mesh import side_by_side
 
@@ -17,7 +17,7 @@ CLIPS = 6
 
 
 def main(place: Path) -> None:
-    weights = read_weights(PUBLISHED)
+    weights = read_weights(I3D_WEIGHTS)
     network = Network(i3d(weights.arrays), weights.sha256, 152.9)
     video = np.random.default_rng(0).integers(0, 256, (CLIPS, 9, 32, 32, 3), np.uint8)
     found = [

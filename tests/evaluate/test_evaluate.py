@@ -8,11 +8,8 @@ import numpy as np
 import pytest
 
 from svtcli.evaluate import stage as stage
-from svtcli.evaluate.likelihood_results import (
-    Evaluation,
-    plan_evaluation,
-    read_evaluation,
-)
+from svtcli.evaluate.plan import plan_likelihood
+from svtcli.evaluate.results import LikelihoodResult, read_result
 from svtcli.evaluate.stage import evaluate
 from svtcli.failure import BadData, Refused
 from svtcli.model.svt import structure, uniform_params
@@ -25,9 +22,9 @@ from tests.trained_place import RUN, noise, write_clips
 TEST = Eval(batch=3, baselines=("uniform",))
 
 
-def scored(settings: Eval = TEST, **changes: object) -> Evaluation:
+def scored(settings: Eval = TEST, **changes: object) -> LikelihoodResult:
     checkpoint = open_checkpoint(RunFolder(RUN))
-    plan = plan_evaluation(checkpoint, replace(settings, **changes))
+    plan = plan_likelihood(checkpoint, replace(settings, **changes))
     return evaluate(plan, Silent())
 
 
@@ -58,7 +55,7 @@ def test_a_model_that_is_always_right_has_no_bits_and_an_even_one_eight(
         place / "black", {"test": list(np.zeros((4, 4, 4, 4, 3), "u1"))}
     )
     settings = replace(TEST, batch=batch)
-    plan = plan_evaluation(open_checkpoint(RunFolder(RUN)), settings, black)
+    plan = plan_likelihood(open_checkpoint(RunFolder(RUN)), settings, black)
     right, even = evaluate(plan, Silent()).rows
     assert (right.mean, right.error, right.per_frame) == (0, 0, (0, 0, 0))
     assert even.mean == pytest.approx(8, abs=1e-6)
@@ -84,7 +81,7 @@ def test_an_evaluation_says_what_it_depends_on_and_stands_in_the_run(place):
         "precision": "float32",
     }
     (path,) = (place / RUN / "eval").iterdir()
-    assert read_evaluation(path) == evaluation
+    assert read_result(path, LikelihoodResult) == evaluation
     assert len(evaluation.rows[0].per_frame) == 4
 
 
@@ -106,7 +103,7 @@ def test_every_scored_clip_counts(place):
 
     def mean(name: str, clips: list) -> float:
         folder = write_clips(place / name, {"test": clips})
-        plan = plan_evaluation(checkpoint, Eval(batch=3), folder)
+        plan = plan_likelihood(checkpoint, Eval(batch=3), folder)
         return evaluate(plan, Silent()).rows[0].mean
 
     halves = mean("first", videos[:2]) + mean("last", videos[2:])

@@ -11,12 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from svtcli.evaluate import stage
-from svtcli.evaluate.likelihood_results import (
-    EvalPlan,
-    plan_evaluation,
-    read_evaluation,
-)
+from svtcli.evaluate import results
+from svtcli.evaluate.plan import LikelihoodPlan, plan_likelihood
+from svtcli.evaluate.results import LikelihoodResult, read_result
 from svtcli.evaluate.stage import evaluate, evaluate_task
 from svtcli.failure import Locked, Stopped, StorageFailed
 from svtcli.model import likelihood
@@ -72,11 +69,11 @@ class Interrupted(Counted):
         self.ended = True
 
 
-def planned(**changes: object) -> EvalPlan:
-    return plan_evaluation(open_checkpoint(RunFolder(RUN)), replace(TEST, **changes))
+def planned(**changes: object) -> LikelihoodPlan:
+    return plan_likelihood(open_checkpoint(RunFolder(RUN)), replace(TEST, **changes))
 
 
-def stopped(plan: EvalPlan, after: int, number=signal.SIGINT) -> Stopped:
+def stopped(plan: LikelihoodPlan, after: int, number=signal.SIGINT) -> Stopped:
     """How a call ended that was told to stop."""
     progress = Interrupted(after, number)
     with pytest.raises(Stopped) as caught:
@@ -85,7 +82,7 @@ def stopped(plan: EvalPlan, after: int, number=signal.SIGINT) -> Stopped:
     return caught.value
 
 
-def whole(plan: EvalPlan) -> bytes:
+def whole(plan: LikelihoodPlan) -> bytes:
     """The file of an uninterrupted evaluation, which goes away again."""
     evaluate(plan, Silent())
     content = plan.out.read_bytes()
@@ -93,7 +90,7 @@ def whole(plan: EvalPlan) -> bytes:
     return content
 
 
-def beside(plan: EvalPlan) -> list[str]:
+def beside(plan: LikelihoodPlan) -> list[str]:
     """What there is in the run's `eval/`."""
     return sorted(path.name for path in plan.out.parent.iterdir())
 
@@ -226,7 +223,7 @@ def test_a_write_that_fails_keeps_what_is_scored(place, monkeypatch):
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(stage, "write_atomic", full)
+        patched.setattr(results, "write_atomic", full)
         with pytest.raises(OSError, match="No space left"):
             evaluate(plan, Silent())
         patched.setattr(PartialResult, "gather", lambda self, rows, group: None)
@@ -239,7 +236,7 @@ def test_a_write_that_fails_keeps_what_is_scored(place, monkeypatch):
 
 
 def test_a_signal_while_the_result_is_written_comes_after_it(place, monkeypatch):
-    plan, publish = planned(), stage.write_atomic
+    plan, publish = planned(), results.write_atomic
     true = whole(plan)
 
     def signalled(path: Path, evaluation: str) -> None:
@@ -247,7 +244,7 @@ def test_a_signal_while_the_result_is_written_comes_after_it(place, monkeypatch)
         publish(path, evaluation)
 
     with monkeypatch.context() as patched:
-        patched.setattr(stage, "write_atomic", signalled)
+        patched.setattr(results, "write_atomic", signalled)
         done = r"interrupted; runs/mine.*\.json is complete"
         with pytest.raises(Stopped, match=done):
             evaluate(plan, Silent())
@@ -267,7 +264,7 @@ def test_tasks_of_a_job_array_score_the_same(place):
         Unfinished(plan.out, 2, 8),
         Unfinished(plan.out, 6, 8),
     ]
-    assert ends[2] == read_evaluation(plan.out)
+    assert ends[2] == read_result(plan.out, LikelihoodResult)
     assert ends[2].rows[0].mean == pytest.approx(
         _evaluation(place, true).rows[0].mean, rel=1e-6
     )
@@ -277,7 +274,7 @@ def test_tasks_of_a_job_array_score_the_same(place):
 
 def _evaluation(place: Path, content: bytes):
     (place / "true.json").write_bytes(content)
-    return read_evaluation(place / "true.json")
+    return read_result(place / "true.json", LikelihoodResult)
 
 
 def test_a_task_without_clips_scores_none_and_may_be_the_last(place):
@@ -306,7 +303,7 @@ def test_other_devices_go_on_to_the_same_scores(place):
     worker = "tests.evaluate.evaluate_worker"
     (said,), _ = on_devices(4, worker, "3", PYTHONPATH=TESTS)
     assert (said["total"], said["devices"], said["programs"]) == (6, 3, 1)
-    made = read_evaluation(plan.out)
+    made = read_result(plan.out, LikelihoodResult)
     for row, same in zip(made.rows, true.rows, strict=True):
         assert row.mean == pytest.approx(same.mean, rel=1e-6)
         assert row.per_frame == pytest.approx(same.per_frame, rel=1e-6)

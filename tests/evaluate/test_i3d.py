@@ -8,16 +8,15 @@ from PIL import Image
 
 from benchmarks.plain_i3d import plain_features
 from svtcli.evaluate.fvd.i3d import (
-    PUBLISHED,
     SELF_TEST,
     as_input,
+    bilinear_weights,
     features,
     i3d,
     logits,
     self_test,
 )
-from svtcli.evaluate.fvd.resize import bilinear_weights
-from svtcli.evaluate.weights import read_weights
+from svtcli.evaluate.weights import I3D_WEIGHTS, read_weights
 from svtcli.failure import BadData
 from svtcli.video.decode import decode
 from tests.video.real_videos import real_video
@@ -27,7 +26,7 @@ from tests.video.real_videos import real_video
 def arrays(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SVT_CACHE", str(tmp_path_factory.mktemp("cache")))
-        return read_weights(PUBLISHED).arrays
+        return read_weights(I3D_WEIGHTS).arrays
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,18 @@ from dataclasses import replace
 
 import pytest
 
-from svtcli.cli.paper_table import paper_data, paper_table
-from svtcli.evaluate.comparison import Comparison, Fvd, Side, write_comparison
+from svtcli.cli.eval_tables import paper_data, paper_table
 from svtcli.evaluate.fvd.protocol import Distances, Spread
-from svtcli.evaluate.likelihood_results import Evaluation, Row, evaluation_text
 from svtcli.evaluate.paper_table import paper_lines, published
+from svtcli.evaluate.results import (
+    Fvd,
+    LikelihoodResult,
+    MetricsResult,
+    ModelScore,
+    Side,
+    result_json,
+    write_result,
+)
 from svtcli.recipe.library import shipped_recipes
 from svtcli.recipe.load import load_recipe
 from svtcli.recipe.paper import PAPER
@@ -43,19 +50,22 @@ def test_another_model_or_other_data_has_no_row():
     assert published(load_recipe("bair_large", ("model.d=256",)).recipe, "test") is None
 
 
-def evaluation(split: str, mean: float) -> Evaluation:
-    rows = (Row("trained", mean, 0.01, (mean,)), Row("uniform", 8.0, 0.0, (8.0,)))
+def evaluation(split: str, mean: float) -> LikelihoodResult:
+    rows = (
+        ModelScore("trained", mean, 0.01, (mean,)),
+        ModelScore("uniform", 8.0, 0.0, (8.0,)),
+    )
     facts = (split, 256, 1, 16, 1, rows, None, f"of {mean}")
-    return Evaluation("mine", 7, "bits_per_dim", "bair", *facts)
+    return LikelihoodResult("mine", 7, "bits_per_dim", "bair", *facts)
 
 
-def comparison(mean: float, windows: int) -> Comparison:
+def comparison(mean: float, windows: int) -> MetricsResult:
     spread = Spread(mean, 2.0, (mean - 2, mean + 2))
     average = Spread(mean + 5, 1.0, (mean + 4, mean + 6))
     side = Side("mine@7", 256, 30)
     found = Distances(spread, average, spread, 1.0, 2.0, (spread,) * windows)
     facts = (7, 1, 30, 1, 0.9, 0, "guess", "test", ("a",))
-    return Comparison(
+    return MetricsResult(
         samples=side,
         reference=side,
         trials=20,
@@ -87,10 +97,10 @@ def checkpoint(tmp_path):
         }.items()
     ):
         path = run.eval / f"{name}.json"
-        if isinstance(written, Evaluation):
-            write_atomic(path, evaluation_text(written))
+        if isinstance(written, LikelihoodResult):
+            write_atomic(path, result_json(written))
         else:
-            write_comparison(path, written)
+            write_result(path, written)
         os.utime(path, (age, age))
     return Checkpoint(run, 7, load_recipe("bair_large").recipe)
 
@@ -130,6 +140,6 @@ def test_the_table_says_by_which_protocol_each_number_was_found(checkpoint):
 
 
 def test_an_average_of_one_window_is_none(checkpoint):
-    write_comparison(checkpoint.run.eval / "7-test-samples-y.json", comparison(90.0, 1))
+    write_result(checkpoint.run.eval / "7-test-samples-y.json", comparison(90.0, 1))
     line = paper_lines(checkpoint)[0]
     assert (line.fvd.mean, line.fvd_avg) == (90.0, None)

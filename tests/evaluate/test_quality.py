@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from svtcli.evaluate.quality import PSNR_CAP, psnr, quality, ssim
+from svtcli.evaluate.metrics import PAIRED
+from svtcli.evaluate.quality import PSNR_CAP, psnr, ssim
 from svtcli.failure import Refused
-
-METRICS = ("psnr", "ssim", "lpips")
 
 
 def video_pair(*shape: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -119,7 +118,7 @@ def test_frames_smaller_than_the_window_are_refused():
 def test_a_summary_worked_by_hand():
     """Two videos, two continuations, three frames of which one is given."""
     of_frames = np.array([[[99.0, 10, 20], [99, 30, 40]], [[99, 50, 10], [99, 0, 10]]])
-    high = quality("psnr", of_frames, prime=1)
+    high = PAIRED["psnr"].summarize(of_frames, prime=1)
     assert high.mean_of_k == pytest.approx((15 + 35 + 30 + 5) / 4)
     assert high.best_of_k == pytest.approx((35 + 30) / 2)
     assert high.mean_error == pytest.approx(np.std([25, 17.5], ddof=1) / sqrt(2))
@@ -127,7 +126,7 @@ def test_a_summary_worked_by_hand():
     assert high.mean_per_frame == pytest.approx((22.5, 20))
     assert high.best_per_frame == pytest.approx((40, 25))
     assert high.k == 2
-    low = quality("lpips", of_frames, prime=1)
+    low = PAIRED["lpips"].summarize(of_frames, prime=1)
     assert low.best_of_k == pytest.approx((15 + 5) / 2)
     assert low.mean_of_k == high.mean_of_k
 
@@ -137,7 +136,7 @@ def test_the_psnr_of_a_video_is_the_mean_over_its_frames():
     video, truth = video_pair(2, 8, 8, 3)
     of_frames = psnr(video, truth)
     error = np.mean((video / 255 - truth / 255) ** 2)
-    summary = quality("psnr", of_frames[None, None], prime=0)
+    summary = PAIRED["psnr"].summarize(of_frames[None, None], prime=0)
     assert summary.mean_of_k == pytest.approx(of_frames.mean())
     assert summary.mean_of_k > -10 * log10(error) + 1
 
@@ -145,34 +144,37 @@ def test_the_psnr_of_a_video_is_the_mean_over_its_frames():
 def test_frames_at_the_cap_are_counted_after_the_prime_ones():
     of_frames = np.full((2, 2, 3), 30.0)
     of_frames[:, :, 0] = PSNR_CAP  # what is given is the same, and doesn't count
-    assert quality("psnr", of_frames, prime=1).capped == 0
+    assert PAIRED["psnr"].summarize(of_frames, prime=1).capped == 0
     of_frames[1, 0, 2] = PSNR_CAP
-    assert quality("psnr", of_frames, prime=1).capped == 1
-    assert quality("ssim", of_frames, prime=1).capped == 0
+    assert PAIRED["psnr"].summarize(of_frames, prime=1).capped == 1
+    assert PAIRED["ssim"].summarize(of_frames, prime=1).capped == 0
 
 
-@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("metric", PAIRED)
 def test_the_best_of_k_is_no_worse_than_the_mean(metric):
-    summary = quality(metric, values(5, 4, 6), prime=2)
-    sign = -1 if metric == "lpips" else 1
+    summary = PAIRED[metric].summarize(values(5, 4, 6), prime=2)
+    sign = 1 if PAIRED[metric].higher_is_better else -1
     assert sign * summary.best_of_k > sign * summary.mean_of_k
     assert np.mean(summary.best_per_frame) == pytest.approx(summary.best_of_k)
     assert np.mean(summary.mean_per_frame) == pytest.approx(summary.mean_of_k)
 
 
-@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("metric", PAIRED)
 def test_with_one_continuation_best_and_mean_are_one(metric):
-    summary = quality(metric, values(5, 1, 6), prime=2)
+    summary = PAIRED[metric].summarize(values(5, 1, 6), prime=2)
     assert summary.best_of_k == pytest.approx(summary.mean_of_k, rel=1e-12)
     assert summary.best_error == pytest.approx(summary.mean_error, rel=1e-12)
     assert summary.best_per_frame == pytest.approx(summary.mean_per_frame, rel=1e-12)
 
 
-@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("metric", PAIRED)
 def test_the_order_of_videos_and_continuations_does_not_matter(metric):
     of_frames = values(5, 4, 6)
     for other in (of_frames[::-1], of_frames[:, ::-1]):
-        a, b = quality(metric, of_frames, 1), quality(metric, other, 1)
+        a, b = (
+            PAIRED[metric].summarize(of_frames, 1),
+            PAIRED[metric].summarize(other, 1),
+        )
         assert a.best_of_k == pytest.approx(b.best_of_k, rel=1e-12)
         assert a.mean_of_k == pytest.approx(b.mean_of_k, rel=1e-12)
         assert a.best_error == pytest.approx(b.best_error, rel=1e-9)
@@ -180,7 +182,7 @@ def test_the_order_of_videos_and_continuations_does_not_matter(metric):
 
 
 def test_a_single_video_has_no_error():
-    summary = quality("ssim", values(1, 3, 4), prime=1)
+    summary = PAIRED["ssim"].summarize(values(1, 3, 4), prime=1)
     assert summary.mean_error is None
     assert summary.best_error is None
 
@@ -189,11 +191,11 @@ def test_prime_frames_have_no_say():
     given = values(3, 2, 4)
     of_frames = given.copy()
     of_frames[:, :, :2] = -inf
-    assert quality("ssim", of_frames, 2) == quality("ssim", given, 2)
+    assert PAIRED["ssim"].summarize(of_frames, 2) == PAIRED["ssim"].summarize(given, 2)
 
 
 def test_nothing_to_compare_is_said():
     with pytest.raises(Refused, match="4 frames with 4 prime frames leave none"):
-        quality("psnr", values(2, 2, 4), prime=4)
-    with pytest.raises(ValueError, match="0 videos with 2 continuations have no ssim"):
-        quality("ssim", values(0, 2, 4), prime=1)
+        PAIRED["psnr"].summarize(values(2, 2, 4), prime=4)
+    with pytest.raises(ValueError, match="0 videos with 2 continuations cannot be"):
+        PAIRED["ssim"].summarize(values(0, 2, 4), prime=1)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from svtcli.evaluate.fvd.resize import bilinear_weights
+from svtcli.evaluate.fvd.i3d import bilinear_weights
 
 
 @pytest.mark.parametrize("resize", ["tf1", "half-pixel"])

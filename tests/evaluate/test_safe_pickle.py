@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from svtcli.evaluate import safe_pickle
-from svtcli.evaluate.safe_pickle import read_pickled_arrays
+from svtcli.evaluate import weights
+from svtcli.evaluate.weights import read_pickled_arrays
 from svtcli.failure import BadData
 
 ARRAYS = {
@@ -186,7 +186,7 @@ def test_an_error_without_words_is_named(file, monkeypatch):
     def load(self: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(safe_pickle._ArraysOnly, "load", load)
+    monkeypatch.setattr(weights._ArraysOnly, "load", load)
     assert refusal(file, b"") == "not a pickle of arrays (MemoryError)"
 
 

@@ -18,7 +18,7 @@ from svtcli.run.distribution import install_command
 ARRAYS = {"a": {"b": np.arange(6, dtype=np.float32).reshape(2, 3)}}
 CONTENT = pickle.dumps(ARRAYS, 4)
 NET = Published(
-    what="a network",
+    network="a network",
     package="of-a-network",
     file="of_a_network/weights/net.ckpt",
     sha256=hashlib.sha256(CONTENT).hexdigest(),

@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 from svtcli import __version__
-from svtcli.evaluate.likelihood_results import plan_evaluation
+from svtcli.evaluate.plan import plan_likelihood
 from svtcli.evaluate.stage import evaluate
 from svtcli.recipe.schema import Eval
 from svtcli.run.directory import RunFolder
@@ -47,7 +47,7 @@ def go_on(run: RunFolder, stop_at: int) -> None:
 def given_by(run: RunFolder) -> dict[str, float | list[float]]:
     """What the checkpoint of `STEP` gives: its score, and the losses after it."""
     settings = Eval(baselines=())
-    plan = plan_evaluation(open_checkpoint(run, STEP), settings)
+    plan = plan_likelihood(open_checkpoint(run, STEP), settings)
     (row,) = evaluate(plan, Silent()).rows
     go_on(run, LAST)
     losses = [row["loss"] for row in read_metrics(run.metrics)][-(LAST - STEP) :]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from svtcli.evaluate.comparison import Comparison, Fvd, Side, write_comparison
 from svtcli.evaluate.fvd.protocol import Distances, Spread
+from svtcli.evaluate.results import Fvd, MetricsResult, Side, write_result
 from svtcli.failure import BadData, Refused
 from svtcli.recipe.schema import Compare
 from svtcli.render.curves import (
@@ -31,7 +31,7 @@ def compared(*trials, facts=FACTS, window=2, clips=4):
     fvd = Fvd(distances, window, tuple(range(len(curve))), "tf1", "f" * 64, 152.9, None)
     side = Side("s", clips, 7)
     made = (side, side, len(trials), 1, 2, Compare(), fvd, {}, facts, (), "cpu", "")
-    return Comparison(*made)
+    return MetricsResult(*made)
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def make(tmp_path):
             for step, values in rows:
                 log.append(step, **values)
         for number, comparison in enumerate(comparisons):
-            write_comparison(folder.eval / f"30-{number}.json", comparison)
+            write_result(folder.eval / f"30-{number}.json", comparison)
         return folder
 
     return run

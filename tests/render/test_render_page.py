@@ -2,7 +2,7 @@
 
 import pytest
 
-from svtcli.evaluate.likelihood_results import Evaluation, Row, evaluation_text
+from svtcli.evaluate.results import LikelihoodResult, ModelScore, result_json
 from svtcli.failure import BadData, Refused
 from svtcli.recipe.load import load_recipe
 from svtcli.recipe.schema import Render
@@ -14,9 +14,9 @@ from svtcli.run.samples import write_samples
 from tests.render.made_up import made_up_samples
 
 PAGE = Render(formats=("html",))
-SCORED = Evaluation(
+SCORED = LikelihoodResult(
     *("walk", 300, "bits_per_dim", "walks", "test", 8, 2, 3, 2),
-    *((Row("trained", 3.0, None, (3.0,)),), None, ""),
+    *((ModelScore("trained", 3.0, None, (3.0,)),), None, ""),
 )
 
 
@@ -27,7 +27,7 @@ def run(tmp_path):
     write_samples(folder.samples / "300", made_up_samples())
     folder.recipe_file.write_text("data: {kind: folder}\n")
     folder.eval.mkdir()
-    (folder.eval / "300-test.json").write_text(evaluation_text(SCORED))
+    (folder.eval / "300-test.json").write_text(result_json(SCORED))
     return folder
 
 
@@ -69,8 +69,8 @@ def test_it_is_fresh_until_a_file_that_it_shows_changes(run):
     samples = run.samples / "300"
     render(samples, run.figures, PAGE, Silent())
     changes = {
-        run.eval / "300-test.json": evaluation_text(SCORED).replace("3.0", "2.0"),
-        run.eval / "300-new.json": evaluation_text(SCORED),
+        run.eval / "300-test.json": result_json(SCORED).replace("3.0", "2.0"),
+        run.eval / "300-new.json": result_json(SCORED),
         run.metrics: '{"step": 1, "bits_per_dim": 8.0}\n',
         run.recipe_file: "about: more\ndata: {kind: folder}\n",
     }
@@ -86,7 +86,7 @@ def test_it_is_fresh_until_a_file_that_it_shows_changes(run):
 def test_pictures_alone_do_not_depend_on_scores(run):
     only = Render(formats=("png",))
     render(run.samples / "300", run.figures, only, Silent())
-    (run.eval / "300-new.json").write_text(evaluation_text(SCORED))
+    (run.eval / "300-new.json").write_text(result_json(SCORED))
     assert fresh(run.samples / "300", run.figures, only)
 
 

@@ -5,10 +5,17 @@ from dataclasses import replace
 
 import pytest
 
-from svtcli.evaluate.comparison import Comparison, Fvd, Side, write_comparison
 from svtcli.evaluate.fvd.protocol import Distances, Spread
-from svtcli.evaluate.likelihood_results import Evaluation, Row, evaluation_text
 from svtcli.evaluate.quality import Quality
+from svtcli.evaluate.results import (
+    Fvd,
+    LikelihoodResult,
+    MetricsResult,
+    ModelScore,
+    Side,
+    result_json,
+    write_result,
+)
 from svtcli.failure import BadData
 from svtcli.recipe.load import load_recipe
 from svtcli.recipe.schema import Compare, Render
@@ -25,7 +32,7 @@ from tests.render.made_up import made_up_samples
 
 SAMPLES = made_up_samples()
 FLOOR = "clips against other clips (the floor): 7.50"
-SCORED = Evaluation(
+SCORED = LikelihoodResult(
     run="walk",
     step=300,
     unit="bits_per_dim",
@@ -36,8 +43,8 @@ SCORED = Evaluation(
     frames=5,
     overlap=2,
     rows=(
-        Row("trained", 3.0361, 0.3249, (3.0, 2.5, 3.5)),
-        Row("uniform", 8.0, None, (8.0, 8.0, 8.0)),
+        ModelScore("trained", 3.0361, 0.3249, (3.0, 2.5, 3.5)),
+        ModelScore("uniform", 8.0, None, (8.0, 8.0, 8.0)),
     ),
     lower_bound=None,
     fingerprint="",
@@ -55,7 +62,7 @@ def compared(trials=2, windows=3, k=2, **changes):
     metrics = ("fvd", "fvd-avg", "kvd", "psnr")
     side = Side("runs/walk/samples/300", 4, 7)
     made = replace(SAMPLES.facts, top_k=5)
-    whole = Comparison(
+    whole = MetricsResult(
         *(side, side, trials, 1, 2, Compare(metrics=metrics), fvd, {"psnr": psnr}),
         *(made, ("only 4 clips",), "cpu", ""),
     )
@@ -75,8 +82,8 @@ def run(tmp_path):
     )
     write_samples(folder.samples / "300", SAMPLES)
     folder.eval.mkdir()
-    (folder.eval / "300-test.json").write_text(evaluation_text(SCORED))
-    write_comparison(folder.eval / "300-test-samples.json", compared())
+    (folder.eval / "300-test.json").write_text(result_json(SCORED))
+    write_result(folder.eval / "300-test-samples.json", compared())
     with MetricsLog(folder.metrics) as log:
         log.append(100, bits_per_dim=8.0, loss=1.0)
         log.append(200, bits_per_dim=4.0, loss=1.0)
@@ -128,7 +135,7 @@ def test_comparisons_stand_with_spread_protocol_and_warnings(run):
 
 def test_a_single_trial_has_no_spread_and_a_single_sample_no_best(run):
     alone = compared(trials=1, k=1)
-    write_comparison(run.eval / "300-test-samples.json", alone)
+    write_result(run.eval / "300-test-samples.json", alone)
     page = page_of(run.samples / "300")
     assert page.tables[1].rows[0] == ("FVD, the first 9 frames", "0.00", "", "1 trial")
     assert page.tables[1].rows[3:] == (
@@ -140,13 +147,13 @@ def test_a_single_trial_has_no_spread_and_a_single_sample_no_best(run):
 
 
 def test_errors_are_over_clips_however_many_samples_each_has(run):
-    write_comparison(run.eval / "300-test-samples.json", compared(per_prime=2))
+    write_result(run.eval / "300-test-samples.json", compared(per_prime=2))
     rows = page_of(run.samples / "300").tables[1].rows
     assert rows[3] == ("PSNR, dB, mean of 2", "20.000", "0.500", "2 clips (s.e.)")
 
 
 def test_only_what_was_asked_for_is_in_the_table(run):
-    write_comparison(
+    write_result(
         run.eval / "300-test-samples.json",
         compared(settings=Compare(metrics=("kvd",)), quality={}),
     )
@@ -186,9 +193,9 @@ def test_a_long_training_is_drawn_as_means_and_says_so(run, monkeypatch):
 
 def test_other_steps_have_tables_but_no_curves_and_come_last(run):
     earlier = replace(SCORED, step=100, clips=9)
-    (run.eval / "100-test.json").write_text(evaluation_text(earlier))
+    (run.eval / "100-test.json").write_text(result_json(earlier))
     made = replace(SAMPLES.facts, step=100)
-    write_comparison(run.eval / "100-test-samples.json", compared(made=made))
+    write_result(run.eval / "100-test-samples.json", compared(made=made))
     page = page_of(run.samples / "300")
     steps = [table.about.partition(",")[0] for table in page.tables]
     assert steps == ["walk@300", "walk@100", "walk@300", "walk@100"]
@@ -196,8 +203,10 @@ def test_other_steps_have_tables_but_no_curves_and_come_last(run):
 
 
 def test_of_several_scores_of_a_split_the_one_of_most_clips_has_the_curve(run):
-    few = replace(SCORED, clips=3, rows=(Row("trained", 1.0, None, (1.0, 1.0, 1.0)),))
-    (run.eval / "300-a.json").write_text(evaluation_text(few))
+    few = replace(
+        SCORED, clips=3, rows=(ModelScore("trained", 1.0, None, (1.0, 1.0, 1.0)),)
+    )
+    (run.eval / "300-a.json").write_text(result_json(few))
     page = page_of(run.samples / "300")
     assert len(page.tables) == 3
     panels = [chart for chart in page.panels if chart.title == "Likelihood by frame"]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from svtcli.clips.reader import open_clips
-from svtcli.evaluate.likelihood_results import plan_evaluation
+from svtcli.evaluate.plan import plan_likelihood
 from svtcli.evaluate.stage import evaluate, evaluate_task
 from svtcli.failure import Refused, StorageFailed
 from svtcli.recipe.schema import Eval, Sample
@@ -126,7 +126,7 @@ def test_the_log_probability_is_the_score_of_the_samples(place, prime, frames):
     folder = write_clips(place / "made", {"test": list(samples.video[:, 0])})
     settings = Eval(prime=prime, frames=frames, batch=2)
     checkpoint = open_checkpoint(RunFolder(RUN))
-    plan = plan_evaluation(checkpoint, settings, folder)
+    plan = plan_likelihood(checkpoint, settings, folder)
     (trained,) = evaluate(plan, Silent()).rows
     nats = -samples.log_prob[:, 0, prime:].astype(np.float64).mean(axis=0)
     assert trained.per_frame == pytest.approx(nats / np.log(2) / (4 * 4 * 3), rel=1e-5)
@@ -138,7 +138,7 @@ def test_every_continuation_has_the_score_of_its_own(place):
     videos = list(samples.video.reshape(-1, *samples.video.shape[2:]))
     folder = write_clips(place / "made", {"test": videos})
     settings = Eval(frames=6, batch=4)
-    plan = plan_evaluation(open_checkpoint(RunFolder(RUN)), settings, folder)
+    plan = plan_likelihood(open_checkpoint(RunFolder(RUN)), settings, folder)
     evaluate_task(plan, Silent(), ArrayTask(0, 2))
     kept = plan.partial.finished("trained")
     assert kept.tolist() == [0, 2, 4]

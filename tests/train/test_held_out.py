@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from svtcli.evaluate.likelihood_results import plan_evaluation, plan_evaluations
+from svtcli.evaluate.plan import plan_likelihood, plan_likelihoods
 from svtcli.failure import Refused
 from svtcli.recipe.schema import Eval, Sample
 from svtcli.run.directory import RunFolder
@@ -28,25 +28,25 @@ def test_samples_depend_on_settings_with_influence_and_on_no_others(place):
 
 def test_a_likelihood_depends_on_no_setting_of_comparisons(place):
     checkpoint, settings = open_checkpoint(RunFolder(RUN)), Eval(baselines=("uniform",))
-    plan = plan_evaluation(checkpoint, settings)
+    plan = plan_likelihood(checkpoint, settings)
     of_samples = replace(settings, metrics=("likelihood", "fvd"), trials=3, window=9)
     for same in (of_samples, replace(settings, batch=3)):
-        assert plan_evaluation(checkpoint, same).fingerprint == plan.fingerprint
+        assert plan_likelihood(checkpoint, same).fingerprint == plan.fingerprint
     for changed in ({"precision": "bfloat16"}, {"baselines": ()}):
-        other = plan_evaluation(checkpoint, replace(settings, **changed))
+        other = plan_likelihood(checkpoint, replace(settings, **changed))
         assert other.fingerprint != plan.fingerprint
 
 
 def test_other_splits_are_plans_of_their_own_and_change_none(place):
     checkpoint = open_checkpoint(RunFolder(RUN))
-    plans = plan_evaluations(checkpoint, Eval(also=("train", "test", "train")))
+    plans = plan_likelihoods(checkpoint, Eval(also=("train", "test", "train")))
     assert [plan.settings.split for plan in plans] == ["test", "train"]
     for plan in plans:
-        alone = plan_evaluation(checkpoint, Eval(split=plan.settings.split))
+        alone = plan_likelihood(checkpoint, Eval(split=plan.settings.split))
         assert (plan.fingerprint, plan.out) == (alone.fingerprint, alone.out)
-    assert [plan.out for plan in plan_evaluations(checkpoint, Eval())] == [plans[0].out]
+    assert [plan.out for plan in plan_likelihoods(checkpoint, Eval())] == [plans[0].out]
     with pytest.raises(Refused, match="no split 'val'; it has train, test"):
-        plan_evaluations(checkpoint, Eval(also=("val",)))
+        plan_likelihoods(checkpoint, Eval(also=("val",)))
 
 
 @pytest.mark.parametrize(("name", "value"), [("top_k", 1), ("top_p", 1.0)])

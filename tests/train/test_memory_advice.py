@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from svtcli.evaluate import compare
+from svtcli.evaluate import lpips
 from svtcli.evaluate import stage as evaluate
 from svtcli.evaluate.fvd import features
 from svtcli.recipe.data import FolderData
@@ -250,8 +250,8 @@ def test_fvd_and_lpips_say_that_no_setting_helps(
         said = svt_here(capfd, *asked, "fvd")
     assert_told(said, "FVD", hint.format("8 clips", "features that are there are kept"))
     assert svt_here(capfd, *asked, "fvd").code == 0
-    monkeypatch.setattr(compare, "read_lpips", lambda net: (None, ""))
-    monkeypatch.setattr(compare, "lpips", ask_for_too_much)
+    monkeypatch.setattr(lpips, "read_lpips", lambda net: (None, ""))
+    monkeypatch.setattr(lpips, "lpips", ask_for_too_much)
     said = svt_here(capfd, *asked[:4], "--prime", "0", "--metric", "lpips")
     lost = "FVD's features are kept, LPIPS is computed anew"
     assert_told(said, "LPIPS", hint.format("a few frames", lost))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from svtcli.evaluate.likelihood_results import plan_evaluation
+from svtcli.evaluate.plan import plan_likelihood
 from svtcli.evaluate.stage import evaluate
 from svtcli.failure import Refused, Stopped
 from svtcli.model import likelihood
@@ -76,7 +76,7 @@ def test_a_validation_is_what_eval_gives_for_that_checkpoint_and_those_clips(
     for step in run.steps():
         checkpoint = open_checkpoint(run, step)
         same = replace(checkpoint.recipe.eval, split="val", clips=3)
-        evaluation = evaluate(plan_evaluation(checkpoint, same), Silent())
+        evaluation = evaluate(plan_likelihood(checkpoint, same), Silent())
         assert evaluation.rows[0].mean == pytest.approx(scores[step], abs=1e-6)
     assert result.validation == scores[12]
     assert f"step 8: validation {scores[8]:.3f} bits/dim" in notes.lines

@@ -1,10 +1,171 @@
-"""Videos of any model, or of none, as one thing that is read lazily.
+"""Videos of any software as one kind of object, so that metrics do not care.
 
-Samples of ours, prepared clips, arrays and folders of frames all become `Videos`: the
-metrics never know what they read. Glossary: N clips, M continuations of each, F frames.
+`open_videos` opens samples of ours, prepared clips, arrays, folders of frames and
+folders of video files.
 """
 
-from svtcli.evaluate.foreign.opening import open_videos
-from svtcli.evaluate.foreign.source import Videos
+from difflib import get_close_matches
+from pathlib import Path
 
-__all__ = ["Videos", "open_videos"]
+from svtcli.evaluate.foreign.arrays import open_npy, open_npz, open_samples
+from svtcli.evaluate.foreign.folders import (
+    ONE_FOLDER_EACH,
+    PICTURES,
+    files_in,
+    folders_in,
+    open_frame_folders,
+    open_video_files,
+    shown,
+)
+from svtcli.evaluate.foreign.videos import (
+    PreparedVideos,
+    Selection,
+    Videos,
+    open_prepared,
+    videos_of,
+)
+from svtcli.failure import Refused
+from svtcli.prepare.sources.source_folder import ENDINGS
+from svtcli.run.directory import runs_root
+
+__all__ = [
+    "PreparedVideos",
+    "Selection",
+    "Videos",
+    "find_clips",
+    "open_videos",
+    "videos_of",
+]
+
+VIDEO_FILES = tuple(ending for ending in ENDINGS if ending not in PICTURES)
+ARRAYS = (".npy", ".npz")
+SOURCES = (
+    "videos are read from a folder of samples, prepared clips (CLIPS:SPLIT), a .npy, "
+    "a .npz, or a folder with one folder of frames per video"
+)
+
+
+def open_videos(
+    source: str,
+    frames: int | None = None,
+    allow_lossy: bool = False,
+    truth: bool = False,
+) -> Videos:
+    """Open the videos that `source` names; `frames` of each, None for all in common.
+
+    `truth` opens the ground truth in a folder of samples instead of the samples.
+    Errors: Refused for anything that is not a set of videos, BadData for damage.
+    """
+    path = Path(source)
+    if not source:
+        raise Refused("the name of the videos is empty", SOURCES)
+    if (path / "samples.json").is_file():
+        return open_samples(path, source, frames, truth)
+    if truth:
+        raise Refused(f"{source}: only a folder of samples holds their ground truth")
+    if clips := find_clips(source):
+        return open_prepared(*clips, source, frames)
+    if path.is_dir():
+        return _open_folder(path, source, frames, allow_lossy)
+    if path.is_file():
+        return _open_file(path, source, frames)
+    before, _, key = source.rpartition(":")
+    if before.lower().endswith(".npz") and Path(before).is_file():
+        return open_npz(Path(before), key, source, frames)
+    if (run := runs_root() / source).is_dir():
+        return _open_folder(run, source, frames, allow_lossy)
+    raise Refused(f"{source}: no such file, folder or clips", _suggestion(source))
+
+
+def find_clips(source: str) -> tuple[Path, str | None] | None:
+    """Find the prepared clips and the split of CLIPS[:SPLIT]; None if there are none.
+
+    CLIPS is a folder, or a name in `clips/`; a path that exists is never a name.
+    """
+    if (Path(source) / "manifest.json").is_file():
+        return Path(source), None
+    if Path(source).exists():
+        return None
+    before, _, split = source.rpartition(":")
+    for folder, named in ((source, None), (before, split or None)):
+        for place in (Path(folder), Path("clips") / folder) if folder else ():
+            if (place / "manifest.json").is_file():
+                return place, named
+    return None
+
+
+def _open_folder(
+    folder: Path, source: str, frames: int | None, allow_lossy: bool
+) -> Videos:
+    """Open a folder without a description of its contents."""
+    _refuse_run(folder)
+    videos = files_in(folder, VIDEO_FILES)
+    if inside := folders_in(folder):
+        nested = (files_in(each, VIDEO_FILES) for each in inside)
+        if misplaced := videos or next(filter(None, nested), ()):
+            raise Refused(
+                f"{misplaced[0]}: a video file, where folders of frames are wanted",
+                "put the frames in a folder per video, or all video files in one",
+            )
+        return open_frame_folders(folder, source, frames, allow_lossy)
+    if videos:
+        return open_video_files(videos, source, frames, allow_lossy)
+    if files_in(folder, PICTURES):
+        raise Refused(f"{folder}: holds pictures, not folders", ONE_FOLDER_EACH)
+    if arrays := files_in(folder, ARRAYS):
+        raise Refused(f"{folder}: holds arrays; name one", f"for example {arrays[0]}")
+    raise Refused(f"{folder}: no videos in this folder", SOURCES)
+
+
+def _refuse_run(folder: Path) -> None:
+    """Refuse a run, a folder of several samples, and unfinished samples or clips."""
+    samples = [
+        *folder.glob("*/samples.json"),
+        *(folder / "samples").glob("*/samples.json"),
+    ]
+    newest = max(
+        samples, key=lambda file: (file.stat().st_mtime_ns, file), default=folder
+    ).parent
+    if (folder / "recipe.yaml").is_file():
+        or_samples = f", or its samples: {newest}" if samples else ""
+        raise Refused(
+            f"{folder}: a run, not videos", f"score it: svt eval {folder}{or_samples}"
+        )
+    if samples:
+        raise Refused(
+            f"{folder}: holds folders of samples; name one", f"for example {newest}"
+        )
+    if (folder / "samples.npy").exists():
+        raise Refused(
+            f"{folder}: sampling did not finish here (samples.json is missing)",
+            "finish it with: svt sample RUN",
+        )
+    if (folder / ".work").is_dir():
+        raise Refused(
+            f"{folder}: its clips are not finished (manifest.json is missing)",
+            "re-run the svt prepare command that began them to resume",
+        )
+
+
+def _open_file(path: Path, source: str, frames: int | None) -> Videos:
+    ending = path.suffix.lower()
+    if ending == ".npy":
+        return open_npy(path, source, frames)
+    if ending == ".npz":
+        return open_npz(path, None, source, frames)
+    if ending in VIDEO_FILES:
+        raise Refused(
+            f"{path}: one video; a set of videos is wanted", f"name a folder; {SOURCES}"
+        )
+    raise Refused(f"{path}: not a file of videos", SOURCES)
+
+
+def _suggestion(source: str) -> str:
+    """Hint with an existing path of a similar name."""
+    path = Path(source.rpartition(":")[0] or source)
+    beside = shown(path.parent) if path.parent.is_dir() else []
+    names = {entry.name: entry for entry in beside} | {
+        file.parent.name: file.parent for file in Path().glob("clips/*/manifest.json")
+    }
+    near = get_close_matches(path.name, names, n=1)
+    return f"did you mean {names[near[0]]}?" if near else SOURCES

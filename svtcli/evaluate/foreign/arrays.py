@@ -1,16 +1,45 @@
-"""Videos in an array; that of a `.npy` is mapped for the moment of each read."""
+"""Videos in arrays: `.npy`, mapped for each read, and `.npz`, mapped if uncompressed.
 
-from collections.abc import Callable
-from dataclasses import dataclass
+Accepted are uint8 arrays `[N, T, H, W, C]` or `[N, M, T, H, W, C]`, C = 1 or 3.
+"""
+
+import struct
+import tokenize
+import warnings
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
+from io import BufferedIOBase
+from math import prod
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
+from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 import numpy as np
 
-from svtcli.evaluate.foreign.array_form import Header, check_form, read_header
-from svtcli.evaluate.foreign.source import Pixels, Rows, Videos, common_frames
-from svtcli.failure import BadData
+from svtcli.evaluate.foreign.videos import Pixels, Rows, Videos, common_frames
+from svtcli.failure import BadData, Failure, Refused
+from svtcli.run.samples import read_samples
+
+File = IO[bytes] | BufferedIOBase
+"""A file, or a member of an archive."""
+CHANNELS = (1, 3)
+LOOK = 1 << 22
+"""Bytes of an array of another type that are read to suggest a conversion."""
+MALFORMED = (
+    *(ValueError, TypeError, LookupError, SyntaxError, tokenize.TokenError),
+    *(EOFError, RecursionError, MemoryError, OverflowError),
+)
+"""Exceptions of NumPy's parser of damaged headers."""
+DAMAGE = (
+    *(BadZipFile, OSError, RuntimeError, NotImplementedError, ValueError, EOFError),
+    *(zlib.error, struct.error, MemoryError),
+)
+"""Exceptions of zipfile and NumPy for a damaged, encrypted or too large archive."""
+LOCAL_HEADER = struct.Struct("<26xHH")
+"""Header of a member of an archive, up to the lengths of its name and extra field."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -18,36 +47,107 @@ class ArrayVideos(Videos):
     """Videos of one array, `[N, F, H, W, C]` or `[N, M, F, H, W, C]`."""
 
     array: Callable[[], np.ndarray]
-    """Gives the array, mapped or from memory."""
+    """Returns the array, mapped or from memory."""
 
     def _read(self, rows: Rows, continuation: int, frames: int) -> Pixels:
         array = self.array()
         clips = array[:, continuation] if array.ndim == 6 else array
-        # Only what is wanted is copied, and a mapping ends with this function: pages
+        # Only the result is copied, and the mapping ends with this function: pages
         # that were read do not add up to the size of the file.
         return np.ascontiguousarray(np.asarray(clips[rows, :frames]))
 
 
+@dataclass(frozen=True)
+class Header:
+    """Contents of the header of a `.npy`."""
+
+    shape: tuple[int, ...]
+    fortran: bool
+    dtype: np.dtype
+    bytes: int
+    """Length of the header itself."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole file."""
+        return self.bytes + prod(self.shape) * self.dtype.itemsize
+
+
+def open_samples(folder: Path, name: str, frames: int | None, truth: bool) -> Videos:
+    """Open `samples.npy` of a folder of samples, or `truth.npy`.
+
+    Errors: Refused, BadData.
+    """
+    # Mapped for a moment: it checks that the arrays fit together.
+    facts = read_samples(folder, mapped=True).facts
+    path = folder / ("truth.npy" if truth else "samples.npy")
+    videos = open_npy(path, str(path), frames)
+    return replace(videos, name=name, prime=facts.prime, facts=facts)
+
+
 def open_npy(path: Path, name: str, frames: int | None) -> ArrayVideos:
-    """The videos of a `.npy` file. Errors: `Refused`, `BadData`."""
+    """Open the videos of a `.npy` file. Errors: Refused, BadData."""
     try:
         with path.open("rb") as file:
-            header = read_header(file, name)
-            check_form(header, file, name)
+            header = _read_header(file, name)
+            _check_array(header, file, name)
         length = path.stat().st_size
     except OSError as error:
-        raise BadData(f"{path}: cannot be read ({error.strerror})") from error
+        raise BadData(f"{path}: could not be read ({error.strerror})") from error
     if length < header.size:
         raise BadData(
             f"{path}: ends early ({length} of {header.size} bytes)",
             "write or copy it again",
         )
-    array = partial(mapped, path, header, header.bytes)
-    return of_array(array, header.shape, name, frames)
+    return _videos(partial(_mapped, path, header, header.bytes), header, name, frames)
 
 
-def mapped(path: Path, header: Header, start: int) -> np.ndarray:
-    """The array whose numbers lie in a file from byte `start` on. Errors: `BadData`."""
+def open_npz(path: Path, key: str | None, name: str, frames: int | None) -> ArrayVideos:
+    """Open the videos in the array `key` of a `.npz`; None for the only candidate.
+
+    Errors: Refused, BadData.
+    """
+    with _archive(path) as archive:
+        members = {
+            info.filename.removesuffix(".npy"): info for info in archive.infolist()
+        }
+        if not members:
+            raise Refused(f"{path}: holds no array")
+        key = _only_candidate(path, archive, members) if key is None else key
+        if key not in members:
+            raise Refused(
+                f"{path}: holds no array {key!r}", f"it has {', '.join(members)}"
+            )
+        where, info = f"{path}:{key}", members[key]
+        with archive.open(info) as file:
+            header = _read_header(file, where)
+            _check_array(header, file, where)
+        if info.compress_type == ZIP_STORED:
+            array = partial(_mapped, path, header, _start(path, info, header, where))
+        else:
+            with archive.open(info) as file:
+                whole = np.lib.format.read_array(file)
+            return _videos(lambda: whole, header, name, frames)
+    return _videos(array, header, name, frames)
+
+
+def _videos(
+    array: Callable[[], np.ndarray], header: Header, name: str, frames: int | None
+) -> ArrayVideos:
+    """Wrap an array. Errors: Refused for too few frames."""
+    shape = header.shape
+    return ArrayVideos(
+        name=name,
+        count=shape[0],
+        continuations=shape[1] if len(shape) == 6 else 1,
+        frames=common_frames({name: shape[-4]}, frames),
+        shape=(shape[-3], shape[-2], shape[-1]),
+        array=array,
+    )
+
+
+def _mapped(path: Path, header: Header, start: int) -> np.ndarray:
+    """Map the array whose values begin at byte `start`. Errors: BadData."""
     order: Literal["F", "C"] = "F" if header.fortran else "C"
     try:
         return np.memmap(
@@ -57,18 +157,156 @@ def mapped(path: Path, header: Header, start: int) -> np.ndarray:
         raise BadData(f"{path}: has changed while it was read ({error})") from error
 
 
-def of_array(
-    array: Callable[[], np.ndarray],
-    shape: tuple[int, ...],
-    name: str,
-    frames: int | None,
-) -> ArrayVideos:
-    """The videos of an array of this shape. Errors: `Refused` for too few frames."""
-    return ArrayVideos(
-        name=name,
-        count=shape[0],
-        continuations=shape[1] if len(shape) == 6 else 1,
-        frames=common_frames({name: shape[-4]}, frames),
-        shape=(shape[-3], shape[-2], shape[-1]),
-        array=array,
+@contextmanager
+def _archive(path: Path) -> Iterator[ZipFile]:
+    try:
+        with ZipFile(path) as archive:
+            yield archive
+    except DAMAGE as error:
+        # zipfile may quote bytes of the file in place of a name.
+        why = (str(error) or type(error).__name__).splitlines()[0][:80]
+        raise BadData(f"{path}: not a whole .npz ({why})") from error
+
+
+def _only_candidate(path: Path, archive: ZipFile, members: dict[str, ZipInfo]) -> str:
+    """Name of the one array that may hold videos. Errors: Refused if there are more."""
+    if len(members) == 1:
+        return next(iter(members))
+    headers: dict[str, Header | None] = {}
+    for key, info in members.items():
+        try:
+            with archive.open(info) as file:
+                headers[key] = _read_header(file, info.filename)
+        except Failure:
+            headers[key] = None
+    # Arrays of any type count: uint8 truth must not pass for samples that are float.
+    candidates = [
+        key for key, header in headers.items() if header and len(header.shape) in (5, 6)
+    ]
+    if len(candidates) != 1:
+        listed = ", ".join(
+            f"{key} {header.dtype} {list(header.shape)}" if header else key
+            for key, header in headers.items()
+        )
+        raise Refused(f"{path}: several arrays: {listed}", f"say which: {path}:KEY")
+    return candidates[0]
+
+
+def _start(path: Path, info: ZipInfo, header: Header, where: str) -> int:
+    """Byte of the archive at which the values of a stored array begin."""
+    if info.file_size < header.size:
+        raise BadData(f"{where}: ends early ({info.file_size} of {header.size} bytes)")
+    with path.open("rb") as file:
+        file.seek(info.header_offset)
+        name, extra = LOCAL_HEADER.unpack(file.read(LOCAL_HEADER.size))
+    return info.header_offset + LOCAL_HEADER.size + name + extra + header.bytes
+
+
+def _read_header(file: File, where: str) -> Header:
+    """Read the header of a `.npy` from its start; pickles are not read.
+
+    Errors: BadData; Refused for a pickle.
+    """
+    start, version = file.read(6), (*file.read(2),)
+    if start[:1] == b"\x80":
+        raise _pickle_refused(where, "a pickle, not an array")
+    if start != b"\x93NUMPY":
+        why = "it is empty" if not start else "it does not start like one"
+        raise BadData(f"{where}: not an array that NumPy has written ({why})")
+    damaged = BadData(f"{where}: its header is damaged", "write or copy it again")
+    if len(version) < 2:
+        raise damaged
+    parse = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }.get(version)
+    if parse is None:
+        raise BadData(f"{where}: an array of an unknown format {version}")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about Python 2, whose headers are fine
+            shape, fortran, dtype = parse(file)
+    except MALFORMED as error:
+        raise damaged from error
+    if dtype.hasobject:
+        raise _pickle_refused(where, "an array of Python objects, which is a pickle")
+    if any(length < 0 for length in shape):
+        raise damaged
+    return Header(shape, fortran, dtype, file.tell())
+
+
+def _pickle_refused(where: str, kind: str) -> Refused:
+    return Refused(
+        f"{where}: {kind}; it could run any code, so it is not read",
+        "save plain numbers: np.save(FILE, x) of a uint8 array x",
     )
+
+
+def _check_array(header: Header, file: File, where: str) -> None:
+    """Refuse an array that is not video; `file` stands behind the header."""
+    problems = [
+        problem
+        for problem in (_wrong_axes(header.shape), _wrong_type(header.dtype, file))
+        if problem
+    ]
+    if problems:
+        what, remedy = zip(*problems, strict=True)
+        raise Refused(f"{where}: {' and '.join(what)}", "; then ".join(remedy))
+    if 0 in header.shape:
+        raise Refused(f"{where}: holds no pixels (its shape is {list(header.shape)})")
+
+
+def _wrong_axes(shape: tuple[int, ...]) -> tuple[str, str] | None:
+    """Problem with the axes, and its remedy; None if they are right."""
+    axes, has = len(shape), f"its axes are {list(shape)}"
+    if axes in (5, 6):
+        if shape[-1] in CHANNELS:
+            return None
+        for layout in ("TCHW", "CTHW"):
+            if shape[axes - 4 + layout.index("C")] in CHANNELS:
+                first = ("N", "M")[: axes - 4]
+                order = [(*first, *layout).index(axis) for axis in (*first, *"THWC")]
+                return (
+                    f"{has}, which looks like [{', '.join((*first, *layout))}]",
+                    f"move the channels to the end: x.transpose{tuple(order)}",
+                )
+        if shape[-1] == 4:
+            return f"{has}, with an alpha channel", "keep the colours: x[..., :3]"
+    if axes == 4 and shape[-1] in CHANNELS:
+        return f"{has}, which looks like one video", "add an axis: x[None]"
+    if axes in (4, 5):
+        return (
+            f"{has}, which looks like gray videos without a channel",
+            "add an axis: x[..., None]",
+        )
+    wanted = "[N, T, H, W, C] or, with M continuations of each, [N, M, T, H, W, C]"
+    return f"{has}, which is no set of videos", f"wanted are {wanted}"
+
+
+def _wrong_type(dtype: np.dtype, file: File) -> tuple[str, str] | None:
+    """Problem with the data type, and its remedy after a look at the first values."""
+    if dtype == np.uint8:
+        return None
+    has = f"its numbers are {dtype.name}"
+    if dtype == np.bool_:
+        return has, "make it bytes: 255 * x.astype(np.uint8)"
+    if dtype.kind not in "iuf":
+        return f"{has}, which is no type of pixels", "wanted is uint8, 0 to 255"
+    look = np.frombuffer(file.read(LOOK // dtype.itemsize * dtype.itemsize), dtype)
+    if not look.size:
+        return has, "wanted is uint8, 0 to 255"
+    if not np.isfinite(look).all():
+        what = "NaN" if np.isnan(look).any() else "infinity"
+        return f"{has} with {what} among them", "find out where they come from"
+    low, high = float(look.min()), float(look.max())
+    if low < -1 or high > 255 or (low < 0 and (high > 1 or dtype.kind == "i")):
+        remedy = "bring them to 0..255 first, then x.round().astype(np.uint8)"
+    elif dtype.kind != "f":
+        remedy = "make it bytes: x.astype(np.uint8)"
+    elif low < 0:
+        remedy = "make it bytes: (127.5 * (x + 1)).round().astype(np.uint8)"
+    elif high <= 1:
+        remedy = "make it bytes: (255 * x).round().astype(np.uint8)"
+    else:
+        remedy = "make it bytes: x.round().astype(np.uint8)"
+    return f"{has}, the first of them from {low:.4g} to {high:.4g}", remedy

@@ -1,8 +1,7 @@
-"""Features of clips for FVD: on all devices, and kept by what they are features of.
+"""I3D features of clips for FVD: on all devices, cached by the hash of their pixels.
 
-They are dear: half a second a clip on two cores, and BAIR's protocol asks for 80,640
-clips. So whatever has been computed once is found again by the hash of its pixels, in
-this evaluation, interrupted or not, and in every other.
+They are expensive: half a second a clip on two cores, and BAIR's protocol needs 80,640
+clips. The cache serves an evaluation that resumes, and every other one.
 """
 
 from collections.abc import Iterator
@@ -20,14 +19,13 @@ from svtcli.evaluate.fvd.i3d import (
     CLASSES,
     CLOSE_ENOUGH,
     I3D,
-    PUBLISHED,
     SELF_TEST,
+    Resize,
     features,
     i3d,
     self_test,
 )
-from svtcli.evaluate.fvd.resize import Resize
-from svtcli.evaluate.weights import read_weights
+from svtcli.evaluate.weights import I3D_WEIGHTS, read_weights
 from svtcli.failure import CheckFailed
 from svtcli.run.cache import ArrayStore, cache_folder
 from svtcli.run.fingerprint import fingerprint
@@ -35,11 +33,11 @@ from svtcli.run.progress import Progress
 from svtcli.train.mesh import Layout, side_by_side
 
 AT_ONCE = 8
-"""Clips on a device; more are not faster, and take 0.2 GB each."""
+"""Batch of a device; more clips are not faster, and take 0.2 GB each."""
 KEPT_TOGETHER = 32
-"""Clips of a file of the cache: what an interruption loses at most."""
+"""Clips in a file of the cache: the most that an interruption loses."""
 _VERSION = 1
-"""Of how features are computed; another one finds nothing of this one's."""
+"""Version of the computation: part of the cache's keys."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +52,12 @@ class Network:
 
 
 def load_network(given: Path | None, progress: Progress) -> Network:
-    """The network of the published weights, or of the file that is `given`.
+    """Load the published weights, or those of the file `given`, and test the network.
 
-    Its first use on a machine tells the self-test's constant. Errors: those of
-    `read_weights`; CheckFailed where the constant is off.
+    The self-test runs once on a machine. Errors: those of `read_weights`; CheckFailed
+    where its constant is off.
     """
-    weights = read_weights(PUBLISHED, given)
+    weights = read_weights(I3D_WEIGHTS, given)
     params = i3d(weights.arrays)
     device = jax.devices()[0].device_kind
     passed = ArrayStore(cache_folder("self-tests"))
@@ -69,20 +67,20 @@ def load_network(given: Path | None, progress: Progress) -> Network:
         return Network(params, weights.sha256, float(before))
     progress.note("compiling FVD's network, to test it once on this machine")
     constant, wanted = self_test(params), SELF_TEST[16]
-    said = f"FVD of 16 black frames against white ones is {constant:.4f} here"
+    text = f"FVD of 16 black frames against white ones is {constant:.4f} here"
     if not abs(constant - wanted) <= CLOSE_ENOUGH * wanted:  # also if it is NaN
         raise CheckFailed(
-            f"self-test: {said}, and {wanted:.4f} with the published weights",
+            f"self-test: {text}, and {wanted:.4f} with the published weights",
             "use the published weights and float32 products (no TF32)",
         )
-    progress.note(f"self-test passed: {said} ({wanted:.4f} is right)")
+    progress.note(f"self-test passed: {text} ({wanted:.4f} is right)")
     passed.put(key, np.array(constant))
     return Network(params, weights.sha256, constant)
 
 
 @dataclass(frozen=True)
 class Features:
-    """Computes features of clips, or finds them."""
+    """Features of clips, from the cache or computed."""
 
     network: Network
     resize: Resize
@@ -91,7 +89,7 @@ class Features:
 
     @classmethod
     def on_all_devices(cls, network: Network, resize: Resize) -> "Features":
-        """With all devices of this machine and the cache of this user."""
+        """Use all devices of this machine and the cache of this user."""
         layout = side_by_side(jax.local_devices())
         return cls(network, resize, layout, ArrayStore(cache_folder("features")))
 
@@ -101,15 +99,15 @@ class Features:
         known = self.cache.get(key)
         if known is not None and known.shape == (len(video), CLASSES):
             return known.astype(np.float32)
-        made = np.concatenate(list(self._computed(video)))[: len(video)]
-        if np.isfinite(made).all():  # a fault of a device must not stay
-            self.cache.put(key, made)
-        return made
+        computed = np.concatenate(list(self._compute(video)))[: len(video)]
+        if np.isfinite(computed).all():  # never cache a fault of a device
+            self.cache.put(key, computed)
+        return computed
 
-    def _computed(
+    def _compute(
         self, video: UInt8[np.ndarray, "n T H W C"]
     ) -> Iterator[Float32[np.ndarray, "b 400"]]:
-        """Batch after batch; what fills up the last one stands at the end."""
+        """Yield features batch by batch, with padding at the end of the last one."""
         size = AT_ONCE * self.layout.devices
         for rows in full_batches(len(video), size, self.layout.devices):
             on_devices = self.layout.spread(video[rows])
@@ -121,5 +119,5 @@ class Features:
 
     def _key(self, video: UInt8[np.ndarray, "n T H W C"]) -> str:
         pixels = sha256(np.ascontiguousarray(video).data).hexdigest()
-        what = (_VERSION, self.network.weights, self.resize, video.shape, pixels)
-        return fingerprint(*what)
+        network = self.network.weights
+        return fingerprint(_VERSION, network, self.resize, video.shape, pixels)

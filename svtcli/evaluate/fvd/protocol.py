@@ -1,4 +1,4 @@
-"""FVD over trials and windows: one number, its spread, and the unrolled curve (§4.1).
+"""FVD over trials and windows: mean, spread and the curve of Figure 2 (§4.1).
 
 A trial is one set of samples. d[s, k] is the distance of window k of trial s from
 window k of the clips themselves, prime frames included. FVD is the mean over trials of
@@ -15,28 +15,28 @@ from jaxtyping import Float
 from svtcli.evaluate.fvd.frechet import Frechet, frechet, kernel_distance
 
 RANK = 400
-"""Features of a clip: of so few clips, the covariance is not of full rank."""
+"""Features of a clip; with at most as many clips, covariances have lower rank."""
 
 
 @dataclass(frozen=True)
 class Spread:
-    """A number from several trials."""
+    """Mean and standard deviation of a number over trials."""
 
     mean: float
     std: float | None
-    """Over trials, ddof 0; None for a single one."""
+    """Standard deviation (ddof 0); None for a single trial."""
     trials: tuple[float, ...]
 
     @classmethod
     def over(cls, trials: Sequence[float] | Float[np.ndarray, " S"]) -> "Spread":
-        """Of the trials' numbers."""
+        """Compute both from the number of each trial."""
         std = float(np.std(trials)) if len(trials) > 1 else None
         return cls(float(np.mean(trials)), std, tuple(map(float, trials)))
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One set of samples against the clips, window by window."""
+    """Distances of one set of samples, window by window."""
 
     windows: tuple[Frechet, ...]
     kernel: float
@@ -45,35 +45,35 @@ class Trial:
 
 @dataclass(frozen=True)
 class Distances:
-    """All trials together."""
+    """Distances over all trials."""
 
     fvd: Spread
-    """Of the first window."""
+    """FVD of the first window."""
     fvd_avg: Spread
-    """Of the mean over windows; of one window, the same as `fvd`."""
+    """FVD averaged over windows; same as `fvd` for one window."""
     kvd: Spread
-    """Of the first window."""
+    """KVD of the first window."""
     means: float
-    """What the means' difference has in `fvd`."""
+    """Part of `fvd` from the difference of the means."""
     covariances: float
-    """What the covariances' difference has in `fvd`."""
+    """Part of `fvd` from the difference of the covariances."""
     curve: tuple[Spread, ...]
-    """Each window (Figure 2)."""
+    """FVD of each window (Figure 2)."""
 
 
 def windows_of(frames: int, window: int, stride: int) -> range:
-    """Where the windows begin: every contiguous one where `stride` is 1."""
+    """First frame of each window, `stride` frames apart."""
     return range(0, frames - window + 1, stride)
 
 
 def trial(real: Float[np.ndarray, "K N D"], fake: Float[np.ndarray, "K M D"]) -> Trial:
-    """The distances of a set of samples in each of K windows. Errors: as `frechet`."""
+    """Distances of a set of samples in each of K windows. Errors: as `frechet`."""
     windows = tuple(frechet(*window) for window in zip(real, fake, strict=True))
     return Trial(windows, kernel_distance(real[0], fake[0]))
 
 
 def distances(trials: Sequence[Trial]) -> Distances:
-    """What the trials amount to."""
+    """Summarise the trials."""
     every = np.array([[each.distance for each in one.windows] for one in trials])
     first = [one.windows[0] for one in trials]
     return Distances(

@@ -8,13 +8,13 @@ from importlib import metadata
 import numpy as np
 import pytest
 
-from svtcli.evaluate.compare import compare
-from svtcli.evaluate.comparison import read_comparison
-from svtcli.evaluate.comparison_plan import plan_comparison
 from svtcli.evaluate.foreign import open_videos
 from svtcli.evaluate.fvd import features as features_stage
 from svtcli.evaluate.fvd.frechet import frechet
+from svtcli.evaluate.measure import measure
+from svtcli.evaluate.plan import plan_metrics
 from svtcli.evaluate.quality import psnr
+from svtcli.evaluate.results import MetricsResult, read_result
 from svtcli.failure import BadData, Refused, Stopped
 from svtcli.recipe.schema import Compare
 from svtcli.run.distribution import install_command
@@ -58,7 +58,7 @@ def test_it_is_said_that_networks_are_compiled(pair):
 
     said: list[str] = []
     samples, clips = pair
-    compare(plan_comparison(samples, clips, FVD), Told())
+    measure(plan_metrics(samples, clips, FVD), Told())
     assert [line for line in said if "compiled" in line] == [
         "features that are not kept wait until FVD's network is compiled"
     ]
@@ -66,7 +66,7 @@ def test_it_is_said_that_networks_are_compiled(pair):
 
 def test_every_window_of_every_trial_is_compared_with_its_own(pair):
     samples, clips = pair
-    found = compare(plan_comparison(samples, clips, ALL, prime=1), Silent())
+    found = measure(plan_metrics(samples, clips, ALL, prime=1), Silent())
     made, real = (np.load(side.name) for side in pair)
     expected = [
         [
@@ -87,20 +87,20 @@ def test_every_window_of_every_trial_is_compared_with_its_own(pair):
 
 
 def test_only_the_first_window_is_computed_unless_the_average_is_asked_for(pair):
-    found = compare(plan_comparison(*pair, FVD), Silent())
+    found = measure(plan_metrics(*pair, FVD), Silent())
     assert found.fvd.starts == (0,)
     assert len(found.fvd.distances.curve) == 1
 
 
 def test_a_stride_leaves_windows_out(pair):
-    found = compare(plan_comparison(*pair, replace(ALL, stride=2), prime=1), Silent())
+    found = measure(plan_metrics(*pair, replace(ALL, stride=2), prime=1), Silent())
     assert found.fvd.starts == (0, 2)
 
 
 def test_several_continuations_of_a_trial_are_taken_together(pair):
     samples, clips = pair
     together = replace(FVD, per_prime=2)
-    found = compare(plan_comparison(samples, clips, together), Silent())
+    found = measure(plan_metrics(samples, clips, together), Silent())
     made, real = (np.load(side.name)[..., :9, :, :, :] for side in pair)
     pooled = np.concatenate([cheap(made[:, 0]), cheap(made[:, 1])])
     assert (found.trials, found.samples.clips) == (1, 10)
@@ -114,7 +114,7 @@ def test_the_order_of_clips_does_not_matter(pair, tmp_path):
     np.save(tmp_path / "turned.npy", np.load(samples.name)[::-1])
     turned = open_videos(str(tmp_path / "turned.npy"))
     numbers = [
-        compare(plan_comparison(each, clips, FVD), Silent()).fvd.distances.fvd.mean
+        measure(plan_metrics(each, clips, FVD), Silent()).fvd.distances.fvd.mean
         for each in (samples, turned)
     ]
     assert numbers[0] == pytest.approx(numbers[1], rel=1e-9)
@@ -122,7 +122,7 @@ def test_the_order_of_clips_does_not_matter(pair, tmp_path):
 
 def test_clips_are_at_no_distance_from_themselves(pair):
     _, clips = pair
-    found = compare(plan_comparison(clips, clips, ALL, prime=0), Silent())
+    found = measure(plan_metrics(clips, clips, ALL, prime=0), Silent())
     spread = np.square(np.std(cheap(np.load(clips.name)), axis=0)).sum()
     assert found.fvd.distances.fvd_avg.mean <= 1e-9 * spread
     assert found.quality["psnr"].mean_of_k == 100
@@ -132,21 +132,21 @@ def test_clips_are_at_no_distance_from_themselves(pair):
 def test_the_floor_is_fvd_of_two_halves_of_real_clips(pair, tmp_path, cheap_features):
     samples, clips = pair
     many = videos(tmp_path, "many", 10, 11, 12, 12, 3, seed=1)
-    found = compare(plan_comparison(samples, many, FVD), Silent())
+    found = measure(plan_metrics(samples, many, FVD), Silent())
     # The ten clips once, in batches of eight, and five samples in two trials.
     assert [clips for clips, *_ in cheap_features] == [8, 8, 5, 5]
     halves = np.load(many.name)[:, :9]
     expected = frechet(cheap(halves[::2]), cheap(halves[1::2])).distance
     assert found.fvd.floor == pytest.approx(expected)
-    assert compare(plan_comparison(samples, clips, FVD), Silent()).fvd.floor is None
-    others = plan_comparison(samples, clips, FVD, others=many)
-    assert compare(others, Silent()).fvd.floor == pytest.approx(expected)
+    assert measure(plan_metrics(samples, clips, FVD), Silent()).fvd.floor is None
+    others = plan_metrics(samples, clips, FVD, others=many)
+    assert measure(others, Silent()).fvd.floor == pytest.approx(expected)
 
 
 def test_fewer_clips_are_spread_over_both_sides_alike(pair):
-    plan = plan_comparison(*pair, ALL, prime=1, clips=3)
+    plan = plan_metrics(*pair, ALL, prime=1, clips=3)
     assert plan.fake.rows.tolist() == plan.real.rows.tolist() == [0, 1, 3]
-    found = compare(plan, Silent())
+    found = measure(plan, Silent())
     assert found.samples.clips == 3
     made, real = (np.load(side.name)[[0, 1, 3]] for side in pair)
     expected = psnr(made, np.broadcast_to(real[:, None], made.shape))[:, :, 1:].mean()
@@ -155,13 +155,13 @@ def test_fewer_clips_are_spread_over_both_sides_alike(pair):
 
 def test_a_result_is_written_whole_and_read_again(pair, tmp_path):
     out = tmp_path / "eval" / "numbers.json"
-    found = compare(plan_comparison(*pair, ALL, prime=1, out=out), Silent())
-    assert read_comparison(out) == found
+    found = measure(plan_metrics(*pair, ALL, prime=1, out=out), Silent())
+    assert read_result(out, MetricsResult) == found
     with pytest.raises(Refused, match=r"numbers.json: already there"):
-        plan_comparison(*pair, ALL, prime=1, out=out)
+        plan_metrics(*pair, ALL, prime=1, out=out)
     out.write_text('{"kind": "comparison"}')
     with pytest.raises(BadData, match=r"numbers.json: not a comparison"):
-        read_comparison(out)
+        read_result(out, MetricsResult)
 
 
 class StopsAt(Silent):
@@ -182,22 +182,22 @@ class StopsAt(Silent):
 def test_a_stopped_comparison_computes_nothing_twice(
     pair, cheap_features, number, code
 ):
-    plan = plan_comparison(*pair, replace(ALL, metrics=("fvd-avg",)))
+    plan = plan_metrics(*pair, replace(ALL, metrics=("fvd-avg",)))
     with pytest.raises(Stopped, match="features of 10 of 45 clips are kept") as stopped:
-        compare(plan, StopsAt(10, number))
+        measure(plan, StopsAt(10, number))
     assert stopped.value.code == code
     before = len(cheap_features)
-    resumed = compare(plan, Silent())
+    resumed = measure(plan, Silent())
     assert before == 2
     assert len(cheap_features) == 9
-    assert compare(plan, Silent()) == resumed
+    assert measure(plan, Silent()) == resumed
     assert len(cheap_features) == 9
 
 
 def test_a_reader_is_warned_of_what_makes_numbers_incomparable(pair, tmp_path):
     samples, _ = pair
     longer = videos(tmp_path, "longer", 6, 13, 14, 12, 3)
-    plan = plan_comparison(
+    plan = plan_metrics(
         replace(samples, lossy=True), longer, replace(FVD, resize="half-pixel")
     )
     said = "\n".join(plan.warnings)
@@ -214,8 +214,8 @@ def test_a_reader_is_warned_of_what_makes_numbers_incomparable(pair, tmp_path):
 
 def test_more_clips_than_features_need_no_warning(tmp_path):
     sides = [videos(tmp_path, name, 401, 9, 1, 1, 3) for name in "ab"]
-    assert plan_comparison(*sides, FVD).warnings == ()
-    (said,) = plan_comparison(*sides, FVD, clips=400).warnings
+    assert plan_metrics(*sides, FVD).warnings == ()
+    (said,) = plan_metrics(*sides, FVD, clips=400).warnings
     assert said.startswith("400 clips, and covariances of 400 features")
 
 
@@ -227,7 +227,7 @@ def test_a_network_that_is_not_installed_is_told_before_anything_else(
 ):
     monkeypatch.setattr(metadata, "distribution", not_installed)
     with pytest.raises(Refused, match="not installed") as refused:
-        plan_comparison(*pair, settings, prime=1)
+        plan_metrics(*pair, settings, prime=1)
     assert install_command(extra) in refused.value.hint
 
 
@@ -260,7 +260,7 @@ def test_what_cannot_be_compared_is_refused(
 ):
     sides = videos(tmp_path, "samples", *samples), videos(tmp_path, "clips", *clips)
     with pytest.raises((Refused, BadData), match=said) as refused:
-        plan_comparison(*sides, settings, prime=prime)
+        plan_metrics(*sides, settings, prime=prime)
     assert refused.value.hint or "given ones" in refused.value.sentence
 
 
@@ -269,9 +269,9 @@ def test_frames_that_were_given_cannot_count(pair):
     with pytest.raises(
         Refused, match=r"--prime 2: 5 frames of .*samples\.npy were given"
     ):
-        plan_comparison(samples, clips, ALL, prime=2)
-    assert plan_comparison(samples, clips, ALL).prime == 5
-    assert plan_comparison(samples, clips, ALL, prime=7).prime == 7
+        plan_metrics(samples, clips, ALL, prime=2)
+    assert plan_metrics(samples, clips, ALL).prime == 5
+    assert plan_metrics(samples, clips, ALL, prime=7).prime == 7
 
 
 def test_features_that_are_no_numbers_end_it(pair, monkeypatch):
@@ -282,4 +282,4 @@ def test_features_that_are_no_numbers_end_it(pair, monkeypatch):
 
     monkeypatch.setattr(features_stage, "features", broken)
     with pytest.raises(BadData, match="features of 1 of 5 clips are not finite"):
-        compare(plan_comparison(*pair, FVD), Silent())
+        measure(plan_metrics(*pair, FVD), Silent())

@@ -1,0 +1,229 @@
+"""Metrics of samples against reference clips: FVD, FVD (Avg), KVD, PSNR, SSIM, LPIPS.
+
+Both sides may come from any software (`foreign/`).
+"""
+
+from collections.abc import Callable
+
+import jax
+import numpy as np
+from jaxtyping import Float, Float32
+
+from svtcli.evaluate.foreign import Selection
+from svtcli.evaluate.fvd.features import AT_ONCE, KEPT_TOGETHER, Features, load_network
+from svtcli.evaluate.fvd.frechet import frechet
+from svtcli.evaluate.fvd.protocol import Distances, distances, trial
+from svtcli.evaluate.metrics import PAIRED
+from svtcli.evaluate.plan import MetricsPlan
+from svtcli.evaluate.quality import Quality
+from svtcli.evaluate.results import (
+    Fvd,
+    MetricsResult,
+    Side,
+    read_result,
+    write_result,
+)
+from svtcli.failure import BadData
+from svtcli.recipe.schema import Metric
+from svtcli.run.progress import Progress
+from svtcli.run.signals import StopSignals
+from svtcli.train.compilation_cache import use_compilation_cache
+from svtcli.train.memory_advice import less_for_features, within_memory
+
+NEEDS_LESS_FVD = f"{AT_ONCE} clips", "features that are there are kept"
+NEEDS_LESS_LPIPS = "a few frames", "FVD's features are kept, LPIPS is computed anew"
+
+OnClips = Callable[[int], None]
+"""Called with the number of clips just done; may raise to stop."""
+
+
+def measure(plan: MetricsPlan, progress: Progress) -> MetricsResult:
+    """Compute all metrics of the plan; an interrupted call resumes when repeated.
+
+    Errors: CheckFailed where FVD's self-test fails; `Stopped`; BadData; OutOfMemory.
+    """
+    if plan.finished and plan.out is not None:
+        progress.note(f"{plan.out}: measured already")
+        return read_result(plan.out, MetricsResult)
+    use_compilation_cache()
+    for warning in plan.warnings:
+        progress.note(f"note: {warning}")
+    with StopSignals() as stop:
+        with within_memory("LPIPS", lambda: less_for_features(*NEEDS_LESS_LPIPS)):
+            paired = {name: _paired(plan, name, progress, stop) for name in plan.paired}
+        with within_memory("FVD", lambda: less_for_features(*NEEDS_LESS_FVD)):
+            fvd = _fvd(plan, progress, stop) if plan.needs_features else None
+    result = MetricsResult(
+        samples=_side(plan.fake, plan.settings.per_prime),
+        reference=_side(plan.real),
+        trials=plan.settings.trials,
+        per_prime=plan.settings.per_prime,
+        prime=plan.prime,
+        settings=plan.settings,
+        fvd=fvd,
+        quality=paired,
+        made=plan.fake.videos.facts,
+        warnings=plan.warnings,
+        device=jax.devices()[0].device_kind,
+        fingerprint=plan.fingerprint,
+    )
+    if plan.out is not None:
+        write_result(plan.out, result)
+    return result
+
+
+def _side(side: Selection, per_prime: int = 1) -> Side:
+    videos = side.videos
+    return Side(videos.name, len(side.rows) * per_prime, videos.frames, videos.lossy)
+
+
+def _paired(
+    plan: MetricsPlan, name: Metric, progress: Progress, stop: StopSignals
+) -> Quality:
+    """Compute a paired metric of every frame, video and continuation."""
+    metric = PAIRED[name]
+    function = metric.load(plan.settings)
+    samples, reference = plan.fake, plan.real
+    K = plan.settings.trials * plan.settings.per_prime
+    values = np.empty((len(samples.rows), K, plan.frames))
+    if metric.weights(plan.settings):
+        progress.note(f"compiling {metric.label}'s network (the first videos wait)")
+    progress.begin(name, values.shape[0] * K, "videos")
+    done = 0
+    try:
+        for start in range(0, len(values), KEPT_TOGETHER):
+            rows = slice(start, start + KEPT_TOGETHER)
+            truth = reference.read(rows, 0, plan.frames)
+            for k in range(K):
+                video = samples.read(rows, k, plan.frames)
+                values[rows, k] = function(video, truth)
+                done += len(video)
+                progress.advance(done)
+                stop.check(f"{name} is computed anew, FVD's features kept")
+    finally:
+        progress.end()
+    return metric.summarize(values, plan.prime or 0)
+
+
+def _fvd(plan: MetricsPlan, progress: Progress, stop: StopSignals) -> Fvd:
+    """Compute FVD and KVD, with progress in clips whose features are there."""
+    settings = plan.settings
+    network = load_network(plan.i3d, progress)
+    features = Features.on_all_devices(network, settings.resize)
+    halves = plan.real_halves
+    if halves is not None and _among_real(plan):
+        halves = None
+    samples = settings.trials * plan.clips_per_trial
+    clips = len(plan.starts) * (len(plan.real.rows) + samples)
+    clips += 0 if halves is None else len(halves.rows)
+    done = 0
+
+    def on_clips(number: int) -> None:
+        nonlocal done
+        done += number
+        progress.advance(done)
+        stop.check(f"the features of {done} of {clips} clips are kept")
+
+    progress.note("features that are not kept wait until FVD's network is compiled")
+    progress.begin("features", clips, "clips")
+    try:
+        found, real_against_real = _distances(plan, features, progress, on_clips)
+    finally:
+        progress.end()
+    return Fvd(
+        distances=found,
+        window=settings.window,
+        starts=plan.starts,
+        resize=settings.resize,
+        weights=network.weights,
+        constant=network.constant,
+        floor=real_against_real,
+    )
+
+
+def _distances(
+    plan: MetricsPlan, features: Features, progress: Progress, on_clips: OnClips
+) -> tuple[Distances, float | None]:
+    """Distances of all trials, and FVD of real against other real clips.
+
+    Errors: BadData for features that are not finite.
+    """
+    trials, per_prime = plan.settings.trials, plan.settings.per_prime
+    real = _features(plan, plan.real, features, on_clips)
+    _check_finite(real, plan.real)
+    found = []
+    for number in range(trials):
+        fake = np.concatenate(
+            [
+                _features(plan, plan.fake, features, on_clips, continuation)
+                for continuation in range(number * per_prime, (number + 1) * per_prime)
+            ],
+            axis=1,
+        )
+        _check_finite(fake, plan.fake)
+        found.append(trial(real, fake))
+        progress.note(
+            f"trial {number + 1} of {trials}: FVD {found[-1].windows[0].distance:.2f}, "
+            f"so far {distances(found).fvd.mean:.2f}"
+        )
+    return distances(found), _real_against_real(plan, real[0], features, on_clips)
+
+
+def _real_against_real(
+    plan: MetricsPlan,
+    real: Float32[np.ndarray, "n D"],
+    features: Features,
+    on_clips: OnClips,
+) -> float | None:
+    """FVD of two halves of real clips, each with as many clips as a trial."""
+    halves = plan.real_halves
+    if halves is None:
+        return None
+    if _among_real(plan):
+        clips = real[np.searchsorted(plan.real.rows, halves.rows)]
+    else:
+        first_window = plan.starts[:1]
+        clips = _features(plan, halves, features, on_clips, 0, first_window)[0]
+    return frechet(clips[::2], clips[1::2]).distance
+
+
+def _among_real(plan: MetricsPlan) -> bool:
+    """Whether the clips of real against real are among the reference clips."""
+    halves = plan.real_halves
+    if halves is None or halves.videos is not plan.real.videos:
+        return False
+    return bool(np.isin(halves.rows, plan.real.rows).all())
+
+
+def _features(
+    plan: MetricsPlan,
+    side: Selection,
+    features: Features,
+    on_clips: OnClips,
+    continuation: int = 0,
+    starts: tuple[int, ...] | None = None,
+) -> Float32[np.ndarray, "K n D"]:
+    """Features of every window; only a few videos are in memory at a time."""
+    starts, window = plan.starts if starts is None else starts, plan.settings.window
+    parts = []
+    for first in range(0, len(side.rows), KEPT_TOGETHER):
+        rows = slice(first, first + KEPT_TOGETHER)
+        video = side.read(rows, continuation, starts[-1] + window)
+        of_windows = []
+        for start in starts:
+            of_windows.append(features.of(video[:, start : start + window]))
+            on_clips(len(video))
+        parts.append(np.stack(of_windows))
+    return np.concatenate(parts, axis=1)
+
+
+def _check_finite(features: Float[np.ndarray, "K n D"], side: Selection) -> None:
+    """Refuse NaN and infinity, which would make FVD meaningless."""
+    finite = np.isfinite(features).all(axis=(0, 2))
+    if not finite.all():
+        first = int(np.flatnonzero(~finite)[0])
+        raise BadData(
+            f"{side.videos.name}: features of {int((~finite).sum())} of {len(finite)} "
+            f"clips are not finite, first of clip {first}",
+            "use the published weights, or look for a fault of this device",
+        )

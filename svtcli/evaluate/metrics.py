@@ -1,0 +1,129 @@
+"""Table of all metrics of samples against reference clips.
+
+To add a metric of frames, write its function and its row here, and add its name to
+`Metric` in `recipe/schema.py`: plans, results, tables and charts read the row.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from operator import attrgetter
+
+import numpy as np
+from jaxtyping import Float64
+
+from svtcli.evaluate.fvd.protocol import Distances, Spread
+from svtcli.evaluate.quality import PSNR_CAP, WINDOW, Quality, psnr, quality, ssim
+from svtcli.evaluate.weights import I3D_WEIGHTS, LPIPS_WEIGHTS, Published
+from svtcli.recipe.schema import Compare, Metric
+
+FrameMetric = Callable[[np.ndarray, np.ndarray], Float64[np.ndarray, "*batch F"]]
+"""Value of each frame of sampled video `[*batch, F, H, W, C]` and its ground truth."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistanceMetric:
+    """A distance between the sets of all samples and all clips, by I3D's features."""
+
+    label: str
+    select: Callable[[Distances], Spread]
+    """The metric's number among those of the protocol."""
+    unit: str = ""
+    higher_is_better: bool = False
+    all_windows: bool = False
+    """Needs every window, not only the first."""
+    settings: tuple[str, ...] = ("window", "resize", "i3d")
+    """Keys and flags of `svt eval` that only such metrics read."""
+
+    def weights(self, settings: Compare) -> Published | None:
+        """File of weights that the metric needs."""
+        return I3D_WEIGHTS
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairedMetric:
+    """A metric of each frame of a sample and the same frame of its ground truth."""
+
+    label: str
+    load: Callable[[Compare], FrameMetric]
+    """The function of frames, with settings applied and weights read."""
+    smallest: Callable[[Compare], int]
+    """Smallest height and width of a frame, in pixels."""
+    unit: str = ""
+    higher_is_better: bool = True
+    cap: float | None = None
+    """Value of identical frames, where it is limited."""
+    settings: tuple[str, ...] = ()
+    """Keys of `svt eval` that only this metric reads."""
+    weights: Callable[[Compare], Published | None] = lambda settings: None
+    """File of weights that the metric needs."""
+
+    @property
+    def axis_label(self) -> str:
+        """Label with the unit."""
+        return f"{self.label}, {self.unit}" if self.unit else self.label
+
+    def summarize(self, values: Float64[np.ndarray, "N K F"], prime: int) -> Quality:
+        """Mean and best of K over videos, without prime frames; see `quality`."""
+        better = self.higher_is_better
+        return quality(values, prime, higher_is_better=better, cap=self.cap)
+
+
+def _load_lpips(settings: Compare) -> FrameMetric:
+    from svtcli.evaluate.lpips import lpips, read_lpips  # brings jax
+
+    return partial(lpips, read_lpips(settings.lpips)[0])
+
+
+def _smallest_for_lpips(settings: Compare) -> int:
+    from svtcli.evaluate.lpips import NETS
+
+    return NETS[settings.lpips].smallest
+
+
+METRICS: Mapping[Metric, DistanceMetric | PairedMetric] = {
+    "fvd": DistanceMetric(label="FVD", select=attrgetter("fvd")),
+    "fvd-avg": DistanceMetric(
+        label="FVD (avg)",
+        select=attrgetter("fvd_avg"),
+        all_windows=True,
+        settings=("window", "stride", "resize", "i3d"),
+    ),
+    "kvd": DistanceMetric(label="KVD", select=attrgetter("kvd")),
+    "psnr": PairedMetric(
+        label="PSNR",
+        unit="dB",
+        load=lambda settings: psnr,
+        smallest=lambda settings: 1,
+        cap=PSNR_CAP,
+    ),
+    "ssim": PairedMetric(
+        label="SSIM",
+        load=lambda settings: partial(ssim, gray=settings.gray),
+        smallest=lambda settings: WINDOW,
+        settings=("gray",),
+    ),
+    "lpips": PairedMetric(
+        label="LPIPS",
+        load=_load_lpips,
+        smallest=_smallest_for_lpips,
+        higher_is_better=False,
+        settings=("lpips",),
+        weights=lambda settings: LPIPS_WEIGHTS[settings.lpips],
+    ),
+}
+"""All metrics, in the order in which they are shown."""
+DISTANCES = {
+    name: metric
+    for name, metric in METRICS.items()
+    if isinstance(metric, DistanceMetric)
+}
+PAIRED = {
+    name: metric for name, metric in METRICS.items() if isinstance(metric, PairedMetric)
+}
+
+
+def metrics_reading(setting: str) -> Sequence[Metric]:
+    """Names of the metrics that read a setting; all if it is not of a few alone."""
+    readers = [name for name, metric in METRICS.items() if setting in metric.settings]
+    return readers or list(METRICS)

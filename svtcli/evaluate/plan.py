@@ -1,0 +1,347 @@
+"""Plans of evaluations: everything checked before anything is computed.
+
+`LikelihoodPlan` is for the likelihood of held-out clips (`stage.py`), `MetricsPlan` for
+metrics of samples against reference clips (`measure.py`).
+"""
+
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import ClassVar
+
+from svtcli.evaluate.foreign import Selection, Videos
+from svtcli.evaluate.fvd.i3d import FEWEST_FRAMES
+from svtcli.evaluate.fvd.protocol import RANK, windows_of
+from svtcli.evaluate.metrics import DISTANCES, METRICS, PAIRED
+from svtcli.evaluate.results import (
+    TRAINED,
+    LikelihoodResult,
+    MetricsResult,
+    read_result,
+)
+from svtcli.evaluate.weights import I3D_WEIGHTS, weights_file
+from svtcli.failure import Refused
+from svtcli.recipe.schema import Compare, Eval, Metric
+from svtcli.run.fingerprint import fingerprint, fingerprint_file
+from svtcli.run.partial import PartialResult
+from svtcli.train.held_out import HeldOutPlan, plan_held_out
+from svtcli.train.load_network import Checkpoint
+
+
+class PartialScores(PartialResult):
+    """NLL of the clips scored so far: `nll`, float64 [F] nats, in a group per model.
+
+    Rows are clip numbers of the split; the NLL of prime frames is 0.
+    """
+
+    kind: ClassVar[str] = "scores"
+
+
+@dataclass(frozen=True)
+class LikelihoodPlan(HeldOutPlan):
+    """Clips, models and file of one evaluation of likelihood, already checked."""
+
+    settings: Eval
+
+    @property
+    def out(self) -> Path:
+        """File of the result."""
+        name = f"{self.settings.split}-prime{self.prime}-{self.fingerprint[:6]}"
+        return self.checkpoint.run.eval / f"{self.checkpoint.step}-{name}.json"
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The trained model, then the baselines."""
+        return (TRAINED, *dict.fromkeys(self.settings.baselines))
+
+    @property
+    def partial(self) -> PartialScores:
+        """Scores of single clips, saved until all are there."""
+        return PartialScores(self.out, self.fingerprint)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the result of this very plan is on disk."""
+        if not self.out.is_file():
+            return False
+        return read_result(self.out, LikelihoodResult).fingerprint == self.fingerprint
+
+
+def plan_likelihoods(
+    checkpoint: Checkpoint, settings: Eval, clips: Path | None = None
+) -> tuple[LikelihoodPlan, ...]:
+    """Plan the likelihood of every split in `settings`; none unless it is a metric."""
+    if "likelihood" not in settings.metrics:
+        return ()
+    return tuple(
+        plan_likelihood(checkpoint, replace(settings, split=split), clips)
+        for split in dict.fromkeys((settings.split, *settings.also))
+    )
+
+
+def plan_likelihood(
+    checkpoint: Checkpoint, settings: Eval, clips: Path | None = None
+) -> LikelihoodPlan:
+    """Check settings and clips of `settings.split` alone; writes nothing.
+
+    Errors: Refused, as `plan_held_out`.
+    """
+    alone = replace(settings, also=())
+    held_out = plan_held_out(checkpoint, alone, clips, settings.clips)
+    return LikelihoodPlan(**vars(held_out), settings=alone)
+
+
+@dataclass(frozen=True)
+class MetricsPlan:
+    """Two sets of videos, settings and file of their metrics, already checked."""
+
+    settings: Compare
+    """`trials` limited to the continuations that exist."""
+    prime: int | None
+    fake: Selection
+    real: Selection
+    real_halves: Selection | None
+    """Real clips for FVD of real against real: twice as many as in a trial."""
+    i3d: Path | None
+    out: Path | None
+    """File of the result; None to write none."""
+    fingerprint: str
+    """Hash of everything that the numbers depend on; "" where it is not known."""
+    warnings: tuple[str, ...]
+
+    @property
+    def paired(self) -> tuple[Metric, ...]:
+        """Metrics that compare frame by frame."""
+        return tuple(name for name in PAIRED if name in self.settings.metrics)
+
+    @property
+    def needs_features(self) -> bool:
+        """Whether a distance by I3D's features is asked for."""
+        return not DISTANCES.keys().isdisjoint(self.settings.metrics)
+
+    @property
+    def frames(self) -> int:
+        """Frames that both sides have."""
+        return min(self.fake.videos.frames, self.real.videos.frames)
+
+    @property
+    def clips_per_trial(self) -> int:
+        """Samples in one trial."""
+        return len(self.fake.rows) * self.settings.per_prime
+
+    @property
+    def starts(self) -> tuple[int, ...]:
+        """First frames of FVD's windows: one window, unless their average is asked."""
+        every = windows_of(self.frames, self.settings.window, self.settings.stride)
+        averaged = any(
+            name in self.settings.metrics and metric.all_windows
+            for name, metric in DISTANCES.items()
+        )
+        return tuple(every if averaged else every[:1])
+
+    @property
+    def finished(self) -> bool:
+        """Whether the result of this very plan is on disk."""
+        if not self.fingerprint or self.out is None or not self.out.is_file():
+            return False
+        return read_result(self.out, MetricsResult).fingerprint == self.fingerprint
+
+
+def plan_metrics(
+    samples: Videos,
+    reference: Videos,
+    settings: Compare,
+    prime: int | None = None,
+    clips: int | None = None,
+    i3d: Path | None = None,
+    out: Path | None = None,
+    others: Videos | None = None,
+    fingerprint_of_samples: str = "",
+) -> MetricsPlan:
+    """Check that the two sets and the settings fit together; computes nothing.
+
+    At most `clips` videos of each set are taken. FVD of real against real takes its
+    clips from `others`, by default from the reference. `fingerprint_of_samples` is by
+    default the one in their folder, if the reference is their own ground truth. Errors:
+    Refused.
+    """
+    require_weights(settings, i3d)
+    names = {field.name for field in fields(Compare)}
+    settings = Compare(
+        **{name: value for name, value in vars(settings).items() if name in names}
+    )
+    settings = replace(
+        settings,
+        trials=_trials(samples, settings),
+        metrics=tuple(name for name in METRICS if name in settings.metrics),
+    )
+    plan = MetricsPlan(
+        settings=settings,
+        prime=_prime_frames(samples, prime),
+        fake=Selection.spread_evenly(samples, clips),
+        real=Selection.spread_evenly(reference, clips),
+        real_halves=None,
+        i3d=i3d,
+        out=out,
+        fingerprint="",
+        warnings=(),
+    )
+    if plan.needs_features:
+        _check_distances(plan)
+        plan = replace(plan, real_halves=_real_halves(plan, others or reference))
+    if plan.paired:
+        _check_paired(plan)
+    plan = replace(
+        plan,
+        fingerprint=_fingerprint(plan, fingerprint_of_samples),
+        warnings=_warnings(plan),
+    )
+    if out is not None and out.exists() and not plan.finished:
+        raise Refused(
+            f"{out}: already there, with a result of something else", "choose another"
+        )
+    return plan
+
+
+def require_weights(settings: Compare, i3d: Path | None = None) -> None:
+    """Refuse metrics whose networks are not installed."""
+    for name in settings.metrics:
+        metric = METRICS.get(name)
+        if metric and (published := metric.weights(settings)):
+            weights_file(published, i3d if published == I3D_WEIGHTS else None)
+
+
+def _prime_frames(samples: Videos, stated: int | None) -> int | None:
+    """Prime frames as stated or stored with the samples; None if unknown."""
+    if stated is None:
+        return samples.prime
+    if samples.prime is not None and stated < samples.prime:
+        raise Refused(
+            f"--prime {stated}: {samples.name} has {samples.prime} prime frames",
+            "leave --prime out, or leave out more frames",
+        )
+    return stated
+
+
+def _trials(samples: Videos, settings: Compare) -> int:
+    """Trials asked for, at most those that there are continuations for."""
+    most = samples.continuations // settings.per_prime
+    if not most:
+        raise Refused(
+            f"{samples.name}: {samples.continuations} continuations of each clip, and "
+            f"one trial takes {settings.per_prime}",
+            "say --per-prime 1",
+        )
+    return min(settings.trials, most)
+
+
+def _check_distances(plan: MetricsPlan) -> None:
+    """Refuse videos that are too short or too few for FVD."""
+    window = plan.settings.window
+    if plan.frames < window:
+        sides = (plan.fake.videos, plan.real.videos)
+        short = min(sides, key=lambda side: side.frames)
+        hint = f"say --window {plan.frames}, or take longer videos"
+        few = f"FVD takes {FEWEST_FRAMES} frames or more"
+        raise Refused(
+            f"{short.name}: {short.frames} frames, and FVD's window has {window}",
+            hint if short.frames >= FEWEST_FRAMES else few,
+        )
+    for side, clips in (
+        (plan.real, len(plan.real.rows)),
+        (plan.fake, plan.clips_per_trial),
+    ):
+        if clips < 2:
+            raise Refused(
+                f"{side.videos.name}: FVD needs a covariance, and one clip has none",
+                "take 2 clips or more (256 are usual)",
+            )
+
+
+def _check_paired(plan: MetricsPlan) -> None:
+    """Refuse videos that cannot be compared frame by frame."""
+    samples, reference = plan.fake.videos, plan.real.videos
+    asked = ", ".join(plan.paired)
+    H, W, _ = samples.shape
+    for name in plan.paired:
+        side = PAIRED[name].smallest(plan.settings)
+        if min(H, W) < side:
+            raise Refused(
+                f"{name} needs {side}x{side} pixels and frames are only {H}x{W}",
+                f"leave {name} out",
+            )
+    if samples.count != reference.count:
+        raise Refused(
+            f"{asked}: video n of {samples.name} should continue clip n of "
+            f"{reference.name}, but there are {samples.count} and {reference.count}",
+            "give as many of both, in the same order, or leave these metrics out",
+        )
+    if samples.shape != reference.shape:
+        raise Refused(
+            f"{asked}: frames of {samples.name} are {list(samples.shape)}, of "
+            f"{reference.name} {list(reference.shape)} (height, width, channels)",
+            "bring both to one size without loss, or leave these metrics out",
+        )
+    if plan.prime is None:
+        raise Refused(
+            f"{asked}: the number of prime frames of {samples.name} is not known",
+            "say it with --prime (0 for none): prime frames are not scored",
+        )
+    if plan.prime >= plan.frames:
+        raise Refused(
+            f"{asked}: all {plan.frames} frames are prime frames (--prime {plan.prime})"
+        )
+
+
+def _real_halves(plan: MetricsPlan, source: Videos) -> Selection | None:
+    """Twice as many real clips as a trial has samples; None if there are too few."""
+    wanted = 2 * plan.clips_per_trial
+    if source.count < wanted or source.frames < plan.settings.window:
+        return None
+    return Selection.spread_evenly(source, wanted)
+
+
+def _warnings(plan: MetricsPlan) -> tuple[str, ...]:
+    """Reasons why the numbers may be uncertain or not comparable with others."""
+    samples, reference = plan.fake.videos, plan.real.videos
+    warnings = [
+        f"{side.name} is lossy: FVD of re-encoded video can be wrong tenfold"
+        for side in (samples, reference)
+        if side.lossy
+    ]
+    if not plan.needs_features:
+        return tuple(warnings)
+    real, fake = len(plan.real.rows), plan.clips_per_trial
+    if min(real, fake) <= RANK:
+        warnings.append(
+            f"{min(real, fake)} clips, and covariances of {RANK} features: FVD depends "
+            "on the number of clips; compare it only with FVD of as many"
+        )
+    if real != fake:
+        warnings.append(f"unequal numbers of clips: {real} real, {fake} sampled")
+    if samples.frames != reference.frames:
+        warnings.append(
+            f"unequal lengths: {reference.frames} frames real, {samples.frames} "
+            f"sampled; the first {plan.frames} count"
+        )
+    if samples.shape[:2] != reference.shape[:2]:
+        sizes = [f"{H}x{W}" for H, W, _ in (reference.shape, samples.shape)]
+        warnings.append(f"unequal sizes: frames of {sizes[0]} real, {sizes[1]} sampled")
+    if plan.settings.resize != "tf1":
+        warnings.append("half-pixel resizing: not comparable with the paper's FVD")
+    if plan.i3d is not None and fingerprint_file(plan.i3d) != I3D_WEIGHTS.sha256:
+        warnings.append(f"{plan.i3d}: not the published file of weights")
+    return tuple(warnings)
+
+
+def _fingerprint(plan: MetricsPlan, of_samples: str) -> str:
+    """Hash of everything that the numbers depend on; "" where it is not known."""
+    samples, reference = plan.fake.videos.facts, plan.real.videos.facts
+    if not of_samples and samples is not None and samples == reference:
+        of_samples = samples.fingerprint
+    if not of_samples:
+        return ""
+    weights = ""
+    if plan.needs_features:
+        weights = fingerprint_file(weights_file(I3D_WEIGHTS, plan.i3d))
+    rows = [side.rows.tolist() for side in (plan.fake, plan.real)]
+    return fingerprint("compare", plan.settings, plan.prime, of_samples, rows, weights)
