@@ -35,7 +35,7 @@ def test_the_result_is_a_table(place, capfd):
     assert header.endswith("scored frames")
     assert trained.split()[:2] == ["mine@3", "trained"]
     assert uniform.split()[:4] == ["mine@3", "uniform", "8.000", "0.000"]
-    assert uniform.endswith("bits/dim  test       4  2 to 4")
+    assert uniform.endswith("bits/dim  test       4  1 to 3")
     (path,) = (place / "runs" / "mine" / "eval").iterdir()
     assert said.err.endswith(f"written to {path.relative_to(place)}\n")
     assert "trained: " in said.err
@@ -63,7 +63,7 @@ def test_several_checkpoints_stand_in_one_table(place, capfd):
     said = svt_here(capfd, "eval", "mine@2", "mine@3", "--clips", "1", "--prime", "3")
     rows = [line.split() for line in said.out.splitlines()[1:]]
     assert [row[0] for row in rows] == ["mine@2", "mine@2", "mine@3", "mine@3"]
-    assert said.out.splitlines()[1].endswith("1  4 to 4")
+    assert said.out.splitlines()[1].endswith("1  3 to 3")
     assert rows[1][2:5] == ["8.000", "bits/dim", "test"]  # of one clip, no error
     assert rows[0][2] != rows[2][2]
 
@@ -115,7 +115,7 @@ def test_the_score_of_each_frame_is_a_second_table(place, capfd):
         "train uniform",
     ]
     cells = [line.split() for line in lines]
-    assert [row[0] for row in cells] == ["2", "3", "4"]
+    assert [row[0] for row in cells] == ["1", "2", "3"]
     assert {row[2] for row in cells} == {row[4] for row in cells} == {"8.000"}
     (test, _) = json.loads(svt_here(capfd, "--json", *line).out)["evaluations"]
     assert [row[1] for row in cells] == [
@@ -132,7 +132,7 @@ def test_frames_that_only_some_have_scored_are_left_open(place, capfd):
     header, third, fourth = table.splitlines()
     names = "frame  mine@3 trained  mine@3 uniform  mine@2 trained"
     assert header.split() == names.split()
-    assert third.split() == ["3", "1.000"]
+    assert third.split() == ["2", "1.000"]
     assert fourth.split()[-1] == "5.000"
     assert len(fourth.split()) == 4
 
@@ -166,7 +166,7 @@ def test_a_dry_run_says_what_would_be_scored_and_writes_nothing(place, capfd):
     said = svt_here(capfd, "eval", "mine", "-n", "--data", ":train")
     assert said.code == 0
     assert said.out.startswith(
-        "would score mine@3 on 3 clips of clips/mine, split train, frames 2 to 4: "
+        "would score mine@3 on 3 clips of clips/mine, split train, frames 1 to 3: "
         "runs/mine/eval/3-train-prime1-"
     )
     assert sorted(place.rglob("*")) == before

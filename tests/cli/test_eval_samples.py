@@ -52,9 +52,9 @@ def test_samples_of_anyone_are_measured_in_one_command(arrays, capfd):
     assert lines[1].endswith("4 clips (s.e.)  mean of 2")
     assert lines[2].endswith("4 clips (s.e.)  best of 2")
     assert "made.npy: 4 samples a trial against 4 clips of true.npy" in lines
-    assert "  samples of 6 frames, 2 of them given" in lines
+    assert "  samples of 6 frames, 2 prime frames" in lines
     frames = [line.split()[0] for line in lines[-4:]]
-    assert frames == ["3", "4", "5", "6"]
+    assert frames == ["2", "3", "4", "5"]
 
 
 def test_json_has_all_that_numbers_depend_on(arrays, capfd):
@@ -117,7 +117,7 @@ def test_a_run_is_measured_by_samples_that_are_made_once(place, capfd):
     assert found["best_of_k"] == pytest.approx(psnr.mean(axis=2).max(axis=1).mean())
     again = svt_here(capfd, *line)
     assert again.out == first.out
-    assert "compared already" in again.err
+    assert "measured already" in again.err
     assert svt_here(capfd, *line, "-n").out.endswith("(done)\n")
     beside = svt_here(capfd, "eval", str(samples), "--metric", "psnr")
     assert [row.split()[-7:] for row in beside.out.splitlines()[1:3]] == [
@@ -181,12 +181,12 @@ def test_the_table_shows_what_is_on_disk_beside_the_paper(place, capfd):
 @pytest.mark.parametrize(
     ("line", "said", "hint"),
     [
-        ("eval made.npy", "what should these samples look like?", "--reference"),
+        ("eval made.npy", "no ground truth beside them", "--reference"),
         ("eval made.npy --reference gone.npy", "gone.npy", ""),
         ("eval mad.npy --reference true.npy", "mad.npy", "made.npy"),
         (
             "eval made.npy --reference true.npy --metric psnr",
-            "how many frames",
+            "number of prime frames",
             "--prime",
         ),
         ("eval made.npy --reference true.npy --metric fvd", "6 frames, and FVD", "9"),
@@ -235,7 +235,7 @@ def test_wrong_input_is_told_in_one_line(arrays, capfd, line, said, hint):
         ("--metric ssim --lpips-net vgg16", "--lpips-net: no metric that is asked"),
         ("--metric psnr --i3d mine.yaml", "--i3d: no metric that is asked for"),
         ("--metric psnr --task-index 0 --task-count 2", "shares out likelihoods only"),
-        ("--metric ssim --frames 6", "ssim looks at 11x11 pixels"),
+        ("--metric ssim --frames 6", "ssim needs 11x11 pixels"),
         ("--metric fvd --frames 6", "6 frames, and FVD's window has 16"),
         ("--prime 0", "one frame or more"),
     ],
@@ -282,7 +282,7 @@ def test_fvd_of_the_real_network_from_a_run(place, capfd, monkeypatch):
     table = said.out.splitlines()
     assert [row.split()[1] for row in table[1:3]] == ["FVD", "KVD"]
     assert "tf1 resizing to 224, I3D af5c50f0df57, self-test 152.90" in said.out
-    assert "(the floor)" in said.out
+    assert "real clips against other real clips" in said.out
 
 
 def test_prepared_clips_and_folders_of_ours_can_be_the_clips(place, capfd):

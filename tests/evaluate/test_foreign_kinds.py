@@ -84,7 +84,7 @@ def test_samples_have_a_truth_and_facts(tmp_path: Path) -> None:
     np.save(tmp_path / "a" / "truth.npy", truth[:, 1:])
     with pytest.raises(BadData, match="arrays do not fit each other"):
         open_videos(source)
-    with pytest.raises(Refused, match="only a folder of samples has a truth"):
+    with pytest.raises(Refused, match="only a folder of samples holds"):
         open_videos(clips(tmp_path / "b", truth), truth=True)
 
 

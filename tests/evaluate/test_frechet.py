@@ -79,7 +79,7 @@ def test_one_clip_or_a_feature_that_is_no_number_is_refused(distance):
         distance(features, features[:1])
     broken = features.copy()
     broken[3, 1] = np.nan
-    with pytest.raises(BadData, match="1 of 5 clips are not finite, first of clip 4"):
+    with pytest.raises(BadData, match="1 of 5 clips are not finite, first of clip 3"):
         distance(broken, features)
 
 

@@ -160,7 +160,7 @@ def test_a_result_is_written_whole_and_read_again(pair, tmp_path):
     with pytest.raises(Refused, match=r"numbers.json: already there"):
         plan_metrics(*pair, ALL, prime=1, out=out)
     out.write_text('{"kind": "comparison"}')
-    with pytest.raises(BadData, match=r"numbers.json: not a comparison"):
+    with pytest.raises(BadData, match=r"numbers.json: not an evaluation"):
         read_result(out, MetricsResult)
 
 
@@ -206,7 +206,7 @@ def test_a_reader_is_warned_of_what_makes_numbers_incomparable(pair, tmp_path):
         "5 clips, and covariances of 400 features",
         "unequal numbers of clips: 6 real, 5 sampled",
         "unequal lengths: 13 frames real, 11 sampled; the first 11 count",
-        "resized as in PyTorch's family",
+        "half-pixel resizing",
         "unequal sizes: frames of 14x12 real, 12x12 sampled",
     ):
         assert expected in said
@@ -239,11 +239,11 @@ def not_installed(package):
     ("samples", "clips", "settings", "prime", "said"),
     [
         ((5, 8, 12, 12, 3), (5, 9, 12, 12, 3), FVD, 1, "8 frames, and FVD's window"),
-        ((1, 9, 12, 12, 3), (5, 9, 12, 12, 3), FVD, 1, "one clip has no covariance"),
+        ((1, 9, 12, 12, 3), (5, 9, 12, 12, 3), FVD, 1, "one clip has none"),
         ((5, 9, 12, 12, 3), (6, 9, 12, 12, 3), ALL, 1, "there are 5 and 6"),
         ((5, 9, 12, 12, 3), (5, 9, 12, 14, 3), ALL, 1, r"\[12, 14, 3\]"),
-        ((5, 9, 12, 12, 3), (5, 9, 12, 12, 3), ALL, None, "how many frames"),
-        ((5, 9, 12, 12, 3), (5, 9, 12, 12, 3), ALL, 9, "all 9 frames are given"),
+        ((5, 9, 12, 12, 3), (5, 9, 12, 12, 3), ALL, None, "number of prime frames"),
+        ((5, 9, 12, 12, 3), (5, 9, 12, 12, 3), ALL, 9, "all 9 frames are prime frames"),
         ((5, 9, 9, 12, 3), (5, 9, 9, 12, 3), SSIM, 1, "11x11 pixels and frames"),
         ((5, 9, 9, 12, 3), (5, 9, 9, 12, 3), LPIPS, 1, "frames are only 9x12"),
         (
@@ -261,14 +261,12 @@ def test_what_cannot_be_compared_is_refused(
     sides = videos(tmp_path, "samples", *samples), videos(tmp_path, "clips", *clips)
     with pytest.raises((Refused, BadData), match=said) as refused:
         plan_metrics(*sides, settings, prime=prime)
-    assert refused.value.hint or "given ones" in refused.value.sentence
+    assert refused.value.hint or "are prime frames" in refused.value.sentence
 
 
-def test_frames_that_were_given_cannot_count(pair):
+def test_prime_frames_are_not_scored(pair):
     samples, clips = replace(pair[0], prime=5), pair[1]
-    with pytest.raises(
-        Refused, match=r"--prime 2: 5 frames of .*samples\.npy were given"
-    ):
+    with pytest.raises(Refused, match=r"--prime 2: .*samples\.npy has 5 prime frames"):
         plan_metrics(samples, clips, ALL, prime=2)
     assert plan_metrics(samples, clips, ALL).prime == 5
     assert plan_metrics(samples, clips, ALL, prime=7).prime == 7

@@ -31,7 +31,7 @@ from svtcli.run.samples import write_samples
 from tests.render.made_up import made_up_samples
 
 SAMPLES = made_up_samples()
-FLOOR = "clips against other clips (the floor): 7.50"
+REAL = "real clips against other real clips: 7.50"
 SCORED = LikelihoodResult(
     run="walk",
     step=300,
@@ -125,10 +125,10 @@ def test_comparisons_stand_with_spread_protocol_and_warnings(run):
     assert table.warnings == ("only 4 clips",)
     assert table.about == "walk@300, split test; 4 samples per trial against 4 clips"
     assert table.notes == (
-        "samples of 7 frames, 2 of them given",
-        "temperature 0.9, top-k 5, seed 0, split test, made by walk@300",
+        "samples of 7 frames, 2 prime frames",
+        "temperature 0.9, top-k 5, seed 0, split test, sampled from walk@300",
         "FVD of 9 frames: tf1 resizing to 224, I3D ffffffffffff, self-test 152.903",
-        f"FVD is means 1.00 + covariances 2.00; {FLOOR}",
+        f"FVD is means 1.00 + covariances 2.00; {REAL}",
         "3 frames of PSNR at the cap of 100 dB",
     )
 
