@@ -9,8 +9,7 @@ from jaxtyping import Float32, Int, UInt8
 
 from svtcli.clips.reader import Clips, open_clips
 from svtcli.failure import Refused
-from svtcli.model.priming import slices_to_make
-from svtcli.model.windows import windows
+from svtcli.model.windows import passes
 from svtcli.recipe.model import Model
 from svtcli.recipe.resolve import Lengths
 from svtcli.recipe.schema import Recipe
@@ -82,16 +81,10 @@ def read_clips(
 def slices_per_batch(config: Model, lengths: Lengths) -> int:
     """Count the slices that are sampled or scored in a video of these lengths.
 
-    Errors: `Refused` when the frames cannot be laid out in windows.
+    Errors: `Refused`, as `windows.check_lengths`.
     """
-    prime, frames, overlap = lengths.prime, lengths.frames, lengths.overlap
-    try:
-        return sum(
-            len(slices_to_make(config, window.given, window.stop))
-            for window in windows(config, frames, prime, overlap)
-        )
-    except ValueError as error:
-        raise Refused(str(error)) from error
+    every = passes(config, lengths.frames, lengths.prime, lengths.overlap)
+    return len(list(every))
 
 
 def full_batches(

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from math import prod
 
 from svtcli.model.blocks import Blocks
-from svtcli.model.priming import first_slices
 from svtcli.recipe.model import Model
 
 
@@ -45,7 +44,7 @@ def forward_flops(config: Model, batch: int) -> float:
 
 def parts(config: Model, batch: int) -> list[Part]:
     """Every part of the network, over the rows of a training batch that it sees."""
-    own = first_slices(config, batch)
+    own = config.first_rows(batch)
     rows = (batch - own) * prod(config.slice_shape)
     found = [
         *_encoder(config, rows),

@@ -7,7 +7,9 @@ what the sampler makes. Prime frames are given and never scored.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from math import sqrt
+from operator import attrgetter
 
 import jax
 import jax.numpy as jnp
@@ -16,9 +18,9 @@ from flax import nnx
 from jaxtyping import Array, Float, Float64, Int, UInt8
 
 from svtcli.model.loss import score_unit, slice_nats
-from svtcli.model.priming import scored_frames, slice_frames, slices_to_make
+from svtcli.model.priming import scored_frames
 from svtcli.model.svt import Params, network
-from svtcli.model.windows import windows
+from svtcli.model.windows import passes
 from svtcli.recipe.model import Model
 
 
@@ -55,32 +57,32 @@ class Scorer:
     ) -> Float64[np.ndarray, "B F"]:
         """Nats of each frame; 0 for the `prime` first ones.
 
-        Errors: ValueError if the windows cannot be laid out (see `windows`).
+        Errors: Refused, as `windows.passes`.
         """
         B, F = video.shape[:2]
         T = self.config.video[0]
         room = max(0, T - F)  # a frame-by-frame model may score less than its window
         padded = np.pad(video, ((0, 0), (0, room), (0, 0), (0, 0), (0, 0)))
         nats = np.zeros((B, F + room))
-        for window in windows(self.config, F, prime, overlap):
+        every = passes(self.config, F, prime, overlap)
+        for window, slices in groupby(every, attrgetter("window")):
             here = slice(window.start, window.start + T)
             clip = self.spread(padded[:, here])
             clip_actions = None if actions is None else self.spread(actions[:, here])
-            for index in slices_to_make(self.config, window.given, window.stop):
+            for each in slices:
                 of_slice = _scored_nats(
                     self.graphdef,
                     self.params,
                     self.config,
                     clip,
-                    self.spread(np.full(B, index, np.int32)),
-                    np.int32(window.given),
+                    self.spread(np.full(B, each.index, np.int32)),
+                    np.int32(window.prime),
                     clip_actions,
-                    first=self.config.first_slice_layers is not None and index == 0,
+                    first=each.first,
                 )
-                frames = np.asarray(slice_frames(self.config, jnp.array([index])))[0]
                 # Summed here: float32 would lose digits over a frame's pixels.
                 per_frame = self.gather(of_slice).astype(np.float64).sum(axis=(2, 3))
-                nats[:, window.start + frames] += per_frame
+                nats[:, list(each.frames)] += per_frame
                 on_slice()
         return nats[:, :F]
 
@@ -102,11 +104,11 @@ def _scored_nats(
     config: Model,
     video: UInt8[Array, "B T H W I"],
     index: Int[Array, " B"],
-    given: Int[Array, ""],
+    prime: Int[Array, ""],
     actions: Float[Array, "B T A"] | None,
     *,
     first: bool,
 ) -> Float[Array, "B t h w"]:
-    """Nats of each pixel of a slice; 0 in given frames."""
+    """Nats of each pixel of a slice; 0 in prime frames."""
     nats = slice_nats(network(graphdef, params), video, index, actions, first=first)
-    return nats * scored_frames(config, index, given)[:, :, None, None]
+    return nats * scored_frames(config, index, prime)[:, :, None, None]

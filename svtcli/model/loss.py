@@ -11,7 +11,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Int, Integer, UInt8
 
 from svtcli.model.codes import codes_from_video
-from svtcli.model.priming import first_slices, scored_frames
+from svtcli.model.priming import scored_frames
 from svtcli.model.subscale import take_slice
 from svtcli.model.svt import SVT, Params, network
 from svtcli.recipe.model import Model
@@ -97,7 +97,7 @@ def training_loss(
     scored = scored_weight(config, prime, slice_index)
     rows = Rows(video, slice_index, actions, scored)
     nats = partial(scored_nats, graphdef, remat)
-    total = add_up(nats, first_slices(config, len(video)), params, rows)
+    total = add_up(nats, config.first_rows(len(video)), params, rows)
     _, h, w = config.slice_shape
     pixels = scored.sum() * h * w
     return total / (pixels * codes_scored(config)), total / pixels * score_unit(config)
@@ -127,7 +127,7 @@ def scored_weight(
     config: Model, prime: int, slice_index: Int[Array, " B"]
 ) -> Float[Array, "B t"]:
     """What each frame of a batch of slices counts; nothing if it is given."""
-    B, n = len(slice_index), first_slices(config, len(slice_index))
+    B, n = len(slice_index), config.first_rows(len(slice_index))
     weight = jnp.ones(B)
     if n:
         share = 1 / config.slices

@@ -1,36 +1,74 @@
-"""Videos longer than the model's own: the windows that make or score them (model.md).
+"""Windows of a video longer than the model's own, and the slices of each (model.md).
 
-A window of T frames primed on its first `given` frames makes the others; its last
-`overlap` frames prime the next one. A window that would overrun moves back to end on
-the last frame. A model whose slices are single frames moves on by one frame, so each
-new frame is the last slice of its window.
+A window of T frames primed on its first frames gives the others; its last `overlap`
+frames prime the next window. A window that would overrun moves back to end on the last
+frame. A model whose slices are single frames moves on by one frame, so that each new
+frame is the last slice of its window.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from svtcli.failure import Refused
+from svtcli.model.priming import frames_of_slices, scored_slices
 from svtcli.recipe.model import Model
 
 
 @dataclass(frozen=True)
 class Window:
-    """Frames `start` … `start + T` of a video; those in `given … stop` are made."""
+    """Frames `start` … `start + T` of a video."""
 
     start: int
-    given: int
+    prime: int
+    """First frames of the window, already known."""
     stop: int
+    """End of the window's frames that are sampled or scored: `prime … stop`."""
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One slice of one window, to be sampled or scored."""
+
+    window: Window
+    index: int
+    """Number of the slice."""
+    first: bool
+    """The slice has the first-slice decoder (§4.3)."""
+    frames: tuple[int, ...]
+    """Frames of the video that the slice holds."""
+
+    @property
+    def prime_frames(self) -> int:
+        """Frames of the slice that are known before the pass."""
+        known = self.window.start + self.window.prime
+        return sum(frame < known for frame in self.frames)
+
+
+def passes(config: Model, frames: int, prime: int, overlap: int) -> Iterator[Pass]:
+    """Every slice of every window that gives frames `prime … frames`, in order.
+
+    The one walk over a video: samples, likelihoods and estimates follow it. Errors:
+    Refused, as `check_lengths`.
+    """
+    held = frames_of_slices(config)
+    for window in windows(config, frames, prime, overlap):
+        for index in scored_slices(config, window.prime, window.stop):
+            yield Pass(
+                window,
+                index,
+                first=index == 0 and config.first_slice_layers is not None,
+                frames=tuple(int(frame) for frame in window.start + held[index]),
+            )
 
 
 def windows(config: Model, frames: int, prime: int, overlap: int) -> Iterator[Window]:
-    """The windows that make frames `prime … frames` of a video, in order.
+    """Windows that give frames `prime … frames` of a video, in order.
 
-    Errors: ValueError, with a sentence for the user, if they cannot be laid out.
+    Errors: Refused, as `check_lengths`.
     """
-    T = config.video[0]
-    if config.single_frame:
-        overlap = T - 1
-    _check(config, frames, prime, overlap)
-    known = prime
+    check_lengths(config, frames, prime, overlap)
+    T, known = config.video[0], prime
+    overlap = T - 1 if config.single_frame else overlap
     start = 0 if prime < T else prime - overlap
     while known < frames:
         start = max(0, min(start, frames - T))
@@ -39,18 +77,20 @@ def windows(config: Model, frames: int, prime: int, overlap: int) -> Iterator[Wi
         known, start = end, end - overlap
 
 
-def _check(config: Model, frames: int, prime: int, overlap: int) -> None:
+def check_lengths(config: Model, frames: int, prime: int, overlap: int) -> None:
+    """Refuse lengths that no windows fit. Errors: Refused."""
     T = config.video[0]
+    overlap = T - 1 if config.single_frame else overlap
     if prime >= frames:
-        raise ValueError(
-            f"prime: {prime} given frames leave nothing of {frames} frames to make"
+        raise Refused(
+            f"prime: {prime} prime frames leave none of {frames} frames to sample"
         )
     if frames < T and not config.single_frame:
-        raise ValueError(
+        raise Refused(
             f"frames: {frames} is shorter than the model's window of {T} frames"
         )
     if not 0 < overlap < T:
-        raise ValueError(
+        raise Refused(
             f"overlap: {overlap} must lie between 1 and {T - 1}, "
             f"within the model's window of {T} frames"
         )

@@ -3,17 +3,12 @@
 Counted by the windows, slices and given frames that `svt sample` goes through.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 
-from svtcli.failure import Refused
 from svtcli.model.connectivity import LARGEST, Connectivity, connectivity
-from svtcli.model.priming import slices_to_make
-from svtcli.model.subscale import slice_offsets
-from svtcli.model.windows import windows
+from svtcli.model.windows import passes
 from svtcli.recipe.model import Model
-from svtcli.recipe.resolve import Lengths
 from svtcli.recipe.schema import Recipe
 
 
@@ -56,14 +51,17 @@ def plan_sampling(recipe: Recipe) -> SamplingPlan:
     """
     model = recipe.model
     lengths = recipe.resolved(recipe.sample)
-    made = list(_slices(model, lengths))
-    P = prod(model.slice_shape)
-    whole = {"frames": lengths.frames, "slices": len(made)}
-    sequential = sum(P - known for _, known in made)
+    every = list(passes(model, lengths.frames, lengths.prime, lengths.overlap))
+    P, (_, h, w) = prod(model.slice_shape), model.slice_shape
+    whole = {"frames": lengths.frames, "slices": len(every)}
+    sequential = sum(P - each.prime_frames * h * w for each in every)
     if P > LARGEST:
         return SamplingPlan(**whole, sequential_steps=sequential, parallel_steps=None,
                             widest_step=None, decoders={})  # fmt: skip
-    found = [connectivity(model, known, first=first) for first, known in made]
+    found = [
+        connectivity(model, each.prime_frames * h * w, first=each.first)
+        for each in every
+    ]
     return SamplingPlan(
         **whole,
         sequential_steps=sequential,
@@ -71,21 +69,6 @@ def plan_sampling(recipe: Recipe) -> SamplingPlan:
         widest_step=max(each.widest for each in found),
         decoders=_sights(model),
     )
-
-
-def _slices(model: Model, lengths: Lengths) -> Iterator[tuple[bool, int]]:
-    """Of each slice that is made: whether it is a first slice with a decoder of its
-    own, and how many of its pixels are given."""
-    offsets, (_, h, w) = slice_offsets(model.s)[:, 0], model.slice_shape
-    try:
-        for window in windows(model, lengths.frames, lengths.prime, lengths.overlap):
-            for index in slices_to_make(model, window.given, window.stop):
-                held = range(int(offsets[index]), model.video[0], model.s[0])
-                known = sum(frame < window.given for frame in held)
-                own = index == 0 and model.first_slice_layers is not None
-                yield own, known * h * w
-    except ValueError as error:
-        raise Refused(str(error)) from error
 
 
 def _sights(model: Model) -> dict[str, Sight]:

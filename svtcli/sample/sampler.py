@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import prod
+from itertools import groupby
+from operator import attrgetter
 from typing import Protocol, runtime_checkable
 
 import jax
@@ -12,9 +13,8 @@ from flax import nnx
 from jaxtyping import Array, Float, Float32, Int, Key, UInt8
 
 from svtcli.model.codes import codes_from_video, video_from_codes
-from svtcli.model.priming import slice_frames, slices_to_make
 from svtcli.model.svt import Params
-from svtcli.model.windows import windows
+from svtcli.model.windows import passes
 from svtcli.recipe.model import Model
 from svtcli.sample.sampling_rule import Choice
 from svtcli.sample.sequential import sample_slice
@@ -90,7 +90,7 @@ class Sampler:
         """`video` with all frames from `prime` on made by the model.
 
         Only the first `prime` frames are read.
-        Errors: ValueError if the windows cannot be laid out.
+        Errors: Refused, as `windows.passes`.
         """
         B, F = video.shape[:2]
         T = self.config.video[0]
@@ -99,43 +99,42 @@ class Sampler:
         known = np.pad(known, ((0, 0), (0, room), (0, 0), (0, 0), (0, 0)))
         codes = np.array(codes_from_video(jnp.asarray(known, jnp.uint8), self.config))
         nats = np.zeros((B, F + room), np.float32)
-        pixels, passes = 0, np.zeros(B, int)
-        for window in windows(self.config, F, prime, overlap):
+        _, h, w = self.config.slice_shape
+        pixels, decoder_passes = 0, np.zeros(B, int)
+        every = passes(self.config, F, prime, overlap)
+        for window, slices in groupby(every, attrgetter("window")):
             here = slice(window.start, window.start + T)
             # A copy, for a device may take what it can see for its own.
             window_codes = self.spread(codes[:, here].copy())
             window_actions = None if actions is None else self.spread(actions[:, here])
-            for index in slices_to_make(self.config, window.given, window.stop):
+            for each in slices:
                 wanted = Wanted(
-                    jnp.asarray(index),
-                    jnp.asarray(window.given),
+                    jnp.asarray(each.index),
+                    jnp.asarray(window.prime),
                     jnp.asarray(window.start),
                     keys,
                     choice,
                     window_actions,
                 )
-                slice_ = self._made(index, window_codes, wanted)
+                slice_ = self._made(window_codes, wanted, first=each.first)
                 window_codes, slice_passes = slice_.codes, np.asarray(slice_.passes)
-                frames = np.asarray(slice_frames(self.config, jnp.array([index])))[0]
-                nats[:, window.start + frames] += np.asarray(slice_.nats)
-                made_frames = (frames >= window.given).sum()
-                slice_pixels = int(made_frames) * prod(self.config.slice_shape[1:])
+                nats[:, list(each.frames)] += np.asarray(slice_.nats)
+                slice_pixels = (len(each.frames) - each.prime_frames) * h * w
                 pixels += slice_pixels
-                passes += slice_passes
+                decoder_passes += slice_passes
                 on_slice(slice_pixels, slice_passes)
             codes[:, here] = window_codes
         made = np.asarray(video_from_codes(jnp.asarray(codes), self.config))
-        return Continuation(made[:, :F], nats[:, :F], pixels, passes)
+        return Continuation(made[:, :F], nats[:, :F], pixels, decoder_passes)
 
     def _made(
-        self, index: int, codes: UInt8[Array, "B T H W C"], wanted: Wanted
+        self, codes: UInt8[Array, "B T H W C"], wanted: Wanted, *, first: bool
     ) -> Made:
-        """Slice `index`, by products that round alike in all schedules.
+        """One slice, by products that round alike in all schedules.
 
         An accelerator's own choice for float32 may be TF32 or bfloat16, where a last
         bit grows to a thousandth, and by how much depends on the shape of a pass.
         """
-        first = self.config.first_slice_layers is not None and index == 0
         parts = (self.graphdef, self.params, self.config)
         with jax.default_matmul_precision("highest"):
             return self.make_slice(*parts, codes, wanted, first=first)

@@ -12,7 +12,7 @@ from svtcli.model.flops import (
     training_flops,
 )
 from svtcli.model.loss import training_loss
-from svtcli.model.priming import first_slices, slice_choices
+from svtcli.model.priming import slice_choices
 from svtcli.model.svt import structure
 from svtcli.model.variants import PAPER, SPATIOTEMPORAL
 from svtcli.recipe.model import Model
@@ -90,7 +90,7 @@ def test_first_slices_pay_for_their_own_decoder_and_no_encoder() -> None:
     config = VARIANTS["first slice decoder"]
     alone = replace(config, first_slice_layers=None)
     by_name = {part.name: part for part in parts(config, 16)}
-    own = first_slices(config, 16)
+    own = config.first_rows(16)
     assert own == 2
     encoder = by_name["encoder maps"].forward
     assert (

@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from svtcli.model.windows import Window, windows
+from svtcli.failure import Refused
+from svtcli.model.windows import Window, passes, windows
 from tests.tiny import VARIANTS
 
 FOUR = VARIANTS["spatiotemporal"]  # a window of 4 frames
@@ -53,8 +54,8 @@ def test_every_frame_after_the_prime_is_made_once_from_known_ones(
     known = prime
     for window in windows(config, frames, prime, overlap):
         assert window.start >= 0
-        assert window.start + window.given == known
-        assert 0 < window.given < window.stop <= config.video[0]
+        assert window.start + window.prime == known
+        assert 0 < window.prime < window.stop <= config.video[0]
         known = window.start + window.stop
     assert known == frames
 
@@ -64,5 +65,18 @@ def test_every_frame_after_the_prime_is_made_once_from_known_ones(
     [(4, 4, 1, "prime"), (3, 1, 1, "shorter"), (8, 1, 4, "overlap")],
 )
 def test_what_cannot_be_laid_out_is_said(frames, prime, overlap, says):
-    with pytest.raises(ValueError, match=says):
+    with pytest.raises(Refused, match=says):
         list(windows(FOUR, frames, prime, overlap))
+
+
+def test_passes_walk_the_slices_of_every_window():
+    walked = list(passes(FOUR, 6, prime=1, overlap=1))
+    assert [(each.window.start, each.index) for each in walked] == [
+        *((0, index) for index in range(8)),
+        *((2, index) for index in range(8)),
+    ]
+    assert [each.frames for each in walked[::4]] == [(0, 2), (1, 3), (2, 4), (3, 5)]
+    assert [each.prime_frames for each in walked[::4]] == [1, 0, 1, 1]
+    assert not any(each.first for each in walked)
+    first = list(passes(VARIANTS["first slice decoder"], 6, prime=1, overlap=1))
+    assert [each.first for each in first] == [each.index == 0 for each in first]

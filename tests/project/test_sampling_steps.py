@@ -8,7 +8,7 @@ import pytest
 
 from svtcli.failure import Refused
 from svtcli.model.connectivity import connectivity
-from svtcli.model.priming import scored_frames, slices_to_make
+from svtcli.model.priming import scored_frames, scored_slices
 from svtcli.model.windows import windows
 from svtcli.project import sampling_steps as sampling_plan
 from svtcli.project.sampling_steps import plan_sampling
@@ -41,8 +41,8 @@ def test_the_steps_are_the_pixels_that_the_sampler_makes(mine, changes) -> None:
     t, h, w = model.slice_shape
     slices = pixels = steps = widest = 0
     for window in windows(model, frames, prime, sample.overlap or 1):
-        for index in slices_to_make(model, window.given, window.stop):
-            made = scored_frames(model, jnp.array([index]), window.given)
+        for index in scored_slices(model, window.prime, window.stop):
+            made = scored_frames(model, jnp.array([index]), window.prime)
             known = (t - int(np.sum(made))) * h * w
             first = index == 0 and model.first_slice_layers is not None
             slices += 1

@@ -221,7 +221,7 @@ def test_windows_make_every_frame_that_is_sampled_and_scored(name):
         lengths = found.resolved(section)
         prime, frames = lengths.prime, lengths.frames
         laid = windows(found.model, frames, prime, lengths.overlap)
-        made = [t for w in laid for t in range(w.start + w.given, w.start + w.stop)]
+        made = [t for w in laid for t in range(w.start + w.prime, w.start + w.stop)]
         assert made == list(range(prime, frames))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from flax import nnx
 
 from svtcli.model.codes import codes_from_video
-from svtcli.model.priming import scored_frames, slices_to_make
+from svtcli.model.priming import scored_frames, scored_slices
 from svtcli.model.subscale import take_slice
 from svtcli.model.svt import Params, for_products_in, network
 from svtcli.recipe.model import Model
@@ -131,7 +131,7 @@ def slices_with_margins(
                 first=index == 0 and config.first_slice_layers is not None,
             ),
         )
-        for index in slices_to_make(config, given, config.video[0])
+        for index in scored_slices(config, given, config.video[0])
     ]  # fmt: skip
 
 
@@ -145,7 +145,7 @@ def first_differences(
     codes = codes_from_video(jnp.asarray(other), config)
     B = len(codes)
     found = np.full(B, np.nan)
-    indices = slices_to_make(config, given, config.video[0])
+    indices = scored_slices(config, given, config.video[0])
     for index, (own, margin) in zip(indices, slices, strict=True):
         theirs = np.asarray(take_slice(codes, jnp.full(B, index), config.s))
         differ = (own != theirs.reshape(own.shape)).reshape(B, -1)

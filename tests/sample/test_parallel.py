@@ -2,13 +2,11 @@
 
 from collections.abc import Iterator
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from svtcli.model.connectivity import connectivity, schedule
-from svtcli.model.priming import slice_frames, slices_to_make
-from svtcli.model.windows import windows
+from svtcli.model.windows import passes
 from svtcli.recipe.model import Model
 from svtcli.sample.parallel import sample_slice_in_steps
 from tests.sample.continued import assert_same, continuations
@@ -42,11 +40,9 @@ def test_the_passes_are_the_steps_of_the_plan_by_one_program():
 def planned_steps(config: Model, frames: int) -> Iterator[int]:
     """Of each slice that is made after one given frame."""
     _, h, w = config.slice_shape
-    for window in windows(config, frames, 1, 1):
-        for index in slices_to_make(config, window.given, window.stop):
-            held = slice_frames(config, jnp.array([index]))[0]
-            known = int((held < window.given).sum()) * h * w
-            yield connectivity(config, known, first=index == 0).steps
+    for each in passes(config, frames, 1, 1):
+        known = each.prime_frames * h * w
+        yield connectivity(config, known, first=each.first).steps
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ import pytest
 
 from svtcli.model.codes import codes_from_video
 from svtcli.model.likelihood import Scorer
-from svtcli.model.priming import slice_frames
+from svtcli.model.priming import scored_frames
 from svtcli.model.subscale import take_slice
 from svtcli.model.svt import network
 from svtcli.recipe.model import Model
@@ -42,7 +42,7 @@ def logits_step_by_step(graphdef, params, codes, index, actions, *, given, first
     slice_codes = take_slice(codes, index, config.s)
     context = None if first else model.encoder(codes, index, actions)
     placed = decoder.place_context(context)
-    known = (slice_frames(config, index) < given)[:, :, None, None, None]
+    known = ~scored_frames(config, index, given)[:, :, None, None, None]
     _, cache = decoder.states(jnp.where(known, slice_codes, 0), placed)
     placed = jnp.broadcast_to(placed, (B, *config.slice_shape, config.d))
     placed = placed.reshape(B, P, -1)
