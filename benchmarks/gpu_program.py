@@ -47,8 +47,8 @@ from svtcli.model.svt import for_products_in, structure  # noqa: E402
 from svtcli.recipe.load import load_recipe  # noqa: E402
 from svtcli.sample.noise import row_keys  # noqa: E402
 from svtcli.sample.slice_state import Made, Wanted  # noqa: E402
-from svtcli.train.objective import recipe_update  # noqa: E402
 from svtcli.train.state import first_state  # noqa: E402
+from svtcli.train.step import recipe_update  # noqa: E402
 
 RATE, BANDWIDTH, START = 798e12, 3.0e12, 2e-6
 """FLOP/s of a bf16 product of 8,192 and bytes a second of a copy as measured on an H100

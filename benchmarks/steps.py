@@ -9,9 +9,8 @@ from svtcli.model.priming import slice_choices
 from svtcli.model.svt import create, structure
 from svtcli.recipe.model import Model
 from svtcli.recipe.schema import Train
-from svtcli.train.objective import recipe_update
 from svtcli.train.state import abstract_state, first_state
-from svtcli.train.step import jit_update
+from svtcli.train.step import jit_update, recipe_update
 
 
 class Training:

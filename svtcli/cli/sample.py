@@ -169,7 +169,7 @@ def _show_plan(plan: "SamplePlan", task: "ArrayTask | None") -> None:
     from svtcli.sample.stage import chosen_schedule, sampling_layout
 
     layout = sampling_layout(len(task.share(plan.videos)) if task else plan.videos)
-    kinds = f"{layout.devices} x {layout.kinds[0]}"
+    kinds = f"{layout.devices} x {layout.device_kinds[0]}"
     settings, kept = plan.settings, len(plan.partial.finished())
     so_far = f", {kept} of {plan.videos} videos are finished" if kept else ""
     schedule = chosen_schedule(plan)

@@ -9,8 +9,8 @@ from svtcli.cli.arguments import Overrides, RecipeName, RunName
 from svtcli.train.host_memory import keep_freed_memory
 
 if TYPE_CHECKING:
-    from svtcli.train.plan import Plan
-    from svtcli.train.stage import Trained
+    from svtcli.train.plan import TrainPlan
+    from svtcli.train.stage import Setup, Trained
 
 
 def train(
@@ -79,8 +79,8 @@ def train(
 ) -> None:
     """Train a recipe's model on its prepared clips.
 
-    The same command again goes on where it was stopped. The first Ctrl-C saves and
-    stops; a second one stops at once.
+    Re-run the same command to resume. The first Ctrl-C saves and stops; a second one
+    stops at once.
 
     For example: svt train bair_large train.batch=32 --run smaller-batch
 
@@ -93,68 +93,58 @@ def train(
 
     loaded = load_recipe(recipe, overrides or ())
     folder = run_folder(run or loaded.name)
-    # Only now, for it brings jax: a typo is answered at once.
-    from svtcli.cli.multiprocess import together
-    from svtcli.train import stage as stage
-    from svtcli.train.distributed import meeting_of
+    from svtcli.cli.multiprocess import meeting_of, together
     from svtcli.train.plan import plan_training
 
+    arguments = loaded, folder, steps, fresh, profile
     meeting = meeting_of(coordinator, processes, process, cluster, patience)
-    plan = trained = None
+    if meeting is None:
+        plan_training(*arguments)  # refuse before jax is imported, which takes seconds
+    from svtcli.train import stage as stage
+
     with together(meeting) as peers:
         if dry_run:
-            plan = plan_training(loaded, folder, steps, fresh, profile)
-        else:
-            progress = console.progress()
-            trained = stage.train(
-                loaded, folder, progress, steps, fresh, profile, peers
-            )
-    if plan and peers.first:
-        _show_plan(plan)
-    if trained and peers.first:
+            plan = plan_training(*arguments)
+            setup = stage.set_up(plan)
+            if peers.first:
+                _show_plan(plan, setup)
+            return
+        progress = console.progress()
+        trained = stage.train(loaded, folder, progress, steps, fresh, profile, peers)
+    if peers.first:
         _show(trained)
 
 
-def _show_plan(plan: "Plan") -> None:
-    """What would be done, one fact a line."""
-    batch = plan.recipe.train.batch
+def _show_plan(plan: "TrainPlan", setup: "Setup") -> None:
+    """Show the plan, one fact a line."""
+    train, device = plan.recipe.train, setup.layout.description
     facts = {
         "writes to": str(plan.run.path),
         "clips": f"{plan.clips.name}, {len(plan.clips)} of split train",
-        "parameters": f"{plan.parameters:,}",
-        "steps": f"{plan.start:,} to {plan.until:,}, {batch} slices each",
-        **_validation_fact(plan),
-        **_profile_fact(plan),
-        "device": plan.device,
+        "parameters": f"{setup.parameters:,}",
+        "steps": f"{plan.start:,} to {plan.until:,}, {train.batch} slices each",
     }
+    if setup.validation is not None:
+        every = f"every {train.validate_every:,} steps"
+        facts["validation"] = f"{setup.validation}, {every}"
+    if plan.profile:
+        facts["profile"] = f"{plan.profile} steps, into {plan.run.profile}"
+    facts["device"] = device
     data = {
         "run": str(plan.run.path),
         "clips": len(plan.clips),
-        "parameters": plan.parameters,
+        "parameters": setup.parameters,
         "start": plan.start,
         "steps": plan.until,
-        "batch": batch,
-        "device": plan.device,
+        "batch": train.batch,
+        "device": device,
         "dry_run": True,
     }
     console.show(console.facts(facts), data)
 
 
-def _validation_fact(plan: "Plan") -> dict[str, str]:
-    every = plan.recipe.train.validate_every
-    if plan.validation is None:
-        return {}
-    return {"validation": f"{plan.validation}, every {every:,} steps"}
-
-
-def _profile_fact(plan: "Plan") -> dict[str, str]:
-    if not plan.profile:
-        return {}
-    return {"profile": f"{plan.profile} steps, into {plan.run.profile}"}
-
-
 def _show(trained: "Trained") -> None:
-    """The run folder on stdout, alone, so that it can be passed on; the rest beside."""
+    """Print the run folder on stdout, alone, for use in scripts; the rest on stderr."""
     score = f", {trained.score:.3f} {trained.unit}" if trained.score is not None else ""
     console.note(f"step {trained.step}{score} (last training batch)")
     if trained.validation is not None:

@@ -31,9 +31,9 @@ from svtcli.run.directory import RunFolder
 from svtcli.run.progress import Progress
 from svtcli.sample import stage as sampling
 from svtcli.train import stage as training
-from svtcli.train.checkpoint import latest_step
+from svtcli.train.commit_record import latest_step
 from svtcli.train.load_network import Checkpoint
-from svtcli.train.resume import changes_in
+from svtcli.train.plan import changes_in
 
 Stage = Literal["prepare", "train", "sample", "eval", "render"]
 STAGES: tuple[Stage, ...] = ("prepare", "train", "sample", "eval", "render")

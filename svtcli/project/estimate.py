@@ -17,9 +17,8 @@ from svtcli.recipe.model import Model
 from svtcli.recipe.schema import Mesh, Recipe
 from svtcli.train.chips import CHIPS, Chip, find_chip
 from svtcli.train.mesh import Layout, layout_of
-from svtcli.train.objective import recipe_update
 from svtcli.train.state import abstract_state
-from svtcli.train.step import jit_update
+from svtcli.train.step import jit_update, recipe_update
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
-"""Finding the parameters (§4.1): state, step, optimizer, loop, checkpoints.
+"""Training of a recipe's model (§4.1): clips → checkpoints.
 
-state       {params, opt, step}: a plain pytree, everything that a run is
-optimizer   RMSProp as the paper's, Adam, AdamW; the rate of each step
-step        update(state, batch) -> (state, metrics): pure, jitted, donated
-loop        feeds batches, writes the log, saves, stops when asked
-checkpoint  arrays on disk that can be trusted: sealed, verified, one writer
+stage       the command: plan, set up, train; plan needs no jax and refuses early
+loop        takes batches, dispatches steps, logs, saves, validates, stops on a signal
+step        update(state, batch) -> (state, metrics): pure, jitted, donates its state
+state       {params, opt, step}: a plain pytree; optimizer has the rule and its rate
+mesh        sharding over devices; distributed joins several processes
+checkpoint  verified arrays on disk with one writer; load_network reads them again
 """

@@ -1,15 +1,17 @@
-"""A training state as named arrays on disk: the only place that knows orbax.
+"""Named arrays of a training state on disk: the only module that knows orbax.
 
-A checkpoint has two parts, `params` and `training` (optimizer and step), and `ema`
-where one is kept, so that sampling reads one alone. Each is one flat dict:
-`layers.0.w` → array.
+A checkpoint has two parts, `params` and `training` (optimizer and step), and a third,
+`ema`, if the recipe averages parameters; sampling reads one part alone. Each is one
+flat dict: `layers.0.w` → array.
 """
 
 import logging
-from collections.abc import Iterator
+import sys
+import traceback
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 import jax
 from jaxtyping import PyTree
@@ -17,11 +19,11 @@ from orbax.checkpoint import v1 as ocp
 
 from svtcli.failure import Failure, StorageFailed
 from svtcli.run.device_memory import out_of_memory
+from svtcli.run.signals import RESUME
 from svtcli.train.distributed import peer_lost
-from svtcli.train.orbax_noise import drop_lost_reports
 from svtcli.train.state import State, placed
 
-MAKE_ROOM = "make room and run the same command again"
+FREE_SPACE = f"free some space, then {RESUME}"
 
 Named = dict[str, Any]
 """`layers.0.w` → array, or its shape and dtype."""
@@ -29,33 +31,31 @@ Named = dict[str, Any]
 
 @runtime_checkable
 class Writing(Protocol):
-    """A write that goes on in the background."""
+    """A write that continues in the background."""
 
     def result(self) -> object:
-        """Wait for its end; raise what went wrong."""
+        """Wait until it is finished; raise its error."""
         ...
 
 
 def parts_of(state: State) -> dict[str, Named]:
-    """What is stored apart: the parameters, and what only training needs."""
-    training = {"opt": state["opt"], "step": state["step"]}
-    parts = {"params": named(state["params"]), "training": named(training)}
-    return parts | ({"ema": named(state["ema"])} if "ema" in state else {})
+    """Split a state into the parts of a checkpoint."""
+    return {part: named(tree) for part, tree in _split(state).items()}
 
 
 def state_from(parts: dict[str, Named], like: State) -> State:
-    """The state whose parts these are; `like` gives its structure."""
-    training = {"opt": like["opt"], "step": like["step"]}
-    training = unnamed(parts["training"], training)
-    params = unnamed(parts["params"], like["params"])
-    state = State(params=params, opt=training["opt"], step=training["step"])
-    if "ema" in like:
-        state["ema"] = unnamed(parts["ema"], like["ema"])
-    return state
+    """Join the parts of a checkpoint into a state with the structure of `like`."""
+    trees = {part: unnamed(parts[part], tree) for part, tree in _split(like).items()}
+    return cast("State", trees.pop("training") | trees)
+
+
+def _split(state: State) -> dict[str, PyTree]:
+    rest = {key: tree for key, tree in state.items() if key not in ("opt", "step")}
+    return {**rest, "training": {"opt": state["opt"], "step": state["step"]}}
 
 
 def named(tree: PyTree) -> Named:
-    """The leaves of a tree by their paths."""
+    """Leaves of a tree by their paths."""
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     return {
         jax.tree_util.keystr(path, simple=True, separator="."): leaf
@@ -64,7 +64,7 @@ def named(tree: PyTree) -> Named:
 
 
 def unnamed(leaves: Named, like: PyTree) -> PyTree:
-    """The tree that has the structure of `like` and these leaves."""
+    """Tree with the structure of `like` and these leaves; the inverse of `named`."""
     return jax.tree.unflatten(
         jax.tree.structure(like), [leaves[name] for name in named(like)]
     )
@@ -80,9 +80,9 @@ def described(parts: dict[str, Named]) -> dict[str, str]:
 
 
 def differences(there: dict[str, str], wanted: dict[str, str], place: str) -> str:
-    """What is described otherwise in a `place` than in its recipe; '' where nothing is.
+    """Arrays that differ between a `place` and its recipe, in words; '' for none.
 
-    Three names at most: another model differs in hundreds.
+    Names at most three: another model differs in hundreds.
     """
     differ = [name for name in wanted | there if wanted.get(name) != there.get(name)]
     lines = [
@@ -96,60 +96,68 @@ def differences(there: dict[str, str], wanted: dict[str, str], place: str) -> st
 
 
 def size_in_bytes(parts: dict[str, Named]) -> int:
-    """What the arrays take; uncompressed, so this is what they take on disk too."""
+    """Size of the arrays in memory, and on disk, where they are not compressed."""
     return sum(leaf.nbytes for leaves in parts.values() for leaf in leaves.values())
 
 
 def write(folder: Path, parts: dict[str, Named]) -> Writing:
-    """Start writing; returns when the arrays may be given up, as to a donated step."""
-    logging.getLogger("absl").addFilter(_once)
-    drop_lost_reports()
+    """Start writing; returns once the arrays may be donated to the next step."""
+    logging.getLogger("absl").addFilter(_without_orbax_tracebacks)
+    if not isinstance(sys.unraisablehook, _DropLateReports):
+        sys.unraisablehook = _DropLateReports(sys.unraisablehook)
     context = ocp.Context()
     # Weights do not compress: 8 % smaller for three times the time.
     context.array.saving.use_compression = False
-    with storage_errors(folder, MAKE_ROOM), context:
+    with storage_errors(folder, FREE_SPACE), context:
         return ocp.save_checkpointables_async(folder.absolute(), parts)
 
 
 def read(folder: Path, abstract: dict[str, Named]) -> dict[str, Named]:
-    """The arrays of the parts in `abstract`, placed where its leaves say."""
+    """Read the parts in `abstract`, each array onto the devices its leaf names."""
     with storage_errors(folder):
         return ocp.load_checkpointables(folder.absolute(), placed(abstract))
 
 
 @contextmanager
 def storage_errors(place: Path, hint: str | None = None) -> Iterator[None]:
-    """Whatever orbax or the system says of a failed read or write, as one line.
+    """Turn any error of orbax or the system into a StorageFailed of one line.
 
-    Several processes also talk while they write: that one of them is gone is said so.
-    Arrays also come from devices and go there: that these are full is said so too.
+    A lost peer is PeerLost instead, a full device OutOfMemory: processes communicate
+    and arrays move between host and device during a read or write.
     """
     try:
         yield
     except Failure:
         raise
     except Exception as error:
-        cause = _first_cause(error)
-        if full := out_of_memory(cause):
-            raise full from error
-        if lost := peer_lost(cause):
-            raise lost from error
-        raise StorageFailed(f"{place}: {_first_line(cause)}", hint) from error
+        cause: BaseException = error
+        while cause.__cause__ is not None:  # orbax wraps errors in layers of its own
+            cause = cause.__cause__
+        if known := out_of_memory(cause) or peer_lost(cause):
+            raise known from error
+        lines = str(cause).strip().splitlines() or [type(cause).__name__]
+        raise StorageFailed(f"{place}: {lines[0]}", hint) from error
 
 
-def _once(record: logging.LogRecord) -> bool:
-    """Drop the tracebacks that orbax logs of what it raises as well: 500 lines of it
-    when a disk is full."""
+def _without_orbax_tracebacks(record: logging.LogRecord) -> bool:
+    """Filter out tracebacks that orbax logs and raises: 500 lines on a full disk."""
     return "orbax" not in record.pathname or record.exc_info is None
 
 
-def _first_cause(error: BaseException) -> BaseException:
-    """What set it all off; orbax wraps it in layers of its own."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return error
+class _DropLateReports:
+    """`sys.unraisablehook` without the reports that come after a failed write.
 
+    TensorStore's threads report to an event loop that orbax has closed by then, and
+    Python prints a traceback for each report, hiding the one line with the cause.
+    """
 
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    def __init__(self, other: Callable[["sys.UnraisableHookArgs"], object]) -> None:
+        self.other = other
+
+    def __call__(self, unraisable: "sys.UnraisableHookArgs") -> None:
+        error = unraisable.exc_value
+        if isinstance(error, RuntimeError) and str(error) == "Event loop is closed":
+            frames = traceback.extract_tb(error.__traceback__)
+            if frames and frames[0].name == "call_soon_threadsafe":
+                return
+        self.other(unraisable)

@@ -1,16 +1,16 @@
-"""Checkpoints that can be trusted. Orbax writes the arrays; what it lacks is here.
+"""Checkpoints of a run: verified, written atomically, by one writer.
 
     checkpoints/2000/        params/ and training/ (opt, step) by orbax, commit.json
-    checkpoints/unfinished/  being written or thrown away; worth nothing
-    checkpoints/quarantine/  found broken; never used, never deleted
+    checkpoints/unfinished/  being written or deleted; worthless after a kill
+    checkpoints/quarantine/  found damaged; never used, never deleted
 
-A folder gets its number last, when every byte is on the disk and `commit.json` vouches
-for it. So a kill at any moment leaves the older checkpoints and `unfinished/`. What is
-found broken later (a flipped bit, a bad disk) is set aside and the next older one used;
-a run whose checkpoints are all broken is refused, never started again at 0.
+A folder is renamed to its number last, when every byte is on the disk and `commit.json`
+lists it: a kill at any moment leaves the older checkpoints and `unfinished/`. A
+checkpoint found damaged later (a flipped bit, a bad disk) goes to quarantine and the
+next older one is used; a run without an intact one is refused, never restarted at 0.
 
-Of several processes each writes and reads its own part of the arrays, in one shared
-folder; process 0 alone does the rest, and says which checkpoint all of them take.
+Of several processes each writes and reads its own shards of the arrays, in one shared
+folder; process 0 does the rest and decides which checkpoint all of them restore.
 """
 
 import shutil
@@ -26,25 +26,27 @@ from svtcli.failure import Failure, Refused, StorageFailed
 from svtcli.run.durable import move_into_place
 from svtcli.train import arrays
 from svtcli.train.commit_record import (
-    RECORD,
-    Broken,
+    QUARANTINE,
+    CorruptCheckpoint,
     Record,
+    numbered,
     seal,
+    steps_in,
     verify,
 )
 from svtcli.train.distributed import ALONE, Peers
 from svtcli.train.state import State
 
-UNFINISHED, QUARANTINE = "unfinished", "quarantine"
+UNFINISHED = "unfinished"
 SLACK = 1 << 20
 """Bytes that a checkpoint may need beyond its arrays: names, shapes, checksums."""
 
 
 class Checkpoints:
-    """The checkpoints of one run, for its one writer (who holds the run's lock).
+    """Checkpoints of one run, for its one writer (which holds the run's lock).
 
-    Saving goes on in the background. If it fails there, the next call says so; use as
-    a context manager, which waits for the last save.
+    Saves run in the background; an error there is raised by the next call. As a context
+    manager it waits for the last save.
     """
 
     def __init__(
@@ -59,7 +61,7 @@ class Checkpoints:
         self.folder, self.keep, self.clips, self.note = folder, keep, clips, note
         self.keep_every, self.peers = keep_every, peers
         self.saved: int | None = None
-        """The newest step that is known to be safe on the disk."""
+        """Newest step that is known to be safe on the disk."""
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._saving: Future[int] | None = None
         if peers.first:
@@ -70,7 +72,7 @@ class Checkpoints:
         return self
 
     def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
-        # While another failure is on its way up, a failed save must not hide it.
+        # A failed save must not hide the error that is being raised.
         quiet = suppress(Failure) if failure else nullcontext()
         try:
             with quiet:
@@ -79,25 +81,26 @@ class Checkpoints:
             self._writer.shutdown()
 
     def restore(self, abstract: State) -> State | None:
-        """The newest state that verifies; None when nothing was ever saved.
+        """Restore the newest intact state; None if nothing was ever saved.
 
-        Errors: a checkpoint of another model or of other clips; none that holds.
+        Errors: Refused for a checkpoint of another model or of other clips;
+        StorageFailed if all checkpoints are damaged.
         """
         wanted = arrays.parts_of(abstract)
-        step: int | None = self.peers.decided(lambda: self._newest_whole(wanted))
+        step: int | None = self.peers.decided(lambda: self._newest_intact(wanted))
         if step is None:
             return None
         self.saved = step
         parts = arrays.read(self.folder / str(step), wanted)
         return arrays.state_from(parts, like=abstract)
 
-    def _newest_whole(self, wanted: dict[str, arrays.Named]) -> int | None:
-        """The step of the newest checkpoint that verifies; sets aside what doesn't."""
-        for step in reversed(_numbered(self.folder)):
+    def _newest_intact(self, wanted: dict[str, arrays.Named]) -> int | None:
+        """Step of the newest intact checkpoint; quarantines damaged ones."""
+        for step in reversed(numbered(self.folder)):
             place = self.folder / str(step)
             try:
                 record = verify(place)
-            except (Broken, OSError) as error:
+            except (CorruptCheckpoint, OSError) as error:
                 self._quarantine(step, str(error))
                 continue
             if record.clips != self.clips:
@@ -109,17 +112,17 @@ class Checkpoints:
             return step
         if any((self.folder / QUARANTINE).glob("*")):
             raise StorageFailed(
-                f"{self.folder}: no checkpoint here holds what was written, and "
-                "training does not silently start again at step 0",
-                "the broken ones are in quarantine/; --fresh starts over",
+                f"{self.folder}: all checkpoints are damaged, and training does not "
+                "silently start again at step 0",
+                "the damaged ones are in quarantine/; --fresh starts over",
             )
         return None
 
     def save(self, state: State) -> None:
-        """Save `state` in the background, after the save before it is through.
+        """Save `state` in the background, once the previous save is complete.
 
-        The state may be donated as soon as this returns. Errors: the disk or a device
-        is full.
+        The state may be donated as soon as this returns. Errors: StorageFailed,
+        OutOfMemory.
         """
         self.wait()
         step, parts = int(state["step"]), arrays.parts_of(state)
@@ -136,13 +139,13 @@ class Checkpoints:
 
         def finish() -> int:
             try:
-                with arrays.storage_errors(self.folder, arrays.MAKE_ROOM):
-                    # Orbax waits here until every process has written its part.
+                with arrays.storage_errors(self.folder, arrays.FREE_SPACE):
+                    # Orbax waits here until every process has written its shards.
                     writing.result()
                     if self.peers.first:
                         seal(unfinished, record)
                         move_into_place(unfinished, self.folder / str(step))
-                        self._forget_old()
+                        self._delete_old()
             finally:
                 if self.peers.first:
                     _sweep(unfinished)
@@ -151,12 +154,12 @@ class Checkpoints:
         self._saving = self._writer.submit(finish)
 
     def poll(self) -> None:
-        """Raise what went wrong in the background, if anything has; never waits."""
+        """Raise the error of a background save, if there is one; never waits."""
         if self._saving is not None and self._saving.done():
             self.wait()
 
     def wait(self) -> None:
-        """Wait until what was saved is safe on the disk."""
+        """Wait until the last save is safe on the disk."""
         if self._saving is not None:
             saving, self._saving = self._saving, None
             self.saved = saving.result()
@@ -166,23 +169,23 @@ class Checkpoints:
         shelf.mkdir(exist_ok=True)
         place = shelf / f"{step}-{len(list(shelf.iterdir())) + 1}"
         (self.folder / str(step)).rename(place)
-        self.note(f"checkpoint {step} is broken ({reason}); moved to {place}")
+        self.note(f"checkpoint {step} is damaged ({reason}); moved to {place}")
 
     def _refuse_full_disk(self, size: int) -> None:
         free = shutil.disk_usage(self.folder).free
         if free < size + SLACK:
             raise StorageFailed(
-                f"{self.folder}: a checkpoint needs {_megabytes(size + SLACK)}, "
-                f"{_megabytes(free)} free",
-                arrays.MAKE_ROOM,
+                f"{self.folder}: a checkpoint needs {(size + SLACK) / 1e6:,.1f} MB, "
+                f"{free / 1e6:,.1f} MB free",
+                arrays.FREE_SPACE,
             )
 
-    def _forget_old(self) -> None:
-        """Keep the newest `keep` and all multiples of `keep_every`.
+    def _delete_old(self) -> None:
+        """Keep the newest `keep` checkpoints and all multiples of `keep_every`.
 
-        What goes loses its number before its files.
+        A deleted folder loses its number before its files.
         """
-        for step in _numbered(self.folder)[: -self.keep]:
+        for step in numbered(self.folder)[: -self.keep]:
             if self.keep_every is not None and step % self.keep_every == 0:
                 continue
             going = self.folder / UNFINISHED / f"old-{step}"
@@ -190,48 +193,22 @@ class Checkpoints:
             shutil.rmtree(going)
 
 
-def steps_in(folder: Path) -> list[int]:
-    """The steps with a sealed checkpoint in `folder`, ascending; not yet verified."""
-    return [
-        step for step in _numbered(folder) if (folder / f"{step}" / RECORD).is_file()
-    ]
-
-
-def latest_step(folder: Path) -> int | None:
-    """The newest step with a checkpoint in `folder`; None when there is none."""
-    return max(steps_in(folder), default=None)
-
-
-def was_saved(folder: Path) -> bool:
-    """Whether `folder` has held a checkpoint, whole or broken."""
-    return bool(_numbered(folder)) or any((folder / QUARANTINE).glob("*"))
-
-
-def holds(folder: Path, step: int) -> bool:
-    """Whether the checkpoint of `step` is what was written; reads every byte."""
-    try:
-        verify(folder / str(step))
-    except (Broken, OSError):
-        return False
-    return True
-
-
 def restore_params(
     folder: Path, step: int, abstract_params: PyTree, part: str = "params"
 ) -> PyTree:
-    """The parameters alone, float32, as sampling and scoring need them.
+    """Restore the parameters alone, float32, for sampling and scoring.
 
-    `part` is `params`, or `ema` for their average. `abstract_params` says shapes,
-    dtypes and, if not the default device, where to. Errors: `StorageFailed` when the
-    checkpoint is broken, `Refused` when another model's.
+    `part` is `params`, or `ema` for their average; `abstract_params` gives shapes,
+    dtypes and, if not the default device, devices. Errors: StorageFailed for a damaged
+    checkpoint, Refused for another model's.
     """
     place = folder / str(step)
     try:
         record = verify(place)
-    except (Broken, OSError) as error:
+    except (CorruptCheckpoint, OSError) as error:
         others = [str(other) for other in steps_in(folder) if other != step]
         hint = f"other steps here: {', '.join(others)}" if others else None
-        raise StorageFailed(f"{place}: broken checkpoint: {error}", hint) from error
+        raise StorageFailed(f"{place}: damaged checkpoint: {error}", hint) from error
     wanted = {part: arrays.named(abstract_params)}
     _refuse_other_model(place, record, wanted)
     parts = arrays.read(place, wanted)
@@ -241,7 +218,7 @@ def restore_params(
 def _refuse_other_model(
     place: Path, record: Record, abstract: dict[str, arrays.Named]
 ) -> None:
-    """Errors: Refused where the wanted parts have other arrays than these."""
+    """Refuse a checkpoint whose arrays differ from `abstract` in the parts it has."""
     wanted = arrays.described(abstract)
     parts = tuple(f"{part}." for part in abstract)
     there = {k: v for k, v in record.arrays.items() if k.startswith(parts)}
@@ -253,10 +230,9 @@ def _refuse_other_model(
 
 
 def _sweep(unfinished: Path) -> None:
-    """Remove what a save that failed has left; orbax writes beside its place first.
+    """Remove the files of a failed save, also those that orbax writes beside its place.
 
-    It gives up without waiting for all of its writers: what they still add is removed
-    when they are through, for two seconds at most.
+    Its writers may outlive the failure: wait for what they still add, at most 2 s.
     """
     for _ in range(100):
         left = [unfinished, *unfinished.parent.glob(f"{unfinished.name}.*")]
@@ -266,13 +242,3 @@ def _sweep(unfinished: Path) -> None:
         for path in there:
             shutil.rmtree(path, ignore_errors=True)
         time.sleep(0.02)
-
-
-def _numbered(folder: Path) -> list[int]:
-    """The steps that name a folder in `folder`, ascending."""
-    names = (path.name for path in folder.glob("*") if path.is_dir())
-    return sorted(int(name) for name in names if name.isdecimal())
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:,.1f} MB"

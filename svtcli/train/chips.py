@@ -1,7 +1,7 @@
-"""What accelerators can do, from their data sheets: matrix FLOP/s, memory, bandwidth.
+"""Data sheets of accelerators: matrix FLOP/s, memory, bandwidth.
 
-Dense rates that XLA's products reach in the best case: in float32 NVIDIA's tensor cores
-compute in TF32 where they have it, and TPUs in bfloat16. Where a chip has no bfloat16
+Dense rates that XLA's matrix products reach at best: in float32 NVIDIA's tensor cores
+compute in TF32 if they have it, and TPUs in bfloat16. On a chip without bfloat16
 products, XLA computes them in float32.
 """
 
@@ -17,13 +17,13 @@ class Chip:
 
     name: str
     pattern: str
-    """Finds the chip in a `device_kind`, or in what a person calls it."""
+    """Regular expression that finds the chip in a `device_kind`, or a name in use."""
     bfloat16: float
     float32: float
     memory: int
-    """Bytes that a program may have at most; a little less than what is built in."""
+    """Bytes available to a program; a little less than the chip has."""
     bandwidth: float
-    """Bytes a second from and to that memory."""
+    """Bytes a second to and from that memory."""
 
     def peak(self, precision: str) -> float:
         """FLOP/s of matrix products in `precision`."""
@@ -41,7 +41,7 @@ CHIPS = (
     # sums. From L4 and H100 on those give rates "with sparsity": here is half of them.
     # A10G has no public sheet: Baseten's comparison with the A10. Memory: nvidia-smi.
     # TPUs: Google Cloud's pages of each version, and jax/_src/tpu_info.py.
-    # The first pattern that is found counts: the narrower stand before the wider.
+    # The first matching pattern counts: narrower ones stand before wider ones.
     _chip("B200", r"\bB200\b", 2250.0, 1125.0, 183359, 8.0),
     _chip("GH200", r"\bGH200\b(?! 144G)", 989.4, 494.7, 97871, 4.0),
     _chip("H200-NVL", r"\bH200[ -]NVL\b", 835.5, 417.5, 143771, 4.8),
@@ -76,9 +76,9 @@ CHIPS = (
 
 
 def find_chip(device_kind: str) -> Chip | None:
-    """The chip that jax, or a person, calls so; None for a CPU or an unknown one.
+    """Chip of that `device_kind` or name; None for a CPU or an unknown chip.
 
-    A part of a GPU (MIG) is not known: it has a share of both rate and memory.
+    A partition of a GPU (MIG) is unknown: it has a share of both rate and memory.
     """
     if re.search(r"\bMIG\b", device_kind):
         return None
@@ -89,6 +89,6 @@ def find_chip(device_kind: str) -> Chip | None:
 
 
 def peak_flops(device_kind: str, precision: str) -> float | None:
-    """The device's matrix FLOP/s in `precision` (float32 or bfloat16), if known."""
+    """Matrix FLOP/s of the device in `precision` (float32 or bfloat16), if known."""
     chip = find_chip(device_kind)
     return None if chip is None else chip.peak(precision)

@@ -1,8 +1,8 @@
-"""The record that makes a checkpoint whole: what was written, and how to tell.
+"""Commit records: which checkpoints of a run are complete and undamaged; no jax here.
 
-`commit.json` lists every file of the checkpoint with its size and sha256, every array
-with its shape, and its own sha256. It is written last, when all it speaks of is on the
-disk, so a folder with a record that holds is a checkpoint that holds.
+`commit.json` lists every file of a checkpoint with its size and sha256, every array
+with its shape, and its own sha256. It is written last, once everything else is on the
+disk: a checkpoint without it is incomplete, one that differs from it is damaged.
 """
 
 import hashlib
@@ -13,20 +13,20 @@ from pathlib import Path
 from svtcli.run.durable import sync_path
 from svtcli.run.fingerprint import fingerprint_file
 
-RECORD = "commit.json"
+RECORD, QUARANTINE = "commit.json", "quarantine"
 
 
-class Broken(Exception):
-    """A checkpoint is not what was written; the message says where."""
+class CorruptCheckpoint(Exception):
+    """A checkpoint differs from its commit record; the message says where."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """What a checkpoint says about itself."""
+    """Contents of `commit.json`."""
 
     step: int
     clips: str
-    """Fingerprint of the clips that it was trained on."""
+    """Fingerprint of the training clips."""
     arrays: dict[str, str]
     """Name of each array → its dtype and shape, as `float32[3,4]`."""
     files: dict[str, tuple[int, str]] = field(default_factory=dict)
@@ -34,7 +34,7 @@ class Record:
 
 
 def seal(folder: Path, record: Record) -> None:
-    """Force all of `folder` to the disk, then write the record that vouches for it."""
+    """Flush all of `folder` to the disk, then write its commit record."""
     files = {}
     for path in _files(folder):
         sync_path(path)
@@ -50,32 +50,69 @@ def seal(folder: Path, record: Record) -> None:
 
 
 def read_record(folder: Path) -> Record:
-    """The record of a checkpoint; `Broken` says what is wrong with it."""
+    """Return a checkpoint's record. Errors: CorruptCheckpoint."""
     try:
         body = json.loads((folder / RECORD).read_text(encoding="utf-8"))
         if body.pop("sha256") != _sha256_of(body):
-            raise Broken(f"{RECORD} was changed")
+            raise CorruptCheckpoint(f"{RECORD} was changed")
         files = {path: (size, sha) for path, (size, sha) in body.pop("files").items()}
         return Record(**body, files=files)
     except OSError as error:
-        raise Broken(f"{RECORD}: {error.strerror}") from error
+        raise CorruptCheckpoint(f"{RECORD}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise Broken(f"{RECORD} is not a commit record") from error
+        raise CorruptCheckpoint(f"{RECORD} is not a commit record") from error
 
 
 def verify(folder: Path) -> Record:
-    """The record of a checkpoint, every byte of which was read and found right."""
+    """Return a checkpoint's record after comparing every byte with it.
+
+    Errors: CorruptCheckpoint.
+    """
     record = read_record(folder)
     found = {str(path.relative_to(folder)) for path in _files(folder)}
-    if strange := found ^ set(record.files):
-        raise Broken(f"{min(strange)} was added or is missing")
+    if unexpected := found ^ set(record.files):
+        raise CorruptCheckpoint(f"{min(unexpected)} was added or is missing")
     for name, (size, sha256) in record.files.items():
         path = folder / name
         if path.stat().st_size != size:
-            raise Broken(f"{name} has {path.stat().st_size} bytes, not {size}")
+            raise CorruptCheckpoint(
+                f"{name} has {path.stat().st_size} bytes, not {size}"
+            )
         if fingerprint_file(path) != sha256:
-            raise Broken(f"{name} does not hold what was written")
+            raise CorruptCheckpoint(f"{name} has changed since it was written")
     return record
+
+
+def holds(folder: Path, step: int) -> bool:
+    """Return True if the checkpoint of `step` is undamaged; reads every byte."""
+    try:
+        verify(folder / str(step))
+    except (CorruptCheckpoint, OSError):
+        return False
+    return True
+
+
+def numbered(folder: Path) -> list[int]:
+    """Steps that have a folder in `folder`, complete or not, ascending."""
+    names = (path.name for path in folder.glob("*") if path.is_dir())
+    return sorted(int(name) for name in names if name.isdecimal())
+
+
+def steps_in(folder: Path) -> list[int]:
+    """Steps with a complete checkpoint in `folder`, ascending; not verified."""
+    return [
+        step for step in numbered(folder) if (folder / f"{step}" / RECORD).is_file()
+    ]
+
+
+def latest_step(folder: Path) -> int | None:
+    """Newest step with a complete checkpoint in `folder`; None without one."""
+    return max(steps_in(folder), default=None)
+
+
+def was_saved(folder: Path) -> bool:
+    """Return True if `folder` has ever held a checkpoint, intact or damaged."""
+    return bool(numbered(folder)) or any((folder / QUARANTINE).glob("*"))
 
 
 def _files(folder: Path) -> list[Path]:

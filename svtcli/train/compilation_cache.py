@@ -1,10 +1,10 @@
-"""Compiled programs, kept from one run to the next: the second starts at once.
+"""Persistent cache of compiled programs: the second run starts at once.
 
 On for GPU and TPU, off for CPU, where a program of one machine may crash on another;
 `$SVT_COMPILATION_CACHE` names another folder, also for CPU; set but empty turns it off.
 
-Whoever can write there can make us run what he wants. So the folder is ours alone, and
-one that is not is refused.
+Anyone who can write to the cache can make svt run any program: a folder that is not
+private to the user is refused.
 """
 
 import hashlib
@@ -21,11 +21,11 @@ from svtcli.failure import Refused
 
 VARIABLE = "SVT_COMPILATION_CACHE"
 SHORTEST = 0.5
-"""Seconds; what compiles faster is not kept."""
+"""Shortest compilation, in seconds, that is cached."""
 
 
 def use_compilation_cache() -> Path | None:
-    """Keep compiled programs from now on; None where jax has a folder or none is used.
+    """Turn the cache on; None if it stays off, or jax has its own already.
 
     Errors: Refused for a folder that others could write to.
     """
@@ -43,11 +43,11 @@ def use_compilation_cache() -> Path | None:
 
 
 def private_folder(path: Path) -> Path:
-    """`path`, made if need be. Errors: Refused unless it is ours, and ours alone."""
+    """Create `path` if needed. Errors: Refused unless it is private to this user."""
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except FileExistsError:
-        raise Refused(f"{path}: is no folder", f"set {VARIABLE} to another") from None
+        raise Refused(f"{path}: not a folder", f"set {VARIABLE} to another") from None
     real = path.resolve()
     facts = real.stat()
     if facts.st_uid != os.getuid():
@@ -64,7 +64,7 @@ def private_folder(path: Path) -> Path:
 
 
 def compilation_root(backend: str) -> Path | None:
-    """Where programs of `backend` would be kept; None for nowhere."""
+    """Folder of the cache for `backend`; None if it is off."""
     wanted = os.environ.get(VARIABLE)
     if wanted is not None:
         return Path(wanted).absolute() if wanted else None
@@ -75,18 +75,18 @@ def compilation_root(backend: str) -> Path | None:
 
 
 def _key(backend: str) -> str:
-    """Programs of another jaxlib, chip or processor are never looked at."""
+    """Name of the subfolder for this jaxlib, chip and processor."""
     kind = re.sub(r"[^a-z0-9]+", "-", jax.devices()[0].device_kind.lower())
     jaxlib = metadata.version("jaxlib")
     return f"{backend}-{kind}-jaxlib-{jaxlib}-{_processor()}"
 
 
 def _processor() -> str:
-    """Of what this machine's processor can do."""
+    """Hash of the features of this machine's processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         lines = []
-    known = [line for line in lines if line.startswith(("flags", "Features"))][:1]
-    said = "\n".join(known or [platform.machine(), platform.processor()])
-    return hashlib.sha256(said.encode()).hexdigest()[:12]
+    features = [line for line in lines if line.startswith(("flags", "Features"))][:1]
+    known = "\n".join(features or [platform.machine(), platform.processor()])
+    return hashlib.sha256(known.encode()).hexdigest()[:12]

@@ -1,19 +1,23 @@
-"""Several processes that train as one: how they meet, agree, and miss one another.
+"""Several processes that train as one: meeting, agreeing, noticing a lost one.
 
 Each is called with the same recipe and sees the same folders. Process 0 alone writes
-what all share (the log, the run's facts, the seal of a checkpoint), and what it decides
-or refuses holds for all. Alone, a process agrees with itself.
+shared files (the log, `run.json`, commit records); its decisions and refusals hold for
+all. A single process agrees with itself.
 """
 
+import faulthandler
 import hashlib
 import json
 import os
 import re
+import signal
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any
 
 import jax
@@ -22,43 +26,83 @@ from jax.experimental import multihost_utils
 
 from svtcli.failure import Failure, PeerLost, Refused, Stopped
 from svtcli.run.device_memory import out_of_memory
-from svtcli.train.watchdog import Watchdog
+from svtcli.run.signals import StopSignals
 
 PATIENCE = 900
-"""Seconds that a process is waited for before it counts as lost."""
+"""Seconds to wait for a process before it counts as lost."""
 HEARTBEAT = 100
-"""Seconds without a sign of life after which jax gives a process up."""
+"""Seconds without a heartbeat after which jax considers a process lost."""
 LOSS = re.compile(
     r"gloo|nccl|unavailable|deadline_exceeded|connection (reset|closed|refused)"
     r"|heartbeat|coordination service|barrier",
     re.IGNORECASE,
 )
-"""What jax and its libraries say when a process does not answer."""
-NUMBERS_OF_THIS_MACHINE = ("127.", "::1")
+"""Error messages of jax and its libraries when a process does not answer."""
+LOOPBACK = ("127.", "::1")
+
+
+class Watchdog:
+    """Timer that ends this process with 76 after `patience` seconds without `beat`.
+
+    jax notices a lost process, but would wait forever for one that is alive and stuck.
+    As a context manager it watches while entered; `stacks` prints every thread's stack.
+    """
+
+    def __init__(self, patience: float, sentence: str, stacks: bool = True) -> None:
+        self._patience, self._sentence, self._stacks = patience, sentence, stacks
+        self._heard = threading.Event()
+        self._over = False
+        self._thread = threading.Thread(
+            target=self._watch, name="watchdog", daemon=True
+        )
+
+    def __enter__(self) -> "Watchdog":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over = True
+        self.beat()
+        self._thread.join()
+
+    def beat(self) -> None:
+        """Restart the timer."""
+        self._heard.set()
+
+    def _watch(self) -> None:
+        while self._heard.wait(self._patience):
+            self._heard.clear()
+            if self._over:
+                return
+        if self._stacks:
+            faulthandler.dump_traceback(2)
+        # The main thread cannot raise this: it waits inside a library.
+        os.write(2, f"svt: error: {self._sentence}\n".encode())
+        os._exit(PeerLost.code)
 
 
 @dataclass(frozen=True)
 class Meeting:
-    """Where the processes of one training meet."""
+    """Address at which the processes of one training meet."""
 
     coordinator: str | None = None
-    """HOST:PORT of process 0; None where the cluster knows."""
+    """HOST:PORT of process 0; None to ask the cluster."""
     processes: int | None = None
     process: int | None = None
-    """Which of them this one is, from 0."""
+    """Number of this process, from 0."""
     patience: int = PATIENCE
 
     @property
     def place(self) -> str:
-        """For people."""
+        """Address for people."""
         return self.coordinator or "the cluster's coordinator"
 
 
 @dataclass(frozen=True)
 class Peers:
-    """The processes that train together, as one of them sees them.
+    """Processes that train together, from the view of one of them.
 
-    Every method is called by all of them, in the same order, from the main thread.
+    All processes call every method, in the same order, from the main thread.
     """
 
     count: int
@@ -67,18 +111,18 @@ class Peers:
 
     @property
     def first(self) -> bool:
-        """Whether this is process 0, which writes what all share."""
+        """True in process 0, which writes shared files."""
         return self.process == 0
 
     def decided(self, decide: Callable[[], Any]) -> Any:
-        """What process 0 decides, a value that JSON can hold; only it is asked.
+        """Result of `decide` in process 0, broadcast to all; it must be valid JSON.
 
-        Errors: the Failure that it meets, in every process.
+        Errors: the Failure raised in process 0, in every process.
         """
         if self.count == 1:
             return decide()
         self.beat()
-        answer = _tell(_asked(decide) if self.first else None)
+        answer = _broadcast(_result(decide) if self.first else None)
         if "failed" in answer:
             sentence, hint, code = answer["failed"]
             failure = Failure(sentence, hint)
@@ -87,7 +131,7 @@ class Peers:
         return answer["decided"]
 
     def refuse_differing(self, facts: Mapping[str, str]) -> None:
-        """Errors: Refused, in every process, where these are not the same in all."""
+        """Refuse, in every process, facts that are not the same in all of them."""
         if self.count == 1:
             return
         self.beat()
@@ -98,13 +142,12 @@ class Peers:
             for index, name in enumerate(facts):
                 if (every[process, index] != every[0, index]).any():
                     raise Refused(
-                        f"process {process} has {name} other than process 0 has",
-                        "all must be called alike, with one svt, and see one file "
-                        "system",
+                        f"process {process} differs from process 0 in its {name}",
+                        "all need the same arguments, packages and file system",
                     )
 
     def beat(self) -> None:
-        """All is well; not said for long, the process is ended with 76."""
+        """Tell the watchdog that this process is alive."""
         if self.watchdog is not None:
             self.watchdog.beat()
 
@@ -112,66 +155,57 @@ class Peers:
 ALONE = Peers(1, 0)
 
 
-def meeting_of(
-    coordinator: str | None,
-    processes: int | None,
-    process: int | None,
-    cluster: bool,
-    patience: int = PATIENCE,
-) -> Meeting | None:
-    """What was asked for on the command line; None for a process alone.
+class AgreedStop(StopSignals):
+    """Stop signals on which all processes agree; all poll at the same points.
 
-    Errors: Refused where something is missing or makes no sense.
+    A signal may reach one process alone, or each at another moment. jax catches SIGTERM
+    (a handler of ours would hide it) and forwards it to the other processes, so Ctrl-C
+    is passed on as SIGTERM.
     """
-    given = {
-        "--coordinator": coordinator,
-        "--processes": processes,
-        "--process": process,
-    }
-    if cluster:
-        said = [flag for flag, value in given.items() if value is not None]
-        if said:
-            raise Refused(
-                f"--cluster finds out by itself what {said[0]} says", "leave one out"
-            )
-        return Meeting(patience=patience)
-    missing = [flag for flag, value in given.items() if value is None]
-    if len(missing) == len(given):
-        return None
-    if coordinator is None or processes is None or process is None:
-        raise Refused(
-            f"{missing[0]} is missing: {', '.join(given)} belong together",
-            "or use --cluster, under Slurm, Open MPI or on a TPU pod",
-        )
-    if not 0 <= process < processes:
-        raise Refused(
-            f"--process {process}: the {processes} processes are 0 to {processes - 1}"
-        )
-    host, colon, port = coordinator.rpartition(":")
-    if not (host and colon and port.isdecimal() and 0 < int(port) < 2**16):
-        raise Refused(
-            f"--coordinator {coordinator}: is not HOST:PORT",
-            "for example 10.0.0.1:8476",
-        )
-    return Meeting(coordinator, processes, process, patience)
+
+    caught = (signal.SIGINT,)
+
+    def __init__(self, peers: Peers) -> None:
+        super().__init__()
+        self._peers = peers
+        self._polled = 0
+        self._agreed = False
+
+    def requested(self) -> bool:
+        """Return True once every process has come to the point to stop at."""
+        self._peers.beat()
+        self._polled += 1
+        if multihost_utils.reached_preemption_sync_point(self._polled):
+            self._agreed = True
+            self.received = self.received or signal.SIGTERM
+        return self._agreed
+
+    def _remember(self, number: int, frame: FrameType | None) -> None:
+        super()._remember(number, frame)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def stop_signals(peers: Peers) -> StopSignals:
+    """Stop signals for one process, or agreed on by several."""
+    return StopSignals() if peers.count == 1 else AgreedStop(peers)
 
 
 @contextmanager
 def joined(meeting: Meeting | None) -> Iterator[Peers]:
-    """Meet the others; to be entered before jax has looked for devices.
+    """Meet the other processes; to be entered before jax looks for devices.
 
-    Errors: `PeerLost` where one does not come, or is lost on the way. After any error
-    but `Stopped`, which all agree on, the process should end without waiting for
-    Python's clean-up: jax would wait for the others there.
+    Errors: PeerLost if one does not arrive, or is lost later. After any error but
+    Stopped, which all agree on, exit without Python's clean-up, in which jax would wait
+    for the others.
     """
     if meeting is None:
         yield ALONE
         return
-    with _nothing_on_stdout():
+    with _stdout_to_stderr():
         _meet(meeting)
         count, process = jax.process_count(), jax.process_index()
         silence = (
-            f"process {process}: nothing has moved for {meeting.patience} s; "
+            f"process {process}: no progress for {meeting.patience} s; "
             "another process is stuck or lost"
         )
         with Watchdog(meeting.patience, silence) as watchdog:
@@ -190,7 +224,7 @@ def joined(meeting: Meeting | None) -> Iterator[Peers]:
 
 
 def peer_lost(error: BaseException) -> PeerLost | None:
-    """What it comes from, where that is the loss of another process; else None."""
+    """Return the PeerLost that `error` stands for; None for any other error."""
     if not jax.distributed.is_initialized() or not LOSS.search(str(error)):
         return None
     if out_of_memory(error):  # XLA lists a step's operations then: barriers, and so on
@@ -198,19 +232,19 @@ def peer_lost(error: BaseException) -> PeerLost | None:
     line = str(error).strip().splitlines()[0]
     return PeerLost(
         f"another process was lost: {line[:200]}",
-        "start all of them again: they go on from the last checkpoint",
+        "start all processes again to resume from the last checkpoint",
     )
 
 
 def _meet(meeting: Meeting) -> None:
-    """Become one of several processes."""
+    """Join the other processes."""
     if jax.config.jax_cpu_collectives_implementation is None:  # type: ignore[attr-defined]
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
     if meeting.process == 0:
         _refuse_unusable(meeting.place)
     elif meeting.coordinator is not None:
         _knock(meeting.coordinator, meeting.patience)
-    missed = f"{meeting.place}: not all processes came within {meeting.patience} s"
+    missed = f"{meeting.place}: not all processes arrived within {meeting.patience} s"
     with Watchdog(meeting.patience, missed, stacks=False):
         if meeting.coordinator is None:
             _meet_in_cluster(meeting)
@@ -219,23 +253,23 @@ def _meet(meeting: Meeting) -> None:
 
 
 def _meet_at(coordinator: str, meeting: Meeting) -> None:
-    """One of as many processes as were said, at the address that was said."""
+    """Join at the given address, as one of the given number of processes."""
     jax.distributed.initialize(
         coordinator,
         meeting.processes,
         meeting.process,
-        # By itself it listens to the whole world, without a password.
+        # By default it listens on all interfaces, without a password.
         coordinator_bind_address=os.environ.get("JAX_COORDINATOR_BIND_ADDRESS")
         or coordinator,
         cluster_detection_method="deactivate",
-        # Ours ends first, with a sentence instead of a stack.
+        # Our watchdog ends first, with one sentence instead of a stack.
         initialization_timeout=2 * meeting.patience,
         heartbeat_timeout_seconds=min(HEARTBEAT, meeting.patience),
     )
 
 
 def _meet_in_cluster(meeting: Meeting) -> None:
-    """Slurm, Open MPI, Kubernetes or a TPU pod: jax knows how they tell."""
+    """Join as Slurm, Open MPI, Kubernetes or a TPU pod say, which jax asks."""
     try:
         jax.distributed.initialize(
             initialization_timeout=2 * meeting.patience,
@@ -244,12 +278,12 @@ def _meet_in_cluster(meeting: Meeting) -> None:
     except ValueError as error:
         raise Refused(
             "--cluster: this is no Slurm, Open MPI or Kubernetes job and no TPU pod",
-            "say --coordinator, --processes and --process",
+            "give --coordinator, --processes and --process",
         ) from error
 
 
 def _refuse_unusable(coordinator: str) -> None:
-    """Errors: Refused where process 0 could not listen there, or not be reached."""
+    """Refuse an address where process 0 cannot listen, or cannot be reached."""
     host, _, port = coordinator.rpartition(":")
     bare = host.strip("[]")
     try:
@@ -261,26 +295,20 @@ def _refuse_unusable(coordinator: str) -> None:
         raise Refused(
             f"--coordinator {coordinator}: process 0 cannot listen there: "
             f"{error.strerror or error}",
-            "it must be an address of the machine that process 0 runs on, with a free "
-            "port",
+            "it must be an address of the machine of process 0, with a free port",
         ) from error
     number = str(found[4][0])
-    here_only = number.startswith(NUMBERS_OF_THIS_MACHINE)
-    if (
-        here_only
-        and bare != "localhost"
-        and not bare.startswith("127.")
-        and bare != "::1"
-    ):
+    local_name = bare == "localhost" or bare.startswith(LOOPBACK)
+    if number.startswith(LOOPBACK) and not local_name:
         raise Refused(
-            f"--coordinator {coordinator}: {bare} is {number} on this machine, where "
-            "no other can reach it",
-            "give the address in numbers",
+            f"--coordinator {coordinator}: {bare} is {number} on this machine, which "
+            "other machines cannot reach",
+            "give a numeric address",
         )
 
 
 def _knock(coordinator: str, patience: int) -> None:
-    """Wait until process 0 listens. Errors: PeerLost if it never does."""
+    """Wait until process 0 listens. Errors: PeerLost if it does not in time."""
     host, _, port = coordinator.rpartition(":")
     until = time.monotonic() + patience
     while True:
@@ -292,38 +320,38 @@ def _knock(coordinator: str, patience: int) -> None:
                 raise PeerLost(
                     f"{coordinator}: process 0 does not answer: "
                     f"{error.strerror or error}",
-                    "start process 0 there, and see that the port is open",
+                    "start process 0 there, and check that the port is open",
                 ) from error
             time.sleep(0.2)
 
 
-def _asked(decide: Callable[[], Any]) -> dict[str, Any]:
-    """What was decided, or why not, as it is told to the others."""
+def _result(decide: Callable[[], Any]) -> dict[str, Any]:
+    """Result of `decide`, or the failure it raises, as JSON."""
     try:
         return {"decided": decide()}
     except Failure as failure:
         return {"failed": [failure.sentence, failure.hint, failure.code]}
 
 
-def _tell(answer: dict[str, Any] | None) -> dict[str, Any]:
+def _broadcast(answer: dict[str, Any] | None) -> dict[str, Any]:
     """The answer of process 0, which alone has one, in every process."""
     text = json.dumps(answer).encode() if answer is not None else b""
     size = int(multihost_utils.broadcast_one_to_all(np.int32(len(text))))
-    # In steps of a kilobyte: each other size would have to be compiled.
-    room = np.zeros(-(-size // 1024) * 1024, np.uint8)
-    room[: len(text)] = np.frombuffer(text, np.uint8)
-    told = multihost_utils.broadcast_one_to_all(room)
-    heard: dict[str, Any] = json.loads(told.tobytes()[:size])
-    return heard
+    # In multiples of a kilobyte: every other size would have to be compiled.
+    padded = np.zeros(-(-size // 1024) * 1024, np.uint8)
+    padded[: len(text)] = np.frombuffer(text, np.uint8)
+    received = multihost_utils.broadcast_one_to_all(padded)
+    result: dict[str, Any] = json.loads(received.tobytes()[:size])
+    return result
 
 
 @contextmanager
-def _nothing_on_stdout() -> Iterator[None]:
-    """Send what libraries print to stderr (gloo greets each peer): results go there."""
-    kept = os.dup(1)
+def _stdout_to_stderr() -> Iterator[None]:
+    """Redirect the output of libraries (gloo greets peers): stdout is for results."""
+    saved = os.dup(1)
     os.dup2(2, 1)
     try:
         yield
     finally:
-        os.dup2(kept, 1)
-        os.close(kept)
+        os.dup2(saved, 1)
+        os.close(saved)

@@ -1,9 +1,9 @@
-"""Scratch memory of CPU training: keep it instead of asking for it again every step.
+"""Scratch memory of training on a CPU: kept, instead of requested again every step.
 
 XLA's CPU backend allocates the scratch space of a step when it begins and frees it at
-its end. glibc gives blocks of that size back to the system at once, so each step starts
-by faulting in every page anew: a quarter of its time was seen to go there
-(benchmarks/host_memory.py).
+its end. glibc returns blocks of that size to the system at once, so each step would
+begin by faulting in every page again: a quarter of its time, as measured by
+benchmarks/host_memory.py.
 """
 
 import ctypes
@@ -14,10 +14,10 @@ NEVER = 2**31 - 1
 
 
 def keep_freed_memory() -> bool:
-    """Let freed memory stay with this process; False where the C library can't.
+    """Keep freed memory in this process; False if the C library cannot.
 
-    The process keeps its peak for as long as it lives, so this is for commands that
-    train. To be called before any thread starts: each would get a heap of its own.
+    The process keeps its peak until it ends, so this is for commands that train. Call
+    it before any thread starts: each would get a heap of its own.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:  # not glibc

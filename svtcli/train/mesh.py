@@ -1,13 +1,13 @@
-"""Devices as a grid, `data` × `shard`: who sees which slices, who keeps which numbers.
+"""Device mesh `data` × `shard`, and the sharding of batch, state and parameters on it.
 
-batch       its rows lie over all devices, along both axes of the grid
-state       the largest axis of each array that divides lies over `shard`; small arrays
-            and all that does not divide are whole on every device
-parameters  gathered where the forward pass uses them; their gradient is put back in
-            parts. Without that XLA moves the parameters to the layout of the
-            activations ("Involuntary full rematerialization").
+batch       rows sharded over all devices, along both axes of the mesh
+state       the largest axis that divides is sharded over `shard`; small arrays, and
+            those without such an axis, are replicated
+parameters  gathered where the forward pass uses them; their gradient is sharded again.
+            Without that XLA moves the parameters to the layout of the activations
+            ("Involuntary full rematerialization").
 
-One device is no grid: arrays stand on it as they always did.
+A single device needs no mesh: arrays are simply placed on it.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,33 +22,33 @@ from jaxtyping import Array, Float, PyTree
 
 from svtcli.failure import Refused
 from svtcli.recipe.schema import Mesh, Train
-from svtcli.train.mixed_batch import Nats, sum_of_kinds
+from svtcli.train.mixed_batch import SumOfRows, sum_mixed_rows
 
 SMALL = 1024
-"""Arrays of fewer numbers are kept whole: to gather one costs more than to keep it."""
+"""Arrays with fewer elements are replicated: gathering one costs more than its copy."""
 
 Place = NamedSharding | SingleDeviceSharding
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where everything of a training stands; made by `layout_of`."""
+    """Sharding of everything in a training run; created by `layout_of`."""
 
     mesh: jax.sharding.Mesh
 
     @property
     def devices(self) -> int:
-        """How many devices take part."""
+        """Number of devices."""
         return self.mesh.size
 
     @property
-    def kinds(self) -> tuple[str, ...]:
-        """What jax calls each of them."""
+    def device_kinds(self) -> tuple[str, ...]:
+        """jax's `device_kind` of each device."""
         return tuple(str(device.device_kind) for device in self.mesh.devices.flat)
 
     @property
-    def said(self) -> str:
-        """For people: `cpu`, or `8 x cpu (data 4, shard 2)`."""
+    def description(self) -> str:
+        """Description for people: `cpu`, or `8 x cpu (data 4, shard 2)`."""
         kind = str(self.mesh.devices.flat[0].device_kind)
         if self.devices == 1:
             return kind
@@ -57,16 +57,16 @@ class Layout:
 
     @property
     def whole(self) -> Place:
-        """On every device, all of it."""
+        """Sharding of a replicated array."""
         return self._place(PartitionSpec())
 
     @property
     def by_row(self) -> Place:
-        """A batch: each device has rows of its own."""
+        """Sharding of a batch: each device has rows of its own."""
         return self._place(PartitionSpec(("data", "shard")))
 
     def kept(self, shape: tuple[int, ...]) -> Place:
-        """Where an array of the state stands between its uses."""
+        """Sharding of an array of the state between its uses."""
         shard = self.mesh.shape["shard"]
         axes = [axis for axis, size in enumerate(shape) if size % shard == 0]
         if shard == 1 or np.prod(shape) < SMALL or not axes:
@@ -75,7 +75,7 @@ class Layout:
         return self._place(PartitionSpec(*[None] * widest, "shard"))
 
     def placed(self, shapes: PyTree) -> PyTree:
-        """The same shapes, each with its place: what is compiled and restored for."""
+        """Add their sharding to the abstract arrays of a state."""
         return jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct(
                 leaf.shape, leaf.dtype, sharding=self.kept(leaf.shape)
@@ -83,19 +83,19 @@ class Layout:
             shapes,
         )
 
-    def created(self, make: Callable[[], PyTree], abstract: PyTree) -> PyTree:
-        """What `make` makes, each array straight where `abstract` has it."""
+    def created(self, create: Callable[[], PyTree], abstract: PyTree) -> PyTree:
+        """Arrays of `create()`, each created with the sharding it has in `abstract`."""
         if self.devices == 1:
             # Compiled as a whole it would be rounded differently.
-            return make()
+            return create()
         places = jax.tree.map(lambda leaf: leaf.sharding, abstract)
-        return jax.jit(make, out_shardings=places)()
+        return jax.jit(create, out_shardings=places)()
 
     def gathered(self, params: PyTree) -> PyTree:
-        """Whole parameters for the forward pass, and whole gradients out of it.
+        """Replicated parameters for the forward pass, with replicated gradients.
 
-        Gradients in parts would be sums over gathered activations: XLA takes a sum
-        over devices that is cut in parts for a reduce-scatter by itself.
+        Sharded gradients would be sums over gathered activations; XLA turns a sum over
+        devices followed by sharding into a reduce-scatter by itself.
         """
         if self.devices == 1:
             return params
@@ -103,18 +103,18 @@ class Layout:
         return jax.tree.map(lambda leaf: constrain(leaf, self.whole), params)
 
     def add_up(
-        self, nats: Nats, first: int, params: PyTree, rows: PyTree
+        self, nll: SumOfRows, first: int, params: PyTree, rows: PyTree
     ) -> Float[Array, ""]:
-        """`nats(first, params, rows)`: a sum over rows, the `first` of their own kind.
+        """Sum over rows, `nll(first, params, rows)`; the `first` ones are first slices.
 
-        `params` are `gathered`, rows lie `by_row`.
+        `params` are `gathered`, rows sharded `by_row`.
         """
         if self.devices == 1 or not first:
-            return nats(first, params, rows)
-        return sum_of_kinds(self.mesh, nats, first, params, rows)
+            return nll(first, params, rows)
+        return sum_mixed_rows(self.mesh, nll, first, params, rows)
 
     def abstract_batch(self, inputs: PyTree, size: int) -> PyTree:
-        """Shapes and places of the global batch of `size` rows, from any rows of it."""
+        """Abstract global batch of `size` rows, given any rows of it."""
         return jax.tree.map(
             lambda rows: jax.ShapeDtypeStruct(
                 (size, *rows.shape[1:]), rows.dtype, sharding=self.by_row
@@ -123,13 +123,13 @@ class Layout:
         )
 
     def own_rows(self, size: int) -> tuple[int, ...]:
-        """The rows of a batch of `size` that this process's devices work on."""
+        """Row numbers of a batch of `size` that this process's devices compute."""
         slices = self.by_row.addressable_devices_indices_map((size,)).values()
         spans = [range(size)[index[0]] for index in slices if index is not None]
         return tuple(sorted({row for span in spans for row in span}))
 
     def global_batch(self, inputs: PyTree, size: int) -> PyTree:
-        """The batch of `size` rows, over all devices, from the `own_rows` of it."""
+        """Global batch of `size` rows over all devices, from the `own_rows` of it."""
         if self.devices == 1:
             return inputs
         own = np.array(self.own_rows(size))
@@ -145,7 +145,7 @@ class Layout:
         return jax.tree.map(spread, inputs)
 
     def spread(self, rows: np.ndarray) -> jax.Array:
-        """Rows that every process has, over all devices; as many for each."""
+        """Shard rows that every process has over all devices, equally many on each."""
         if self.devices == 1:
             return jnp.asarray(rows)
         return jax.make_array_from_callback(
@@ -153,14 +153,14 @@ class Layout:
         )
 
     def collected(self, rows: jax.Array) -> np.ndarray:
-        """All rows of what was computed over all devices, in every process."""
+        """All rows of a result that is sharded over devices, in every process."""
         if rows.is_fully_addressable:
             return np.asarray(rows)
         every: np.ndarray = multihost_utils.process_allgather(rows, tiled=True)
         return every
 
     def whole_copy(self, params: PyTree) -> PyTree:
-        """All of the parameters on every device, to score with or to export."""
+        """Parameters replicated on every device, for scoring or export."""
         if self.devices == 1:
             return params
         return jax.jit(lambda tree: tree, out_shardings=self.whole)(params)
@@ -174,9 +174,9 @@ class Layout:
 def layout_of(
     mesh: Mesh, train: Train, devices: Sequence[jax.Device] | None = None
 ) -> Layout:
-    """The grid that the recipe asks for, out of `devices`; None for all that jax has.
+    """Mesh of the recipe on `devices`; None for all devices of jax.
 
-    Errors: `Refused` where devices or batch do not divide.
+    Errors: Refused where devices or batch do not divide.
     """
     devices = jax.devices() if devices is None else devices
     if mesh.data == -1 and len(devices) % mesh.shard:
@@ -203,7 +203,7 @@ def layout_of(
 
 
 def side_by_side(devices: Sequence[jax.Device]) -> Layout:
-    """Rows shared out over `devices`, each with whole parameters: to sample with."""
+    """Data-parallel layout for sampling and scoring: rows sharded, parameters not."""
     return _grid(devices, len(devices), 1)
 
 
@@ -215,21 +215,23 @@ def _grid(devices: Sequence[jax.Device], data: int, shard: int) -> Layout:
 
 
 def _refuse_uneven(train: Train, data: int, shard: int) -> None:
-    """Every device must have as many rows as every other, in each part of a batch."""
+    """Refuse micro-batches that do not divide evenly among the devices."""
     rows, devices = train.batch // train.accumulate, data * shard
     if rows % devices == 0:
         return
-    part = f"a part of train.batch={train.batch}" if train.accumulate > 1 else "a batch"
+    batch = "a batch"
+    if train.accumulate > 1:
+        batch = f"a micro-batch of train.batch={train.batch}"
     fit = devices * train.accumulate
     hint = f"train.batch={fit * max(1, round(train.batch / fit))} would"
     if rows % shard == 0:
         hint += f", and so would mesh.data={_divisor(rows // shard, data)}"
     raise Refused(
-        f"mesh of {devices} devices: {rows} rows, {part}, do not divide among them",
+        f"mesh of {devices} devices: {rows} rows, {batch}, do not divide among them",
         hint,
     )
 
 
 def _divisor(number: int, most: int) -> int:
-    """The largest divisor of `number` that is not above `most`."""
+    """Largest divisor of `number` that is at most `most`."""
     return next(each for each in range(most, 0, -1) if number % each == 0)

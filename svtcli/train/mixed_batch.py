@@ -1,10 +1,10 @@
-"""A sum over devices whose rows are not of one kind: each device does only its own.
+"""Sum over devices whose rows are of two kinds: each device computes only its own.
 
-The first rows of a batch have a decoder of their own (§4.3), so they stand on the first
-devices only: with the paper's 256 slices on 128 devices, 16 of them on 8. XLA would
-give every device a part of either kind, padded to whole rows, and so more rows than
-it has, and move rows for it. Here rows stay where they are; a device works on first
-slices, or on others, or on both, as it has them. Nothing is exchanged but the sums.
+The first rows of a batch are first slices with a decoder of their own (§4.3), so they
+lie on the first devices only: with the paper's 256 slices on 128 devices, 16 of them on
+8. XLA would give every device a part of either kind, padded to whole rows, and so more
+rows than it has, and move rows for it. Here rows stay in place; a device computes first
+slices, other slices, or both. Only the sums are communicated.
 """
 
 from collections.abc import Callable
@@ -17,24 +17,24 @@ import numpy as np
 from jax.sharding import PartitionSpec
 from jaxtyping import Array, Float, PyTree
 
-Nats = Callable[[int, PyTree, PyTree], Float[Array, ""]]
-"""(n, params, rows) -> a sum over rows, the first n of which are of the first kind."""
+SumOfRows = Callable[[int, PyTree, PyTree], Float[Array, ""]]
+"""(n, params, rows) -> a sum over rows, the first n of which are first slices."""
 
 
 def first_of_each(first: int, rows: int, devices: int) -> tuple[int, ...]:
-    """How many of each device's rows are among the `first` ones of all `rows`."""
+    """Number of each device's rows that are among the `first` ones of all `rows`."""
     own = rows // devices
     return tuple(min(max(first - i * own, 0), own) for i in range(devices))
 
 
-def sum_of_kinds(
-    mesh: jax.sharding.Mesh, nats: Nats, first: int, params: PyTree, rows: PyTree
+def sum_mixed_rows(
+    mesh: jax.sharding.Mesh, nll: SumOfRows, first: int, params: PyTree, rows: PyTree
 ) -> Float[Array, ""]:
-    """`nats(first, params, rows)`, for rows that lie over all devices of `mesh`.
+    """`nll(first, params, rows)`, for rows that are sharded over all of `mesh`.
 
-    The gradient is for `params`, which are whole on every device, and is made together
-    with the value: between a branch and its transpose a device would hold room for what
-    all branches remember.
+    Differentiable in `params`, which are replicated. The gradient is computed together
+    with the value: kept apart, a device would reserve memory for the residuals of all
+    branches.
     """
     size = jax.tree.leaves(rows)[0].shape[0]
     each = first_of_each(first, size, mesh.size)
@@ -42,9 +42,9 @@ def sum_of_kinds(
     branch = np.array([kinds.index(of_device) for of_device in each])
     axes = mesh.axis_names
 
-    def everywhere(found: Callable[..., PyTree]) -> Callable[..., Any]:
-        """What each device has found by its branch, summed over all of them."""
-        branches = [partial(found, kind) for kind in kinds]
+    def everywhere(function: Callable[..., PyTree]) -> Callable[..., Any]:
+        """Sum of `function` over all devices, each in the branch of its kind."""
+        branches = [partial(function, kind) for kind in kinds]
 
         def here(params: PyTree, rows: PyTree) -> PyTree:
             number = jnp.asarray(branch)[jax.lax.axis_index(axes)]
@@ -59,11 +59,11 @@ def sum_of_kinds(
 
     @jax.custom_vjp
     def total(params: PyTree, rows: PyTree) -> Float[Array, ""]:
-        value: Float[Array, ""] = everywhere(nats)(params, rows)
+        value: Float[Array, ""] = everywhere(nll)(params, rows)
         return value
 
     def forward(params: PyTree, rows: PyTree) -> tuple[Float[Array, ""], PyTree]:
-        both = everywhere(jax.value_and_grad(nats, argnums=1))
+        both = everywhere(jax.value_and_grad(nll, argnums=1))
         value, gradient = both(params, rows)
         return value, gradient
 

@@ -1,52 +1,52 @@
-"""What a call of `svt train` will do, checked against clips, run and devices."""
+"""Plan of a training run, checked against its clips and run folder; no jax here."""
 
 import shlex
+from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
 
-from svtcli.clips.loader import Batches, training_batches
 from svtcli.clips.manifest import NAME as MANIFEST
-from svtcli.clips.reader import Clips
+from svtcli.clips.manifest import read_manifest
+from svtcli.clips.reader import Clips, open_clips
 from svtcli.failure import Refused
-from svtcli.model.priming import slice_choices
-from svtcli.model.svt import parameter_count
 from svtcli.prepare.find_clips import clips_folder
+from svtcli.prepare.plan import spec_of
 from svtcli.recipe.library import shipped_recipes
 from svtcli.recipe.load import LoadedRecipe
 from svtcli.recipe.schema import Recipe
+from svtcli.recipe.setting import influential
 from svtcli.run.directory import RunFolder
-from svtcli.train.check_clips import fitting_clips
-from svtcli.train.checkpoint import latest_step, was_saved
-from svtcli.train.mesh import Layout, layout_of
-from svtcli.train.profile import refuse_short_profile
-from svtcli.train.resume import changes_in
-from svtcli.train.tensorboard import refuse_missing_tensorboard
-from svtcli.train.validate import ValidationPlan, plan_validation
+from svtcli.run.distribution import install_command
+from svtcli.train.commit_record import latest_step, was_saved
+
+UNTRACED_STEPS = 3
+"""Steps before a profiler trace begins: the first ones are slower than all others."""
+SECTIONS = ("model", "data", "train")
+"""Sections of a recipe that training depends on."""
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What a call of `train` will do; making one checks everything that it needs."""
+class TrainPlan:
+    """A checked call of `train`."""
 
-    recipe: Recipe
+    loaded: LoadedRecipe
     run: RunFolder
     clips: Clips
-    batches: Batches
-    validation: ValidationPlan | None
-    """None where the recipe wants none."""
+    clips_folder: Path
     start: int
-    """The newest checkpoint's step; 0 for a new run."""
+    """Step of the newest checkpoint; 0 for a new run."""
     starts_over: bool
-    """What training has written here before is of no use, and will be moved aside."""
+    """True if earlier training in this folder cannot be resumed and is moved aside."""
     until: int
     profile: int
-    """How many steps are traced."""
-    parameters: int
-    layout: Layout
+    """Number of steps to trace."""
 
     @property
-    def device(self) -> str:
-        """What it runs on, for people."""
-        return self.layout.said
+    def recipe(self) -> Recipe:
+        """The recipe, with its overrides."""
+        return self.loaded.recipe
 
 
 def plan_training(
@@ -55,11 +55,11 @@ def plan_training(
     stop_at: int | None = None,
     fresh: bool = False,
     profile: int = 0,
-) -> Plan:
-    """Check clips, model and run against each other; writes nothing.
+) -> TrainPlan:
+    """Check recipe, clips and run folder against each other; writes nothing.
 
-    Errors: `Refused` for clips that are missing or do not fit, for a recipe that has
-    changed in what matters, for more steps than the recipe has.
+    Errors: Refused for clips that are missing or do not fit, for a recipe that has
+    changed since the run began, for more steps than the recipe has.
     """
     recipe, train = loaded.recipe, loaded.recipe.train
     if stop_at is not None and stop_at > train.steps:
@@ -73,49 +73,126 @@ def plan_training(
             f"{run.path}: was trained with another recipe: {'; '.join(changes)}",
             "start another run with --run NAME, or this one over with --fresh",
         )
-    if train.tensorboard:
-        refuse_missing_tensorboard()
-    layout = layout_of(recipe.mesh, train)
+    if train.tensorboard and find_spec("tensorboardX") is None:
+        raise Refused(
+            "train.tensorboard: tensorboardX is not installed",
+            f"install it: {install_command('tensorboard')}",
+        )
     start = 0 if fresh else latest_step(run.checkpoints) or 0
-    refuse_short_profile(profile, (stop_at or train.steps) - start)
-    clips = _open_clips(loaded)
-    choices = slice_choices(recipe.model, train.prime, train.batch)
-    batches = training_batches(
-        clips,
-        recipe.model.video[0],
-        choices,
-        train.seed,
-        recipe.model.actions > 0,
-        layout.own_rows(train.batch),
-    )
-    return Plan(
-        recipe=recipe,
-        run=run,
-        clips=clips,
-        batches=batches,
-        validation=plan_validation(recipe, clips_folder(recipe.data, loaded.name)),
-        start=start,
-        starts_over=fresh or bool(changes),
-        until=stop_at or train.steps,
-        profile=profile,
-        parameters=parameter_count(recipe.model),
-        layout=layout,
-    )
-
-
-def _open_clips(loaded: LoadedRecipe) -> Clips:
-    """The training clips; Refused when missing, or when the model cannot take them."""
-    folder = clips_folder(loaded.recipe.data, loaded.name)
+    until = stop_at or train.steps
+    _refuse_short_profile(profile, until - start)
+    folder = clips_folder(recipe.data, loaded.name)
     if not (folder / MANIFEST).is_file():
         raise Refused(
             f"{folder}: no prepared clips here",
-            f"make them with: {_prepare_command(loaded)}",
+            f"prepare them with: {_prepare_command(loaded)}",
         )
-    return fitting_clips(folder, loaded.recipe)
+    return TrainPlan(
+        loaded=loaded,
+        run=run,
+        clips=check_clips(folder, recipe),
+        clips_folder=folder,
+        start=start,
+        starts_over=fresh or bool(changes),
+        until=until,
+        profile=profile,
+    )
+
+
+def check_clips(folder: Path, recipe: Recipe) -> Clips:
+    """Training clips in `folder`, if they are those that the recipe describes.
+
+    Errors: Refused with every difference; and those of `open_clips`.
+    """
+    clips = open_clips(folder, "train")
+    misfits = [*_other_frames(clips, recipe), *_other_settings(folder, recipe)]
+    if misfits:
+        raise Refused(
+            f"{folder}: clips do not fit the recipe: {'; '.join(misfits)}",
+            "name another folder with data.clips=FOLDER, and prepare them there",
+        )
+    return clips
+
+
+def changes_in(run: RunFolder, recipe: Recipe) -> list[str]:
+    """Differences between `recipe` and the one `run` was trained with; [] if new."""
+    return changed(run.recipe(), recipe) if run.recipe_file.is_file() else []
+
+
+def changed(before: Recipe, now: Recipe) -> list[str]:
+    """Differences that training depends on: `train.batch: 64 then, 32 now`, …"""
+    then, today = _settings(before), _settings(now)
+    # The cosine depends on the number of steps; a constant rate does not.
+    free = {"train.steps"} if now.train.schedule == "constant" else set()
+    return [
+        f"{key}: {then.get(key, 'nothing')} then, {today.get(key, 'nothing')} now"
+        for key in sorted(then.keys() | today.keys())
+        if key not in free and then.get(key) != today.get(key)
+    ]
+
+
+def move_aside(run: RunFolder) -> Path | None:
+    """Move everything that training wrote in `run` into `earlier/1`, `earlier/2`, …
+
+    None if there is nothing to move. Samples and figures stay where they are.
+    """
+    named = (run.checkpoints, run.metrics, run.tensorboard, run.profile)
+    written = (*named, run.recipe_file, run.run_file)
+    there = [path for path in written if path.exists()]
+    if not there:
+        return None
+    shelf = run.path / "earlier"
+    place = shelf / str(len(list(shelf.glob("*"))) + 1)
+    place.mkdir(parents=True)
+    for path in there:
+        path.rename(place / path.name)
+    return place
+
+
+def _refuse_short_profile(steps: int, left: int) -> None:
+    """Refuse a trace of more steps than remain after the untraced ones."""
+    if steps and steps + UNTRACED_STEPS > left:
+        traceable = left - UNTRACED_STEPS
+        raise Refused(
+            f"--profile {steps}: only {left} steps are left, and the first "
+            f"{UNTRACED_STEPS} are not traced",
+            f"ask for at most {traceable}" if traceable > 0 else None,
+        )
 
 
 def _prepare_command(loaded: LoadedRecipe) -> str:
-    """The command that makes this recipe's clips, ready to be pasted."""
+    """Command that prepares this recipe's clips, ready to be pasted."""
     shipped = str(shipped_recipes().get(loaded.name)) == loaded.source
     recipe = loaded.name if shipped else loaded.source
     return shlex.join(["svt", "run", recipe, *loaded.overrides, "--to", "prepare"])
+
+
+def _other_frames(clips: Clips, recipe: Recipe) -> Iterator[str]:
+    height, width, channels = clips.shape
+    _, wanted_height, wanted_width = recipe.model.video
+    if (height, width) != (wanted_height, wanted_width):
+        wanted = f"{wanted_height} by {wanted_width}"
+        yield f"frames are {height} by {width}, model.video wants {wanted}"
+    if channels != recipe.model.channels:
+        wanted = f"model.channels is {recipe.model.channels}"
+        yield f"frames have {channels} channels, {wanted}"
+    if recipe.model.actions not in (0, clips.action_size):
+        wanted = f"model.actions is {recipe.model.actions}"
+        yield f"frames have {clips.action_size} action values, {wanted}"
+
+
+def _other_settings(folder: Path, recipe: Recipe) -> Iterator[str]:
+    """Settings that differ between the prepared clips and the recipe."""
+    there = read_manifest(folder).spec
+    for key, wanted in spec_of(recipe.data).items():
+        if key in there and there[key] != wanted:
+            yield f"prepared with {key} {there[key]}, data.{key} is {wanted}"
+
+
+def _settings(recipe: Recipe) -> dict[str, Any]:
+    """Dotted keys that training depends on, with their values."""
+    return {
+        f"{section}.{key}": value
+        for section in SECTIONS
+        for key, value in influential(getattr(recipe, section)).items()
+    }

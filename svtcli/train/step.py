@@ -1,33 +1,37 @@
 """One training step: `update(state, batch) -> (state, metrics)`, pure.
 
-A loss or gradient that is not finite never enters the state: parameters and optimizer
-stay as they were, while `step` still advances, so that the next step sees other data
-and every checkpoint is finite.
+A non-finite loss or gradient never enters the state: parameters and optimizer stay as
+they were, while `step` still advances, so that the next step sees other data and every
+checkpoint is finite.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
+from flax import nnx
 from jaxtyping import Array, Bool, Float, PyTree
 
+from svtcli.model.loss import in_one_piece, scored_weight, training_loss
+from svtcli.model.svt import Params, for_products_in
+from svtcli.recipe.model import Model
 from svtcli.recipe.schema import Train
+from svtcli.train.mesh import Layout
 from svtcli.train.optimizer import learning_rate, optimizer
 from svtcli.train.state import State
 
 Scalar = Float[Array, ""]
 Loss = Callable[[PyTree, PyTree], tuple[Scalar, Scalar]]
-"""(params, batch) -> (what is minimised, what is reported: bits/dim or nats/frame)."""
-
-
+"""(params, batch) -> (minimised loss, reported score in bits/dim or nats/frame)."""
+LossAndGradient = Callable[[PyTree, PyTree], tuple[tuple[Scalar, Scalar], PyTree]]
 Weight = Callable[[PyTree], Scalar]
-"""batch -> how much its means count beside those of other batches."""
+"""micro-batch -> its weight in a mean over micro-batches."""
 
 
 class Metrics(NamedTuple):
-    """What one step says about itself; stays on the device until it is read."""
+    """Metrics of one step; they stay on the device until they are read."""
 
     loss: Scalar
     score: Scalar
@@ -35,25 +39,63 @@ class Metrics(NamedTuple):
     grad_norm: Scalar
     """Global norm of the gradient, before clipping."""
     finite: Bool[Array, ""]
-    """Whether this step's update entered the state."""
+    """False if the update was not finite and was skipped."""
 
 
 Update = Callable[[State, PyTree], tuple[State, Metrics]]
 
 
-LossAndGradient = Callable[[PyTree, PyTree], tuple[tuple[Scalar, Scalar], PyTree]]
+def recipe_update(
+    graphdef: nnx.GraphDef, config: Model, train: Train, layout: Layout | None = None
+) -> Update:
+    """Training step of a recipe, not yet compiled; one device without a `layout`."""
+    loss = objective(graphdef, config, train, layout)
+    return make_update(loss, train, micro_batch_weight(config, train))
+
+
+def micro_batch_weight(config: Model, train: Train) -> Weight:
+    """Weight of a micro-batch: the number of frames that its rows score."""
+
+    def weight(inputs: PyTree) -> Scalar:
+        return scored_weight(config, train.prime, inputs["slice_index"]).sum()
+
+    return weight
+
+
+def objective(
+    graphdef: nnx.GraphDef, config: Model, train: Train, layout: Layout | None = None
+) -> Loss:
+    """Loss of a batch of slices, computed in `train.precision`.
+
+    Parameters and gradients are always float32.
+    """
+    dtype = jnp.dtype(train.precision)
+
+    def loss(params: Params, inputs: dict[str, Any]) -> tuple[Scalar, Scalar]:
+        whole = params if layout is None else layout.gathered(params)
+        return training_loss(
+            graphdef,
+            for_products_in(whole, dtype),
+            config,
+            train.prime,
+            **inputs,
+            remat=train.remat,
+            add_up=in_one_piece if layout is None else layout.add_up,
+        )
+
+    return loss
 
 
 def make_update(
     loss: Loss, train: Train, weight: Weight = lambda batch: jnp.ones(())
 ) -> Update:
-    """The step for this loss and recipe; `jit_update` compiles it.
+    """Training step for this loss; `jit_update` compiles it.
 
-    With `train.accumulate`, `weight` says how much a part of a batch counts.
+    `weight` is that of a micro-batch, used with `train.accumulate`.
     """
     loss_and_gradient: LossAndGradient = jax.value_and_grad(loss, has_aux=True)
     if train.accumulate > 1:
-        loss_and_gradient = in_parts(loss_and_gradient, train.accumulate, weight)
+        loss_and_gradient = accumulated(loss_and_gradient, train.accumulate, weight)
 
     def update(state: State, batch: PyTree) -> tuple[State, Metrics]:
         (value, score), gradient = loss_and_gradient(state["params"], batch)
@@ -79,28 +121,28 @@ def make_update(
     return update
 
 
-def in_parts(whole: LossAndGradient, parts: int, weight: Weight) -> LossAndGradient:
-    """Loss, score and gradient of a batch, one part of it after the other.
+def accumulated(whole: LossAndGradient, count: int, weight: Weight) -> LossAndGradient:
+    """Loss, score and gradient of a batch, computed over `count` micro-batches.
 
-    Row r belongs to part r mod `parts`: so every part has its share of the first rows,
-    which may be special, and rows stay on the devices where they are.
+    Row r belongs to micro-batch r mod `count`: each gets its share of the first rows,
+    which may be first slices (§4.3), and rows stay on their devices.
     """
 
     def loss_and_gradient(
         params: PyTree, batch: PyTree
     ) -> tuple[tuple[Scalar, Scalar], PyTree]:
-        def add(sums: PyTree, part: PyTree) -> tuple[PyTree, None]:
-            share = weight(part)
-            found = (whole(params, part), jnp.ones(()))
+        def add(sums: PyTree, rows: PyTree) -> tuple[PyTree, None]:
+            share = weight(rows)
+            found = (whole(params, rows), jnp.ones(()))
             return jax.tree.map(lambda a, b: a + share * b, sums, found), None
 
-        cut = jax.tree.map(
-            lambda rows: rows.reshape(-1, parts, *rows.shape[1:]).swapaxes(0, 1), batch
+        micro_batches = jax.tree.map(
+            lambda rows: rows.reshape(-1, count, *rows.shape[1:]).swapaxes(0, 1), batch
         )
-        nothing = ((jnp.zeros(()), jnp.zeros(())), jax.tree.map(jnp.zeros_like, params))
-        (sums, count), _ = jax.lax.scan(add, (nothing, jnp.zeros(())), cut)
+        zero = ((jnp.zeros(()), jnp.zeros(())), jax.tree.map(jnp.zeros_like, params))
+        (sums, total), _ = jax.lax.scan(add, (zero, jnp.zeros(())), micro_batches)
         means: tuple[tuple[Scalar, Scalar], PyTree] = jax.tree.map(
-            lambda total: total / count, sums
+            lambda each: each / total, sums
         )
         return means
 
@@ -108,14 +150,14 @@ def in_parts(whole: LossAndGradient, parts: int, weight: Weight) -> LossAndGradi
 
 
 def moved_towards(average: PyTree, new: PyTree, share: float) -> PyTree:
-    """`average` with a `share` of the way to `new` behind it."""
+    """`average` moved by `share` of the way to `new`."""
     return jax.tree.map(lambda a, b: a + share * (b - a), average, new)
 
 
 def jit_update(update: Update, state: State, batch: PyTree) -> Update:
-    """`update`, compiled for these shapes; the state that goes in is given up to it.
+    """Compile `update` for these shapes and devices; it donates its state.
 
-    The new state stands where `state` stood; the metrics where its step does.
+    The new state is placed as `state` is, the metrics as its step is.
     """
     places = jax.tree.map(lambda leaf: leaf.sharding, state)
     jitted = jax.jit(update, donate_argnums=0, out_shardings=(places, places["step"]))

@@ -68,7 +68,9 @@ def test_svt_train_recipes_bair_large_yaml(place, here):
     assert said.code == 2
     error, hint = said.err.splitlines()
     assert error == "svt: error: clips/bair: no prepared clips here"
-    assert hint == "hint: make them with: svt run recipes/bair_large.yaml --to prepare"
+    assert (
+        hint == "hint: prepare them with: svt run recipes/bair_large.yaml --to prepare"
+    )
     write_bair_tar(place / "raw/bair")
     made = here(*["run", "recipes/bair_large.yaml", "--to", "prepare"])
     assert made.code == 0, made.err

@@ -15,7 +15,8 @@ import pytest
 from svtcli.model.svt import abstract_params
 from svtcli.run.directory import RunFolder
 from svtcli.run.metrics_log import read_metrics, read_rows
-from svtcli.train.checkpoint import latest_step, restore_params
+from svtcli.train.checkpoint import restore_params
+from svtcli.train.commit_record import latest_step
 from tests.cli.terminal import svt
 from tests.train import tiny_run, toy
 
@@ -258,7 +259,7 @@ def test_a_disk_that_refuses_a_write_ends_in_74_and_is_forgiven(
     )
     assert said.returncode == 74, said.stderr
     assert "svt: error: runs/tiny/checkpoints: " in said.stderr
-    assert "hint: make room" in said.stderr
+    assert "hint: free some space" in said.stderr
     assert "Traceback" not in said.stderr
     assert latest_step(place / "runs" / "tiny" / "checkpoints") is None
     assert here("train", "tiny.yaml").code == 0

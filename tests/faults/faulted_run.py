@@ -19,7 +19,8 @@ from svtcli.model.svt import abstract_params
 from svtcli.run.directory import RunFolder
 from svtcli.run.metrics_log import read_metrics
 from svtcli.run.progress import Silent
-from svtcli.train.checkpoint import latest_step, restore_params
+from svtcli.train.checkpoint import restore_params
+from svtcli.train.commit_record import latest_step
 from svtcli.train.stage import train
 from tests.train import tiny_run, toy
 

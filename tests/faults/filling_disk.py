@@ -11,7 +11,7 @@ from pathlib import Path
 from svtcli.cli.failures import explain
 from svtcli.run.directory import RunFolder
 from svtcli.train import stage as stage
-from svtcli.train.checkpoint import holds, steps_in
+from svtcli.train.commit_record import holds, steps_in
 from tests.faults.faulted_run import FaultedRun, compiled_once
 
 

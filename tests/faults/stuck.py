@@ -4,14 +4,14 @@ import sys
 import time
 
 from svtcli.cli.app import main
-from svtcli.train.stop import AgreedStop
+from svtcli.train.distributed import AgreedStop
 
 STEPS = 8
 
 
 def stuck(agreed: AgreedStop) -> bool:
     """Asked for a signal once too often, it never answers."""
-    while agreed._asked == STEPS:
+    while agreed._polled == STEPS:
         time.sleep(1)
     return answer(agreed)
 

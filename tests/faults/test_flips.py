@@ -54,7 +54,7 @@ def damage_and_restore(folder: Path, times: int) -> None:
             found = checkpoints.restore(abstract)
         assert toy.same(found, state(5)), done
         assert len(notes) == 1, done
-        assert "checkpoint 10 is broken" in notes[0]
+        assert "checkpoint 10 is damaged" in notes[0]
         assert [path.name[:3] for path in (copy / "quarantine").iterdir()] == ["10-"]
         shutil.rmtree(copy)
 

@@ -21,7 +21,8 @@ from svtcli.cli.failures import explain
 from svtcli.failure import StorageFailed
 from svtcli.run.samples import SampleFacts, Samples, read_samples, write_samples
 from svtcli.train import stage as stage
-from svtcli.train.checkpoint import Checkpoints, latest_step
+from svtcli.train.checkpoint import Checkpoints
+from svtcli.train.commit_record import latest_step
 from svtcli.train.state import State, abstract_state
 from tests.faults.faulted_run import FaultedRun, compiled_once
 from tests.faults.test_flips import state
@@ -59,7 +60,7 @@ def saved_within(checkpoints: Checkpoints, new: State, limit: int) -> bool:
         assert failure.code == 74
         assert str(checkpoints.folder) in failure.sentence
         assert "\n" not in failure.sentence
-        assert "make room" in str(failure.hint)
+        assert "free some space" in str(failure.hint)
     return failure is None
 
 

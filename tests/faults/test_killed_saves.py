@@ -14,7 +14,7 @@ import pytest
 
 from svtcli.run.directory import RunFolder
 from svtcli.train import stage as stage
-from svtcli.train.checkpoint import latest_step
+from svtcli.train.commit_record import latest_step
 from tests.faults import moments
 from tests.faults.faulted_run import ENDLESS, SAVE_EVERY, FaultedRun, compiled_once
 

@@ -12,8 +12,8 @@ from svtcli.model.svt import abstract_params
 from svtcli.run.directory import RunFolder
 from svtcli.run.metrics_log import read_metrics
 from svtcli.run.progress import Silent
-from svtcli.train import objective
 from svtcli.train import stage as stage
+from svtcli.train import step as step_module
 from svtcli.train.checkpoint import restore_params
 from tests.train import tiny_run, toy
 
@@ -23,7 +23,7 @@ STEPS = 24
 
 
 def poison(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = objective.objective
+    made = step_module.objective
 
     def poisoned(*setting: Any) -> Any:
         loss = made(*setting)
@@ -35,7 +35,7 @@ def poison(monkeypatch: pytest.MonkeyPatch) -> None:
 
         return of
 
-    monkeypatch.setattr(objective, "objective", poisoned)
+    monkeypatch.setattr(step_module, "objective", poisoned)
 
 
 def test_poisoned_steps_leave_state_and_later_steps_as_they_were(

@@ -9,7 +9,7 @@ import pytest
 from svtcli.run.directory import RunFolder
 from svtcli.run.metrics_log import read_metrics, read_rows
 from svtcli.run.progress import Silent
-from svtcli.train.checkpoint import holds, steps_in
+from svtcli.train.commit_record import holds, steps_in
 from svtcli.train.stage import train
 from tests.faults.team import ByVariables, SlurmJob, Team
 from tests.train import tiny_run
@@ -85,7 +85,7 @@ def test_what_differs_between_processes_is_refused_by_all(place: Path) -> None:
     ends = Team(place, of_1="train.seed=5").ended()
     assert [ended.code for ended in ends] == [2, 2]
     for ended in ends:
-        assert "process 1 has a recipe other than process 0 has" in ended.err
+        assert "process 1 differs from process 0 in its recipe" in ended.err
         assert "Traceback" not in ended.err
     assert not run_of(place).run_file.exists()
 
@@ -123,10 +123,10 @@ def test_a_stuck_process_is_given_up_with_all_stacks(place: Path) -> None:
         (ended,) = team.ended(process)
         # Either watches itself; the one that is faster takes the other with it.
         if "another process was lost" not in ended.err:
-            assert f"process {process}: nothing has moved for 60 s" in ended.err
+            assert f"process {process}: no progress for 60 s" in ended.err
             assert f'{where}", line' in ended.err
         assert ended.code == 76, ended.err
-    assert "nothing has moved" in team.said(0) + team.said(1)
+    assert "no progress" in team.said(0) + team.said(1)
     assert rows_in(place) >= 6
 
 
@@ -136,7 +136,7 @@ def test_a_device_that_is_full_is_said_by_its_process_and_ends_all(place: Path) 
     lost, full = team.ended()
     assert full.code == 1, full.err
     assert "training: the device (cpu) has too little memory (281 TB more" in full.err
-    ways = "train.accumulate=2, train.remat=true or mesh.shard=2 needs less and goes on"
+    ways = "train.accumulate=2, train.remat=true or mesh.shard=2 needs less and resumes"
     assert f"{ways} from step 5; " in full.err
     assert lost.code in (76, 134), lost.err
     assert saved_in(place) == [5]
@@ -164,7 +164,7 @@ def test_a_loss_that_stays_bad_ends_all(place: Path) -> None:
 def test_a_run_folder_that_is_not_shared_is_refused(place: Path) -> None:
     ends = Team(place, "--patience", "200", of_1="--run elsewhere").ended()
     assert [ended.code for ended in ends] == [2, 2]
-    assert "a run.json other than process 0 has" in ends[0].err
+    assert "process 1 differs from process 0 in its run.json" in ends[0].err
 
 
 @pytest.mark.slow
@@ -186,5 +186,5 @@ def test_a_process_that_never_comes_is_not_waited_for_without_end(
     team.kill(2)
     first, second = team.ended(0, 1)
     assert first.code == second.code == 76
-    assert "not all processes came within 10 s" in first.err
+    assert "not all processes arrived within 10 s" in first.err
     assert "Check failure stack trace" not in first.err

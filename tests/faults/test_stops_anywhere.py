@@ -12,7 +12,7 @@ from svtcli.failure import Stopped
 from svtcli.run.metrics_log import read_metrics, read_rows
 from svtcli.train import stage as stage
 from svtcli.train.checkpoint import Checkpoints
-from svtcli.train.validation_times import Validation
+from svtcli.train.validate import Validation
 from tests.faults.faulted_run import SAVE_EVERY, FaultedRun, compiled_once
 
 MOMENTS: dict[str, tuple[Any, str]] = {

@@ -11,8 +11,8 @@ from svtcli.model.loss import training_loss
 from svtcli.model.svt import structure
 from svtcli.recipe.model import Model
 from svtcli.recipe.schema import Train
-from svtcli.train.objective import recipe_update
 from svtcli.train.state import abstract_state
+from svtcli.train.step import recipe_update
 from tests.products import equations
 from tests.tiny import VARIANTS
 from tests.train.test_precision import BATCH, inputs_of

@@ -196,6 +196,6 @@ def test_clips_with_actions_are_taken_by_a_model_without(place):
 
 def test_a_checkpoint_without_its_record_is_broken(place):
     (place / RUN / "checkpoints" / "2" / "commit.json").unlink()
-    with pytest.raises(StorageFailed, match=r"checkpoints/2: broken checkpoint"):
+    with pytest.raises(StorageFailed, match=r"checkpoints/2: damaged checkpoint"):
         open_checkpoint(RunFolder(RUN), 2)
     assert open_checkpoint(RunFolder(RUN)).step == 3

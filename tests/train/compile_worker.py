@@ -18,9 +18,8 @@ from svtcli.recipe.load import load_recipe
 from svtcli.recipe.model import Model
 from svtcli.recipe.schema import Mesh, Recipe, Train
 from svtcli.train.mesh import layout_of
-from svtcli.train.objective import recipe_update
 from svtcli.train.state import abstract_state
-from svtcli.train.step import jit_update
+from svtcli.train.step import jit_update, recipe_update
 
 MOVES = re.compile(r" (all-to-all|collective-permute|all-gather|all-reduce)\(")
 """What is said between devices: an operation of the compiled step."""
@@ -50,7 +49,7 @@ def compiled(recipe: Recipe) -> dict[str, object]:
         + memory.output_size_in_bytes
         - memory.alias_size_in_bytes
         + memory.temp_size_in_bytes,
-        "device": layout.said,
+        "device": layout.description,
         "rows": inputs["video"].shard_shape(batch["video"].shape)[0],
         "numbers": int(sizes[:, 0].sum()),
         "kept": int(sizes[:, 1].sum()),

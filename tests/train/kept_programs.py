@@ -14,9 +14,8 @@ from svtcli.recipe.model import Model
 from svtcli.recipe.schema import Train
 from svtcli.train import stage as stage
 from svtcli.train.mesh import Layout
-from svtcli.train.objective import recipe_update
 from svtcli.train.state import State
-from svtcli.train.step import Update, jit_update
+from svtcli.train.step import Update, jit_update, recipe_update
 
 _updates: dict[Any, Update] = {}
 _compiled: dict[Any, Update] = {}

@@ -17,9 +17,10 @@ from svtcli.model.svt import abstract_params
 from svtcli.run.directory import RunFolder
 from svtcli.run.metrics_log import read_metrics
 from svtcli.run.progress import Silent
-from svtcli.train.checkpoint import latest_step, restore_params
+from svtcli.train.checkpoint import restore_params
+from svtcli.train.commit_record import latest_step
 from svtcli.train.plan import plan_training
-from svtcli.train.stage import train
+from svtcli.train.stage import set_up, train
 from tests.train import tiny_run
 
 SCORED = "validation_bits_per_dim"
@@ -30,7 +31,7 @@ def trained(folder: Path, name: str, until: int, *overrides: str) -> dict:
     loaded = tiny_run.loaded(folder / "tiny.yaml", *overrides)
     run = RunFolder(folder / "runs" / name)
     try:
-        said = plan_training(loaded, run).device
+        device = set_up(plan_training(loaded, run)).layout.description
         train(loaded, run, Silent(), until)
     except Failure as failure:
         return {"failure": f"{failure.sentence}; {failure.hint}"}
@@ -43,7 +44,7 @@ def trained(folder: Path, name: str, until: int, *overrides: str) -> dict:
     np.save(folder / f"{name}.npy", np.concatenate(leaves))
     rows = read_metrics(run.metrics)
     return {
-        "device": said,
+        "device": device,
         "losses": [row["loss"] for row in rows if "loss" in row],
         "scores": [row[SCORED] for row in rows if SCORED in row],
     }

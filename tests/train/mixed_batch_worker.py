@@ -12,7 +12,7 @@ import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from jaxtyping import PyTree
 
-from svtcli.train.mixed_batch import first_of_each, sum_of_kinds
+from svtcli.train.mixed_batch import first_of_each, sum_mixed_rows
 from tests.train.compile_worker import MOVES
 
 WIDTH = 3
@@ -41,7 +41,7 @@ def case(data: int, shard: int, first: int, size: int) -> dict[str, object]:
     mesh = jax.make_mesh((data, shard), ("data", "shard"), types, devices=devices)
 
     def total(params: PyTree, rows: PyTree) -> jax.Array:
-        return sum_of_kinds(mesh, nats, first, params, rows) / size
+        return sum_mixed_rows(mesh, nats, first, params, rows) / size
 
     whole = NamedSharding(mesh, PartitionSpec())
     by_row = NamedSharding(mesh, PartitionSpec(("data", "shard")))

@@ -11,8 +11,13 @@ from svtcli.model.priming import slice_choices
 from svtcli.recipe.data import FolderData
 from svtcli.recipe.schema import Recipe, Train
 from svtcli.recipe.setting import Misfit
-from svtcli.train.objective import objective, scored
-from svtcli.train.step import in_parts, jit_update, make_update
+from svtcli.train.step import (
+    accumulated,
+    jit_update,
+    make_update,
+    micro_batch_weight,
+    objective,
+)
 from tests.tiny import VARIANTS, network_of, random_actions, random_video
 from tests.train import toy
 
@@ -45,12 +50,15 @@ def flat(tree) -> np.ndarray:
 def test_parts_of_a_batch_give_the_batch_s_loss_and_gradient(name: str) -> None:
     config, train = VARIANTS[name], Train(prime=1, batch=BATCH, accumulate=2)
     graphdef, params = network_of(config)
-    inputs, weight = uneven_inputs(config, train.prime), scored(config, train)
+    inputs, weight = (
+        uneven_inputs(config, train.prime),
+        micro_batch_weight(config, train),
+    )
     halves = [inputs | {"slice_index": inputs["slice_index"][i::2]} for i in (0, 1)]
     assert weight(halves[0]) != weight(halves[1])
 
     whole = jax.value_and_grad(objective(graphdef, config, train), has_aux=True)
-    parts = in_parts(whole, 2, weight)
+    parts = accumulated(whole, 2, weight)
     expected, found = (jax.jit(each)(params, inputs) for each in (whole, parts))
     np.testing.assert_allclose(found[0], expected[0], rtol=1e-6)
     difference = np.linalg.norm(flat(found[1]) - flat(expected[1]))
@@ -64,7 +72,7 @@ def test_rows_are_dealt_out_in_turn_and_each_is_seen_once() -> None:
         jax.debug.callback(lambda r: seen.append(r.tolist()), rows, ordered=True)
         return (rows.sum(), rows.sum()), params
 
-    parts = in_parts(whole, 3, lambda rows: jnp.ones(()))
+    parts = accumulated(whole, 3, lambda rows: jnp.ones(()))
     (mean, _), _ = parts(jnp.zeros(()), jnp.arange(6.0))
     jax.effects_barrier()
     assert seen == [[0.0, 3.0], [1.0, 4.0], [2.0, 5.0]]

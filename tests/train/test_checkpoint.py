@@ -14,7 +14,8 @@ import pytest
 
 from svtcli.failure import Refused, StorageFailed
 from svtcli.train import checkpoint as module
-from svtcli.train.checkpoint import Checkpoints, latest_step, restore_params
+from svtcli.train.checkpoint import Checkpoints, restore_params
+from svtcli.train.commit_record import latest_step, steps_in
 from svtcli.train.state import State, abstract_state
 from tests.train import toy
 
@@ -103,7 +104,7 @@ def test_multiples_stay_for_good_beside_the_newest(tmp_path: Path) -> None:
     with Checkpoints(folder, 2, "clips-1", print, keep_every=4) as checkpoints:
         for step in range(1, 11):
             checkpoints.save(at(step))
-    assert module.steps_in(folder) == [4, 8, 9, 10]
+    assert steps_in(folder) == [4, 8, 9, 10]
 
 
 def test_the_latest_step_of_an_empty_folder_is_none(tmp_path: Path) -> None:
@@ -137,7 +138,7 @@ def test_a_broken_checkpoint_is_set_aside_and_the_older_one_used(
     with opened() as checkpoints:
         state = checkpoints.restore(abstract())
         assert toy.same(state, at(5))
-        assert any("checkpoint 10 is broken" in note for note in notes)
+        assert any("checkpoint 10 is damaged" in note for note in notes)
         assert len(list((folder / "quarantine").iterdir())) == 1
         checkpoints.save(at(10))  # the step can be saved again
     assert latest_step(folder) == 10
@@ -150,7 +151,7 @@ def test_every_flipped_bit_is_found(opened) -> None:
     for path in (file for file in files if file.stat().st_size):
         whole = path.read_bytes()
         flip_a_bit(path)
-        with pytest.raises(StorageFailed, match="broken checkpoint"):
+        with pytest.raises(StorageFailed, match="damaged checkpoint"):
             restore_params(folder, 5, jax.eval_shape(toy.params))
         path.write_bytes(whole)
     restore_params(folder, 5, jax.eval_shape(toy.params))
@@ -288,7 +289,7 @@ with checkpoint.Checkpoints(folder, 1, "clips-1", print) as checkpoints:
             checkpoint.move_into_place = killed
         case "folder is in place":
             Checkpoints = checkpoint.Checkpoints
-            Checkpoints._forget_old = killed
+            Checkpoints._delete_old = killed
         case "old ones are thrown away":
             checkpoint.shutil.rmtree = killed
     checkpoints.save(at(10))

@@ -8,39 +8,16 @@ import jax
 import pytest
 
 from svtcli.failure import PeerLost, Refused
-from svtcli.train.distributed import ALONE, Meeting, joined, meeting_of
+from svtcli.train.distributed import ALONE, Meeting, joined
 
 
 def test_without_a_word_a_process_is_alone_and_decides_for_itself() -> None:
-    with joined(meeting_of(None, None, None, False)) as peers:
+    with joined(None) as peers:
         assert peers == ALONE
         assert peers.first
         assert peers.decided(lambda: {"step": 5}) == {"step": 5}
         peers.refuse_differing({"a recipe": "any"})
     assert not jax.distributed.is_initialized()
-
-
-@pytest.mark.parametrize(
-    ("given", "sentence"),
-    [
-        (("10.0.0.1:80", None, 1, False), "--processes is missing"),
-        ((None, 2, None, False), "--coordinator is missing"),
-        (("10.0.0.1:80", 2, 2, False), "--process 2: the 2 processes are 0 to 1"),
-        (("10.0.0.1", 2, 1, False), "--coordinator 10.0.0.1: is not HOST:PORT"),
-        ((":80", 2, 1, False), "--coordinator :80: is not HOST:PORT"),
-        (("host:0", 2, 1, False), "--coordinator host:0: is not HOST:PORT"),
-        (("host:70000", 2, 1, False), "--coordinator host:70000: is not HOST:PORT"),
-        ((None, 2, None, True), "--cluster finds out by itself what --processes says"),
-    ],
-)
-def test_what_makes_no_sense_is_refused(given: tuple, sentence: str) -> None:
-    with pytest.raises(Refused, match=sentence):
-        meeting_of(*given)
-
-
-def test_an_address_with_colons_is_one() -> None:
-    meeting = meeting_of("[::1]:8476", 2, 1, False)
-    assert meeting == Meeting("[::1]:8476", 2, 1)
 
 
 def test_process_0_says_where_it_cannot_listen() -> None:
@@ -88,3 +65,41 @@ raise SystemExit(main(["train", "quickstart", "--cluster"]))
     assert done.returncode == 2, done.stderr
     assert "--cluster: this is no Slurm, Open MPI or Kubernetes job" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+WATCHED = """
+import time
+from svtcli.train.distributed import Watchdog
+
+with Watchdog({patience}, "no progress", stacks={stacks}) as watchdog:
+    for _ in range({beats}):
+        watchdog.beat()
+        time.sleep(0.01)
+    time.sleep({asleep})
+print("done")
+"""
+
+
+def ended(**settings: object) -> subprocess.CompletedProcess:
+    program = WATCHED.format(**settings)
+    return subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True
+    )
+
+
+def test_a_process_that_stands_still_ends_and_says_where_it_stood() -> None:
+    # A busy machine must not stand still for so long between two beats.
+    done = ended(patience=3, stacks=True, beats=3, asleep=600)
+    assert done.returncode == 76
+    assert "svt: error: no progress" in done.stderr
+    assert 'File "<string>", line 9 in <module>' in done.stderr
+
+
+def test_without_stacks_it_only_says_so() -> None:
+    done = ended(patience=0.2, stacks=False, beats=0, asleep=600)
+    assert (done.returncode, done.stderr) == (76, "svt: error: no progress\n")
+
+
+def test_one_that_moves_is_left_alone() -> None:
+    done = ended(patience=300, stacks=True, beats=5, asleep=0)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")

@@ -61,13 +61,13 @@ def assert_told(said: Said, work: str, hint: str) -> None:
         assert word not in said.err
 
 
-PLAN = "`svt plan RECIPE --compile` says beforehand how much"
+PLAN = "`svt plan RECIPE --compile` tells in advance how much"
 FIRST = (
     "train.accumulate=2, train.remat=true, train.precision=bfloat16 or a smaller "
     f"train.batch needs less; {PLAN}"
 )
 SAVED = (
-    "train.accumulate=2 or train.remat=true needs less and goes on from step 2; "
+    "train.accumulate=2 or train.remat=true needs less and resumes from step 2; "
     "train.precision=bfloat16 or a smaller train.batch needs less in a new run "
     f"(--run NAME); {PLAN}"
 )
@@ -174,7 +174,7 @@ def test_scoring_beside_a_training_has_keys_of_its_own(place, capfd, monkeypatch
         said = svt_here(capfd, *validated)
     hint = (
         "eval.batch=1, eval.precision=bfloat16 or train.validate_every=null needs "
-        "less; training goes on from what was saved"
+        "less; training resumes from the last checkpoint"
     )
     assert_told(said, "validation", hint)
     assert svt_here(capfd, *validated, "eval.batch=1", "-n").code == 0
@@ -182,7 +182,7 @@ def test_scoring_beside_a_training_has_keys_of_its_own(place, capfd, monkeypatch
 
 VIDEOS = (
     "--batch 1 (sample.batch) needs less and keeps the finished videos; --precision "
-    "bfloat16 (sample.precision) needs less and begins anew"
+    "bfloat16 (sample.precision) needs less and starts over"
 )
 
 
@@ -224,7 +224,7 @@ def test_scoring_keeps_the_scored_clips_and_goes_on_with_fewer_at_once(
         said = svt_here(capfd, *asked)
     hint = (
         "--batch 1 (eval.batch) needs less and keeps the scored clips; --precision "
-        "bfloat16 (eval.precision) needs less and begins anew"
+        "bfloat16 (eval.precision) needs less and starts over"
     )
     assert_told(said, "scoring", hint)
     planned = svt_here(capfd, *asked, "-n")
@@ -241,9 +241,9 @@ def test_fvd_and_lpips_say_that_no_setting_helps(
         np.save(f"{name}.npy", clips)
     asked = ("eval", "made.npy", "--reference", "true.npy", "--window", "9", "--metric")
     hint = (
-        "it takes {} at once on a device, whatever the settings; nvidia-smi tells "
+        "a device computes {} at once, whatever the settings; nvidia-smi shows "
         "whether another process has the memory; with JAX_PLATFORMS=cpu the same "
-        "command goes on without the device; {}"
+        "command continues on the CPU; {}"
     )
     with monkeypatch.context() as patch:
         patch.setattr(features, "features", ask_for_too_much)
@@ -260,7 +260,7 @@ def test_fvd_and_lpips_say_that_no_setting_helps(
 def test_where_a_device_cannot_even_be_started_another_process_is_named(
     place, capfd, monkeypatch
 ):
-    monkeypatch.setattr("svtcli.train.plan.layout_of", ask_for_too_much)
+    monkeypatch.setattr("svtcli.train.stage.layout_of", ask_for_too_much)
     said = svt_here(capfd, *TRAIN)
     assert said.code == 1
     assert f"svt: error: the device {WANTED}\n" in said.err
@@ -321,7 +321,7 @@ def test_one_on_each_device_cannot_be_fewer():
     said = less_for_batches("eval", 4, 4, "float32", "the rest")
     assert said.startswith("--precision bfloat16 (eval.precision) needs less")
     least = less_for_batches("eval", 4, 4, "bfloat16", "all clips")
-    assert least == "nothing here needs less; all clips are kept for a larger device"
+    assert least == "no setting needs less; all clips are kept for a larger device"
     made = replace(recipe(), eval=Eval(batch=4, precision="bfloat16"))
     off = "train.validate_every=null needs less"
     assert less_for_validation(made, 32, 4).startswith(off)

@@ -9,8 +9,8 @@ from svtcli.recipe.schema import Train
 from svtcli.run.metrics_log import MetricsLog, read_metrics
 from svtcli.run.progress import Silent
 from svtcli.train.step import Metrics
-from svtcli.train.step_log import MOST_BAD_STEPS, Watch
-from svtcli.train.throughput import Pace
+from svtcli.train.step_log import MAX_BAD_STEPS, StepLog
+from svtcli.train.throughput import Throughput
 
 IDS = [f"clip {i}" for i in range(9)]
 
@@ -49,23 +49,23 @@ def log(tmp_path: Path):
 
 
 def test_metrics_are_read_one_step_late(terminal, log, tmp_path) -> None:
-    watch = Watch(Train(log_every=1), "bits_per_dim", clips_of, log, terminal)
-    watch.sent(1, metrics(1.0))
+    step_log = StepLog(Train(log_every=1), "bits_per_dim", clips_of, log, terminal)
+    step_log.sent(1, metrics(1.0))
     assert terminal.seen == []
-    watch.sent(2, metrics(2.0))
+    step_log.sent(2, metrics(2.0))
     assert [step for step, _ in terminal.seen] == [1]
     assert terminal.seen[0][1]["bits/dim"] == "2.000"
-    watch.settle()
-    watch.settle()
+    step_log.flush()
+    step_log.flush()
     assert [step for step, _ in terminal.seen] == [1, 2]
     assert terminal.seen[1][1]["bits/dim"] == "4.000"
     assert [row["loss"] for row in read_metrics(tmp_path / "metrics.jsonl")] == [1, 2]
 
 
 def test_nats_per_frame_are_called_so(terminal, log, tmp_path) -> None:
-    watch = Watch(Train(log_every=1), "nats_per_frame", clips_of, log, terminal)
-    watch.sent(1, metrics(45.0))
-    watch.settle()
+    step_log = StepLog(Train(log_every=1), "nats_per_frame", clips_of, log, terminal)
+    step_log.sent(1, metrics(45.0))
+    step_log.flush()
     assert terminal.seen[0][1]["nats/frame"] == "90.0"
     assert read_metrics(tmp_path / "metrics.jsonl")[0]["nats_per_frame"] == 90
 
@@ -74,12 +74,12 @@ def test_a_row_says_how_fast_the_steps_since_the_row_before_were(
     terminal, log, tmp_path
 ) -> None:
     clock = iter([10.0, 12.0, 12.0, 22.0, 22.0])
-    pace = Pace(8, clock=lambda: next(clock))
-    watch = Watch(
-        Train(log_every=5, batch=8), "bits_per_dim", clips_of, log, terminal, pace
+    throughput = Throughput(8, clock=lambda: next(clock))
+    step_log = StepLog(
+        Train(log_every=5, batch=8), "bits_per_dim", clips_of, log, terminal, throughput
     )
     for step in range(3, 13):  # a resumed run: its first row is after three steps
-        watch.sent(step, metrics(1.0))
+        step_log.sent(step, metrics(1.0))
     rows = read_metrics(tmp_path / "metrics.jsonl")
     assert [row["step"] for row in rows] == [5, 10]
     assert [row["steps_per_second"] for row in rows] == [3 / 2, 5 / 10]
@@ -90,13 +90,13 @@ def test_a_row_says_how_fast_the_steps_since_the_row_before_were(
 def test_a_validation_is_a_row_of_its_own_and_stays_on_the_line(
     terminal, log, tmp_path
 ) -> None:
-    watch = Watch(Train(log_every=1), "bits_per_dim", clips_of, log, terminal)
-    watch.sent(1, metrics(1.0))
-    watch.settle()
-    watch.validated(1, 3.25)
-    watch.validated(2, None)  # cut short by a signal
-    watch.sent(2, metrics(1.0))
-    watch.settle()
+    step_log = StepLog(Train(log_every=1), "bits_per_dim", clips_of, log, terminal)
+    step_log.sent(1, metrics(1.0))
+    step_log.flush()
+    step_log.validated(1, 3.25)
+    step_log.validated(2, None)  # cut short by a signal
+    step_log.sent(2, metrics(1.0))
+    step_log.flush()
     rows = read_metrics(tmp_path / "metrics.jsonl")
     assert [row.get("validation_bits_per_dim") for row in rows] == [3.25, None]
     assert [row["loss"] for row in rows] == [1, 1]
@@ -105,25 +105,25 @@ def test_a_validation_is_a_row_of_its_own_and_stays_on_the_line(
 
 
 def test_bad_steps_are_named_and_only_ten_in_a_row_end_the_run(terminal, log) -> None:
-    watch = Watch(Train(), "bits_per_dim", clips_of, log, terminal)
+    step_log = StepLog(Train(), "bits_per_dim", clips_of, log, terminal)
     step = 0
     for _ in range(3):  # nine bad ones, a good one, and again
-        for _ in range(MOST_BAD_STEPS - 1):
+        for _ in range(MAX_BAD_STEPS - 1):
             step += 1
-            watch.sent(step, metrics(np.nan, finite=False))
+            step_log.sent(step, metrics(np.nan, finite=False))
         step += 1
-        watch.sent(step, metrics(1.0))
-    watch.settle()
+        step_log.sent(step, metrics(1.0))
+    step_log.flush()
     assert terminal.lines[0] == (
         "step 1: the loss is not finite; skipped; clips: clip 1, clip 3"
     )
     assert len(terminal.lines) == 27
-    for _ in range(MOST_BAD_STEPS - 1):
+    for _ in range(MAX_BAD_STEPS - 1):
         step += 1
-        watch.sent(step, metrics(1.0, finite=False))
-    watch.sent(step + 1, metrics(1.0, finite=False))
+        step_log.sent(step, metrics(1.0, finite=False))
+    step_log.sent(step + 1, metrics(1.0, finite=False))
     with pytest.raises(BadData) as bad:
-        watch.settle()
+        step_log.flush()
     assert f"step {step + 1}: the gradient is not finite for the 10th" in str(bad.value)
     assert "clip 0, clip 1, clip 2, clip 3, clip 4 and 3 more" in str(bad.value)
 
@@ -131,10 +131,10 @@ def test_bad_steps_are_named_and_only_ten_in_a_row_end_the_run(terminal, log) ->
 def test_a_row_of_a_bad_step_says_so_and_keeps_the_log_readable(
     terminal, log, tmp_path
 ) -> None:
-    watch = Watch(Train(log_every=1), "bits_per_dim", clips_of, log, terminal)
-    watch.sent(1, metrics(1.0))
-    watch.sent(2, metrics(np.nan, finite=False))
-    watch.settle()
+    step_log = StepLog(Train(log_every=1), "bits_per_dim", clips_of, log, terminal)
+    step_log.sent(1, metrics(1.0))
+    step_log.sent(2, metrics(np.nan, finite=False))
+    step_log.flush()
     rows = read_metrics(tmp_path / "metrics.jsonl")
     assert np.isnan(rows[1]["loss"])
-    assert watch.score == 2.0  # of the step before
+    assert step_log.score == 2.0  # of the step before

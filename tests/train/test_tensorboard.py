@@ -15,7 +15,7 @@ from svtcli.run.distribution import install_command
 from svtcli.run.metrics_log import read_metrics
 from svtcli.run.progress import Silent
 from svtcli.train.stage import train
-from svtcli.train.tensorboard import TensorBoard
+from svtcli.train.step_log import TensorBoard
 from tests.train import tiny_run
 
 

@@ -8,9 +8,9 @@ from svtcli.recipe.schema import Train
 from svtcli.run.directory import RunFolder
 from svtcli.run.metrics_log import read_metrics
 from svtcli.run.progress import Silent
-from svtcli.train import throughput as pace_module
+from svtcli.train import throughput as module
 from svtcli.train.stage import train
-from svtcli.train.throughput import Pace, pace_of
+from svtcli.train.throughput import Throughput, throughput_of
 from tests.tiny import VARIANTS
 from tests.train.tiny_run import loaded, write_clips, write_recipe
 
@@ -21,39 +21,39 @@ def ticking(*times: float) -> Callable[[], float]:
 
 
 def test_waiting_for_a_batch_is_told_as_a_share_of_the_time() -> None:
-    pace = Pace(4, clock=ticking(0, 1, 3, 8, 8))
-    with pace.waiting():
+    throughput = Throughput(4, clock=ticking(0, 1, 3, 8, 8))
+    with throughput.waiting():
         pass
-    pace.step()
-    assert pace.read()["input_wait"] == 2 / 8
+    throughput.step()
+    assert throughput.read()["input_wait"] == 2 / 8
 
 
 def test_a_pause_counts_as_no_time_at_all() -> None:
-    pace = Pace(4, clock=ticking(0, 1, 91, 95, 95))
-    with pace.paused():
+    throughput = Throughput(4, clock=ticking(0, 1, 91, 95, 95))
+    with throughput.paused():
         pass
     for _ in range(10):
-        pace.step()
-    assert pace.read()["steps_per_second"] == 10 / 5
+        throughput.step()
+    assert throughput.read()["steps_per_second"] == 10 / 5
 
 
 def test_each_reading_starts_anew() -> None:
-    pace = Pace(4, clock=ticking(0, 1, 1, 5, 5))
-    pace.step()
-    assert pace.read()["slices_per_second"] == 4
-    pace.step()
-    assert pace.read()["slices_per_second"] == 1
+    throughput = Throughput(4, clock=ticking(0, 1, 1, 5, 5))
+    throughput.step()
+    assert throughput.read()["slices_per_second"] == 4
+    throughput.step()
+    assert throughput.read()["slices_per_second"] == 1
 
 
 def test_use_of_the_chip_is_told_only_where_the_chip_is_known() -> None:
-    known = Pace(4, 3e9, 12e9, clock=ticking(0, 2, 2))
+    known = Throughput(4, 3e9, 12e9, clock=ticking(0, 2, 2))
     known.step()
     row = known.read()
     assert row["model_flops_per_second"] == 1.5e9
     assert row["mfu"] == pytest.approx(0.125)
     assert known.facts() == {"slices/s": "2", "MFU": "12.5%"}
 
-    unknown = Pace(4, 3e9, None, clock=ticking(0, 2, 2))
+    unknown = Throughput(4, 3e9, None, clock=ticking(0, 2, 2))
     assert unknown.facts() == {}
     unknown.step()
     row = unknown.read()
@@ -68,24 +68,24 @@ TRAIN = Train(batch=8, precision="bfloat16")
 
 
 def test_use_is_the_global_batch_s_arithmetic_over_the_peak_of_all_devices() -> None:
-    one, eight = (pace_of(MODEL, TRAIN, [H100] * count) for count in (1, 8))
+    one, eight = (throughput_of(MODEL, TRAIN, [H100] * count) for count in (1, 8))
     assert one.peak == 989.4e12
     assert eight.peak == pytest.approx(8 * 989.4e12)
     assert one.flops == eight.flops == training_flops(MODEL, 8)
-    precise = pace_of(MODEL, replace(TRAIN, precision="float32"), [H100])
+    precise = throughput_of(MODEL, replace(TRAIN, precision="float32"), [H100])
     assert precise.peak == 494.7e12
 
 
 def test_how_a_step_is_computed_does_not_change_what_the_model_needs() -> None:
-    plain = pace_of(MODEL, TRAIN, [H100])
+    plain = throughput_of(MODEL, TRAIN, [H100])
     for change in ({"remat": True}, {"accumulate": 4}, {"ema": 0.9}):
-        other = pace_of(MODEL, replace(TRAIN, **change), [H100])
+        other = throughput_of(MODEL, replace(TRAIN, **change), [H100])
         assert (other.flops, other.peak) == (plain.flops, plain.peak)
 
 
 @pytest.mark.parametrize("kinds", [["cpu"], ["cpu"] * 8, [H100, "Gadget 7"], []])
 def test_no_peak_is_made_up_for_devices_that_are_not_known(kinds: list[str]) -> None:
-    assert pace_of(MODEL, TRAIN, kinds).peak is None
+    assert throughput_of(MODEL, TRAIN, kinds).peak is None
 
 
 class Facts(Silent):
@@ -103,7 +103,7 @@ def test_log_and_line_carry_the_use_of_a_known_chip_and_nothing_for_another(
     known: bool, tmp_path, monkeypatch
 ) -> None:
     if known:
-        monkeypatch.setattr(pace_module, "peak_flops", lambda kind, precision: 1e15)
+        monkeypatch.setattr(module, "peak_flops", lambda kind, precision: 1e15)
     recipe = write_recipe(tmp_path, write_clips(tmp_path / "clips"))
     run, facts = RunFolder(tmp_path / "run"), Facts()
     train(loaded(recipe, "train.steps=4", "train.log_every=2"), run, facts)

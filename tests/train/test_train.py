@@ -14,7 +14,8 @@ from svtcli.run.lock import only_writer
 from svtcli.run.metrics_log import read_metrics
 from svtcli.run.progress import Silent
 from svtcli.train import stage as stage
-from svtcli.train.checkpoint import latest_step, restore_params
+from svtcli.train.checkpoint import restore_params
+from svtcli.train.commit_record import latest_step
 from svtcli.train.stage import Trained, train
 from svtcli.train.step import make_update
 from tests.train import tiny_run, toy
@@ -164,7 +165,7 @@ def test_a_finished_run_with_a_broken_end_is_trained_to_its_end_again(
     trained()
     break_checkpoint(run, 12)
     assert trained().step == 12
-    assert any("checkpoint 12 is broken" in line for line in notes.lines)
+    assert any("checkpoint 12 is damaged" in line for line in notes.lines)
     assert latest_step(run.checkpoints) == 12
 
 
@@ -271,7 +272,7 @@ def test_missing_clips_are_answered_by_the_command_that_makes_them(
     with pytest.raises(Refused, match="no prepared clips here") as refused:
         trained(f"data.clips={nowhere}")
     assert refused.value.hint == (
-        f"make them with: svt run {recipe} 'data.clips={nowhere}' --to prepare"
+        f"prepare them with: svt run {recipe} 'data.clips={nowhere}' --to prepare"
     )
     assert not run.path.exists()
 
@@ -284,7 +285,7 @@ def test_missing_clips_are_answered_by_the_command_that_makes_them(
         (
             {"spec": {"fps": 5.0, "source": "elsewhere", "size": 4}},
             ("data.fps=2.5",),
-            r"recipe: made with fps 5\.0, data\.fps is 2\.5$",
+            r"recipe: prepared with fps 5\.0, data\.fps is 2\.5$",
         ),
         ({}, ("model.video=[8, 4, 4]",), "5 of 5 clips .* shorter than the 8 frames"),
     ],
