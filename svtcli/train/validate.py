@@ -13,14 +13,6 @@ import numpy as np
 from flax import nnx
 from jaxtyping import PyTree
 
-from svtcli.clips.manifest import read_manifest
-from svtcli.clips.reader import Clips
-from svtcli.failure import Refused
-from svtcli.model.likelihood import Score, Scorer, score
-from svtcli.model.svt import for_products_in
-from svtcli.recipe.data import label_pattern
-from svtcli.recipe.resolve import Lengths
-from svtcli.recipe.schema import Recipe
 from svtcli.clips.held_out import (
     HeldOut,
     choose_clips,
@@ -29,6 +21,14 @@ from svtcli.clips.held_out import (
     read_clips,
     slices_per_batch,
 )
+from svtcli.clips.manifest import read_manifest
+from svtcli.clips.reader import Clips
+from svtcli.failure import Refused
+from svtcli.model.likelihood import Score, Scorer, score
+from svtcli.model.svt import for_products_in
+from svtcli.recipe.data import label_pattern
+from svtcli.recipe.resolve import Lengths
+from svtcli.recipe.schema import Recipe
 from svtcli.train.memory_advice import less_for_validation, within_memory
 from svtcli.train.mesh import Layout
 from svtcli.train.state import State, used_params
