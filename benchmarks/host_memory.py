@@ -23,7 +23,7 @@ def child(keep: bool) -> None:
     from svtcli.model.loss import training_loss
     from svtcli.model.svt import create
     from svtcli.recipe.load import load_recipe
-    from svtcli.train.host_memory import keep_freed_memory
+    from svtcli.train.memory import keep_freed_memory
 
     if keep:
         keep_freed_memory()

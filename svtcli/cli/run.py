@@ -9,7 +9,7 @@ import typer
 from svtcli.cli import console
 from svtcli.cli.arguments import Overrides, RecipeName, RunName
 from svtcli.cli.eval_tables import likelihood_table, metrics_table
-from svtcli.train.host_memory import keep_freed_memory
+from svtcli.train.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     from svtcli.project.chain import Results, Status

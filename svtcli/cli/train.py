@@ -6,7 +6,7 @@ import typer
 
 from svtcli.cli import console
 from svtcli.cli.arguments import Overrides, RecipeName, RunName
-from svtcli.train.host_memory import keep_freed_memory
+from svtcli.train.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     from svtcli.train.plan import TrainPlan

@@ -28,7 +28,7 @@ from svtcli.recipe.schema import Metric
 from svtcli.run.progress import Progress
 from svtcli.run.signals import StopSignals
 from svtcli.train.compilation_cache import use_compilation_cache
-from svtcli.train.memory_advice import less_for_features, within_memory
+from svtcli.train.memory import less_for_features, within_memory
 
 NEEDS_LESS_FVD = f"{AT_ONCE} clips", "features that are there are kept"
 NEEDS_LESS_LPIPS = "a few frames", "FVD's features are kept, LPIPS is computed anew"

@@ -28,7 +28,7 @@ from svtcli.run.progress import Progress
 from svtcli.run.signals import StopSignals
 from svtcli.train.compilation_cache import use_compilation_cache
 from svtcli.train.load_network import load_network
-from svtcli.train.memory_advice import less_for_batches, within_memory
+from svtcli.train.memory import less_for_batches, within_memory
 from svtcli.train.mesh import Layout, side_by_side
 
 Clips = Int[np.ndarray, " n"]

@@ -28,7 +28,7 @@ from svtcli.sample.sharded import over_devices
 from svtcli.train.compilation_cache import use_compilation_cache
 from svtcli.train.held_out import HeldOutPlan, plan_held_out
 from svtcli.train.load_network import Checkpoint, load_network
-from svtcli.train.memory_advice import less_for_batches, within_memory
+from svtcli.train.memory import less_for_batches, within_memory
 from svtcli.train.mesh import Layout, side_by_side
 
 

@@ -26,7 +26,7 @@ from svtcli.train.commit_record import holds, latest_step
 from svtcli.train.compilation_cache import use_compilation_cache
 from svtcli.train.distributed import ALONE, Peers, stop_signals
 from svtcli.train.loop import model_inputs, train_until
-from svtcli.train.memory_advice import less_for_training, within_memory
+from svtcli.train.memory import less_for_training, within_memory
 from svtcli.train.mesh import Layout, layout_of
 from svtcli.train.plan import TrainPlan, move_aside, plan_training
 from svtcli.train.state import State, abstract_state, first_state

@@ -29,7 +29,7 @@ from svtcli.model.svt import for_products_in
 from svtcli.recipe.data import label_pattern
 from svtcli.recipe.resolve import Lengths
 from svtcli.recipe.schema import Recipe
-from svtcli.train.memory_advice import less_for_validation, within_memory
+from svtcli.train.memory import less_for_validation, within_memory
 from svtcli.train.mesh import Layout
 from svtcli.train.state import State, used_params
 

@@ -6,7 +6,7 @@ import pytest
 PROGRAM = """
 import resource, sys
 import numpy as np
-from svtcli.train.host_memory import keep_freed_memory
+from svtcli.train.memory import keep_freed_memory
 
 if sys.argv[1] == "keep":
     assert keep_freed_memory()

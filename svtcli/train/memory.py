@@ -1,12 +1,32 @@
-"""Advice for a stage whose device has too little memory: settings that need less."""
+"""Memory: kept on the host between steps; advice where a device has too little."""
 
+import ctypes
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import jax
-
 from svtcli.recipe.schema import Precision, Recipe
 from svtcli.run.device_memory import OutOfMemory, out_of_memory
+
+# Parameters of mallopt(3), as in glibc's malloc.h.
+M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
+NEVER = 2**31 - 1
+
+
+def keep_freed_memory() -> bool:
+    """Keep freed memory in this process; False if the C library cannot.
+
+    XLA's CPU backend allocates the scratch space of a step when it begins and frees it
+    at its end; glibc returns blocks of that size to the system at once, so each step
+    would begin by faulting in every page again: a quarter of its time, as measured by
+    benchmarks/host_memory.py. The process keeps its peak until it ends, so this is for
+    commands that train. Call it before any thread starts: each gets a heap of its own.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:  # not glibc
+        return False
+    # One heap for all threads, grown in place and never trimmed.
+    settings = {M_ARENA_MAX: 1, M_MMAP_MAX: 0, M_TRIM_THRESHOLD: NEVER}
+    return all(mallopt(name, value) for name, value in settings.items())
 
 
 @contextmanager
@@ -22,6 +42,8 @@ def within_memory(work: str, hint: Callable[[], str]) -> Iterator[None]:
         full = out_of_memory(error)
         if full is None or full.work:
             raise
+        import jax  # late: keep_freed_memory is called before jax starts threads
+
         try:
             device = str(jax.local_devices()[0].device_kind)
         except RuntimeError:  # jax could not start the devices

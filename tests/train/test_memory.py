@@ -21,7 +21,7 @@ from svtcli.sample import stage as sample
 from svtcli.train import arrays
 from svtcli.train import stage as train
 from svtcli.train import validate as validation
-from svtcli.train.memory_advice import (
+from svtcli.train.memory import (
     less_for_batches,
     less_for_training,
     less_for_validation,
