@@ -43,7 +43,8 @@ from measure import print_rows, print_title  # noqa: E402
 from slices import CHOICE, SCHEDULES  # noqa: E402
 
 from svtcli.model.flops import training_flops  # noqa: E402
-from svtcli.model.svt import for_products_in, structure  # noqa: E402
+from svtcli.model.parameters import for_products_in  # noqa: E402
+from svtcli.model.svt import structure  # noqa: E402
 from svtcli.recipe.load import load_recipe  # noqa: E402
 from svtcli.sample.noise import row_keys  # noqa: E402
 from svtcli.sample.slice_state import Made, Wanted  # noqa: E402
@@ -126,7 +127,9 @@ def sampling(place: jax.sharding.Sharding, name: str, B: int) -> Compiled:
     """A slice of the large BAIR model by a schedule."""
     model = load_recipe("bair_large").recipe.model
     graphdef, shapes = structure(model)
-    params = jax.eval_shape(lambda each: for_products_in(each, jnp.bfloat16), shapes)
+    params = jax.eval_shape(
+        lambda each: for_products_in(graphdef, each, jnp.bfloat16), shapes
+    )
     codes = jax.ShapeDtypeStruct((B, *model.video, model.codes), jnp.uint8)
     numbers = (jnp.array(5), jnp.array(1), jnp.array(0))
     keys = row_keys(0, np.arange(B), np.zeros(B, int))

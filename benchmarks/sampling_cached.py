@@ -35,7 +35,7 @@ def resample(graphdef, params, config, codes, keys, positions):
     """The first `positions` pixels of a slice, each by a whole pass of the decoder."""
     model = network(graphdef, params)
     decoder, rows = model.decoder, jnp.full(len(codes), INDEX)
-    placed = decoder.place_context(model.encoder(codes, rows))
+    placed = decoder.position_and_context(model.encoder(codes, rows))
     noise = slice_noise(keys, config, jnp.array(INDEX), jnp.array(0))
     made = jnp.zeros_like(take_slice(codes, rows, config.s))
     shape = made.shape
@@ -43,10 +43,10 @@ def resample(graphdef, params, config, codes, keys, positions):
     def one_position(position, made):
         y, _ = decoder.states(made, placed)
         y = y.reshape(len(codes), -1, config.d)[:, position]
-        pixel, _ = decoder.head.generate(
+        pixel, _ = decoder.head.sample(
             y,
             lambda k, logits: choose(logits, noise[:, position, k], CHOICE),
-            decoder.head.code_maps(),
+            decoder.head.loop_weights(),
         )
         flat = made.reshape(len(codes), -1, config.codes)
         return flat.at[:, position].set(pixel.astype(made.dtype)).reshape(shape)

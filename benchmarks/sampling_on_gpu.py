@@ -37,8 +37,10 @@ from slices import (
 )
 
 from svtcli.model.connectivity import connectivity
-from svtcli.model.loss import score_unit, slice_nats
-from svtcli.model.svt import Params, create, for_products_in, network
+from svtcli.model.heads import unit_of
+from svtcli.model.loss import slice_nll
+from svtcli.model.parameters import Params, for_products_in
+from svtcli.model.svt import create, network
 from svtcli.recipe.load import load_recipe
 from svtcli.recipe.model import Model
 from svtcli.sample.cost import Accelerator, Machine, Name
@@ -110,7 +112,7 @@ def prepare(tiny: bool, budget: float) -> Large:
     return Large(
         model,
         graphdef,
-        for_products_in(params, jnp.bfloat16),
+        for_products_in(graphdef, params, jnp.bfloat16),
         machine_of(device.platform, device.device_kind, "bfloat16"),
         copy_bandwidth(CLOCK, 2**20 if tiny else 2**29),
         begun,
@@ -197,7 +199,7 @@ def difference_rows(large: Large) -> Iterator[tuple]:
     graphdef, params = create(large.model, jax.random.key(0))
     params["decoder"]["head"]["to_logits"] *= 10  # else all values are as likely
     for precision in ("float32", "bfloat16"):
-        rounded = for_products_in(params, jnp.dtype(precision))
+        rounded = for_products_in(graphdef, params, jnp.dtype(precision))
         wanted = None
         for name in ("sequential", "parallel", "guess, 64"):
             if large.late():
@@ -218,12 +220,12 @@ def bits_apart(large: Large) -> str:
 
     def bits(params: Params) -> float:
         with jax.default_matmul_precision("highest"):
-            nats = jax.jit(
-                lambda params: slice_nats(network(graphdef, params), video, index)
+            nll = jax.jit(
+                lambda params: slice_nll(network(graphdef, params), video, index)
             )(params)
-        return float(nats.mean()) * score_unit(model)
+        return float(nll.mean()) * unit_of(model).per_nat
 
-    exact, rounded = bits(params), bits(for_products_in(params, jnp.bfloat16))
+    exact, rounded = bits(params), bits(for_products_in(graphdef, params, jnp.bfloat16))
     return f"{exact:.5f} bits/dim in float32, {rounded:.5f} in bfloat16"
 
 

@@ -4,7 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from svtcli.model.svt import Params, structure
+from svtcli.model.parameters import Params
+from svtcli.model.svt import structure
 from svtcli.recipe.model import Dilated, Model
 
 SMALL = {"de": 4, "d": 16, "na": 2, "da": 3, "encoder_layers": 2, "decoder_layers": 3}

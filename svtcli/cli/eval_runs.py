@@ -83,11 +83,11 @@ def _plans(
     """Plan the likelihoods and the trials of one run."""
     from svtcli.evaluate.plan import plan_likelihoods
     from svtcli.evaluate.trials import plan_all_trials
-    from svtcli.model.loss import score_name
+    from svtcli.model.heads import unit_of
     from svtcli.recipe.schema import Compare
 
     recipe = checkpoint.recipe
-    unit = score_name(recipe.model)
+    unit = unit_of(recipe.model).name
     for word in call.asked:
         if WORDS.get(word, unit) != unit:
             other = next(each for each, of_unit in WORDS.items() if of_unit == unit)

@@ -18,9 +18,10 @@ from svtcli.evaluate.results import (
     read_result,
     write_result,
 )
+from svtcli.model.heads import head_class, unit_of
 from svtcli.model.likelihood import Scorer, score
-from svtcli.model.loss import score_name
-from svtcli.model.svt import create, for_products_in, structure, uniform_params
+from svtcli.model.parameters import for_products_in
+from svtcli.model.svt import create, structure, uniform_params
 from svtcli.prepare.sources.moving_mnist import level_counts, lower_bound
 from svtcli.run.job_array import ArrayTask
 from svtcli.run.partial import Unfinished
@@ -152,7 +153,7 @@ def _score(
         own = numbers[rows][: len(numbers) - rows[0]]
         count.begin_batch(model, len(own))
         held_out = plan.read(tuple(numbers[rows].tolist()))
-        nll = scorer.frame_nats(
+        nll = scorer.frame_nll(
             held_out.video,
             plan.prime,
             plan.overlap,
@@ -176,7 +177,7 @@ def _scorer(plan: LikelihoodPlan, model: str, layout: Layout) -> Scorer:
             if model == "uniform"
             else create(config, jax.random.key(recipe.train.seed))
         )
-        params = for_products_in(full, jnp.dtype(precision))
+        params = for_products_in(graphdef, full, jnp.dtype(precision))
     everywhere = layout.whole_copy(params)
     return Scorer(config, graphdef, everywhere, layout.spread, layout.collected)
 
@@ -193,7 +194,7 @@ def _gather(plan: LikelihoodPlan) -> LikelihoodResult | None:
     return LikelihoodResult(
         run=plan.checkpoint.run.name,
         step=plan.checkpoint.step,
-        unit=score_name(plan.checkpoint.recipe.model),
+        unit=unit_of(plan.checkpoint.recipe.model).name,
         dataset=plan.clips.name,
         split=plan.settings.split,
         clips=len(plan.numbers),
@@ -209,7 +210,7 @@ def _gather(plan: LikelihoodPlan) -> LikelihoodResult | None:
 
 def _lower_bound(plan: LikelihoodPlan) -> float | None:
     """Entropy of the scored pixels (A.1); None for bits/dim."""
-    if plan.checkpoint.recipe.model.loss != "deterministic":
+    if head_class(plan.checkpoint.recipe.model).draws_codes:
         return None
     counts = np.zeros(256, int)
     for number in plan.numbers:

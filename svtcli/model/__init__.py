@@ -1,13 +1,16 @@
 """The paper: the Subscale Video Transformer, in pure JAX.
 
-One glossary of axes for the whole room:
+Axes in signatures:
 
-    B  batch                  t h w  extents of a slice      V  values of a code (Nv)
-    T H W  extents of a video S      slices of a video       D  hidden width (d)
-    C  codes of a pixel (Nc)  N      blocks of a slice       K  heads (na)
-    E  embedding width (de)   L      length of a block       A  numbers of an action
-    P  positions of a slice, t·h·w, in raster order
+    B  batch                    S      slices of a video     N      blocks of a slice
+    T H W  extents of a video   C      codes of a pixel      L      positions of a block
+    t h w  extents of a slice   V      values of a code      K      attention heads
+    P  positions of a slice     D      hidden width          a      width of a head
+    I  image channels           E      embedding width       A      numbers of an action
+    R  rows of a matrix         M      runs of positions     U      positions of a run
+                                Nr Lr  blocks and places of a run's box of the cache
 
-Modules are named boxes of parameters (flax NNX); nothing in a call changes them. Their
-arithmetic runs in the precision of the parameters that they were merged with.
+Positions are numbered in raster order of (t, h, w). NNX modules are named boxes of
+parameters: nothing in a call changes them, and they compute in the precision of their
+parameters. `kernels/` holds hand-written gradients and memory layouts.
 """

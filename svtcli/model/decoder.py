@@ -1,10 +1,10 @@
-"""The slice decoder (§3.2): logits of a slice's pixels, each from what came before.
+"""Slice decoder (§3.2): logits of a slice's pixels, each from the pixels before it.
 
-`states` runs a whole slice at once and leaves a `DecoderCache`; `step` runs one
-position, `steps` some runs of positions, reading and extending that cache, and give the
-same states.
+`states` runs a whole slice and leaves a `DecoderCache`; `step` runs one position and
+`steps` runs of positions, with that cache, and give the same states.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -12,25 +12,23 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Int, Integer
 
-from svtcli.model import initializers as initial
-from svtcli.model.attention import LayerCache, layer_stack, through
-from svtcli.model.heads import ChannelHead, IntensityHead
-from svtcli.model.linear import linear, sum_of_rows
+from svtcli.model.attention import Layer, LayerCache, apply_layers, layer_stack
+from svtcli.model.heads import Weights, head_class
+from svtcli.model.kernels.products import linear, sum_of_rows
 from svtcli.model.masked_conv import MaskedConv
-from svtcli.model.positions import PositionEmbedding
+from svtcli.model.parameters import PositionEmbedding, embedding, fan_in_normal
 from svtcli.recipe.model import Model
 
 
 class DecoderCache(NamedTuple):
-    """What the decoder remembers of the positions it has seen, and what of its weights
-    every step would have to cut anew: XLA moves no cut out of a loop."""
+    """Seen positions in every layer, and weights that are cut once before a loop."""
 
     embedded: Float[Array, "B tt hh ww E"]
     layers: tuple[LayerCache, ...]
     taps: Float[Array, "nE D"]
     """`MaskedConv.earlier_taps`."""
-    code_maps: tuple[Float[Array, "D V"], ...]
-    """`ChannelHead.code_maps`; none with the deterministic loss."""
+    head: Weights
+    """`Head.loop_weights`."""
 
 
 class Decoder(nnx.Module):
@@ -40,20 +38,13 @@ class Decoder(nnx.Module):
         self, config: Model, depth: int, *, context: bool, rngs: nnx.Rngs
     ) -> None:
         self.config = config
-        self.code_embedding = initial.embedding(
-            rngs, config.codes, config.values, config.de
-        )
+        self.code_embedding = embedding(rngs, config.codes, config.values, config.de)
         self.masked_conv = MaskedConv(config.masked_kernel, config.de, config.d, rngs)
         self.positions = PositionEmbedding(config.slice_shape, config.d, rngs)
         if context:
-            self.context_map = initial.fan_in_normal(
-                rngs, (config.d, config.d), config.d
-            )
+            self.context_map = fan_in_normal(rngs, (config.d, config.d), config.d)
         self.layers = layer_stack(config, depth, causal=True, rngs=rngs)
-        if config.loss == "deterministic":
-            self.head: ChannelHead | IntensityHead = IntensityHead(config.d, rngs)
-        else:
-            self.head = ChannelHead(config.codes, config.values, config.d, rngs)
+        self.head = head_class(config)(config, rngs)
 
     def __call__(
         self,
@@ -62,31 +53,29 @@ class Decoder(nnx.Module):
         *,
         remat: bool = False,
     ) -> Float[Array, "B t h w *logits"]:
-        """Logits `[B, t, h, w, C, V]`, or one per pixel with the deterministic loss."""
+        """Logits of all pixels, teacher-forced."""
         embedded = sum_of_rows(codes, self.code_embedding[...])
-        y = self._entering(embedded, self.place_context(context))
-        y = through(self.layers, y, remat=remat)
-        if isinstance(self.head, IntensityHead):
-            return self.head(y)
-        return self.head(y, codes)
+        y = self._input(self.masked_conv(embedded), self.position_and_context(context))
+        y = apply_layers(self.layers, y, remat=remat)
+        return self.head.logits(y, codes)
 
-    def place_context(
+    def position_and_context(
         self, context: Float[Array, "B t h w D"] | None
     ) -> Float[Array, "#B t h w D"]:
-        """All that a state gets besides the codes: positions and mapped context."""
-        places = self.positions()[None]
+        """Input of the first layer besides the codes."""
+        positions = self.positions()[None]
         if context is None:
-            return places
-        return places + linear(context, self.context_map[...])
+            return positions
+        return positions + linear(context, self.context_map[...])
 
     def states(
         self,
         codes: Integer[Array, "B t h w C"],
-        placed: Float[Array, "#B t h w D"],
+        position_and_context: Float[Array, "#B t h w D"],
     ) -> tuple[Float[Array, "B t h w D"], DecoderCache]:
-        """The last state of every position, and what sampling needs of it."""
+        """Last state of every position, and the cache."""
         embedded = sum_of_rows(codes, self.code_embedding[...])
-        y = self._entering(embedded, placed)
+        y = self._input(self.masked_conv(embedded), position_and_context)
         caches = []
         for layer in self.layers.values():
             y, cache = layer(y)
@@ -95,32 +84,47 @@ class Decoder(nnx.Module):
             self.masked_conv.pad(embedded),
             tuple(caches),
             self.masked_conv.earlier_taps(),
-            () if isinstance(self.head, IntensityHead) else self.head.code_maps(),
+            self.head.loop_weights(),
         )
-
-    def _entering(
-        self, embedded: Float[Array, "B t h w E"], placed: Float[Array, "#B t h w D"]
-    ) -> Float[Array, "B t h w D"]:
-        """What the first layer gets. Positions may be more precise than products."""
-        near = self.masked_conv(embedded)
-        return (near + placed).astype(near.dtype)
 
     def step(
         self,
         cache: DecoderCache,
-        placed: Float[Array, "B D"],
+        position_and_context: Float[Array, "B D"],
         position: Int[Array, ""],
     ) -> tuple[Float[Array, "B D"], DecoderCache]:
-        """The last state at `position` (raster order), all before it being known."""
-        where = jnp.stack(jnp.unravel_index(position, self.config.slice_shape))
-        near = self.masked_conv.step(cache.embedded, where, cache.taps)
-        y = (near + placed).astype(near.dtype)
-        caches = []
-        for layer, layer_cache in zip(self.layers.values(), cache.layers, strict=True):
-            blocks, places = (jnp.asarray(of) for of in layer.blocks.places())
-            y, extended = layer.step(y, layer_cache, blocks[position], places[position])
-            caches.append(extended)
-        return y, cache._replace(layers=tuple(caches))
+        """Last state at `position`; the cache holds all positions before it."""
+        near = self.masked_conv.step(cache.embedded, self._thw(position), cache.taps)
+
+        def apply(layer: Layer, y: Array, own: LayerCache) -> tuple[Array, LayerCache]:
+            block, place = (jnp.asarray(each) for each in layer.blocks.places())
+            return layer.step(y, own, block[position], place[position])
+
+        return self._through_layers(
+            cache, self._input(near, position_and_context), apply
+        )
+
+    def steps(
+        self,
+        cache: DecoderCache,
+        position_and_context: Float[Array, "B M U D"],
+        runs: Int[Array, "B M"],
+    ) -> tuple[Float[Array, "B M U D"], DecoderCache]:
+        """Last states of M runs of U positions of each row at once.
+
+        Row b's runs begin at the positions `runs[b]`, multiples of U. The cache holds
+        the codes before each position (`remember_runs`), and the keys and values of all
+        positions before the last run that are in no run.
+        """
+        length = position_and_context.shape[2]
+        near = self.masked_conv.steps(
+            cache.embedded, self._thw(runs), length, cache.taps
+        )
+        return self._through_layers(
+            cache,
+            self._input(near, position_and_context),
+            lambda layer, y, layer_cache: layer.steps(y, layer_cache, runs),
+        )
 
     def remember(
         self,
@@ -128,35 +132,11 @@ class Decoder(nnx.Module):
         codes: Integer[Array, "B C"],
         position: Int[Array, ""],
     ) -> DecoderCache:
-        """The cache once the pixel at `position` is known to have these codes."""
-        embedding = self.code_embedding[...]
-        embedded = embedding[np.arange(self.config.codes), codes].sum(axis=1)
-        where = jnp.stack(jnp.unravel_index(position, self.config.slice_shape))
-        return cache._replace(
-            embedded=self.masked_conv.put(cache.embedded, embedded, where)
+        """Return the cache with the codes of the pixel at `position` known."""
+        embedded = self.masked_conv.put(
+            cache.embedded, self._embed(codes), self._thw(position)
         )
-
-    def steps(
-        self,
-        cache: DecoderCache,
-        placed: Float[Array, "B M U D"],
-        runs: Int[Array, "B M"],
-    ) -> tuple[Float[Array, "B M U D"], DecoderCache]:
-        """The last states of M runs of U positions of each row, at once.
-
-        Row b's runs begin at the positions `runs[b]`, multiples of U. The cache must
-        hold the codes of all that comes before a position (`remember_runs`), and the
-        keys and values of what comes before it and is in no run.
-        """
-        near = self.masked_conv.steps(
-            cache.embedded, self._where(runs), placed.shape[2], cache.taps
-        )
-        y = (near + placed).astype(near.dtype)
-        caches = []
-        for layer, layer_cache in zip(self.layers.values(), cache.layers, strict=True):
-            y, extended = layer.steps(y, layer_cache, runs)
-            caches.append(extended)
-        return y, cache._replace(layers=tuple(caches))
+        return cache._replace(embedded=embedded)
 
     def remember_runs(
         self,
@@ -164,17 +144,14 @@ class Decoder(nnx.Module):
         codes: Integer[Array, "B M U C"],
         runs: Int[Array, "B M"],
     ) -> DecoderCache:
-        """As `remember`, for the pixels of runs of positions."""
-        embedding = self.code_embedding[...]
-        embedded = embedding[np.arange(self.config.codes), codes].sum(axis=-2)
-        return cache._replace(
-            embedded=self.masked_conv.put_runs(
-                cache.embedded, embedded, self._where(runs)
-            )
+        """Return the cache with the codes of runs of positions known."""
+        embedded = self.masked_conv.put_runs(
+            cache.embedded, self._embed(codes), self._thw(runs)
         )
+        return cache._replace(embedded=embedded)
 
     def run_length(self, most: int) -> int:
-        """The longest run of at most `most` positions that every layer can take."""
+        """Longest run of at most `most` positions that every layer can take."""
         width = self.config.slice_shape[2]
         blocks = [layer.blocks for layer in self.layers.values()]
         return max(
@@ -183,5 +160,33 @@ class Decoder(nnx.Module):
             if width % length == 0 and all(each.run(length) for each in blocks)
         )
 
-    def _where(self, runs: Int[Array, "B M"]) -> Int[Array, "B M 3"]:
-        return jnp.stack(jnp.unravel_index(runs, self.config.slice_shape), axis=-1)
+    def _input(
+        self,
+        near: Float[Array, "*any D"],
+        position_and_context: Float[Array, "*some D"],
+    ) -> Float[Array, "*any D"]:
+        """Input of the first layer; positions may be more precise than products."""
+        return (near + position_and_context).astype(near.dtype)
+
+    def _through_layers(
+        self,
+        cache: DecoderCache,
+        y: Float[Array, "*any D"],
+        apply: Callable[[Layer, Array, LayerCache], tuple[Array, LayerCache]],
+    ) -> tuple[Float[Array, "*any D"], DecoderCache]:
+        """Apply each layer in the form of `apply`, and extend its cache."""
+        caches = []
+        for layer, layer_cache in zip(self.layers.values(), cache.layers, strict=True):
+            y, extended = apply(layer, y, layer_cache)
+            caches.append(extended)
+        return y, cache._replace(layers=tuple(caches))
+
+    def _embed(self, codes: Integer[Array, "*any C"]) -> Float[Array, "*any E"]:
+        """Embedding of few pixels, by look-up."""
+        rows = self.code_embedding[...][np.arange(self.config.codes), codes]
+        return rows.sum(axis=-2)
+
+    def _thw(self, positions: Int[Array, "*any"]) -> Int[Array, "*any 3"]:
+        """(t, h, w) of positions."""
+        places = jnp.unravel_index(positions, self.config.slice_shape)
+        return jnp.stack(places, axis=-1)

@@ -1,8 +1,8 @@
-"""How much arithmetic a model is: the FLOPs of its matrix products, part by part.
+"""FLOPs of the matrix products of a model, by part.
 
-Counted are the products as `model/` computes them, so whole attention blocks although
-a causal one uses half; not counted is what is done number by number (norms, softmax),
-a few percent of the time at the paper's widths. A product of m×k and k×n is 2·m·k·n.
+Products are counted as computed: whole attention blocks, although a causal one uses
+half. Norms and softmax, a few percent at the paper's widths, are not counted. A product
+of m×k and k×n is 2·m·k·n.
 """
 
 from collections.abc import Iterator
@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from math import prod
 
 from svtcli.model.blocks import Blocks
+from svtcli.model.heads import head_class
 from svtcli.recipe.model import Model
 
 
 @dataclass(frozen=True)
 class Part:
-    """The products of one part of the network, for a whole batch of slices."""
+    """FLOPs of one part of the network, for a batch of slices."""
 
     name: str
     forward: float
@@ -23,27 +24,27 @@ class Part:
     """Forward and backward: three times `forward`, as each product has two gradients;
     twice for a product with one-hot codes, which need none."""
     repeated: float = 0.0
-    """What `train.remat` computes again in the backward pass: most of the layers."""
+    """Second forward pass with `train.remat`: most of the layers."""
 
 
 def training_flops(config: Model, batch: int) -> float:
-    """Of one training step on `batch` slices; what remat repeats is not counted."""
+    """FLOPs of a training step on `batch` slices, without the repetitions of remat."""
     return sum(part.trained for part in parts(config, batch))
 
 
 def hardware_flops(config: Model, batch: int, *, remat: bool) -> float:
-    """As `training_flops`, with the layers' second forward pass under remat."""
+    """FLOPs of a training step, with the layers' second forward pass under remat."""
     again = sum(part.repeated for part in parts(config, batch)) if remat else 0.0
     return training_flops(config, batch) + again
 
 
 def forward_flops(config: Model, batch: int) -> float:
-    """Of the logits of `batch` slices."""
+    """FLOPs of the logits of `batch` slices."""
     return sum(part.forward for part in parts(config, batch))
 
 
 def parts(config: Model, batch: int) -> list[Part]:
-    """Every part of the network, over the rows of a training batch that it sees."""
+    """Parts of the network, each over its rows of a training batch."""
     own = config.first_rows(batch)
     rows = (batch - own) * prod(config.slice_shape)
     found = [
@@ -57,7 +58,7 @@ def parts(config: Model, batch: int) -> list[Part]:
 
 
 def _encoder(config: Model, rows: int) -> Iterator[Part]:
-    """The convolution of earlier slices, its map to the hidden width, the layers."""
+    """Convolution of earlier slices, its map to the hidden width, and the layers."""
     one_hot = prod(config.context_kernel) * config.codes * config.values
     width = config.de + config.s[0] * config.actions
     yield _part(
@@ -71,7 +72,7 @@ def _encoder(config: Model, rows: int) -> Iterator[Part]:
 def _decoder(
     config: Model, rows: int, name: str, depth: int, *, context: bool
 ) -> Iterator[Part]:
-    """The masked convolution and the mapped context, the layers, the head."""
+    """Masked convolution with the mapped context, the layers, and the head."""
     earlier = prod(config.masked_kernel) // 2
     taken = earlier * config.de + (config.d if context else 0)
     yield _part(
@@ -80,7 +81,8 @@ def _decoder(
         of_one_hot=2.0 * rows * config.codes * config.values * config.de,
     )
     yield from _layers(config, rows, name, depth)
-    yield _head(config, rows, name)
+    by_states, by_one_hot = head_class(config).products(config)
+    yield _part(f"{name} head", 2.0 * rows * by_states, 2.0 * rows * by_one_hot)
 
 
 def _layers(config: Model, rows: int, name: str, depth: int) -> Iterator[Part]:
@@ -93,21 +95,8 @@ def _layers(config: Model, rows: int, name: str, depth: int) -> Iterator[Part]:
         attention += 2.0 * rows * width * (4 * config.d + 2 * length)
     maps = 2.0 * rows * depth * 2 * config.d * config.d
     yield Part(f"{name} attention", attention, 3 * attention, repeated=attention)
-    # What the second map gives, a layer's result, is not needed to go back through it.
+    # The result of the second map is not needed in the backward pass.
     yield Part(f"{name} maps", maps, 3 * maps, repeated=maps / 2)
-
-
-def _head(config: Model, rows: int, name: str) -> Part:
-    """The channel head, or the one intensity of the deterministic loss."""
-    d, codes, values = config.d, config.codes, config.values
-    if config.loss == "deterministic":
-        return _part(f"{name} head", 2.0 * rows * d * (d + 1))
-    earlier_codes = codes * (codes - 1) // 2
-    return _part(
-        f"{name} head",
-        2.0 * rows * codes * d * (d + values),
-        of_one_hot=2.0 * rows * earlier_codes * values * d,
-    )
 
 
 def _part(name: str, forward: float, of_one_hot: float = 0.0) -> Part:

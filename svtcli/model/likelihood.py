@@ -1,7 +1,7 @@
-"""bits/dim and nats/frame by windows and slices (§4.1, appendix A.1).
+"""Log-likelihood of videos in bits/dim or nats/frame (§4.1, A.1).
 
-A video is scored by the windows that would sample it, so the score is that of exactly
-what the sampler makes. Prime frames are given and never scored.
+A video is scored by the same windows and slices as it would be sampled by, so that the
+score is of exactly the distribution of samples. Prime frames are not scored.
 """
 
 from collections.abc import Callable
@@ -17,9 +17,11 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Float64, Int, UInt8
 
-from svtcli.model.loss import score_unit, slice_nats
+from svtcli.model.heads import unit_of
+from svtcli.model.loss import slice_nll
+from svtcli.model.parameters import Params
 from svtcli.model.priming import scored_frames
-from svtcli.model.svt import Params, network
+from svtcli.model.svt import network
 from svtcli.model.windows import passes
 from svtcli.recipe.model import Model
 
@@ -32,22 +34,22 @@ class Score:
     error: float | None
     """None for a single video."""
     per_frame: tuple[float, ...]
-    """The mean of each scored frame, in the same unit."""
+    """Mean of each scored frame, in the same unit."""
 
 
 @dataclass(frozen=True)
 class Scorer:
-    """A network and how long a video it scores at once."""
+    """A network, ready to score videos."""
 
     config: Model
     graphdef: nnx.GraphDef
     params: Params
     spread: Callable[[np.ndarray], Array] = jnp.asarray
-    """Puts the rows of a batch where they are scored; on several devices, apart."""
+    """Puts the rows of a batch on the devices that score them."""
     gather: Callable[[Array], np.ndarray] = np.asarray
-    """All rows of a result, from wherever they are."""
+    """Collects the rows of a result from all devices."""
 
-    def frame_nats(
+    def frame_nll(
         self,
         video: UInt8[np.ndarray, "B F H W I"],
         prime: int,
@@ -55,7 +57,7 @@ class Scorer:
         actions: Float[np.ndarray, "B F A"] | None = None,
         on_slice: Callable[[], None] = lambda: None,
     ) -> Float64[np.ndarray, "B F"]:
-        """Nats of each frame; 0 for the `prime` first ones.
+        """NLL in nats of each frame; 0 for the `prime` first ones.
 
         Errors: Refused, as `windows.passes`.
         """
@@ -63,14 +65,14 @@ class Scorer:
         T = self.config.video[0]
         room = max(0, T - F)  # a frame-by-frame model may score less than its window
         padded = np.pad(video, ((0, 0), (0, room), (0, 0), (0, 0), (0, 0)))
-        nats = np.zeros((B, F + room))
+        nll = np.zeros((B, F + room))
         every = passes(self.config, F, prime, overlap)
         for window, slices in groupby(every, attrgetter("window")):
             here = slice(window.start, window.start + T)
             clip = self.spread(padded[:, here])
             clip_actions = None if actions is None else self.spread(actions[:, here])
             for each in slices:
-                of_slice = _scored_nats(
+                of_slice = _scored_nll(
                     self.graphdef,
                     self.params,
                     self.config,
@@ -82,15 +84,15 @@ class Scorer:
                 )
                 # Summed here: float32 would lose digits over a frame's pixels.
                 per_frame = self.gather(of_slice).astype(np.float64).sum(axis=(2, 3))
-                nats[:, list(each.frames)] += per_frame
+                nll[:, list(each.frames)] += per_frame
                 on_slice()
-        return nats[:, :F]
+        return nll[:, :F]
 
 
-def score(nats: Float64[np.ndarray, "N F"], prime: int, config: Model) -> Score:
-    """The score that the nats of N videos amount to; the error is over videos."""
+def score(nll: Float64[np.ndarray, "N F"], prime: int, config: Model) -> Score:
+    """Mean score of N videos; the standard error is over videos."""
     _, H, W = config.video
-    scored = nats[:, prime:] / (H * W) * score_unit(config)  # [N, F - prime]
+    scored = nll[:, prime:] / (H * W) * unit_of(config).per_nat  # [N, F - prime]
     videos = scored.mean(axis=1)
     alone = len(videos) == 1
     error = None if alone else float(videos.std(ddof=1) / sqrt(len(videos)))
@@ -98,7 +100,7 @@ def score(nats: Float64[np.ndarray, "N F"], prime: int, config: Model) -> Score:
 
 
 @partial(jax.jit, static_argnames=("graphdef", "config", "first"))
-def _scored_nats(
+def _scored_nll(
     graphdef: nnx.GraphDef,
     params: Params,
     config: Model,
@@ -109,6 +111,6 @@ def _scored_nats(
     *,
     first: bool,
 ) -> Float[Array, "B t h w"]:
-    """Nats of each pixel of a slice; 0 in prime frames."""
-    nats = slice_nats(network(graphdef, params), video, index, actions, first=first)
-    return nats * scored_frames(config, index, prime)[:, :, None, None]
+    """NLL of each pixel of a slice; 0 in prime frames."""
+    nll = slice_nll(network(graphdef, params), video, index, actions, first=first)
+    return nll * scored_frames(config, index, prime)[:, :, None, None]

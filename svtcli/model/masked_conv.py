@@ -12,8 +12,8 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
-from svtcli.model import initializers as initial
-from svtcli.model.linear import linear
+from svtcli.model.kernels.products import linear
+from svtcli.model.parameters import fan_in_normal
 from svtcli.recipe.model import Triple
 
 
@@ -23,7 +23,7 @@ class MaskedConv(nnx.Module):
     def __init__(self, kernel: Triple, de: int, d: int, rngs: nnx.Rngs) -> None:
         self.extent = kernel
         taps = prod(kernel)
-        self.kernel = initial.fan_in_normal(rngs, (taps, de, d), taps * de)
+        self.kernel = fan_in_normal(rngs, (taps, de, d), taps * de)
 
     @property
     def earlier(self) -> int:

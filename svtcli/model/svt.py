@@ -4,7 +4,6 @@ p(x) = Π over slices Π over pixels Π over codes  p(code | all before it)     
 """
 
 from functools import lru_cache
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,20 +13,9 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt8
 
 from svtcli.model.decoder import Decoder
 from svtcli.model.encoder import Encoder
+from svtcli.model.parameters import Params
 from svtcli.model.subscale import take_slice
 from svtcli.recipe.model import Model
-
-Params = dict[str, Any]
-"""Parameters as a plain tree of arrays, as checkpoints hold them."""
-
-
-ADDED = frozenset(
-    (
-        *("positions", "slice_embedding", "relative_bias"),
-        *("attention_norm", "map_norm", "norm"),
-    )
-)
-"""Parameters that are never factors of a matrix product."""
 
 
 class SVT(nnx.Module):
@@ -53,24 +41,20 @@ class SVT(nnx.Module):
     ) -> Float[Array, "B t h w *logits"]:
         """Logits of slice `index` of each video, teacher-forced.
 
-        `first` says that every row is slice (0, 0, 0) of a model that has a decoder of
-        its own for it. `remat` saves memory in the backward pass: `attention.through`.
+        With `first`, every row is slice (0, 0, 0) and takes the first-slice decoder.
+        `remat` saves memory in the backward pass (`kernels/remat.py`).
         """
         slice_codes = take_slice(codes, index, self.config.s)
         context = None if first else self.encoder(codes, index, actions, remat=remat)
         return self.decoder_of(first=first)(slice_codes, context, remat=remat)
 
     def decoder_of(self, *, first: bool) -> Decoder:
-        """The decoder that makes the first slice, or all others."""
+        """Decoder of the first slice, or of all others."""
         return self.first_decoder if first else self.decoder
-
-    def is_first(self, index: int) -> bool:
-        """Whether slice `index` has the first-slice decoder."""
-        return index == 0 and self.config.first_slice_layers is not None
 
 
 def create(config: Model, key: PRNGKeyArray) -> tuple[nnx.GraphDef, Params]:
-    """A network with fresh parameters: its structure, and a plain tree of arrays."""
+    """Return the structure of a new network, and its initial parameters."""
     graphdef, state = nnx.split(SVT(config, nnx.Rngs(params=key)))
     return graphdef, nnx.to_pure_dict(state)
 
@@ -83,7 +67,7 @@ def structure(config: Model) -> tuple[nnx.GraphDef, Params]:
 
 @lru_cache(maxsize=64)  # one command asks several times, and it is slow to trace
 def _structure(config: Model, number: DTypeLike) -> tuple[nnx.GraphDef, Params]:
-    """`number` is what jax makes of a float at the moment: it depends on a setting."""
+    """`number` is JAX's type of a float, which depends on `jax_enable_x64`."""
     graphdef, state = nnx.split(
         nnx.eval_shape(lambda: SVT(config, nnx.Rngs(params=jax.random.key(0))))
     )
@@ -96,37 +80,16 @@ def abstract_params(config: Model) -> Params:
 
 
 def network(graphdef: nnx.GraphDef, params: Params) -> SVT:
-    """The network that computes with these parameters, in their precision."""
+    """Return the network with these parameters; it computes in their precision."""
     return nnx.merge(graphdef, params)
 
 
 def parameter_count(config: Model) -> int:
-    """How many numbers the model learns."""
+    """Number of parameters."""
     return sum(leaf.size for leaf in jax.tree.leaves(abstract_params(config)))
 
 
 def uniform_params(config: Model) -> Params:
-    """All zeros: a network for which every value is equally likely."""
+    """Zeros: a network for which all values of a code are equally likely."""
     shapes = abstract_params(config)
     return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-
-
-def in_precision(params: Params, dtype: DTypeLike) -> Params:
-    """The parameters, and so the network's arithmetic, in another precision."""
-    return jax.tree.map(lambda leaf: leaf.astype(dtype), params)
-
-
-def for_products_in(params: Params, dtype: DTypeLike) -> Params:
-    """The parameters that are factors of products in `dtype`, the others as they are.
-
-    What is added (positions, attention biases) and the norms stay: their gradients are
-    sums over a whole batch, which a short mantissa would spoil.
-    """
-    return {
-        name: leaf
-        if name in ADDED
-        else for_products_in(leaf, dtype)
-        if isinstance(leaf, dict)
-        else leaf.astype(dtype)
-        for name, leaf in params.items()
-    }

@@ -11,6 +11,7 @@ import numpy as np
 
 from svtcli.failure import Refused
 from svtcli.model.flops import Part, hardware_flops, parts
+from svtcli.model.heads import unit_of
 from svtcli.model.svt import abstract_params, structure
 from svtcli.project.sampling_steps import SamplingPlan, plan_sampling
 from svtcli.recipe.model import Model
@@ -116,7 +117,7 @@ def plan(
     t, h, w = model.slice_shape
     sampling = plan_sampling(recipe)
     pixels = sampling.sequential_steps
-    codes = 1 if model.loss != "codes" else model.codes
+    codes = unit_of(model).scored
     leaves = jax.tree.leaves(abstract_state(params, train))
     rate = chip.peak(train.precision) * layout.devices if chip else None
     return TrainingPlan(

@@ -21,8 +21,9 @@ from jaxtyping import Array, Bool, Int, Shaped, UInt8
 
 from svtcli.model.connectivity import LARGEST, chains
 from svtcli.model.decoder import Decoder, DecoderCache
+from svtcli.model.parameters import Params
 from svtcli.model.subscale import slice_offsets, take_slice
-from svtcli.model.svt import Params, network
+from svtcli.model.svt import network
 from svtcli.recipe.model import Model
 from svtcli.sample.sampling_rule import Choice
 from svtcli.sample.slice_state import (
@@ -94,7 +95,7 @@ def guess_slice(
         passes=jnp.zeros_like(start),
     )
     made = jax.lax.while_loop(lambda at: (at.frontier < P).any(), one_pass, begin)
-    return made_slice(config, codes, wanted, slice_, made.so_far, made.passes)
+    return made_slice(decoder, codes, wanted, slice_, made.so_far, made.passes)
 
 
 def _one_pass(

@@ -14,7 +14,8 @@ from flax import nnx
 from jaxtyping import Array, Int, Int32, UInt8
 
 from svtcli.model.connectivity import schedule
-from svtcli.model.svt import Params, network
+from svtcli.model.parameters import Params
+from svtcli.model.svt import network
 from svtcli.recipe.model import Model
 from svtcli.sample.slice_state import (
     Made,
@@ -72,7 +73,7 @@ def sample_slice_in_steps(
 
     made = jax.lax.fori_loop(0, number, one_step, Making.begin(slice_))
     passes = jnp.full(B, number)
-    return made_slice(config, codes, wanted, slice_, made, passes)
+    return made_slice(decoder, codes, wanted, slice_, made, passes)
 
 
 class _Schedules(NamedTuple):

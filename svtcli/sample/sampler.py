@@ -13,7 +13,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Float32, Int, Key, UInt8
 
 from svtcli.model.codes import codes_from_video, video_from_codes
-from svtcli.model.svt import Params
+from svtcli.model.parameters import Params
 from svtcli.model.windows import passes
 from svtcli.recipe.model import Model
 from svtcli.sample.sampling_rule import Choice

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Int, UInt8
 
-from svtcli.model.svt import Params, network
+from svtcli.model.parameters import Params
+from svtcli.model.svt import network
 from svtcli.recipe.model import Model
 from svtcli.sample.slice_state import (
     Made,
@@ -57,4 +58,4 @@ def sample_slice(
 
     made = jax.lax.fori_loop(slice_.start, P, one_position, Making.begin(slice_))
     passes = jnp.full(B, P - slice_.start)
-    return made_slice(config, codes, wanted, slice_, made, passes)
+    return made_slice(decoder, codes, wanted, slice_, made, passes)

@@ -7,7 +7,7 @@ from flax import nnx
 from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array, UInt8
 
-from svtcli.model.svt import Params
+from svtcli.model.parameters import Params
 from svtcli.recipe.model import Model
 from svtcli.sample.sampler import MakeSlice
 from svtcli.sample.slice_state import Made, Wanted

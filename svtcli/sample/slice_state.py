@@ -2,18 +2,13 @@
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key, UInt8
 
-from svtcli.model.codes import codes_from_video, video_from_codes
 from svtcli.model.decoder import Decoder, DecoderCache
-from svtcli.model.heads import IntensityHead
-from svtcli.model.loss import code_nats, deterministic_nats
 from svtcli.model.priming import scored_frames
 from svtcli.model.subscale import put_slice, take_slice
 from svtcli.model.svt import SVT
-from svtcli.recipe.model import Model
 from svtcli.sample.noise import slice_noise
 from svtcli.sample.sampling_rule import Choice, choose
 
@@ -79,7 +74,7 @@ def unmade_slice(
     B, (t, h, w) = len(codes), config.slice_shape
     rows = jnp.full(B, wanted.slice_index)
     context = None if first else model.encoder(codes, rows, wanted.actions)
-    placed = decoder.place_context(context)
+    placed = decoder.position_and_context(context)
     slice_codes = take_slice(codes, rows, config.s)
     _, cache = decoder.states(slice_codes, placed)
     placed = jnp.broadcast_to(placed, (B, t, h, w, config.d)).reshape(B, t * h * w, -1)
@@ -88,7 +83,7 @@ def unmade_slice(
     )
     noise = slice_noise(wanted.keys, config, wanted.slice_index, wanted.first_frame)
     precise = jnp.promote_types(placed.dtype, jnp.float32)
-    one = noise.shape[2:] if config.loss != "deterministic" else ()
+    one = decoder.head.logits_shape(config)
     return Unmade(
         cache,
         placed,
@@ -100,7 +95,7 @@ def unmade_slice(
 
 
 def made_slice(
-    config: Model,
+    decoder: Decoder,
     codes: UInt8[Array, "B T H W C"],
     wanted: Wanted,
     slice_: Unmade,
@@ -108,12 +103,13 @@ def made_slice(
     passes: Int[Array, " B"],
 ) -> Made:
     """The windows with all positions of the slice in them."""
+    config = decoder.config
     B, t, h, w = len(codes), *config.slice_shape
     whole = put_slice(
         codes, made.codes.reshape(B, t, h, w, -1), wanted.slice_index, config.s
     )
     own = jnp.arange(t * h * w) >= slice_.start
-    nats = jnp.where(own, _nats(config, made.codes, made.logits), 0)
+    nats = jnp.where(own, decoder.head.nll(made.logits, made.codes), 0)
     return Made(whole, nats.reshape(B, t, h * w).sum(axis=-1), passes)
 
 
@@ -125,26 +121,6 @@ def make_pixels(
     choice: Choice,
 ) -> tuple[UInt8[Array, "R C"], Float[Array, "R ..."]]:
     """The codes of pixels from their decoder states, and what they are drawn from."""
-    config = decoder.config
-    if isinstance(decoder.head, IntensityHead):
-        logit = decoder.head(y)
-        pixel = jnp.round(_brightest(config) * jax.nn.sigmoid(logit)).astype(jnp.uint8)
-        return codes_from_video(pixel[:, None], config), logit
-    chosen, logits = decoder.head.generate(
-        y, lambda k, logits: choose(logits, noise[:, k], choice), cache.code_maps
+    return decoder.head.sample(
+        y, lambda k, logits: choose(logits, noise[:, k], choice), cache.head
     )
-    return chosen.astype(jnp.uint8), logits
-
-
-def _nats(
-    config: Model, codes: UInt8[Array, "B P C"], logits: Float[Array, "B P *logits"]
-) -> Float[Array, "B P"]:
-    """Of each pixel: the model's own, whatever the codes were drawn by."""
-    if config.loss == "deterministic":
-        pixels = video_from_codes(codes, config)[..., 0]
-        return deterministic_nats(logits, pixels, _brightest(config))
-    return code_nats(logits, codes)
-
-
-def _brightest(config: Model) -> int:
-    return 2**config.pixel_bits - 1

@@ -12,6 +12,7 @@ from jaxtyping import Int
 
 from svtcli.clips.held_out import HeldOut, full_batches
 from svtcli.failure import Refused
+from svtcli.model.heads import head_class
 from svtcli.recipe.schema import Sample
 from svtcli.run.durable import move_into_place
 from svtcli.run.job_array import ArrayTask
@@ -99,7 +100,7 @@ def plan_samples(
 
 def _refuse_idle_choice(checkpoint: Checkpoint, settings: Sample) -> None:
     for name in ("top_k", "top_p"):
-        idle = checkpoint.recipe.model.loss == "deterministic"
+        idle = not head_class(checkpoint.recipe.model).draws_codes
         if idle and getattr(settings, name) is not None:
             raise Refused(
                 f"sample.{name}: {checkpoint.name} draws no codes, for its loss is "
@@ -316,5 +317,5 @@ def _facts(plan: SamplePlan, held_out: HeldOut, made: np.ndarray) -> SampleFacts
         top_k=plan.settings.top_k,
         top_p=plan.settings.top_p,
         precision=plan.settings.precision,
-        deterministic=plan.checkpoint.recipe.model.loss == "deterministic",
+        deterministic=not head_class(plan.checkpoint.recipe.model).draws_codes,
     )

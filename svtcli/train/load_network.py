@@ -9,7 +9,8 @@ import numpy as np
 from flax import nnx
 
 from svtcli.failure import StorageFailed
-from svtcli.model.svt import Params, for_products_in, structure
+from svtcli.model.parameters import Params, for_products_in
+from svtcli.model.svt import structure
 from svtcli.prepare.find_clips import clips_folder
 from svtcli.recipe.schema import Precision, Recipe
 from svtcli.run.directory import RunFolder
@@ -75,5 +76,7 @@ def load_network(
     # Restored arrays are committed to their device, and so are results computed from
     # them: a loop that feeds results back would be compiled twice. So go through the
     # host, and cast there: the device never holds them in float32 too.
-    on_host = for_products_in(jax.tree.map(np.asarray, params), jnp.dtype(precision))
+    on_host = for_products_in(
+        graphdef, jax.tree.map(np.asarray, params), jnp.dtype(precision)
+    )
     return TrainedNetwork(graphdef, jax.tree.map(jnp.asarray, on_host))

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 
 from svtcli.clips.loader import Batches, prefetch, training_batches
-from svtcli.model.loss import score_name
+from svtcli.model.heads import unit_of
 from svtcli.model.priming import slice_choices
 from svtcli.model.svt import create, parameter_count, structure
 from svtcli.recipe.load import LoadedRecipe
@@ -189,7 +189,7 @@ def _train(
         progress.advance(start)
         log = StepLog(
             settings,
-            score_name(recipe.model),
+            unit_of(recipe.model).name,
             lambda step: batches.clip_ids(step - 1),
             rows,
             progress,
@@ -261,13 +261,13 @@ def _lacks_score(plan: TrainPlan, step: int) -> bool:
     every = plan.recipe.train.validate_every
     if every is None or step == 0 or step % every:
         return False
-    name = f"validation_{score_name(plan.recipe.model)}"
+    name = f"validation_{unit_of(plan.recipe.model).name}"
     rows = read_metrics(plan.run.metrics)
     return not any(row["step"] == step and name in row for row in rows)
 
 
 def _trained(plan: TrainPlan, step: int) -> Trained:
-    name, rows = score_name(plan.recipe.model), read_metrics(plan.run.metrics)
+    name, rows = unit_of(plan.recipe.model).name, read_metrics(plan.run.metrics)
     logged = f"validation_{name}"
     return Trained(plan.run, step, _last(rows, name), name, _last(rows, logged))
 

@@ -14,8 +14,8 @@ import optax
 from flax import nnx
 from jaxtyping import Array, Bool, Float, PyTree
 
-from svtcli.model.loss import in_one_piece, scored_weight, training_loss
-from svtcli.model.svt import Params, for_products_in
+from svtcli.model.loss import on_one_device, scored_weight, training_loss
+from svtcli.model.parameters import Params, for_products_in
 from svtcli.recipe.model import Model
 from svtcli.recipe.schema import Train
 from svtcli.train.mesh import Layout
@@ -75,12 +75,12 @@ def objective(
         whole = params if layout is None else layout.gathered(params)
         return training_loss(
             graphdef,
-            for_products_in(whole, dtype),
+            for_products_in(graphdef, whole, dtype),
             config,
             train.prime,
             **inputs,
             remat=train.remat,
-            add_up=in_one_piece if layout is None else layout.add_up,
+            add_up=on_one_device if layout is None else layout.add_up,
         )
 
     return loss

@@ -25,7 +25,7 @@ from svtcli.clips.manifest import read_manifest
 from svtcli.clips.reader import Clips
 from svtcli.failure import Refused
 from svtcli.model.likelihood import Score, Scorer, score
-from svtcli.model.svt import for_products_in
+from svtcli.model.parameters import for_products_in
 from svtcli.recipe.data import label_pattern
 from svtcli.recipe.resolve import Lengths
 from svtcli.recipe.schema import Recipe
@@ -113,7 +113,7 @@ def make_validation(
     def score_params(params: PyTree) -> float | None:
         with within_memory("validation", advice):
             dtype = jnp.dtype(recipe.eval.precision)
-            whole = for_products_in(layout.whole_copy(params), dtype)
+            whole = for_products_in(graphdef, layout.whole_copy(params), dtype)
             places = layout.spread, layout.collected
             scorer = Scorer(recipe.model, graphdef, whole, *places)
             batch, devices = recipe.eval.batch, layout.devices
@@ -141,7 +141,7 @@ def score_clips(
     score equal to that of `svt eval`, which can resume and so reads batch by batch.
     """
     nll = [
-        scorer.frame_nats(
+        scorer.frame_nll(
             held_out.video[rows],
             lengths.prime,
             lengths.overlap,

@@ -45,6 +45,6 @@ if __name__ == "__main__":
     said = {
         "total": progress.total,
         "devices": scoring_layout(plan, len(plan.numbers)).devices,
-        "programs": likelihood._scored_nats._cache_size(),
+        "programs": likelihood._scored_nll._cache_size(),
     }
     print(json.dumps(said))

@@ -288,11 +288,11 @@ def test_a_task_without_clips_scores_none_and_may_be_the_last(place):
 
 def test_the_scorer_is_compiled_once_for_all_it_has_to_do(place):
     """All slices, windows, models and batches, and what is missing after a stop."""
-    likelihood._scored_nats.clear_cache()
+    likelihood._scored_nll.clear_cache()
     plan = planned(frames=6, batch=3, baselines=("uniform", "untrained"))
     stopped(plan, 20)
     evaluate(plan, Silent())
-    assert likelihood._scored_nats._cache_size() == 1
+    assert likelihood._scored_nll._cache_size() == 1
 
 
 def test_other_devices_go_on_to_the_same_scores(place):

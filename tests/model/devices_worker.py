@@ -31,7 +31,7 @@ def nats(config: Model, network: tuple, layout: Layout, batch: int) -> np.ndarra
     parts = [slice(start, start + batch) for start in range(0, 8, batch)]
     return np.concatenate(
         [
-            scorer.frame_nats(
+            scorer.frame_nll(
                 video[part], 1, 1, None if actions is None else actions[part]
             )
             for part in parts

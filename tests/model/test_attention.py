@@ -10,7 +10,7 @@ from flax import nnx
 
 from svtcli.model.attention import Layer
 from svtcli.model.blocks import Blocks
-from svtcli.model.linear import rows_at
+from svtcli.model.kernels.products import rows_at
 from svtcli.recipe.model import Block, Dilated
 
 SHAPE, D, HEADS, SIZE = (2, 4, 6), 5, 2, 3

@@ -312,7 +312,7 @@ def states_and_codes(config: Model, known: int, turns) -> tuple[np.ndarray, np.n
     By the network's one-position step; caches hold the given pixels and zeros' keys.
     """
     decoder = network(*network_of(config)).decoder_of(first=False)
-    placed = decoder.place_context(None)
+    placed = decoder.position_and_context(None)
     given = np.random.default_rng(2).integers(4, size=(known, config.codes))
     begin = np.zeros((1, *config.slice_shape, config.codes), int)
     begin.reshape(-1, config.codes)[:known] = given

@@ -14,8 +14,8 @@ from svtcli.model.flops import (
 from svtcli.model.loss import training_loss
 from svtcli.model.priming import slice_choices
 from svtcli.model.svt import structure
-from svtcli.model.variants import PAPER, SPATIOTEMPORAL
 from svtcli.recipe.model import Model
+from tests.paper_models import PAPER, SPATIOTEMPORAL
 from tests.products import products_of
 from tests.tiny import SMALL, VARIANTS
 

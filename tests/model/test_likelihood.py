@@ -26,7 +26,7 @@ def all_zero(config: Model) -> Scorer:
 def test_the_uniform_model_costs_exactly_eight_bits_per_dimension():
     video = np.asarray(random_video(RGB, 3))
     for prime in (1, 2):
-        nats = all_zero(RGB).frame_nats(video, prime, overlap=1)
+        nats = all_zero(RGB).frame_nll(video, prime, overlap=1)
         scored = score(nats, prime, RGB)
         assert scored.mean == pytest.approx(8, abs=1e-6)
         assert scored.error == pytest.approx(0, abs=1e-6)
@@ -41,12 +41,12 @@ def test_a_model_that_is_always_right_costs_nothing():
     head["from_state"] = jnp.ones_like(head["from_state"])
     head["to_logits"] = head["to_logits"].at[:, :, 0].set(10.0)
     black = np.zeros((2, 4, 4, 4, 3), np.uint8)
-    assert score(scorer.frame_nats(black, 1, overlap=1), 1, RGB).mean == 0
+    assert score(scorer.frame_nll(black, 1, overlap=1), 1, RGB).mean == 0
 
 
 def test_half_gray_everywhere_costs_ln_two_per_pixel():
     video = np.asarray(random_video(GRAY, 2))
-    scored = score(all_zero(GRAY).frame_nats(video, 1, overlap=1), 1, GRAY)
+    scored = score(all_zero(GRAY).frame_nll(video, 1, overlap=1), 1, GRAY)
     assert scored.mean == pytest.approx(4 * 4 * log(2), rel=1e-6)
 
 
@@ -54,9 +54,9 @@ def test_a_long_video_is_scored_by_the_windows_that_would_sample_it():
     config = VARIANTS["spatiotemporal"]
     scorer = Scorer(config, *network_of(config))
     video = np.random.default_rng(0).integers(0, 16, (2, 7, 4, 4, 1), dtype=np.uint8)
-    whole = scorer.frame_nats(video, prime=1, overlap=1)
-    first = scorer.frame_nats(video[:, :4], prime=1, overlap=1)
-    second = scorer.frame_nats(video[:, 3:], prime=1, overlap=1)
+    whole = scorer.frame_nll(video, prime=1, overlap=1)
+    first = scorer.frame_nll(video[:, :4], prime=1, overlap=1)
+    second = scorer.frame_nll(video[:, 3:], prime=1, overlap=1)
     assert np.allclose(whole[:, :4], first)
     assert np.allclose(whole[:, 4:], second[:, 1:])
     assert (whole[:, 0] == 0).all()

@@ -8,18 +8,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
-from svtcli.model.loss import (
-    code_nats,
-    deterministic_nats,
-    score_unit,
-    slice_nats,
-    training_loss,
-)
+from svtcli.model.codes import codes_from_video
+from svtcli.model.heads import ChannelHead, IntensityHead, unit_of
+from svtcli.model.loss import slice_nll, training_loss
 from svtcli.model.priming import scored_frames, slice_choices
 from svtcli.model.svt import abstract_params, network, parameter_count
-from svtcli.model.variants import PAPER
 from svtcli.recipe.model import Model
+from tests.paper_models import PAPER
 from tests.tiny import SMALL, VARIANTS, network_of, random_actions, random_video
 
 ENUMERABLE = {
@@ -44,12 +41,12 @@ def every_video(config: Model) -> jax.Array:
     return jnp.array(every, jnp.uint8).reshape(-1, *config.video, config.channels)
 
 
-def pixel_nats(graphdef, params):
-    """`slice_nats` of one network, compiled once for all slices."""
+def pixel_nll(graphdef, params):
+    """`slice_nll` of one network, compiled once for all slices."""
 
     @partial(jax.jit, static_argnames="first")
     def nats(video, index, actions=None, *, first):
-        return slice_nats(network(graphdef, params), video, index, actions, first=first)
+        return slice_nll(network(graphdef, params), video, index, actions, first=first)
 
     return nats
 
@@ -61,10 +58,10 @@ def own(config: Model, index: int) -> bool:
 @pytest.mark.parametrize("config", ENUMERABLE.values(), ids=ENUMERABLE)
 def test_the_probabilities_of_all_videos_sum_to_one(config):
     with jax.enable_x64(True):
-        nats_of = pixel_nats(*network_of(config, dtype=jnp.float64))
+        nll_of = pixel_nll(*network_of(config, dtype=jnp.float64))
         videos = every_video(config)
         nats = sum(
-            nats_of(videos, jnp.full(len(videos), index), first=own(config, index))
+            nll_of(videos, jnp.full(len(videos), index), first=own(config, index))
             for index in range(config.slices)
         ).sum((1, 2, 3))
         probabilities = np.exp(-np.asarray(nats))
@@ -98,10 +95,11 @@ def test_a_uniform_model_costs_eight_bits_and_a_right_one_none():
     codes = jnp.asarray(
         np.random.default_rng(0).integers(0, 16, (100, pixels), np.uint8)
     )
-    unit = score_unit(config)
-    uniform = code_nats(jnp.zeros((100, pixels, 16)), codes)
+    unit = unit_of(config).per_nat
+    head = ChannelHead(config, nnx.Rngs(0))
+    uniform = head.nll(jnp.zeros((100, pixels, 16)), codes)
     assert (uniform * unit).mean() == pytest.approx(8, abs=1e-6)
-    right = code_nats(jax.nn.one_hot(codes, 16) * 1e4, codes)
+    right = head.nll(jax.nn.one_hot(codes, 16) * 1e4, codes)
     assert (right * unit).max() == 0
 
 
@@ -111,10 +109,12 @@ def test_the_deterministic_loss_is_the_papers():
     z = np.asarray(pixel) / 255
     expected = -(z * np.log(y) + (1 - z) * np.log(1 - y))
     logit = jnp.asarray(np.log(y / (1 - y)))
-    assert np.allclose(deterministic_nats(logit, pixel, 255), expected, atol=1e-6)
-    frame = deterministic_nats(
-        jnp.zeros((64, 64)), jnp.full((64, 64), 77, jnp.uint8), 255
-    )
+    config = VARIANTS["deterministic"]
+    head = IntensityHead(config, nnx.Rngs(0))
+    codes = codes_from_video(pixel[:, None], config)
+    assert np.allclose(head.nll(logit, codes), expected, atol=1e-6)
+    grey = codes_from_video(jnp.full((64, 64, 1), 77, jnp.uint8), config)
+    frame = head.nll(jnp.zeros((64, 64)), grey)
     assert float(frame.sum()) == pytest.approx(4096 * log(2), rel=1e-6)
 
 
@@ -138,11 +138,11 @@ def test_training_scores_the_frames_after_the_prime_ones(name):
     loss, score = jax.jit(partial(training_loss, graphdef), static_argnums=(1, 2))(
         params, config, prime, video, index, actions
     )
-    nats_of = pixel_nats(graphdef, params)
+    nll_of = pixel_nll(graphdef, params)
     nats, weights = [], []
     for row in range(B):
         first = own(config, int(index[row]))
-        whole = nats_of(video, index, actions, first=first)
+        whole = nll_of(video, index, actions, first=first)
         scored = np.asarray(scored_frames(config, index, prime))[row]
         share = 1.0
         if config.first_slice_layers:
@@ -151,9 +151,8 @@ def test_training_scores_the_frames_after_the_prime_ones(name):
         nats.append(share * float(whole[row][scored].sum()))
         weights.append(share * whole[row][scored].size)
     per_pixel = sum(nats) / sum(weights)
-    per_code = 1 if config.loss == "deterministic" else config.codes
-    assert float(loss) == pytest.approx(per_pixel / per_code, rel=1e-5)
-    assert float(score) == pytest.approx(per_pixel * score_unit(config), rel=1e-5)
+    assert float(loss) == pytest.approx(per_pixel / unit_of(config).scored, rel=1e-5)
+    assert float(score) == pytest.approx(per_pixel * unit_of(config).per_nat, rel=1e-5)
 
 
 def test_prime_frames_and_hidden_slices_do_not_move_the_loss():

@@ -8,7 +8,6 @@ import pytest
 
 from svtcli.model.connectivity import connectivity
 from svtcli.model.svt import parameter_count
-from svtcli.model.variants import PAPER, with_first_slice_decoder
 from svtcli.model.windows import windows
 from svtcli.prepare.plan import spec_of
 from svtcli.recipe.data import (
@@ -20,6 +19,7 @@ from svtcli.recipe.data import (
 from svtcli.recipe.library import read_about, shipped_recipes
 from svtcli.recipe.load import load_recipe
 from svtcli.recipe.schema import Train
+from tests.paper_models import PAPER, with_first_slice_decoder
 
 GRAY = {"channels": 1, "loss": "deterministic"}
 TWENTY = {"video": (20, 64, 64), "s": (5, 2, 2)}

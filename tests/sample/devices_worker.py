@@ -12,7 +12,7 @@ from functools import partial
 import jax
 import numpy as np
 
-from svtcli.model.svt import Params
+from svtcli.model.parameters import Params
 from svtcli.recipe.model import Model
 from svtcli.sample.jacobi import guess_slice
 from svtcli.sample.noise import row_keys

@@ -9,9 +9,10 @@ import numpy as np
 from flax import nnx
 
 from svtcli.model.codes import codes_from_video
+from svtcli.model.parameters import Params, for_products_in
 from svtcli.model.priming import scored_frames, scored_slices
 from svtcli.model.subscale import take_slice
-from svtcli.model.svt import Params, for_products_in, network
+from svtcli.model.svt import network
 from svtcli.recipe.model import Model
 from svtcli.sample.jacobi import guess_slice
 from svtcli.sample.noise import row_keys, slice_noise
@@ -58,7 +59,7 @@ def sharp_network(
         return leaf * found[0] if found else leaf
 
     sharp = jax.tree_util.tree_map_with_path(sharper, params)
-    return graphdef, for_products_in(sharp, jnp.dtype(precision))
+    return graphdef, for_products_in(graphdef, sharp, jnp.dtype(precision))
 
 
 def one_frame(config: Model, rows: int = DRAWS) -> np.ndarray:

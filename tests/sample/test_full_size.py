@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 
 from svtcli.model.codes import codes_from_video, video_from_codes
-from svtcli.model.loss import slice_nats
+from svtcli.model.loss import slice_nll
 from svtcli.model.svt import network
-from svtcli.model.variants import PAPER
 from svtcli.sample import jacobi as guess
 from svtcli.sample import parallel, sequential
 from svtcli.sample.noise import row_keys, slice_noise
 from svtcli.sample.sampling_rule import Choice
 from svtcli.sample.slice_state import Wanted, make_pixels
+from tests.paper_models import PAPER
 from tests.tiny import network_of, random_video
 
 CONFIG = PAPER["spatiotemporal"]
@@ -98,5 +98,5 @@ def both(graphdef, params, codes):
     model, index = network(graphdef, params), jnp.array([INDEX])
     return (
         model(codes, index),
-        slice_nats(model, video_from_codes(codes, CONFIG), index),
+        slice_nll(model, video_from_codes(codes, CONFIG), index),
     )

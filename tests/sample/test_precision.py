@@ -17,7 +17,8 @@ import pytest
 from svtcli.cli.arguments import Precision as Flag
 from svtcli.model.codes import codes_from_video
 from svtcli.model.likelihood import Scorer
-from svtcli.model.svt import ADDED, for_products_in, network
+from svtcli.model.parameters import for_products_in
+from svtcli.model.svt import network
 from svtcli.recipe.schema import Precision
 from svtcli.run.directory import RunFolder
 from svtcli.sample.sampler import Sampler
@@ -37,7 +38,7 @@ from tests.sample.enumerated import (
     slices_with_margins,
 )
 from tests.tiny import VARIANTS, network_of, random_actions, random_video
-from tests.train.test_precision import SENSITIVE
+from tests.train.test_precision import ADDED, SENSITIVE
 from tests.trained_place import RUN
 
 BFLOAT16, FLOAT32 = jnp.dtype(jnp.bfloat16), jnp.dtype(jnp.float32)
@@ -48,7 +49,7 @@ def traced(name: str, schedule: str):
     """The program of a slice with bfloat16 weights, and these."""
     config = VARIANTS[name]
     graphdef, params = network_of(config)
-    params = for_products_in(params, jnp.bfloat16)
+    params = for_products_in(graphdef, params, jnp.bfloat16)
     codes = codes_from_video(random_video(config, ROWS), config)
     rule = Choice.of(0.9, 3, 0.9)
     numbers = (jnp.array(1), jnp.array(1), jnp.array(0))
@@ -113,7 +114,7 @@ def test_logits_in_bfloat16_are_those_of_float32_but_for_rounding(name):
         return network(graphdef, params)(codes, index, actions)
 
     precise = np.asarray(logits(params))
-    rounded = np.asarray(logits(for_products_in(params, jnp.bfloat16)))
+    rounded = np.asarray(logits(for_products_in(graphdef, params, jnp.bfloat16)))
     assert rounded.dtype == np.float32
     off = np.abs(rounded - precise) / precise.std()
     assert 0 < off.max() < 0.05
@@ -125,7 +126,7 @@ def test_the_log_probability_of_samples_is_their_score_in_the_same_precision():
     config = CONFIGS["subscaled"]
     made = drawn("subscaled", "parallel", FREE, "bfloat16")
     scorer = Scorer(config, *sharp_network(config, "bfloat16"))
-    off = made.nats - scorer.frame_nats(made.video, 1, 1)
+    off = made.nats - scorer.frame_nll(made.video, 1, 1)
     assert made.nats.dtype == np.float32
     assert np.abs(off).max() < 0.1
     assert np.abs(off.mean(axis=0)).max() < 1e-3
@@ -179,13 +180,13 @@ def test_products_of_float32_round_alike_in_all_schedules():
 
 def test_weights_are_loaded_in_the_precision_that_is_asked_for(place):
     checkpoint = open_checkpoint(RunFolder(RUN))
-    whole = load_network(checkpoint).params
+    loaded = load_network(checkpoint)
     short = load_network(checkpoint, "bfloat16").params
     for path, leaf in jax.tree_util.tree_leaves_with_path(short):
         added = ADDED & {key.key for key in path}
         assert leaf.dtype == (FLOAT32 if added else BFLOAT16), path
         assert not leaf.committed
-    rounded = for_products_in(whole, jnp.bfloat16)
+    rounded = for_products_in(loaded.graphdef, loaded.params, jnp.bfloat16)
     for one, other in zip(
         jax.tree.leaves(short), jax.tree.leaves(rounded), strict=True
     ):

@@ -74,7 +74,7 @@ def test_samples_are_drawn_with_the_models_probabilities(name, schedule):
     """Frequencies of all continuations of one frame, against their probabilities."""
     config = CONFIGS[name]
     every, counted = counts(name, schedule, (1.0, None, None))
-    nats = Scorer(config, *sharp_network(config)).frame_nats(every, 1, 1).sum(1)
+    nats = Scorer(config, *sharp_network(config)).frame_nll(every, 1, 1).sum(1)
     assert shared_nats(np.exp(-nats)) > 0.2
     assert_drawn_so(counted, np.exp(-nats))
 

@@ -41,24 +41,21 @@ def logits_step_by_step(graphdef, params, codes, index, actions, *, given, first
     B, P = len(codes), int(np.prod(config.slice_shape))
     slice_codes = take_slice(codes, index, config.s)
     context = None if first else model.encoder(codes, index, actions)
-    placed = decoder.place_context(context)
+    placed = decoder.position_and_context(context)
     known = ~scored_frames(config, index, given)[:, :, None, None, None]
     _, cache = decoder.states(jnp.where(known, slice_codes, 0), placed)
     placed = jnp.broadcast_to(placed, (B, *config.slice_shape, config.d))
     placed = placed.reshape(B, P, -1)
     true = slice_codes.reshape(B, P, -1)
     start = known[0].sum() * config.slice_shape[1] * config.slice_shape[2]
-    shape = () if config.loss == "deterministic" else (config.codes, config.values)
+    shape = decoder.head.logits_shape(config)
 
     def step(position, carry):
         cache, logits = carry
         y, cache = decoder.step(cache, placed[:, position], position)
-        if config.loss == "deterministic":
-            here = decoder.head(y)
-        else:
-            _, here = decoder.head.generate(
-                y, lambda k, _: true[:, position, k].astype(int), cache.code_maps
-            )
+        _, here = decoder.head.sample(
+            y, lambda k, _: true[:, position, k].astype(int), cache.head
+        )
         cache = decoder.remember(cache, true[:, position], position)
         return cache, logits.at[:, position].set(here)
 
@@ -105,7 +102,7 @@ def test_the_samplers_log_probability_is_what_evaluation_says(config):
     )
     assert (made.video[:, :prime] == video[:, :prime]).all()
     assert (made.nats[:, :prime] == 0).all()
-    scored = Scorer(config, *parts).frame_nats(made.video, prime, overlap, actions)
+    scored = Scorer(config, *parts).frame_nll(made.video, prime, overlap, actions)
     assert T < F
     assert np.allclose(made.nats, scored, rtol=1e-4, atol=1e-3)
     assert (scored[:, prime:] > 0).all()

@@ -170,7 +170,7 @@ def test_a_checkpoint_that_cannot_be_copied_is_no_full_disk(
 def test_scoring_beside_a_training_has_keys_of_its_own(place, capfd, monkeypatch):
     validated = (*TRAIN, "train.validate_every=2", "train.validate_split=test")
     with monkeypatch.context() as patch:
-        patch.setattr(validation.Scorer, "frame_nats", ask_for_too_much)
+        patch.setattr(validation.Scorer, "frame_nll", ask_for_too_much)
         said = svt_here(capfd, *validated)
     hint = (
         "eval.batch=1, eval.precision=bfloat16 or train.validate_every=null needs "
@@ -219,8 +219,8 @@ def test_scoring_keeps_the_scored_clips_and_goes_on_with_fewer_at_once(
 ):
     asked = ("eval", "mine", "--batch", "2")
     with monkeypatch.context() as patch:
-        second = full_at(2, evaluate.Scorer.frame_nats)
-        patch.setattr(evaluate.Scorer, "frame_nats", lambda *a: second(*a))
+        second = full_at(2, evaluate.Scorer.frame_nll)
+        patch.setattr(evaluate.Scorer, "frame_nll", lambda *a: second(*a))
         said = svt_here(capfd, *asked)
     hint = (
         "--batch 1 (eval.batch) needs less and keeps the scored clips; --precision "

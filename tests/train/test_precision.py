@@ -9,8 +9,9 @@ import pytest
 
 from svtcli.model.codes import codes_from_video
 from svtcli.model.loss import training_loss
+from svtcli.model.parameters import for_products_in
 from svtcli.model.priming import slice_choices
-from svtcli.model.svt import ADDED, for_products_in, network
+from svtcli.model.svt import network
 from svtcli.recipe.model import Model
 from svtcli.recipe.schema import Train
 from svtcli.train.state import first_state
@@ -37,6 +38,13 @@ WITH_SOME_SLOW = [
 ]
 
 
+ADDED = {
+    *("positions", "slice_embedding", "relative_bias"),
+    *("attention_norm", "map_norm", "norm"),
+}
+"""Parameters that are never factors of a matrix product."""
+
+
 def inputs_of(config: Model) -> dict[str, object]:
     choices = slice_choices(config, 1, BATCH)
     index = [choice[row % len(choice)] for row, choice in enumerate(choices)]
@@ -49,7 +57,7 @@ def inputs_of(config: Model) -> dict[str, object]:
 
 def loss_in(dtype, config: Model, graphdef):
     def loss(params, inputs):
-        used = for_products_in(params, dtype)
+        used = for_products_in(graphdef, params, dtype)
         return training_loss(graphdef, used, config, 1, **inputs)
 
     return loss
@@ -116,12 +124,12 @@ def test_every_forward_product_is_of_bfloat16_factors(name: str) -> None:
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_only_factors_of_products_lose_precision(name: str) -> None:
-    _, params = network_of(VARIANTS[name])
-    cast = for_products_in(params, jnp.bfloat16)
+    graphdef, params = network_of(VARIANTS[name])
+    cast = for_products_in(graphdef, params, jnp.bfloat16)
     for path, leaf in jax.tree_util.tree_leaves_with_path(cast):
         added = ADDED & {key.key for key in path}
         assert leaf.dtype == (jnp.float32 if added else jnp.bfloat16), path
-    same = for_products_in(params, jnp.float32)
+    same = for_products_in(graphdef, params, jnp.float32)
     for one, other in zip(jax.tree.leaves(same), jax.tree.leaves(params), strict=True):
         assert one is other
 
@@ -148,6 +156,6 @@ def test_logits_are_sums_in_float32(name: str) -> None:
     graphdef, params = network_of(config)
     inputs = inputs_of(config)
     codes = codes_from_video(inputs["video"], config)
-    model = network(graphdef, for_products_in(params, jnp.bfloat16))
+    model = network(graphdef, for_products_in(graphdef, params, jnp.bfloat16))
     logits = jax.eval_shape(model, codes, inputs["slice_index"])
     assert logits.dtype == jnp.float32

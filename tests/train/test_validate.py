@@ -96,9 +96,9 @@ def test_validating_changes_nothing_of_the_training_and_nor_does_resuming(
 
 
 def test_the_scorer_is_compiled_once(trained: Train) -> None:
-    likelihood._scored_nats.clear_cache()
+    likelihood._scored_nll.clear_cache()
     trained(*EVERY_FOUR, "train.validate_every=2")
-    assert likelihood._scored_nats._cache_size() == 1
+    assert likelihood._scored_nll._cache_size() == 1
 
 
 @pytest.mark.parametrize(

@@ -1,22 +1,27 @@
-"""Layer normalisation (eq. 2, 6), with a gradient written down for memory's sake."""
+"""Layer normalisation (eq. 2, 6), with a gradient written by hand to save memory."""
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
+from svtcli.model.parameters import Float32Param
+
 EPSILON = 1e-6
 """Added to the variance."""
 
 
-def layer_norm(d: int, rngs: nnx.Rngs) -> nnx.LayerNorm:
-    """Layer normalisation over the hidden width; `norm` applies it."""
-    return nnx.LayerNorm(d, epsilon=EPSILON, rngs=rngs)
+class LayerNorm(nnx.Module):
+    """Layer normalisation in at least float32; the result is in the input's type."""
 
+    def __init__(self, d: int, rngs: nnx.Rngs) -> None:
+        for _ in range(2):  # as flax: other parameters' initial values depend on it
+            rngs.params()
+        self.scale = Float32Param(jnp.ones(d, jnp.float32))
+        self.bias = Float32Param(jnp.zeros(d, jnp.float32))
 
-def norm(by: nnx.LayerNorm, z: Float[Array, "*any D"]) -> Float[Array, "*any D"]:
-    """`z` normalised in at least float32, and given in its own precision."""
-    return _normed(z, by.scale[...], by.bias[...])
+    def __call__(self, z: Float[Array, "*any D"]) -> Float[Array, "*any D"]:
+        return _normed(z, self.scale[...], self.bias[...])
 
 
 @jax.custom_vjp
@@ -25,8 +30,8 @@ def _normed(
 ) -> Float[Array, "*any D"]:
     """γ·(z − mean) / √(variance + ε) + β over the last axis.
 
-    Its gradient is written down for the sake of memory traffic: derived by jax, it has
-    XLA write numbers of `z`'s size in float32 just to sum them up for γ and β.
+    JAX's own gradient has XLA write float32 arrays of `z`'s size just to sum them up
+    for γ and β.
     """
     return _norm_forward(z, scale, shift)[0]
 
@@ -51,7 +56,7 @@ def _norm_backward(kept: tuple, gradient: Array) -> tuple[Array, Array, Array]:
     of_hat = gradient.astype(number) * scale
     along = (of_hat * hat(z)).mean(axis=-1, keepdims=True)
     of_z = inverse * (of_hat - of_hat.mean(axis=-1, keepdims=True) - hat(z) * along)
-    # Sums over rows, by a pass of their own over what is there in few bits.
+    # Sums over rows in a pass of their own, over arrays that are stored in few bits.
     z, gradient = jax.lax.optimization_barrier((z, gradient))
     rows, gradient = tuple(range(z.ndim - 1)), gradient.astype(number)
     of_scale, of_shift = (gradient * hat(z)).sum(axis=rows), gradient.sum(axis=rows)

@@ -1,14 +1,15 @@
-"""The softmax of eq. 3 and 4, with a gradient written down for memory's sake.
+"""Softmax of eq. 3 and 4, with a gradient written by hand to save memory.
 
-Derived by jax, its backward pass would write float32 numbers of the scores' size to sum
-them up for the bias, and compute the scores a second time.
+JAX's own backward pass would write float32 arrays of the scores' size to sum them up
+for the bias, and compute the scores twice.
 """
 
 from functools import partial
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float
+
+from svtcli.model.kernels.products import precise
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
@@ -17,11 +18,10 @@ def biased_softmax(
 ) -> Float[Array, "*any L"]:
     """softmax(scale · products + bias) over the last axis.
 
-    In at least float32, given in the products' own precision. `bias` has as many axes
-    as `products` or fewer, and is the same along those that it lacks or that are 1.
+    In at least float32; the result is in the type of `products`. `bias` is broadcast
+    to `products`.
     """
-    precise = products.astype(jnp.promote_types(products.dtype, jnp.float32))
-    return jax.nn.softmax(precise * scale + bias).astype(products.dtype)
+    return jax.nn.softmax(precise(products) * scale + bias).astype(products.dtype)
 
 
 def _forward(products: Array, bias: Array, scale: float) -> tuple[Array, tuple]:
@@ -31,25 +31,20 @@ def _forward(products: Array, bias: Array, scale: float) -> tuple[Array, tuple]:
 
 def _backward(scale: float, kept: tuple, gradient: Array) -> tuple[Array, Array]:
     weights, bias = kept
-    number = jnp.promote_types(weights.dtype, jnp.float32)
-    weights, precise = weights.astype(number), gradient.astype(number)
-    shared = (weights * precise).sum(axis=-1, keepdims=True)
-    of_sums = (weights * (precise - shared)).astype(gradient.dtype)
-    # Summed by a pass of its own over what is there in few bits.
+    of_weights, weights = precise(gradient), precise(weights)
+    shared = (weights * of_weights).sum(axis=-1, keepdims=True)
+    of_sums = (weights * (of_weights - shared)).astype(gradient.dtype)
+    # Summed in a pass of its own, over an array that is stored in few bits.
     summed = jax.lax.optimization_barrier(of_sums).astype(bias.dtype)
-    return of_sums * scale, _like(bias, summed)
+    return of_sums * scale, _sum_to_shape(summed, bias.shape)
 
 
-def _like(bias: Array, gradient: Array) -> Array:
-    """Summed over the axes along which `bias` was the same."""
-    more = gradient.ndim - bias.ndim
-    extents = (*[1] * more, *bias.shape)
-    same = [
-        axis
-        for axis, (own, all_) in enumerate(zip(extents, gradient.shape, strict=True))
-        if own != all_
-    ]
-    return gradient.sum(axis=same).reshape(bias.shape)
+def _sum_to_shape(gradient: Array, shape: tuple[int, ...]) -> Array:
+    """Sum over the axes along which an array of `shape` was broadcast."""
+    extents = (*[1] * (gradient.ndim - len(shape)), *shape)
+    pairs = enumerate(zip(extents, gradient.shape, strict=True))
+    broadcast = [axis for axis, (own, whole) in pairs if own != whole]
+    return gradient.sum(axis=broadcast).reshape(shape)
 
 
 biased_softmax.defvjp(_forward, _backward)
