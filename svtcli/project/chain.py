@@ -1,39 +1,31 @@
-"""All stages of a recipe in order, each only if what it makes is not there already.
+"""All stages of a recipe in order, each only if its result is missing or stale.
 
-A stage is done when the result that its inputs call for exists: every result carries
-the fingerprint of what went in. Nothing that exists is deleted or overwritten; what is
-stale stays beside what replaces it.
+Every result carries a fingerprint of its inputs: a stage is done if the result with the
+fingerprint of today's inputs exists. Nothing is deleted or overwritten: stale results
+stay beside the new ones. Stages are imported when they are run or surveyed, so that
+preparing clips, and refusing to, needs no JAX.
 """
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from svtcli.evaluate import stage as evaluating
-from svtcli.evaluate.plan import LikelihoodPlan, plan_likelihoods, require_weights
-from svtcli.evaluate.results import LikelihoodResult, MetricsResult
-from svtcli.evaluate.trials import TrialsPlan, plan_all_trials, run_trials
 from svtcli.failure import Refused
-from svtcli.prepare import find_clips as prepared_clips
-from svtcli.prepare import stage as preparing
-from svtcli.project.staleness import why_evaluation, why_samples
+from svtcli.prepare import find_clips
 from svtcli.recipe.load import LoadedRecipe
-from svtcli.recipe.schema import Recipe
-from svtcli.render import stage as rendering
-from svtcli.render.curves import (
-    any_curves,
-    curves_fresh,
-    draw_curves,
-    planned_curves,
-)
+from svtcli.recipe.setting import influential
 from svtcli.run.directory import RunFolder
 from svtcli.run.progress import Progress
-from svtcli.sample import stage as sampling
-from svtcli.train import stage as training
-from svtcli.train.commit_record import latest_step
-from svtcli.train.load_network import Checkpoint
-from svtcli.train.plan import changes_in
+
+if TYPE_CHECKING:
+    from svtcli.evaluate.plan import LikelihoodPlan
+    from svtcli.evaluate.results import LikelihoodResult, MetricsResult
+    from svtcli.evaluate.trials import TrialsPlan
+    from svtcli.sample.stage import SamplePlan
+    from svtcli.train.load_network import Checkpoint
+    from svtcli.train.stage import Trained
 
 Stage = Literal["prepare", "train", "sample", "eval", "render"]
 STAGES: tuple[Stage, ...] = ("prepare", "train", "sample", "eval", "render")
@@ -41,7 +33,7 @@ STAGES: tuple[Stage, ...] = ("prepare", "train", "sample", "eval", "render")
 
 @dataclass(frozen=True)
 class Status:
-    """Where one stage stands, and why."""
+    """State of one stage, and the reason."""
 
     stage: Stage
     state: Literal["done", "to do", "waiting"]
@@ -50,55 +42,24 @@ class Status:
 
 @dataclass(frozen=True)
 class Results:
-    """What a chain has made or found; None for stages that were not asked for."""
+    """Results of a chain, new or found; None for stages that were not asked for."""
 
-    prepared: prepared_clips.Prepared | None = None
-    trained: training.Trained | None = None
+    prepared: find_clips.Prepared | None = None
+    trained: "Trained | None" = None
     samples: Path | None = None
-    evaluations: tuple[LikelihoodResult, ...] | None = None
-    """One for each split that is scored."""
-    comparisons: tuple[MetricsResult, ...] | None = None
-    """One for each split, where a metric looks at samples."""
+    evaluations: "tuple[LikelihoodResult, ...] | None" = None
+    """Likelihoods, by split."""
+    comparisons: "tuple[MetricsResult, ...] | None" = None
+    """Metrics of samples, by split."""
     pictures: tuple[Path, ...] | None = None
 
 
 def chosen_stages(first: Stage | None, last: Stage | None) -> tuple[Stage, ...]:
-    """The stages from `first` to `last`. Errors: Refused if they are out of order."""
+    """Stages from `first` to `last`. Errors: Refused if they are out of order."""
     start, end = STAGES.index(first or STAGES[0]), STAGES.index(last or STAGES[-1])
     if start > end:
         raise Refused(f"--from {first} --to {last}: {last} comes before {first}")
     return STAGES[start : end + 1]
-
-
-def survey(loaded: LoadedRecipe, run: RunFolder) -> tuple[Status, ...]:
-    """Where every stage stands; writes nothing."""
-    recipe = loaded.recipe
-    clips = prepared_clips.clips_folder(recipe.data, loaded.name)
-    statuses = [_prepare_status(loaded, clips), _train_status(loaded, run)]
-    step = latest_step(run.checkpoints)
-    if step is None or any(status.state != "done" for status in statuses):
-        waiting = "for clips and a trained model"
-        missing = {"eval": _missing_network(recipe)}
-        return (
-            *statuses,
-            *(
-                Status(stage, "waiting", missing.get(stage) or waiting)
-                for stage in STAGES[2:]
-            ),
-        )
-    checkpoint = Checkpoint(run, step, recipe)
-    later: dict[Stage, Callable[[Checkpoint], Status]] = {
-        "sample": _sample_status,
-        "eval": _eval_status,
-        "render": _render_status,
-    }
-    for stage, told in later.items():
-        try:
-            statuses.append(told(checkpoint))
-        except Refused as problem:
-            # Running it would say the same; the other stages are told all the same.
-            statuses.append(Status(stage, "to do", problem.sentence))
-    return tuple(statuses)
 
 
 def run_chain(
@@ -109,66 +70,81 @@ def run_chain(
 ) -> Results:
     """Run those of `stages` that are not done. Errors: those of the stages."""
     recipe = loaded.recipe
-    clips = prepared_clips.clips_folder(recipe.data, loaded.name)
     prepared = trained = samples = evaluations = comparisons = pictures = None
     if "eval" in stages:
-        require_weights(recipe.eval)  # not after days of training
+        _require_weights(loaded)  # not after days of training
     if "prepare" in stages:
-        prepared = preparing.prepare(recipe.data, clips, progress)
+        from svtcli.prepare.stage import prepare
+
+        folder = find_clips.clips_folder(recipe.data, loaded.name)
+        prepared = prepare(recipe.data, folder, progress)
     if "train" in stages:
-        trained = training.train(loaded, run, progress)
+        from svtcli.train.stage import train
+
+        trained = train(loaded, run, progress)
     if "sample" in stages:
-        plan = sampling.plan_samples(_checkpoint(loaded, run), recipe.sample)
-        samples = sampling.sample(plan, progress)
+        from svtcli.sample.stage import plan_samples, sample
+
+        plan = plan_samples(_newest_checkpoint(loaded, run), recipe.sample)
+        samples = sample(plan, progress)
     if "eval" in stages:
-        scored = _checkpoint(loaded, run)
-        scores = plan_likelihoods(scored, recipe.eval)
-        trials = plan_all_trials(scored, recipe.eval, recipe.sample)
-        evaluations = tuple(evaluating.evaluate(each, progress) for each in scores)
+        from svtcli.evaluate.plan import plan_likelihoods
+        from svtcli.evaluate.stage import evaluate
+        from svtcli.evaluate.trials import plan_all_trials, run_trials
+
+        checkpoint = _newest_checkpoint(loaded, run)
+        scores = plan_likelihoods(checkpoint, recipe.eval)
+        trials = plan_all_trials(checkpoint, recipe.eval, recipe.sample)
+        evaluations = tuple(evaluate(each, progress) for each in scores)
         comparisons = tuple(run_trials(each, progress) for each in trials)
     if "render" in stages:
-        made = sampling.plan_samples(_checkpoint(loaded, run), recipe.sample)
-        pictures = _render(made, loaded, progress)
+        pictures = _render(loaded, run, progress)
     return Results(prepared, trained, samples, evaluations, comparisons, pictures)
 
 
-def _missing_network(recipe: Recipe) -> str | None:
-    """Which network of a metric is not here, though nothing can begin without it."""
-    try:
-        require_weights(recipe.eval)
-    except Refused as problem:
-        return f"{problem.sentence}; {problem.hint}"
-    return None
+def survey(loaded: LoadedRecipe, run: RunFolder) -> tuple[Status, ...]:
+    """State of every stage; writes nothing."""
+    from svtcli.train.checkpoint import latest_step
+    from svtcli.train.load_network import Checkpoint
+
+    statuses = [_prepare_status(loaded), _train_status(loaded, run)]
+    step = latest_step(run.checkpoints)
+    if step is None or any(status.state != "done" for status in statuses):
+        waiting = dict.fromkeys(STAGES[2:], "for clips and a trained model")
+        try:
+            _require_weights(loaded)
+        except Refused as problem:
+            waiting["eval"] = f"{problem.sentence}; {problem.hint}"
+        statuses += [Status(stage, "waiting", why) for stage, why in waiting.items()]
+        return tuple(statuses)
+    checkpoint = Checkpoint(run, step, loaded.recipe)
+    later: dict[Stage, Callable[[Checkpoint], Status]] = {
+        "sample": _sample_status,
+        "eval": _eval_status,
+        "render": _render_status,
+    }
+    for stage, status in later.items():
+        try:
+            statuses.append(status(checkpoint))
+        except Refused as problem:
+            # Running the stage would raise the same; survey the others nevertheless.
+            statuses.append(Status(stage, "to do", problem.sentence))
+    return tuple(statuses)
 
 
-def _render(
-    plan: sampling.SamplePlan, loaded: LoadedRecipe, progress: Progress
-) -> tuple[Path, ...]:
-    if not plan.finished:
-        raise Refused(f"{plan.out}: no samples to draw yet", "leave out --from render")
-    run, settings = plan.checkpoint.run, loaded.recipe.render
-    out = run.figures / plan.out.name
-    curves = _curves(run, progress) if "curves" in settings.formats else ()
-    if rendering.fresh(plan.out, out, settings):
-        progress.note(f"{out}: these pictures are there already")
-        return (*rendering.planned(plan.out, out, settings, force=True), *curves)
-    # Only pictures of these very samples, drawn with other settings, can stand there.
-    drawn = rendering.render(plan.out, out, settings, progress, force=True)
-    return (*drawn, *curves)
+def _require_weights(loaded: LoadedRecipe) -> None:
+    """Refuse metrics whose networks are not installed."""
+    if loaded.recipe.eval.metrics not in ((), ("likelihood",)):
+        from svtcli.evaluate.plan import require_weights
+
+        require_weights(loaded.recipe.eval)
 
 
-def _curves(run: RunFolder, progress: Progress) -> tuple[Path, ...]:
-    """Of this run alone; older ones of it are replaced."""
-    if not any_curves(run):
-        progress.note(f"{run.path}: nothing was logged, so there are no curves")
-        return ()
-    if curves_fresh((run,), run.figures):
-        return tuple(planned_curves((run,), run.figures, force=True))
-    return tuple(draw_curves((run,), run.figures, progress, force=True))
+def _newest_checkpoint(loaded: LoadedRecipe, run: RunFolder) -> "Checkpoint":
+    """Newest checkpoint of the run, with the recipe as it is now."""
+    from svtcli.train.checkpoint import latest_step
+    from svtcli.train.load_network import Checkpoint
 
-
-def _checkpoint(loaded: LoadedRecipe, run: RunFolder) -> Checkpoint:
-    """The run's newest checkpoint, with the recipe as it is now."""
     step = latest_step(run.checkpoints)
     if step is None:
         raise Refused(
@@ -178,15 +154,52 @@ def _checkpoint(loaded: LoadedRecipe, run: RunFolder) -> Checkpoint:
     return Checkpoint(run, step, loaded.recipe)
 
 
-def _prepare_status(loaded: LoadedRecipe, clips: Path) -> Status:
+def _render(
+    loaded: LoadedRecipe, run: RunFolder, progress: Progress
+) -> tuple[Path, ...]:
+    from svtcli.render import stage as rendering
+    from svtcli.sample.stage import plan_samples
+
+    settings = loaded.recipe.render
+    plan = plan_samples(_newest_checkpoint(loaded, run), loaded.recipe.sample)
+    if not plan.finished:
+        raise Refused(f"{plan.out}: no samples to draw yet", "leave out --from render")
+    out = run.figures / plan.out.name
+    curves = _render_curves(run, progress) if "curves" in settings.formats else ()
+    # The folder can hold nothing but pictures of these samples: `force` is harmless.
+    if rendering.fresh(plan.out, out, settings):
+        progress.note(f"{out}: these pictures are there already")
+        return (*rendering.planned(plan.out, out, settings, force=True), *curves)
+    drawn = rendering.render(plan.out, out, settings, progress, force=True)
+    return (*drawn, *curves)
+
+
+def _render_curves(run: RunFolder, progress: Progress) -> tuple[Path, ...]:
+    """Curves of this run alone, in place of older ones."""
+    from svtcli.render import run_charts
+
+    if not run_charts.any_curves(run):
+        progress.note(f"{run.path}: nothing was logged, so there are no curves")
+        return ()
+    if run_charts.curves_fresh((run,), run.figures):
+        return tuple(run_charts.planned_curves((run,), run.figures, force=True))
+    return tuple(run_charts.draw_curves((run,), run.figures, progress, force=True))
+
+
+def _prepare_status(loaded: LoadedRecipe) -> Status:
+    data = loaded.recipe.data
+    folder = find_clips.clips_folder(data, loaded.name)
     try:
-        done = prepared_clips.find_finished(loaded.recipe.data, clips) is not None
+        done = find_clips.find_finished(data, folder) is not None
     except Refused as problem:
         return Status("prepare", "to do", problem.sentence)
-    return _status("prepare", done, clips)
+    return _status("prepare", done, folder)
 
 
 def _train_status(loaded: LoadedRecipe, run: RunFolder) -> Status:
+    from svtcli.train.checkpoint import latest_step
+    from svtcli.train.resume import changes_in
+
     step, steps = latest_step(run.checkpoints), loaded.recipe.train.steps
     if step is None:
         return Status("train", "to do", f"{run.path}: no checkpoint yet")
@@ -197,46 +210,131 @@ def _train_status(loaded: LoadedRecipe, run: RunFolder) -> Status:
     return Status("train", "done", f"{run.path}: at step {step}")
 
 
-def _sample_status(checkpoint: Checkpoint) -> Status:
-    plan = sampling.plan_samples(checkpoint, checkpoint.recipe.sample)
-    return _status("sample", plan.finished, plan.out, why_samples(plan))
+def _sample_status(checkpoint: "Checkpoint") -> Status:
+    from svtcli.sample.stage import plan_samples
+
+    plan = plan_samples(checkpoint, checkpoint.recipe.sample)
+    earlier = _read(checkpoint.run.samples.glob("*/samples.json"))
+    return _status("sample", plan.finished, plan.out, _changes(earlier, _inputs(plan)))
 
 
-def _eval_status(checkpoint: Checkpoint) -> Status:
-    """Of all splits together; told by the first that is not scored."""
+def _eval_status(checkpoint: "Checkpoint") -> Status:
+    """State of all splits together; the reason is that of the first unfinished one."""
+    from svtcli.evaluate.plan import plan_likelihoods
+    from svtcli.evaluate.trials import plan_all_trials
+
     recipe = checkpoint.recipe
-    plans: tuple[LikelihoodPlan | TrialsPlan, ...] = (
-        *plan_likelihoods(checkpoint, recipe.eval),
-        *plan_all_trials(checkpoint, recipe.eval, recipe.sample),
-    )
+    scores = plan_likelihoods(checkpoint, recipe.eval)
+    trials = plan_all_trials(checkpoint, recipe.eval, recipe.sample)
+    plans: tuple[LikelihoodPlan | TrialsPlan, ...] = (*scores, *trials)
     if not plans:
         return Status("eval", "done", "no metric is asked for")
-    owed = [plan for plan in plans if not plan.finished]
-    if not owed:
+    unfinished = [plan for plan in plans if not plan.finished]
+    if not unfinished:
         return _status("eval", True, plans[0].out)
-    if len(owed) < len(plans):
-        scored = f"{len(plans) - len(owed)} of {len(plans)} results are there"
-        return Status("eval", "to do", f"{owed[0].out}: not there yet; {scored}")
-    return _status("eval", False, owed[0].out, why_evaluation(owed[0]))
+    first, finished = unfinished[0], len(plans) - len(unfinished)
+    if finished:
+        why = f"not there yet; {finished} of {len(plans)} results are there"
+        return _status("eval", False, first.out, why)
+    inputs = _inputs(first)
+    earlier = [
+        facts
+        for facts in _read(first.out.parent.glob("*.json"))
+        if (facts.get("kind") == "comparison") is (first in trials)
+        and facts.get("split") == inputs["split"]
+    ]
+    return _status("eval", False, first.out, _changes(earlier, inputs))
 
 
-def _render_status(checkpoint: Checkpoint) -> Status:
+def _render_status(checkpoint: "Checkpoint") -> Status:
+    from svtcli.render import stage as rendering
+    from svtcli.render.run_charts import any_curves, curves_fresh
+    from svtcli.sample.stage import plan_samples
+
     run, settings = checkpoint.run, checkpoint.recipe.render
-    samples = sampling.plan_samples(checkpoint, checkpoint.recipe.sample)
-    if not samples.finished:
+    plan = plan_samples(checkpoint, checkpoint.recipe.sample)
+    if not plan.finished:
         return Status("render", "waiting", "for samples")
-    figures = run.figures / samples.out.name
-    done = rendering.fresh(samples.out, figures, settings)
+    figures = run.figures / plan.out.name
+    done = rendering.fresh(plan.out, figures, settings)
     curves = "curves" in settings.formats and any_curves(run)
     if done and curves and not curves_fresh((run,), run.figures):
-        why = "the curves are not those of the newest numbers"
-        return Status("render", "to do", f"{run.figures}: {why}")
+        return _status("render", False, run.figures, "the curves are out of date")
     redraw = "drawn with other settings, or changed since" if figures.is_dir() else None
     return _status("render", done, figures, redraw)
 
 
 def _status(stage: Stage, done: bool, place: Path, why: str | None = None) -> Status:
-    """`why` it is to be made again, if something is there already."""
+    """State of the result at `place`; `why` explains a stale one."""
     if done:
         return Status(stage, "done", f"{place}")
     return Status(stage, "to do", f"{place}: {why or 'not there yet'}")
+
+
+def _inputs(plan: "SamplePlan | LikelihoodPlan | TrialsPlan") -> dict[str, Any]:
+    """Inputs of a result by the names of recipe keys, as its file states them."""
+    from svtcli.evaluate.plan import LikelihoodPlan
+    from svtcli.evaluate.trials import TrialsPlan
+
+    if isinstance(plan, TrialsPlan):
+        return _inputs(plan.samples) | influential(plan.comparison.settings)
+    stated: dict[str, Any] = {
+        "step": plan.checkpoint.step,
+        "clips": len(plan.numbers),
+        "prime": plan.prime,
+        "frames": plan.frames,
+        "overlap": plan.overlap,
+    }
+    if isinstance(plan, LikelihoodPlan):
+        stated["models"] = plan.models
+    return stated | influential(plan.settings) | stated
+
+
+def _changes(earlier: list[dict[str, Any]], inputs: Mapping[str, Any]) -> str | None:
+    """Differences between the newest of the `earlier` results and today's inputs.
+
+    None if there are no earlier results.
+    """
+    if not earlier:
+        return None
+    then = earlier[-1]
+    now = {
+        key: list(value) if isinstance(value, tuple) else value
+        for key, value in inputs.items()
+        if key in then
+    }
+    differ = [
+        f"{key}: {_text(then[key])} then, {_text(value)} now"
+        for key, value in now.items()
+        if then[key] != value
+    ]
+    # The fingerprint differs even if nothing does that a result states.
+    return "; ".join(differ) or "the weights or the clips have changed"
+
+
+def _read(files: Iterable[Path]) -> list[dict[str, Any]]:
+    """Contents of result files by the names of recipe keys, the newest last.
+
+    Files that cannot be read are skipped.
+    """
+    found = []
+    for file in sorted(files, key=lambda file: (file.stat().st_mtime_ns, file)):
+        try:
+            facts = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if not isinstance(facts, dict):
+            continue
+        facts = (facts.get("made") or {}) | (facts.get("settings") or {}) | facts
+        if isinstance(clips := facts.get("clips"), list):
+            facts["clips"] = len(clips)
+        if isinstance(rows := facts.get("rows"), list):
+            facts["models"] = [row.get("model") for row in rows]
+        found.append(facts)
+    return found
+
+
+def _text(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return "none" if value is None else str(value)
