@@ -176,14 +176,14 @@ def _render(
 
 def _render_curves(run: RunFolder, progress: Progress) -> tuple[Path, ...]:
     """Curves of this run alone, in place of older ones."""
-    from svtcli.render import run_charts
+    from svtcli.render import curves
 
-    if not run_charts.any_curves(run):
+    if not curves.any_curves(run):
         progress.note(f"{run.path}: nothing was logged, so there are no curves")
         return ()
-    if run_charts.curves_fresh((run,), run.figures):
-        return tuple(run_charts.planned_curves((run,), run.figures, force=True))
-    return tuple(run_charts.draw_curves((run,), run.figures, progress, force=True))
+    if curves.curves_fresh((run,), run.figures):
+        return tuple(curves.planned_curves((run,), run.figures, force=True))
+    return tuple(curves.draw_curves((run,), run.figures, progress, force=True))
 
 
 def _prepare_status(loaded: LoadedRecipe) -> Status:
@@ -248,7 +248,7 @@ def _eval_status(checkpoint: "Checkpoint") -> Status:
 
 def _render_status(checkpoint: "Checkpoint") -> Status:
     from svtcli.render import stage as rendering
-    from svtcli.render.run_charts import any_curves, curves_fresh
+    from svtcli.render.curves import any_curves, curves_fresh
     from svtcli.sample.stage import plan_samples
 
     run, settings = checkpoint.run, checkpoint.recipe.render
