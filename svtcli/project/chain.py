@@ -79,6 +79,9 @@ def run_chain(
         folder = find_clips.clips_folder(recipe.data, loaded.name)
         prepared = prepare(recipe.data, folder, progress)
     if "train" in stages:
+        from svtcli.train.plan import plan_training
+
+        plan_training(loaded, run)  # refuse before JAX is imported
         from svtcli.train.stage import train
 
         trained = train(loaded, run, progress)
@@ -104,7 +107,7 @@ def run_chain(
 
 def survey(loaded: LoadedRecipe, run: RunFolder) -> tuple[Status, ...]:
     """State of every stage; writes nothing."""
-    from svtcli.train.checkpoint import latest_step
+    from svtcli.train.commit_record import latest_step
     from svtcli.train.load_network import Checkpoint
 
     statuses = [_prepare_status(loaded), _train_status(loaded, run)]
@@ -142,7 +145,7 @@ def _require_weights(loaded: LoadedRecipe) -> None:
 
 def _newest_checkpoint(loaded: LoadedRecipe, run: RunFolder) -> "Checkpoint":
     """Newest checkpoint of the run, with the recipe as it is now."""
-    from svtcli.train.checkpoint import latest_step
+    from svtcli.train.commit_record import latest_step
     from svtcli.train.load_network import Checkpoint
 
     step = latest_step(run.checkpoints)
@@ -197,8 +200,8 @@ def _prepare_status(loaded: LoadedRecipe) -> Status:
 
 
 def _train_status(loaded: LoadedRecipe, run: RunFolder) -> Status:
-    from svtcli.train.checkpoint import latest_step
-    from svtcli.train.resume import changes_in
+    from svtcli.train.commit_record import latest_step
+    from svtcli.train.plan import changes_in
 
     step, steps = latest_step(run.checkpoints), loaded.recipe.train.steps
     if step is None:
