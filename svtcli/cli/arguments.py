@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from svtcli.cli import completion
+from svtcli.cli import completion, console
 
 RecipeName = Annotated[
     str,
@@ -56,12 +56,24 @@ PrecisionFlag = Annotated[
 ]
 
 
-def clips_and_split(data: str | None) -> tuple[Path | None, str | None]:
-    """CLIPS[:SPLIT] as a folder and a split, None for what is not said."""
-    if not data:
-        return None, None
-    folder, _, split = data.partition(":")
-    return (Path(folder) if folder else None), (split or None)
+def clips_and_split(text: str | None) -> tuple[Path | None, str | None]:
+    """CLIPS[:SPLIT] as a folder and a split, None for each that is left out.
+
+    CLIPS is a folder of prepared clips, or the name of one in clips/.
+    """
+    if not text or is_clips(Path(text)):  # a folder's name may hold a colon
+        return (Path(text) if text else None), None
+    name, _, split = text.partition(":")
+    folder, named = Path(name), Path("clips") / name
+    if name and not is_clips(folder) and is_clips(named):
+        console.note(f"clips: {named}")
+        folder = named
+    return (folder if name else None), (split or None)
+
+
+def is_clips(folder: Path) -> bool:
+    """Whether prepared clips are in this folder."""
+    return (folder / "manifest.json").is_file()
 
 
 def said(**flags: Any) -> dict[str, Any]:

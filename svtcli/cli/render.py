@@ -10,7 +10,7 @@ import typer
 
 from svtcli.cli import console
 from svtcli.cli.arguments import said
-from svtcli.cli.render_sources import clips_of, run_around, run_to_plot, samples_folder
+from svtcli.cli.render_sources import clips_of, run_to_plot, samples_folder
 from svtcli.failure import Refused
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def render(
         raise Refused(f"--fps {fps:g}: must lie between 0.01 and 1000")
     stated = said(rows=rows, every=every, scale=scale, fps=fps)
     of_samples = said(
-        frames=_numbers(frames),
+        frames=_frame_numbers(frames),
         per_prime=per_prime,
         diversity=diversity,
         each=each.value if each else None,
@@ -149,17 +149,17 @@ def render(
     if set(formats or ()) == {Picture.curves}:
         _refuse_flags({**stated, **of_samples}, "of samples, not of curves")
         runs = [run_to_plot(source) for source in (first, *others)]
-        _say({}, _draw_curves(runs, out, force, dry_run), dry_run)
+        _show({}, _draw_curves(runs, out, force, dry_run), dry_run)
         return
     samples, *beside = [samples_folder(source) for source in (first, *others)]
     if every is not None:
         of_samples |= {"frames": None, "diversity": False}
     settings = replace(_recipe_settings(samples), **stated, **of_samples)
     settings = replace(settings, formats=_formats(formats) or settings.formats)
-    _render(samples, tuple(beside), out, settings, force, dry_run)
+    _draw_samples(samples, tuple(beside), out, settings, force, dry_run)
 
 
-def _numbers(text: str | None) -> tuple[int, ...] | None:
+def _frame_numbers(text: str | None) -> tuple[int, ...] | None:
     """Frames as they are typed: 0,5,10."""
     if text is None:
         return None
@@ -170,14 +170,14 @@ def _numbers(text: str | None) -> tuple[int, ...] | None:
 
 
 def _only_clips(clips: str, others: list[str], of_samples: dict[str, Any]) -> None:
-    """Refuse what only samples have."""
+    """Refuse other sources and flags that only samples have."""
     if others:
         raise Refused(f"{clips}: clips; only samples are drawn side by side")
     _refuse_flags(of_samples, f"of samples; {clips} are clips")
 
 
 def _refuse_flags(stated: dict[str, Any], why: str) -> None:
-    """Refuse the first of the flags that were given, if any."""
+    """Refuse the first of the flags, if any."""
     for name in stated:
         raise Refused(f"--{name.replace('_', '-')}: {why}")
 
@@ -192,7 +192,7 @@ def _draw_sheet(
     force: bool,
     dry_run: bool,
 ) -> None:
-    """The contact sheet of clips; its paths on stdout."""
+    """Draw the contact sheet of clips; its paths go to stdout."""
     from svtcli.render import clips_sheet as stage
 
     default = stage.SheetSettings()
@@ -205,10 +205,10 @@ def _draw_sheet(
         pictures = stage.render_sheet(
             clips, place, split, settings, seed, progress, force
         )
-    _say({"clips": str(clips)}, pictures, dry_run)
+    _show({"clips": str(clips)}, pictures, dry_run)
 
 
-def _render(
+def _draw_samples(
     samples: Path,
     beside: tuple[Path, ...],
     out: Path | None,
@@ -216,8 +216,8 @@ def _render(
     force: bool,
     dry_run: bool,
 ) -> None:
-    """Draw, or with `dry_run` only check that it could be; the paths on stdout."""
-    from svtcli.render import stage as stage
+    """Draw, or with `dry_run` only check that it could be; the paths go to stdout."""
+    from svtcli.render import stage
 
     place = out or _default_out(samples, beside)
     runs = []
@@ -230,13 +230,13 @@ def _render(
         stage.render(samples, place, settings, console.progress(), force, beside)
         _draw_curves(runs, out, force, dry_run)
     others: dict[str, Any] = {"beside": [str(other) for other in beside]}
-    _say({"samples": str(samples), **(others if beside else {})}, pictures, dry_run)
+    _show({"samples": str(samples), **(others if beside else {})}, pictures, dry_run)
 
 
 def _draw_curves(
     runs: "Sequence[RunFolder]", out: Path | None, force: bool, dry_run: bool
 ) -> list[Path]:
-    """Curves of runs; by default among the figures of the first."""
+    """Draw curves of runs, by default among the figures of the first."""
     from svtcli.render import curves as stage
 
     if not runs:
@@ -250,9 +250,10 @@ def _draw_curves(
     return stage.draw_curves(once, place, console.progress(), force)
 
 
-def _say(of_what: dict[str, Any], pictures: list[Path], dry_run: bool) -> None:
+def _show(source: dict[str, Any], pictures: list[Path], dry_run: bool) -> None:
+    """Paths of the pictures; under --json with their source."""
     lines = (f"would write {path}" if dry_run else f"{path}" for path in pictures)
-    data = {**of_what, "files": [str(path) for path in pictures]}
+    data = {**source, "files": [str(path) for path in pictures]}
     console.show("\n".join(lines), {**data, "dry_run": dry_run})
 
 
@@ -261,23 +262,24 @@ def _formats(pictures: list[Picture] | None) -> "tuple[Format, ...]":
 
 
 def _recipe_settings(samples: Path) -> "Render":
-    """How the run's recipe wants its pictures; else the schema's defaults."""
+    """Section `render` of the run's recipe; else the schema's defaults."""
     from svtcli.recipe.schema import Render
+    from svtcli.run.directory import run_of_samples
 
-    run = run_around(samples)
+    run = run_of_samples(samples)
     return run.recipe().render if run else Render()
 
 
 def _default_out(samples: Path, beside: Sequence[Path]) -> Path:
-    """With the run; pictures of several are called by the names of all."""
-    run = run_around(samples)
+    """A folder in the run's figures; the pictures of several have the names of all."""
+    from svtcli.run.directory import run_of_samples
+
+    own, *others = [(run_of_samples(each), each) for each in (samples, *beside)]
+    run, name = own[0], samples.resolve().name
     if not beside:
-        return run.figures / samples.resolve().name if run else samples / "figures"
-    names = [_run_and_samples(other) for other in beside]
-    place = run.figures if run else samples / "figures"
-    return place / f"{samples.resolve().name}-beside-{'-'.join(names)}"
-
-
-def _run_and_samples(samples: Path) -> str:
-    run = run_around(samples)
-    return "-".join([*([run.name] if run else []), samples.resolve().name])
+        return run.figures / name if run else samples / "figures"
+    names = [
+        f"{run.name + '-' if run else ''}{each.resolve().name}" for run, each in others
+    ]
+    figures = run.figures if run else samples / "figures"
+    return figures / f"{name}-beside-{'-'.join(names)}"

@@ -1,10 +1,10 @@
-"""What is to be drawn: samples, clips and runs by their names."""
+"""Samples, clips and runs that `svt render` finds by path or name."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from svtcli.cli import console
-from svtcli.cli.arguments import clips_and_split
+from svtcli.cli.arguments import clips_and_split, is_clips
 from svtcli.failure import Refused
 
 if TYPE_CHECKING:
@@ -12,32 +12,21 @@ if TYPE_CHECKING:
 
 
 def clips_of(source: str) -> tuple[Path, str | None] | None:
-    """The clips and the split that the argument means; None if it means no clips.
+    """Clips and split named by the argument; None if it names no clips.
 
     Where a run and clips have one name, the name alone means the run.
     """
     from svtcli.run.directory import runs_root
 
     whole = Path(source)
-    if _is_clips(whole):
-        return whole, None
-    if (runs_root() / source).is_dir() or whole.exists():
+    if not is_clips(whole) and ((runs_root() / source).is_dir() or whole.exists()):
         return None
     folder, split = clips_and_split(source)
-    for clips in (folder, Path("clips") / folder) if folder else ():
-        if _is_clips(clips):
-            if clips != folder:
-                console.note(f"clips: {clips}")
-            return clips, split
-    return None
-
-
-def _is_clips(folder: Path) -> bool:
-    return (folder / "manifest.json").is_file()
+    return (folder, split) if folder and is_clips(folder) else None
 
 
 def samples_folder(source: str | None) -> Path:
-    """The samples that the argument means; says which when it had to choose."""
+    """Samples named by the argument; notes which where it had to choose."""
     from svtcli.run.directory import RunFolder, newest_samples, runs_root
 
     if source is None:
@@ -69,17 +58,18 @@ def _newest_of(run: "RunFolder") -> Path:
     if run.recipe_file.is_file():
         raise Refused(
             f"{run.path}: no finished samples in this run yet",
-            f"make some with: svt sample {run.path}",
+            f"sample with: svt sample {run.path}",
         )
     if (run.path / ".work").is_dir():
         raise Refused(
             f"{run.path}: its clips are not finished (manifest.json is missing)",
-            "repeat the svt prepare command that began them: it goes on from there",
+            "re-run the same svt prepare command to resume",
         )
     raise Refused(f"{run.path}: no samples, run or clips are in this folder")
 
 
 def _nearest(wanted: str) -> str | None:
+    """A hint at the run or clips with the most similar name."""
     from difflib import get_close_matches
 
     from svtcli.run.directory import runs_root
@@ -91,23 +81,13 @@ def _nearest(wanted: str) -> str | None:
     return f"did you mean {near[0]}?" if near else None
 
 
-def run_around(samples: Path) -> "RunFolder | None":
-    """The run whose samples these are, if they lie in one."""
-    from svtcli.run.directory import RunFolder
-
-    whole = samples if samples.name not in ("", "..") else samples.resolve()
-    run = RunFolder(whole.parent.parent)
-    inside = whole.parent == run.samples and run.recipe_file.is_file()
-    return run if inside else None
-
-
 def run_to_plot(source: str | None) -> "RunFolder":
-    """The run that the argument means, or whose samples it means."""
-    from svtcli.run.directory import find_run
+    """The run named by the argument, or the run of the samples that it names."""
+    from svtcli.run.directory import find_run, run_of_samples
 
     if source is None or (Path(source) / "samples.json").is_file():
         samples = samples_folder(source)
-        if run := run_around(samples):
+        if run := run_of_samples(samples):
             return run
         raise Refused(f"{samples}: these samples lie in no run; curves are of runs")
     return find_run(source)
