@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from svtcli.evaluate.results import LikelihoodResult
     from svtcli.evaluate.trials import TrialsPlan
     from svtcli.run.job_array import ArrayTask
-    from svtcli.train.load_network import Checkpoint
+    from svtcli.train.commit_record import Checkpoint
 
 WORDS = {unit.partition("_")[0]: unit for unit in UNITS}
 """Likelihoods as --metric names them: `bits` and `nats`."""
@@ -59,7 +59,7 @@ def score_runs(runs: list[str], call: Call) -> None:
     checkpoints = [find_checkpoint(run) for run in runs]
     # Only now, for it brings jax: a typo is answered at once.
     from svtcli.run.job_array import ArrayTask
-    from svtcli.train.load_network import open_checkpoint
+    from svtcli.train.commit_record import open_checkpoint
 
     task = ArrayTask.from_flags(*call.task)
     opened = [open_checkpoint(*each) for each in checkpoints]

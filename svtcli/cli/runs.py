@@ -134,7 +134,7 @@ def export_(
     found = find_checkpoint(ckpt)
     # Only now, for it brings jax: a typo is answered at once.
     from svtcli.project.export import export_weights, refuse_existing
-    from svtcli.train.load_network import open_checkpoint
+    from svtcli.train.commit_record import open_checkpoint
 
     checkpoint = open_checkpoint(*found)
     refuse_existing(file, force)

@@ -117,7 +117,7 @@ def sample(
     # Only now, for it brings jax: a typo is answered at once.
     from svtcli.run.job_array import ArrayTask
     from svtcli.sample import stage as stage
-    from svtcli.train.load_network import open_checkpoint
+    from svtcli.train.commit_record import open_checkpoint
 
     task = ArrayTask.from_flags(task_index, task_count)
     checkpoint = open_checkpoint(run, step)

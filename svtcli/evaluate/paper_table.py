@@ -14,7 +14,7 @@ from svtcli.recipe.library import shipped_recipes
 from svtcli.recipe.load import load_recipe
 from svtcli.recipe.paper import PAPER, Published
 from svtcli.recipe.schema import Recipe
-from svtcli.train.load_network import Checkpoint
+from svtcli.train.commit_record import Checkpoint
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,8 @@ from svtcli.failure import Refused
 from svtcli.recipe.schema import Compare, Eval, Metric
 from svtcli.run.fingerprint import fingerprint, fingerprint_file
 from svtcli.run.partial import PartialResult
+from svtcli.train.commit_record import Checkpoint
 from svtcli.train.held_out import HeldOutPlan, plan_held_out
-from svtcli.train.load_network import Checkpoint
 
 
 class PartialScores(PartialResult):

@@ -15,7 +15,7 @@ from svtcli.evaluate.results import MetricsResult
 from svtcli.recipe.schema import Compare, Eval, Sample
 from svtcli.run.progress import Progress
 from svtcli.sample.stage import SamplePlan, plan_samples, sample
-from svtcli.train.load_network import Checkpoint
+from svtcli.train.commit_record import Checkpoint
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,10 @@
 """Prime frames (§4.1): scored frames of a slice, slices that are trained."""
 
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Int
 
-from svtcli.model.subscale import slice_offsets
+from svtcli.model.windows import frames_of_slices, scored_slices
 from svtcli.recipe.model import Model
-
-
-def frames_of_slices(config: Model) -> Int[np.ndarray, "S t"]:
-    """Frames of the window that each slice holds: a, a+st, a+2·st, …"""
-    first = slice_offsets(config.s)[:, :1]
-    return first + config.s[0] * np.arange(config.slice_shape[0])
 
 
 def scored_frames(
@@ -19,13 +12,6 @@ def scored_frames(
 ) -> Bool[Array, "B t"]:
     """Mask of the frames of slice `index` that follow the `prime` first ones."""
     return jnp.asarray(frames_of_slices(config))[index] >= prime
-
-
-def scored_slices(config: Model, prime: int, stop: int) -> tuple[int, ...]:
-    """Slices, in order, with a frame among prime … stop−1 of the window."""
-    frames = frames_of_slices(config)
-    scored = ((frames >= prime) & (frames < stop)).any(axis=1)
-    return tuple(int(index) for index in np.flatnonzero(scored))
 
 
 def slice_choices(config: Model, prime: int, batch: int) -> tuple[tuple[int, ...], ...]:

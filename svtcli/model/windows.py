@@ -3,14 +3,16 @@
 A window of T frames primed on its first frames gives the others; its last `overlap`
 frames prime the next window. A window that would overrun moves back to end on the last
 frame. A model whose slices are single frames moves on by one frame, so that each new
-frame is the last slice of its window.
+frame is the last slice of its window. No JAX here: plans and estimates follow it too.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+from jaxtyping import Int
+
 from svtcli.failure import Refused
-from svtcli.model.priming import frames_of_slices, scored_slices
 from svtcli.recipe.model import Model
 
 
@@ -94,3 +96,16 @@ def check_lengths(config: Model, frames: int, prime: int, overlap: int) -> None:
             f"overlap: {overlap} must lie between 1 and {T - 1}, "
             f"within the model's window of {T} frames"
         )
+
+
+def frames_of_slices(config: Model) -> Int[np.ndarray, "S t"]:
+    """Frames of the window that each slice holds: a, a+st, a+2·st, …"""
+    first = np.indices(config.s)[0].reshape(-1, 1)
+    return first + config.s[0] * np.arange(config.slice_shape[0])
+
+
+def scored_slices(config: Model, prime: int, stop: int) -> tuple[int, ...]:
+    """Slices, in order, with a frame among prime … stop−1 of the window."""
+    frames = frames_of_slices(config)
+    scored = ((frames >= prime) & (frames < stop)).any(axis=1)
+    return tuple(int(index) for index in np.flatnonzero(scored))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from svtcli.evaluate.results import LikelihoodResult, MetricsResult
     from svtcli.evaluate.trials import TrialsPlan
     from svtcli.sample.stage import SamplePlan
-    from svtcli.train.load_network import Checkpoint
+    from svtcli.train.commit_record import Checkpoint
     from svtcli.train.stage import Trained
 
 Stage = Literal["prepare", "train", "sample", "eval", "render"]
@@ -107,8 +107,7 @@ def run_chain(
 
 def survey(loaded: LoadedRecipe, run: RunFolder) -> tuple[Status, ...]:
     """State of every stage; writes nothing."""
-    from svtcli.train.commit_record import latest_step
-    from svtcli.train.load_network import Checkpoint
+    from svtcli.train.commit_record import Checkpoint, latest_step
 
     statuses = [_prepare_status(loaded), _train_status(loaded, run)]
     step = latest_step(run.checkpoints)
@@ -145,8 +144,7 @@ def _require_weights(loaded: LoadedRecipe) -> None:
 
 def _newest_checkpoint(loaded: LoadedRecipe, run: RunFolder) -> "Checkpoint":
     """Newest checkpoint of the run, with the recipe as it is now."""
-    from svtcli.train.commit_record import latest_step
-    from svtcli.train.load_network import Checkpoint
+    from svtcli.train.commit_record import Checkpoint, latest_step
 
     step = latest_step(run.checkpoints)
     if step is None:

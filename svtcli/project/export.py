@@ -30,7 +30,8 @@ from svtcli.run.manifest import read_run, write_run
 from svtcli.run.progress import Progress
 from svtcli.train.arrays import differences, named, unnamed
 from svtcli.train.checkpoint import Checkpoints
-from svtcli.train.load_network import Checkpoint, load_network
+from svtcli.train.commit_record import Checkpoint
+from svtcli.train.load_network import load_network
 from svtcli.train.state import first_state
 
 FORMAT = "svt 1"

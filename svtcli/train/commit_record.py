@@ -10,8 +10,12 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from svtcli.failure import StorageFailed
+from svtcli.prepare.find_clips import clips_folder
+from svtcli.recipe.schema import Recipe
+from svtcli.run.directory import RunFolder
 from svtcli.run.durable import sync_path
-from svtcli.run.fingerprint import fingerprint_file
+from svtcli.run.fingerprint import fingerprint, fingerprint_file
 
 RECORD, QUARANTINE = "commit.json", "quarantine"
 
@@ -123,3 +127,37 @@ def _files(folder: Path) -> list[Path]:
 
 def _sha256_of(body: dict) -> str:
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """An existing checkpoint; `load_network` reads its arrays."""
+
+    run: RunFolder
+    step: int
+    recipe: Recipe
+
+    @property
+    def name(self) -> str:
+        """Argument of commands: RUN@STEP."""
+        return f"{self.run.name}@{self.step}"
+
+    @property
+    def fingerprint(self) -> str:
+        """Fingerprint of every byte of the checkpoint, through its commit record."""
+        place = self.run.checkpoints / str(self.step)
+        return fingerprint(fingerprint_file(place / RECORD))
+
+    @property
+    def clips(self) -> Path:
+        """Folder of the clips it was trained on, as the run's recipe names it."""
+        return clips_folder(self.recipe.data, self.run.name)
+
+
+def open_checkpoint(run: RunFolder, step: int | None = None) -> Checkpoint:
+    """Open the checkpoint of `step`; None for the newest. Errors: StorageFailed."""
+    found = latest_step(run.checkpoints) if step is None else step
+    if found not in steps_in(run.checkpoints):
+        place = run.checkpoints / ("" if found is None else f"{found}")
+        raise StorageFailed(f"{place}: damaged checkpoint: {RECORD} is missing")
+    return Checkpoint(run, found, run.recipe())

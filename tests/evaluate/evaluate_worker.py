@@ -17,7 +17,7 @@ from svtcli.model import likelihood
 from svtcli.recipe.schema import Eval
 from svtcli.run.directory import RunFolder
 from svtcli.run.progress import Silent
-from svtcli.train.load_network import open_checkpoint
+from svtcli.train.commit_record import open_checkpoint
 from tests.trained_place import RUN
 
 

@@ -23,7 +23,7 @@ from svtcli.run.job_array import ArrayTask
 from svtcli.run.lock import only_writer
 from svtcli.run.partial import PartialResult, Unfinished
 from svtcli.run.progress import Silent
-from svtcli.train.load_network import open_checkpoint
+from svtcli.train.commit_record import open_checkpoint
 from tests.train.on_devices import on_devices
 from tests.trained_place import RUN
 

@@ -24,7 +24,7 @@ from svtcli.recipe.schema import Compare
 from svtcli.run.directory import RunFolder
 from svtcli.run.durable import write_atomic
 from svtcli.run.samples import SampleFacts
-from svtcli.train.load_network import Checkpoint
+from svtcli.train.commit_record import Checkpoint
 
 
 @pytest.mark.parametrize("name", PAPER)

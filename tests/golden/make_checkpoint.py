@@ -21,7 +21,7 @@ from svtcli.recipe.schema import Eval
 from svtcli.run.directory import RunFolder
 from svtcli.run.metrics_log import read_metrics
 from svtcli.run.progress import Silent
-from svtcli.train.load_network import open_checkpoint
+from svtcli.train.commit_record import open_checkpoint
 from svtcli.train.stage import train
 from tests.train import tiny_run
 from tests.trained_place import working_in

@@ -13,7 +13,7 @@ from svtcli.run.directory import RunFolder
 from svtcli.run.distribution import install_command
 from svtcli.run.progress import Silent
 from svtcli.sample import stage as sampling
-from svtcli.train.load_network import open_checkpoint
+from svtcli.train.commit_record import open_checkpoint
 from tests.trained_place import RUN
 
 

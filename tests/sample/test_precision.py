@@ -24,7 +24,8 @@ from svtcli.run.directory import RunFolder
 from svtcli.sample.sampler import Sampler
 from svtcli.sample.sampling_rule import Choice
 from svtcli.sample.slice_state import Wanted, unmade_slice
-from svtcli.train.load_network import load_network, open_checkpoint
+from svtcli.train.commit_record import open_checkpoint
+from svtcli.train.load_network import load_network
 from tests.products import equations
 from tests.sample.enumerated import (
     CONFIGS,

@@ -17,7 +17,7 @@ from svtcli.run.progress import Silent
 from svtcli.run.samples import Samples, read_samples
 from svtcli.sample import stage as stage
 from svtcli.sample.stage import plan_samples, sample
-from svtcli.train.load_network import open_checkpoint
+from svtcli.train.commit_record import open_checkpoint
 from tests.trained_place import RUN, noise, write_clips
 
 TEST = Sample(count=3, batch=2, schedule="sequential")

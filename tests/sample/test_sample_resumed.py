@@ -28,7 +28,7 @@ from svtcli.sample.stage import (
     sample,
     sample_task,
 )
-from svtcli.train.load_network import open_checkpoint
+from svtcli.train.commit_record import open_checkpoint
 from tests.trained_place import RUN
 
 TEST = Sample(count=3, batch=2, schedule="sequential")

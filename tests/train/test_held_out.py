@@ -9,7 +9,7 @@ from svtcli.failure import Refused
 from svtcli.recipe.schema import Eval, Sample
 from svtcli.run.directory import RunFolder
 from svtcli.sample.stage import plan_samples
-from svtcli.train.load_network import open_checkpoint
+from svtcli.train.commit_record import open_checkpoint
 from tests.trained_place import RUN
 
 pytestmark = pytest.mark.usefixtures("kept_programs")

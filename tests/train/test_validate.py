@@ -16,7 +16,7 @@ from svtcli.run.directory import RunFolder
 from svtcli.run.metrics_log import read_metrics
 from svtcli.run.progress import Silent
 from svtcli.train import validate as module
-from svtcli.train.load_network import open_checkpoint
+from svtcli.train.commit_record import open_checkpoint
 from svtcli.train.plan import plan_training
 from svtcli.train.stage import Trained, set_up, train
 from tests.train import tiny_run
