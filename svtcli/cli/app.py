@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from svtcli import __version__
-from svtcli.cli import completion, console, failures, prepare, recipes, runs
+from svtcli.cli import completion, console, failures, flags, prepare, recipes, runs
 from svtcli.cli.doctor import doctor
 from svtcli.cli.evaluate import evaluate
 from svtcli.cli.plan import plan
@@ -52,24 +52,25 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(run)
+app.command(cls=flags.Command)(run)
 app.add_typer(prepare.app, name="prepare")
-app.command()(plan)
-app.command()(train)
-app.command()(sample)
-app.command("eval")(
+app.command(cls=flags.Command)(plan)
+app.command(cls=flags.Command)(train)
+app.command(cls=flags.Command)(sample)
+app.command("eval", cls=flags.Command)(
     completion.offering(
         evaluate,
         completion.models_or_samples,
         reference=completion.clips,
     )
 )
-app.command(epilog="For example: svt render quickstart --format gif --scale 4")(
-    completion.offering(render, completion.drawable)
-)
+app.command(
+    cls=flags.Command,
+    epilog="For example: svt render quickstart --format gif --scale 4",
+)(completion.offering(render, completion.drawable))
 app.add_typer(runs.app, name="runs")
 app.add_typer(recipes.app, name="recipes")
-app.command()(doctor)
+app.command(cls=flags.Command)(doctor)
 
 
 @app.callback(invoke_without_command=True)

@@ -213,12 +213,12 @@ def _sections() -> dict[str, dict[str, Words]]:
     """Keys of each section, with the values to offer."""
     from svtcli.recipe.data import DATASETS
     from svtcli.recipe.schema import SECTIONS
-    from svtcli.recipe.setting import settings
+    from svtcli.recipe.setting import settings_of
 
     found: dict[str, dict[str, Words]] = {"data": {}}
     for name, section in [*(("data", each) for each in DATASETS), *SECTIONS.items()]:
         keys = found.setdefault(name, {})
-        for setting in settings(section):
+        for setting in settings_of(section):
             known = keys.setdefault(setting.name, [])
             known += [each for each in _values(setting) if each not in known]
     return found

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from svtcli.cli import completion, console
-from svtcli.cli.arguments import Overrides, RecipeName, RunName
+from svtcli.cli.flags import Overrides, RecipeName, RunName
 from svtcli.run.device_memory import size
 
 if TYPE_CHECKING:

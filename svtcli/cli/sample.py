@@ -1,32 +1,41 @@
 """`svt sample`: continue held-out clips with a trained model."""
 
 from dataclasses import replace
-from enum import StrEnum
-from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from svtcli.cli import completion, console
-from svtcli.cli.arguments import ClipsAndSplit, PrecisionFlag, clips_and_split, said
+from svtcli.cli.flags import (
+    WHERE,
+    ClipsAndSplit,
+    DryRun,
+    TaskCount,
+    TaskIndex,
+    clips_and_split,
+    takes,
+)
 from svtcli.failure import Refused
+from svtcli.recipe.schema import Sample
+from svtcli.recipe.setting import CLIPS, NO_INFLUENCE, non_default, settings_of
 
 if TYPE_CHECKING:
-    from svtcli.recipe.schema import Sample
     from svtcli.run.job_array import ArrayTask
     from svtcli.sample.stage import SamplePlan
 
-
-class Schedule(StrEnum):
-    """In what order pixels are computed."""
-
-    auto = "auto"
-    sequential = "sequential"
-    parallel = "parallel"
-    guess = "guess"
+SHOWN = ("split", "count", "per_prime", "prime", "frames", "temperature", "seed")
+"""Settings that -n always shows, in its own words."""
 
 
+@takes(
+    settings_of(Sample),
+    {
+        "What to sample (default: the recipe's)": CLIPS,
+        "How to sample (default: the recipe's)": None,
+        "Speed and memory (the samples stay the same)": NO_INFLUENCE,
+    },
+)
 def sample(
     ckpt: Annotated[
         str,
@@ -36,67 +45,19 @@ def sample(
             autocompletion=completion.checkpoints,
         ),
     ],
-    prime: Annotated[
-        int | None, typer.Option(min=1, help="Given frames at the start of each clip.")
-    ] = None,
-    frames: Annotated[
-        int | None, typer.Option(min=2, help="All frames, the given ones included.")
-    ] = None,
-    count: Annotated[
-        int | None, typer.Option(min=1, help="How many clips are continued.")
-    ] = None,
-    per_prime: Annotated[
-        int | None, typer.Option(min=1, help="Continuations of each clip.")
-    ] = None,
-    temp: Annotated[
-        float | None,
-        typer.Option(min=0.0, help="Temperature; 0 takes the likeliest values."),
-    ] = None,
-    top_k: Annotated[
-        int | None,
-        typer.Option(min=1, help="Draw from so many of a code's likeliest values."),
-    ] = None,
-    top_p: Annotated[
-        float | None,
-        typer.Option(help="Draw from the likeliest values that have this share, to 1."),
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of the noise.")] = None,
-    precision: PrecisionFlag = None,
-    batch: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Videos at once on all devices; does not change the samples.",
-        ),
-    ] = None,
-    schedule: Annotated[
-        Schedule | None,
-        typer.Option(help="Order of the work; does not change the samples."),
-    ] = None,
-    window: Annotated[
-        int | None,
-        typer.Option(min=1, help="Pixels that a pass of `guess` computes."),
-    ] = None,
     data: ClipsAndSplit = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder of the samples. Default: in the run's samples/."),
-    ] = None,
-    task_index: Annotated[
-        int | None,
         typer.Option(
-            min=0,
-            metavar="I",
-            help="Make the videos of task I (from 0) of a job array; the last task to "
-            "end makes the folder, as with --task-index $SLURM_ARRAY_TASK_ID.",
+            metavar="DIR",
+            help="Folder of the samples (default: in the run's samples/).",
+            rich_help_panel=WHERE,
         ),
     ] = None,
-    task_count: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Tasks of the job array.")
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("-n", "--dry-run", help="Only say what would be made.")
-    ] = False,
+    task_index: TaskIndex = None,
+    task_count: TaskCount = None,
+    dry_run: DryRun = False,
+    **given: Any,
 ) -> None:
     """Continue held-out clips: exact samples, every pixel given all before it.
 
@@ -110,10 +71,10 @@ def sample(
 
     run, step = find_checkpoint(ckpt)
     clips, split = clips_and_split(data)
-    if temp is not None and not isfinite(temp):
-        raise Refused(f"--temp {temp}: must be a number, 0 or larger")
-    if top_p is not None and not 0 < top_p <= 1:
-        raise Refused(f"--top-p {top_p:g}: must be larger than 0, and 1 at most")
+    if split:
+        if "split" in given:
+            raise Refused(f"--data {data} --split {given['split']}: both name a split")
+        given["split"] = split
     # Only now, for it brings jax: a typo is answered at once.
     from svtcli.run.job_array import ArrayTask
     from svtcli.sample import stage as stage
@@ -121,25 +82,10 @@ def sample(
 
     task = ArrayTask.from_flags(task_index, task_count)
     checkpoint = open_checkpoint(run, step)
-    flags = said(
-        prime=prime,
-        frames=frames,
-        count=count,
-        per_prime=per_prime,
-        temperature=temp,
-        top_k=top_k,
-        top_p=top_p,
-        seed=seed,
-        batch=batch,
-        split=split,
-        precision=precision and precision.value,
-        schedule=schedule and schedule.value,
-        window=window,
-    )
-    settings = replace(checkpoint.recipe.sample, **flags)
-    if window is not None and settings.schedule != "guess":
+    settings = replace(checkpoint.recipe.sample, **given)
+    if "window" in given and settings.schedule != "guess":
         raise Refused(
-            f"--window {window}: the schedule {settings.schedule} has no window",
+            f"--window {settings.window}: the schedule {settings.schedule} has none",
             "add --schedule guess",
         )
     plan = stage.plan_samples(checkpoint, settings, clips, out)
@@ -176,6 +122,11 @@ def _show_plan(plan: "SamplePlan", task: "ArrayTask | None") -> None:
     by_itself = " (auto)" if settings.schedule == "auto" else ""
     pixels = f", {schedule.window} pixels a pass" if schedule.window else ""
     clips = f"{len(plan.numbers)} of {plan.clips.name}, split {settings.split}"
+    others = {
+        name.replace("_", "-"): str(value)
+        for name, value in non_default(settings).items()
+        if name not in SHOWN
+    }
     facts = {
         "writes to": str(plan.out),
         "checkpoint": plan.checkpoint.name,
@@ -183,7 +134,7 @@ def _show_plan(plan: "SamplePlan", task: "ArrayTask | None") -> None:
         "samples": f"{settings.per_prime} of each, {plan.prime} frames given, "
         f"{plan.frames - plan.prime} made",
         "temperature": f"{settings.temperature:g}, seed {settings.seed}",
-        **_unusual(settings),
+        **others,
         "schedule": schedule.name + by_itself + pixels,
         "devices": kinds + (f", task {task.index} of {task.count}" if task else ""),
         "state": "there already" if plan.finished else f"to be made{so_far}",
@@ -192,16 +143,11 @@ def _show_plan(plan: "SamplePlan", task: "ArrayTask | None") -> None:
         "samples": str(plan.out),
         "checkpoint": plan.checkpoint.name,
         "dataset": plan.clips.name,
-        "split": settings.split,
+        **vars(settings),
         "count": len(plan.numbers),
-        "per_prime": settings.per_prime,
         "prime": plan.prime,
         "frames": plan.frames,
-        "temperature": settings.temperature,
-        "top_k": settings.top_k,
-        "top_p": settings.top_p,
-        "precision": settings.precision,
-        "seed": settings.seed,
+        "overlap": plan.overlap,
         "schedule": schedule.name,
         "window": schedule.window,
         "devices": layout.devices,
@@ -210,10 +156,3 @@ def _show_plan(plan: "SamplePlan", task: "ArrayTask | None") -> None:
         "dry_run": True,
     }
     console.show(console.facts(facts), data)
-
-
-def _unusual(settings: "Sample") -> dict[str, str]:
-    """What is not as it always was: values that are left out, a shorter precision."""
-    short = settings.precision if settings.precision != "float32" else None
-    facts = {"top-k": settings.top_k, "top-p": settings.top_p, "precision": short}
-    return {name: f"{value}" for name, value in facts.items() if value is not None}

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from svtcli.cli import console
-from svtcli.cli.arguments import Overrides, RecipeName, RunName
+from svtcli.cli.flags import Overrides, RecipeName, RunName
 from svtcli.train.memory import keep_freed_memory
 
 if TYPE_CHECKING:

@@ -66,7 +66,7 @@ class Setting:
 
 
 @cache
-def settings(section: type) -> tuple[Setting, ...]:
+def settings_of(section: type) -> tuple[Setting, ...]:
     """Settings of a section's dataclass, in the order of its fields."""
     hints = get_type_hints(section, include_extras=True)
     docs = _docstrings(section)
@@ -113,14 +113,14 @@ def influential(section: Any) -> dict[str, Any]:
     """Settings of a section that can change a result, with their values."""
     return {
         setting.name: getattr(section, setting.name)
-        for setting in settings(section.__class__)
+        for setting in settings_of(section.__class__)
         if NO_INFLUENCE not in setting.marks
     }
 
 
 def non_default(section: Any) -> dict[str, Any]:
     """Influential settings whose values are not their defaults."""
-    defaults = {each.name: each.default for each in settings(section.__class__)}
+    defaults = {each.name: each.default for each in settings_of(section.__class__)}
     return {
         name: value
         for name, value in influential(section).items()

@@ -15,7 +15,7 @@ from svtcli.recipe.document import Document, Path
 from svtcli.recipe.model import Dilated
 from svtcli.recipe.problem import BadRecipe, Problem
 from svtcli.recipe.schema import SECTIONS, Recipe
-from svtcli.recipe.setting import Misfit, settings
+from svtcli.recipe.setting import Misfit, settings_of
 
 WORDS = {
     "int_type": "a whole number",
@@ -217,7 +217,7 @@ def _keys(path: Path, written: Any) -> list[str]:
             found = [Dilated]
         case _:
             found = []
-    return [setting.name for each in found for setting in settings(each)]
+    return [setting.name for each in found for setting in settings_of(each)]
 
 
 def _kind(dataset: type) -> object:

@@ -1,0 +1,281 @@
+"""Flags and arguments of commands; flags of a recipe's settings are derived from it.
+
+Type, choices, bounds, default and help of a setting stand in its section's dataclass
+(recipe/). A new key has a flag without a line here.
+"""
+
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, astuple
+from enum import StrEnum
+from inspect import Parameter, Signature, signature
+from math import isfinite, isinf
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+import typer
+from annotated_types import Ge, Gt, Le, Lt
+from typer.core import TyperCommand
+from typer.models import ArgumentInfo
+
+from svtcli.cli import completion
+from svtcli.failure import Refused
+from svtcli.recipe.setting import Mark, Setting
+
+NAMES = {
+    "temperature": "--temp",
+    "lpips": "--lpips-net",
+    "metrics": "--metric",
+    "baselines": "--baseline",
+    "formats": "--format",
+    "splits": "--split",
+}
+"""Flags that are not called as their setting."""
+METAVARS = {"source": "DIR", "match": "REGEX"}
+WHERE, JOB_ARRAY = "Where", "Job array"
+"""Panels of the help."""
+
+RecipeName = Annotated[
+    str,
+    typer.Argument(
+        metavar="RECIPE",
+        help="A YAML file or a shipped name.",
+        autocompletion=completion.recipes,
+    ),
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[K=V]...",
+        help="For example train.batch=16.",
+        autocompletion=completion.overrides,
+    ),
+]
+RunName = Annotated[
+    str | None,
+    typer.Option(
+        "--run",
+        metavar="NAME",
+        help="Name of the run folder (default: the recipe's name).",
+        autocompletion=completion.runs,
+    ),
+]
+ClipsAndSplit = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CLIPS[:SPLIT]",
+        help="Other clips than the run's own, or another split.",
+        autocompletion=completion.clips,
+        rich_help_panel=WHERE,
+    ),
+]
+TaskIndex = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        metavar="I",
+        help="Do the share of task I (from 0), for example $SLURM_ARRAY_TASK_ID; the "
+        "last task to finish completes the result.",
+        rich_help_panel=JOB_ARRAY,
+    ),
+]
+TaskCount = Annotated[
+    int | None,
+    typer.Option(
+        min=1, metavar="N", help="Number of tasks.", rich_help_panel=JOB_ARRAY
+    ),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option("-n", "--dry-run", help="Show what would be done; write nothing."),
+]
+
+
+class Command(TyperCommand):
+    """A command whose help groups its options in panels."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Arguments, then every panel, in the order of the options."""
+        panels: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            if record := parameter.get_help_record(ctx):
+                kind = parameter.param_type_name.capitalize() + "s"
+                title = getattr(parameter, "rich_help_panel", None) or kind
+                panels.setdefault(title, []).append(record)
+        panels["Options"] = panels.pop("Options")
+        for title, records in panels.items():
+            with formatter.section(title):
+                formatter.write_dl(records)
+
+
+def takes(
+    settings: Sequence[Setting],
+    panels: Mapping[str, Mark | None],
+    show_defaults: bool = False,
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Decorate a command, which ends in `**given`, with a flag for each setting.
+
+    `given` has the settings whose flag was given. A parameter that the command declares
+    itself takes precedence. `panels` have the title of the panel for settings with a
+    mark, and for all others.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        hints = get_type_hints(command, include_extras=True)
+        own = [
+            each
+            for each in signature(command).parameters.values()
+            if each.kind is not Parameter.VAR_KEYWORD
+        ]
+        names = {each.name for each in own}
+        derived = {
+            each.name: each
+            for each in settings
+            if each.name not in names and not _is_constant(each)
+        }
+
+        def run(**values: Any) -> None:
+            of_settings = given(**{name: values.pop(name) for name in derived})
+            for name, value in of_settings.items():
+                of_settings[name] = _value(derived[name], value)
+            command(**values, **of_settings)
+
+        parameters = [each.replace(kind=Parameter.KEYWORD_ONLY) for each in own]
+        first = sum(map(_is_argument, map(hints.get, names)))
+        titles = {
+            name: next(
+                title
+                for mark in (*setting.marks, None)
+                for title, of_panel in panels.items()
+                if of_panel is mark
+            )
+            for name, setting in derived.items()
+        }
+        for name in sorted(derived, key=lambda name: list(panels).index(titles[name])):
+            hints[name] = _option(derived[name], titles[name], show_defaults)
+            option = Parameter(
+                name, Parameter.KEYWORD_ONLY, default=None, annotation=hints[name]
+            )
+            parameters.insert(first, option)
+            first += 1
+        run.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {each.name: hints[each.name] for each in parameters}
+        run.__doc__, run.__name__ = command.__doc__, command.__name__
+        return run
+
+    return decorate
+
+
+def flag(name: str) -> str:
+    """Flag of a setting."""
+    return NAMES.get(name, f"--{name.replace('_', '-')}")
+
+
+def given(**flags: Any) -> dict[str, Any]:
+    """Those of `flags` that were given; the recipe decides the others."""
+    return {name: value for name, value in flags.items() if value not in (None, [])}
+
+
+def clips_and_split(data: str | None) -> tuple[Path | None, str | None]:
+    """Folder and split of CLIPS[:SPLIT], None for what is left out."""
+    folder, _, split = (data or "").partition(":")
+    return (Path(folder) if folder else None), (split or None)
+
+
+def _is_constant(setting: Setting) -> bool:
+    """The setting has only one value."""
+    only = not setting.types and len(setting.choices) == 1
+    return only and setting.default in (MISSING, *setting.choices)
+
+
+def _is_argument(hint: Any) -> bool:
+    return isinstance(hint.__metadata__[0], ArgumentInfo)
+
+
+def _option(setting: Setting, panel: str, show_default: bool) -> Any:
+    """Annotation of the parameter that a setting's flag fills."""
+    type_, metavar = _type(setting)
+    return Annotated[
+        type_ | None,
+        typer.Option(
+            flag(setting.name),
+            metavar=metavar,
+            help=_help(setting, show_default),
+            rich_help_panel=panel,
+        ),
+    ]
+
+
+def _type(setting: Setting) -> tuple[Any, str | None]:
+    """Type of the parameter, and the word for its value in the help."""
+    words = "|".join(map(str, setting.choices))
+    match setting.types:
+        case ():
+            choice = StrEnum("Choice", [(each, each) for each in setting.choices])  # type: ignore[misc]
+            return (
+                list.__class_getitem__(choice) if setting.several else choice
+            ), words
+        case (type_,) if type_ is int and (setting.choices or setting.several):
+            return str, f"N|{words}" if words else "N,N,..."
+        case (type_,) if type_ is str:
+            metavar = METAVARS.get(setting.name, "NAME")
+            return (list[str] if setting.several else str), metavar
+        case (type_,):
+            return type_, {int: "N", float: "X"}.get(type_)
+    raise TypeError(f"{setting.name}: no flag for {setting.types}")
+
+
+def _help(setting: Setting, show_default: bool) -> str:
+    """First sentence of the docstring, with limits and the default."""
+    words = []
+    if any(astuple(bound) != (0,) for bound in setting.bounds):
+        words.append(_limits(setting))
+    if show_default and setting.default not in (None, "", False, MISSING):
+        shown = setting.default
+        shown = ", ".join(shown) if isinstance(shown, tuple) else shown
+        words.append(f"default: {shown}")
+    return setting.help + (f"  [{'; '.join(words)}]" if words else "")
+
+
+def _limits(setting: Setting) -> str:
+    """Bounds of a setting, in words."""
+    words = {Gt: "larger than {}", Ge: "{} or larger", Lt: "less than {}"}
+    return ", and ".join(
+        words.get(type(each), "{} at most").format(*astuple(each))
+        for each in setting.bounds
+    )
+
+
+def _value(setting: Setting, value: Any) -> Any:
+    """Value of a setting from its flag's. Errors: Refused for one out of bounds."""
+    match value:
+        case StrEnum():
+            return value.value
+        case list():
+            return tuple(_value(setting, each) for each in value)
+        case str() if setting.types == (int,) and setting.several:
+            return tuple(_number(setting, word) for word in value.split(","))
+        case str() if setting.types == (int,) and value not in setting.choices:
+            return _number(setting, value)
+        case int() | float() if value is not True:
+            return _within_bounds(setting, value)
+    return value
+
+
+def _number(setting: Setting, word: str) -> int:
+    """A number that may stand in a list, or be another word."""
+    if word.strip().isdecimal():
+        return int(_within_bounds(setting, int(word)))
+    others = "".join(f" or {each}" for each in setting.choices)
+    wanted = "numbers, as in 0,5,10" if setting.several else f"a number{others}"
+    raise Refused(f"{flag(setting.name)} {word}: must be {wanted}")
+
+
+def _within_bounds(setting: Setting, value: float) -> float:
+    """`value`. Errors: Refused for one out of bounds."""
+    tests = {Gt: operator.gt, Ge: operator.ge, Lt: operator.lt, Le: operator.le}
+    holds = [tests[type(each)](value, *astuple(each)) for each in setting.bounds]
+    if isfinite(value) and all(holds):
+        return value
+    must = "finite" if all(holds) or isinf(value) else _limits(setting)
+    raise Refused(f"{flag(setting.name)} {value:g}: must be {must}")
