@@ -271,7 +271,7 @@ def _number(setting: Setting, word: str) -> int:
     raise Refused(f"{flag(setting.name)} {word}: must be {wanted}")
 
 
-def _within_bounds(setting: Setting, value: float) -> float:
+def _within_bounds(setting: Setting, value: int | float) -> int | float:
     """`value`. Errors: Refused for one out of bounds."""
     tests = {Gt: operator.gt, Ge: operator.ge, Lt: operator.lt, Le: operator.le}
     holds = [tests[type(each)](value, *astuple(each)) for each in setting.bounds]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from svtcli.cli import console
-from svtcli.cli.flags import Overrides, RecipeName, RunName
 from svtcli.cli.eval_tables import likelihood_table, metrics_table
+from svtcli.cli.flags import Overrides, RecipeName, RunName
 from svtcli.train.memory import keep_freed_memory
 
 if TYPE_CHECKING:
