@@ -82,7 +82,7 @@ def _plans(
 ) -> "tuple[tuple[LikelihoodPlan, ...], tuple[TrialsPlan, ...]]":
     """Plan the likelihoods and the trials of one run."""
     from svtcli.evaluate.plan import plan_likelihoods
-    from svtcli.evaluate.trials import plan_all_trials
+    from svtcli.evaluate.trials import plan_trials
     from svtcli.model.heads import unit_of
     from svtcli.recipe.schema import Compare
 
@@ -108,7 +108,7 @@ def _plans(
     sampling = replace(recipe.sample, **call.sampling, **both)
     return (
         plan_likelihoods(checkpoint, settings, call.clips),
-        plan_all_trials(checkpoint, settings, sampling, call.clips, call.i3d),
+        plan_trials(checkpoint, settings, sampling, call.clips, call.i3d),
     )
 
 

@@ -57,7 +57,7 @@ def likelihood_by_frame(results: Sequence["LikelihoodResult"]) -> str:
 
 
 def metrics_table(results: Sequence["MetricsResult"]) -> str:
-    """All numbers, then the protocol of each set of samples."""
+    """Show all numbers, then the protocol of each set of samples."""
     from svtcli.evaluate.results import count, metric_rows, protocol_notes
 
     rows, lines = [], []

@@ -40,7 +40,7 @@ class Layer:
     pooled: bool = False
     """Max pooling of `Net.pool`² places, in steps of 2, before the convolution."""
     compared: bool = False
-    """Whether it is one of the five layers of LPIPS."""
+    """One of the five layers of LPIPS."""
 
 
 @dataclass(frozen=True)
@@ -100,13 +100,9 @@ class Params:
     weights: tuple[Float[Array, " _"], ...]
 
 
-def read_lpips(net: Literal["alexnet", "vgg16"] = "alexnet") -> tuple[Params, str]:
-    """Read the published parameters; return them and the SHA-256 of their file.
-
-    Errors: those of `read_weights`.
-    """
-    weights = read_weights(NETS[net].published)
-    return params_of(NETS[net], weights.arrays), weights.sha256
+def read_lpips(net: Literal["alexnet", "vgg16"] = "alexnet") -> Params:
+    """Read the published parameters. Errors: those of `read_weights`."""
+    return params_of(NETS[net], read_weights(NETS[net].published).arrays)
 
 
 def params_of(net: Net, arrays: Mapping[str, np.ndarray]) -> Params:

@@ -110,12 +110,10 @@ def _fvd(plan: MetricsPlan, progress: Progress, stop: StopSignals) -> Fvd:
     settings = plan.settings
     network = load_network(plan.i3d, progress)
     features = Features.on_all_devices(network, settings.resize)
-    halves = plan.real_halves
-    if halves is not None and _among_real(plan):
-        halves = None
     samples = settings.trials * plan.clips_per_trial
     clips = len(plan.starts) * (len(plan.real.rows) + samples)
-    clips += 0 if halves is None else len(halves.rows)
+    if plan.real_halves and not _are_among_real(plan.real_halves, plan):
+        clips += len(plan.real_halves.rows)
     done = 0
 
     def on_clips(number: int) -> None:
@@ -179,7 +177,7 @@ def _real_against_real(
     halves = plan.real_halves
     if halves is None:
         return None
-    if _among_real(plan):
+    if _are_among_real(halves, plan):
         clips = real[np.searchsorted(plan.real.rows, halves.rows)]
     else:
         first_window = plan.starts[:1]
@@ -187,12 +185,10 @@ def _real_against_real(
     return frechet(clips[::2], clips[1::2]).distance
 
 
-def _among_real(plan: MetricsPlan) -> bool:
-    """Whether the clips of real against real are among the reference clips."""
-    halves = plan.real_halves
-    if halves is None or halves.videos is not plan.real.videos:
-        return False
-    return bool(np.isin(halves.rows, plan.real.rows).all())
+def _are_among_real(halves: Selection, plan: MetricsPlan) -> bool:
+    """True if features of these clips are computed anyway."""
+    same = halves.videos is plan.real.videos
+    return same and bool(np.isin(halves.rows, plan.real.rows).all())
 
 
 def _features(

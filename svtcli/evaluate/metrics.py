@@ -72,7 +72,7 @@ class PairedMetric:
 def _load_lpips(settings: Compare) -> FrameMetric:
     from svtcli.evaluate.lpips import lpips, read_lpips  # brings jax
 
-    return partial(lpips, read_lpips(settings.lpips)[0])
+    return partial(lpips, read_lpips(settings.lpips))
 
 
 def _smallest_for_lpips(settings: Compare) -> int:
@@ -112,7 +112,7 @@ METRICS: Mapping[Metric, DistanceMetric | PairedMetric] = {
         weights=lambda settings: LPIPS_WEIGHTS[settings.lpips],
     ),
 }
-"""All metrics, in the order in which they are shown."""
+"""Metrics in the order in which they are shown."""
 DISTANCES = {
     name: metric
     for name, metric in METRICS.items()

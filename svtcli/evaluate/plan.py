@@ -60,7 +60,7 @@ class LikelihoodPlan(HeldOutPlan):
 
     @property
     def finished(self) -> bool:
-        """Whether the result of this very plan is on disk."""
+        """True if the result of this very plan is on disk."""
         if not self.out.is_file():
             return False
         return read_result(self.out, LikelihoodResult).fingerprint == self.fingerprint
@@ -115,7 +115,7 @@ class MetricsPlan:
 
     @property
     def needs_features(self) -> bool:
-        """Whether a distance by I3D's features is asked for."""
+        """True if a distance by I3D's features is asked for."""
         return not DISTANCES.keys().isdisjoint(self.settings.metrics)
 
     @property
@@ -140,7 +140,7 @@ class MetricsPlan:
 
     @property
     def finished(self) -> bool:
-        """Whether the result of this very plan is on disk."""
+        """True if the result of this very plan is on disk."""
         if not self.fingerprint or self.out is None or not self.out.is_file():
             return False
         return read_result(self.out, MetricsResult).fingerprint == self.fingerprint

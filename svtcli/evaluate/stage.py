@@ -63,7 +63,7 @@ def unfinished(plan: LikelihoodPlan) -> Unfinished:
 
 
 def scoring_layout(plan: LikelihoodPlan, clips: int) -> Layout:
-    """All devices of this machine, but no more than clips in a batch."""
+    """Use all devices of this machine, but no more than clips in a batch."""
     at_once = max(1, min(plan.settings.batch, clips))
     return side_by_side(jax.local_devices()[:at_once])
 

@@ -24,7 +24,7 @@ class TrialsPlan:
 
     samples: SamplePlan
     comparison: MetricsPlan
-    """Of videos that need not exist yet."""
+    """Plan with videos that need not exist yet."""
 
     @property
     def out(self) -> Path:
@@ -34,26 +34,8 @@ class TrialsPlan:
 
     @property
     def finished(self) -> bool:
-        """Whether the result of this very plan is on disk."""
+        """True if the result of this very plan is on disk."""
         return self.comparison.finished
-
-
-def plan_all_trials(
-    checkpoint: Checkpoint,
-    settings: Eval,
-    sampling: Sample,
-    clips: Path | None = None,
-    i3d: Path | None = None,
-) -> tuple[TrialsPlan, ...]:
-    """Plan the trials of every split in `settings`; none if no metric needs samples."""
-    if {"likelihood"}.issuperset(settings.metrics):
-        return ()
-    return tuple(
-        plan_trials(
-            checkpoint, replace(settings, split=split, also=()), sampling, clips, i3d
-        )
-        for split in dict.fromkeys((settings.split, *settings.also))
-    )
 
 
 def plan_trials(
@@ -62,24 +44,30 @@ def plan_trials(
     sampling: Sample,
     clips: Path | None = None,
     i3d: Path | None = None,
-) -> TrialsPlan:
-    """Check settings, clips and weights against the checkpoint; writes nothing.
+) -> tuple[TrialsPlan, ...]:
+    """Plan the trials of every split in `settings`; none if no metric needs samples.
 
+    Checks settings, clips and weights against the checkpoint, and writes nothing.
     Errors: Refused, as `plan_samples` and `plan_metrics`.
     """
-    plan = plan_samples(checkpoint, settings.trial_samples(sampling), clips)
-    samples = _Planned(
-        name=checkpoint.name,
-        count=len(plan.numbers),
-        continuations=plan.settings.per_prime,
-        frames=plan.frames,
-        shape=plan.clips.shape,
-        prime=plan.prime,
-    )
-    truth = replace(
-        samples, name=f"{plan.folder}, split {plan.settings.split}", continuations=1
-    )
-    return TrialsPlan(plan, _plan_metrics(plan, samples, truth, settings, i3d))
+    if {"likelihood"}.issuperset(settings.metrics):
+        return ()
+    plans = []
+    for split in dict.fromkeys((settings.split, *settings.also)):
+        trials = replace(settings, split=split).trial_samples(sampling)
+        plan = plan_samples(checkpoint, trials, clips)
+        samples = _Planned(
+            name=checkpoint.name,
+            count=len(plan.numbers),
+            continuations=plan.settings.per_prime,
+            frames=plan.frames,
+            shape=plan.clips.shape,
+            prime=plan.prime,
+        )
+        truth = replace(samples, name=f"{plan.folder}, split {split}", continuations=1)
+        metrics = _plan_metrics(plan, samples, truth, settings, i3d)
+        plans.append(TrialsPlan(plan, metrics))
+    return tuple(plans)
 
 
 def run_trials(plan: TrialsPlan, progress: Progress) -> MetricsResult:

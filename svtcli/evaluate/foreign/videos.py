@@ -40,9 +40,7 @@ class Videos(ABC):
     prime: int | None = None
     """Prime frames, where the source says so."""
     lossy: bool = False
-    """Whether the file format may have changed the pixels."""
-    passed_over: int = 0
-    """Further videos of the source, which are too short."""
+    """A file format that may have changed the pixels."""
     facts: SampleFacts | None = None
     """Sampling settings, where the source says so."""
 
@@ -135,7 +133,6 @@ def videos_of(clips: Clips, name: str, frames: int | None) -> PreparedVideos:
         count=len(numbers),
         frames=kept,
         shape=clips.shape,
-        passed_over=len(clips) - len(numbers),
         clips=clips,
         numbers=numbers.astype(np.int64),
     )
