@@ -150,9 +150,9 @@ def _run(
     force: bool,
     dry_run: bool,
 ) -> None:
-    from svtcli.prepare.find_clips import clips_folder
     from svtcli.prepare.preparation import How
     from svtcli.prepare.preview import preview
+    from svtcli.recipe.data import clips_folder
     from svtcli.run.job_array import ArrayTask
 
     task = ArrayTask.from_flags(task_index, task_count)

@@ -35,11 +35,6 @@ class Prepared:
     """Nothing had to be done."""
 
 
-def clips_folder(data: Data, name: str) -> Path:
-    """Where the clips of a recipe are: as it states, else `clips/NAME`."""
-    return Path(data.clips) if data.clips else Path("clips") / name
-
-
 def prepared(folder: Path, manifest: Manifest, existed: bool = False) -> Prepared:
     """What a manifest says, for people."""
     return Prepared(

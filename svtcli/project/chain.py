@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from svtcli.failure import Refused
 from svtcli.prepare import find_clips
+from svtcli.recipe.data import clips_folder
 from svtcli.recipe.load import LoadedRecipe
 from svtcli.recipe.setting import influential
 from svtcli.run.directory import RunFolder
@@ -76,7 +77,7 @@ def run_chain(
     if "prepare" in stages:
         from svtcli.prepare.stage import prepare
 
-        folder = find_clips.clips_folder(recipe.data, loaded.name)
+        folder = clips_folder(recipe.data, loaded.name)
         prepared = prepare(recipe.data, folder, progress)
     if "train" in stages:
         from svtcli.train.plan import plan_training
@@ -189,7 +190,7 @@ def _render_curves(run: RunFolder, progress: Progress) -> tuple[Path, ...]:
 
 def _prepare_status(loaded: LoadedRecipe) -> Status:
     data = loaded.recipe.data
-    folder = find_clips.clips_folder(data, loaded.name)
+    folder = clips_folder(data, loaded.name)
     try:
         done = find_clips.find_finished(data, folder) is not None
     except Refused as problem:

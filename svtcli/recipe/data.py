@@ -5,6 +5,7 @@ A docstring's first sentence is also the help of the flag of `svt prepare KIND`.
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge
@@ -254,3 +255,8 @@ DATASETS = (FolderData, KineticsData, BairData, RobotPushData, MovingMnistData)
 Data = Annotated[
     FolderData | KineticsData | BairData | RobotPushData | MovingMnistData, _ByKind()
 ]
+
+
+def clips_folder(data: Data, name: str) -> Path:
+    """Folder of a recipe's prepared clips: `data.clips`, else `clips/NAME`."""
+    return Path(data.clips) if data.clips else Path("clips") / name

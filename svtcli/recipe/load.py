@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from svtcli.failure import Refused
+from svtcli.recipe.data import clips_folder
 from svtcli.recipe.document import Document, Text, core_value, read_document, read_file
 from svtcli.recipe.library import find_recipe
 from svtcli.recipe.problem import BadRecipe, Place, Problem
@@ -44,7 +45,7 @@ def load_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> LoadedRecip
 
 def _with_clips_folder(recipe: Recipe, name: str) -> Recipe:
     """The recipe with its clips' place stated, so that a run needs not its name."""
-    clips = recipe.data.clips or f"clips/{name}"
+    clips = str(clips_folder(recipe.data, name))
     return replace(recipe, data=replace(recipe.data, clips=clips))
 
 

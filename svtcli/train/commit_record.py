@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from svtcli.failure import StorageFailed
-from svtcli.prepare.find_clips import clips_folder
+from svtcli.recipe.data import clips_folder
 from svtcli.recipe.schema import Recipe
 from svtcli.run.directory import RunFolder
 from svtcli.run.durable import sync_path

@@ -186,16 +186,10 @@ def layout_of(
         )
     data = len(devices) // mesh.shard if mesh.data == -1 else mesh.data
     wanted = data * mesh.shard
-    if wanted > len(devices):
+    if wanted > len(devices) or (jax.process_count() > 1 and wanted != len(devices)):
         raise Refused(
             f"mesh.data={data} mesh.shard={mesh.shard}: {wanted} devices, "
-            f"but there are {len(devices)} here",
-            "mesh.data=-1 takes all there are",
-        )
-    if jax.process_count() > 1 and wanted != len(devices):
-        raise Refused(
-            f"mesh.data={data} mesh.shard={mesh.shard}: {wanted} devices, but the "
-            f"{jax.process_count()} processes have {len(devices)}",
+            f"but there are {len(devices)}",
             "mesh.data=-1 takes all there are",
         )
     _refuse_uneven(train, data, mesh.shard)

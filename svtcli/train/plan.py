@@ -11,8 +11,8 @@ from svtcli.clips.manifest import NAME as MANIFEST
 from svtcli.clips.manifest import read_manifest
 from svtcli.clips.reader import Clips, open_clips
 from svtcli.failure import Refused
-from svtcli.prepare.find_clips import clips_folder
 from svtcli.prepare.plan import spec_of
+from svtcli.recipe.data import clips_folder
 from svtcli.recipe.library import shipped_recipes
 from svtcli.recipe.load import LoadedRecipe
 from svtcli.recipe.schema import Recipe

@@ -16,11 +16,10 @@ from svtcli.clips.manifest import read_manifest
 from svtcli.clips.reader import open_clips
 from svtcli.clips.verify import verify
 from svtcli.failure import BadData, CheckFailed, Failure, Locked, Refused, Stopped
-from svtcli.prepare.find_clips import clips_folder
 from svtcli.prepare.preparation import How
 from svtcli.prepare.preview import preview
 from svtcli.prepare.stage import prepare
-from svtcli.recipe.data import FolderData
+from svtcli.recipe.data import FolderData, clips_folder
 from svtcli.run.progress import Silent
 from svtcli.video.decode import decode
 from tests.video.video_files import moving_square, truncate, write_sound, write_video

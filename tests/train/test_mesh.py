@@ -118,13 +118,13 @@ def test_what_does_not_divide_is_refused_with_what_would(folder: Path) -> None:
         "train.batch=8 mesh.shard=3": "mesh.shard=3: does not divide the 8 devices "
         "here; mesh.shard=2 does",
         "train.batch=8 mesh.data=4 mesh.shard=4": "mesh.data=4 mesh.shard=4: 16 "
-        "devices, but there are 8 here; mesh.data=-1 takes all there are",
+        "devices, but there are 8; mesh.data=-1 takes all there are",
         "train.batch=12": "mesh of 8 devices: 12 rows, a batch, do not divide among "
         "them; train.batch=16 would, and so would mesh.data=6",
         "train.batch=4 mesh.shard=8": "mesh of 8 devices: 4 rows, a batch, do not "
         "divide among them; train.batch=8 would",
-        "train.batch=24 train.accumulate=2": "mesh of 8 devices: 12 rows, a part of "
-        "train.batch=24, do not divide among them; train.batch=32 would, and so would "
+        "train.batch=24 train.accumulate=2": "mesh of 8 devices: 12 rows, a micro-"
+        "batch of train.batch=24, do not divide among them; train.batch=32 would, and so would "
         "mesh.data=6",
     }
     words = [f"refused:2:{overrides}" for overrides in cases]
