@@ -124,8 +124,8 @@ def test_what_does_not_divide_is_refused_with_what_would(folder: Path) -> None:
         "train.batch=4 mesh.shard=8": "mesh of 8 devices: 4 rows, a batch, do not "
         "divide among them; train.batch=8 would",
         "train.batch=24 train.accumulate=2": "mesh of 8 devices: 12 rows, a micro-"
-        "batch of train.batch=24, do not divide among them; train.batch=32 would, and so would "
-        "mesh.data=6",
+        "batch of train.batch=24, do not divide among them; train.batch=32 would, and "
+        "so would mesh.data=6",
     }
     words = [f"refused:2:{overrides}" for overrides in cases]
     said, _ = on_devices(8, "mesh_worker", str(folder), *words)
