@@ -46,8 +46,8 @@ from svtcli.model.flops import training_flops  # noqa: E402
 from svtcli.model.parameters import for_products_in  # noqa: E402
 from svtcli.model.svt import structure  # noqa: E402
 from svtcli.recipe.load import load_recipe  # noqa: E402
-from svtcli.sample.noise import row_keys  # noqa: E402
-from svtcli.sample.slice_state import Made, Wanted  # noqa: E402
+from svtcli.sample.sampling_rule import row_keys  # noqa: E402
+from svtcli.sample.slice_state import SliceInputs, SliceResult, sample_slice  # noqa: E402
 from svtcli.train.state import first_state  # noqa: E402
 from svtcli.train.step import recipe_update  # noqa: E402
 
@@ -134,11 +134,12 @@ def sampling(place: jax.sharding.Sharding, name: str, B: int) -> Compiled:
     numbers = (jnp.array(5), jnp.array(1), jnp.array(0))
     keys = row_keys(0, np.arange(B), np.zeros(B, int))
 
-    def program(params: Any, codes: Any, wanted: Wanted) -> Made:
-        return SCHEDULES[name](graphdef, params, model, codes, wanted, first=False)
+    def program(params: Any, codes: Any, inputs: SliceInputs) -> SliceResult:
+        parts = graphdef, params, model, codes, inputs
+        return sample_slice(*parts, schedule=SCHEDULES[name])
 
-    wanted = jax.eval_shape(lambda: Wanted(*numbers, keys, CHOICE))
-    return compiled(place, program, 1, params, codes, wanted)
+    inputs = jax.eval_shape(lambda: SliceInputs(*numbers, keys, CHOICE))
+    return compiled(place, program, 1, params, codes, inputs)
 
 
 def training(place: jax.sharding.Sharding, name: str, rows: int, remat: bool) -> tuple:

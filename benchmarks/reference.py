@@ -19,9 +19,8 @@ from svtcli.model.loss import training_loss  # noqa: E402
 from svtcli.model.svt import create, structure  # noqa: E402
 from svtcli.recipe.model import Model  # noqa: E402
 from svtcli.recipe.schema import Train  # noqa: E402
-from svtcli.sample.noise import row_keys  # noqa: E402
 from svtcli.sample.sampler import Sampler  # noqa: E402
-from svtcli.sample.sampling_rule import Choice  # noqa: E402
+from svtcli.sample.sampling_rule import SamplingRule, row_keys  # noqa: E402
 from svtcli.train.state import abstract_state, first_state  # noqa: E402
 from svtcli.train.step import jit_update, make_update  # noqa: E402
 
@@ -78,7 +77,7 @@ def sampling_times() -> tuple[float, float]:
 
     def sample() -> None:
         sampler.continue_video(
-            video, prime=1, overlap=1, keys=keys, choice=Choice.of(0.9)
+            video, prime=1, overlap=1, keys=keys, choice=SamplingRule.of(0.9)
         )
 
     first = cpu_seconds(sample)

@@ -44,8 +44,8 @@ from svtcli.clips.held_out import HeldOut  # noqa: E402
 from svtcli.model.svt import create  # noqa: E402
 from svtcli.recipe.model import Model  # noqa: E402
 from svtcli.run.directory import RunFolder  # noqa: E402
-from svtcli.sample.noise import row_keys  # noqa: E402
 from svtcli.sample.sampler import Sampler  # noqa: E402
+from svtcli.sample.sampling_rule import row_keys  # noqa: E402
 from svtcli.train.commit_record import open_checkpoint  # noqa: E402
 from svtcli.train.held_out import HeldOutPlan, plan_held_out  # noqa: E402
 from svtcli.train.load_network import load_network  # noqa: E402
@@ -90,8 +90,8 @@ def _rows_of_trained(
 def _compared(sampler: Sampler, shape: tuple) -> Iterator[tuple]:
     """A row for every schedule, and how many of its videos are not the same."""
     wanted, slowest = None, 0.0
-    for name, make_slice in SCHEDULES.items():
-        one = replace(sampler, make_slice=make_slice)
+    for name, schedule in SCHEDULES.items():
+        one = replace(sampler, schedule=schedule)
         made = one.continue_video(*shape)  # compiles
         wanted = made.video if wanted is None else wanted
         spent = seconds(partial(one.continue_video, *shape), CLOCK)

@@ -21,13 +21,12 @@ from svtcli.model.codes import codes_from_video  # noqa: E402
 from svtcli.model.subscale import take_slice  # noqa: E402
 from svtcli.model.svt import create, network  # noqa: E402
 from svtcli.recipe.model import Model  # noqa: E402
-from svtcli.sample.noise import row_keys, slice_noise  # noqa: E402
-from svtcli.sample.sampling_rule import Choice, choose  # noqa: E402
-from svtcli.sample.sequential import sample_slice  # noqa: E402
-from svtcli.sample.slice_state import Wanted  # noqa: E402
+from svtcli.sample.sampling_rule import SamplingRule, choose, row_keys, slice_noise  # noqa: E402  # noqa: E402
+from svtcli.sample.sequential import Sequential  # noqa: E402
+from svtcli.sample.slice_state import SliceInputs, sample_slice  # noqa: E402
 
 NARROW_PAPER = Model(de=64, d=128, na=4, da=32)
-INDEX, CHOICE = 5, Choice.of(0.9)
+INDEX, CHOICE = 5, SamplingRule.of(0.9)
 
 
 @partial(jax.jit, static_argnames=("graphdef", "config", "positions"))
@@ -67,7 +66,8 @@ def compare(name: str, config: Model, positions: int) -> tuple[object, ...]:
         return jax.block_until_ready(
             sample_slice(
                 graphdef, params, config, codes + 0,
-                Wanted(jnp.array(INDEX), jnp.array(0), jnp.array(0), keys, CHOICE),
+                SliceInputs(jnp.array(INDEX), jnp.array(0), jnp.array(0), keys, CHOICE),
+                schedule=Sequential(),
             )
         )  # fmt: skip
 

@@ -43,10 +43,9 @@ from svtcli.model.parameters import Params, for_products_in
 from svtcli.model.svt import create, network
 from svtcli.recipe.load import load_recipe
 from svtcli.recipe.model import Model
-from svtcli.sample.cost import Accelerator, Machine, Name
-from svtcli.sample.noise import row_keys
 from svtcli.sample.sampler import Sampler
-from svtcli.sample.schedules import machine_of
+from svtcli.sample.sampling_rule import row_keys
+from svtcli.sample.schedules import Accelerator, Machine, Name, machine_of
 
 VIDEOS, FRAMES, PAPER = 4, 30, 480
 CLOCK = time.perf_counter

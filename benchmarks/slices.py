@@ -6,7 +6,6 @@ How many guesses hold says nothing then; what a pass takes does not depend on it
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from math import prod
 
 import jax
@@ -14,21 +13,24 @@ import jax.numpy as jnp
 import numpy as np
 
 from svtcli.recipe.model import Model
-from svtcli.sample.cost import pixels_per_pass
-from svtcli.sample.jacobi import guess_slice
-from svtcli.sample.noise import row_keys
-from svtcli.sample.parallel import sample_slice_in_steps
-from svtcli.sample.sampler import MakeSlice
-from svtcli.sample.sampling_rule import Choice
-from svtcli.sample.sequential import sample_slice
-from svtcli.sample.slice_state import Made, Wanted
+from svtcli.sample.jacobi import Jacobi
+from svtcli.sample.parallel import Parallel
+from svtcli.sample.sampling_rule import SamplingRule, row_keys
+from svtcli.sample.schedules import pixels_per_pass
+from svtcli.sample.sequential import Sequential
+from svtcli.sample.slice_state import (
+    Schedule,
+    SliceInputs,
+    SliceResult,
+    sample_slice,
+)
 
-CHOICE = Choice.of(0.9)
+CHOICE = SamplingRule.of(0.9)
 WINDOWS = (16, 64, 256)
-SCHEDULES: dict[str, MakeSlice] = {
-    "sequential": sample_slice,
-    "parallel": sample_slice_in_steps,
-    **{f"guess, {W}": partial(guess_slice, window=W) for W in WINDOWS},
+SCHEDULES: dict[str, Schedule] = {
+    "sequential": Sequential(),
+    "parallel": Parallel(),
+    **{f"guess, {W}": Jacobi(W) for W in WINDOWS},
 }
 SLICE = 5
 """Which one is made; a model with fewer makes its last."""
@@ -62,7 +64,7 @@ def passes_of_trained(name: str, pixels: int, own: int) -> int:
 class OneSlice:
     """A compiled program that makes one slice of a batch of grey windows."""
 
-    run: Callable[[int], Made]
+    run: Callable[[int], SliceResult]
     """With so many frames of the window given: a slice of which all is given takes no
     pass, and so tells what stands beside the passes."""
     compiling: float
@@ -80,13 +82,13 @@ def one_slice(
     actions = jnp.zeros((B, model.video[0], model.actions)) if model.actions else None
     index = min(SLICE, model.slices - 1)
 
-    def wanted(given: int) -> Wanted:
+    def wanted(given: int) -> SliceInputs:
         numbers = (jnp.array(index), jnp.array(given), jnp.array(0))
-        return Wanted(*numbers, keys, CHOICE, actions)
+        return SliceInputs(*numbers, keys, CHOICE, actions)
 
-    def program(params: object, codes: object, wanted: Wanted) -> Made:
-        make_slice = SCHEDULES[name]
-        return make_slice(graphdef, params, model, codes, wanted, first=False)
+    def program(params: object, codes: object, inputs: SliceInputs) -> SliceResult:
+        parts = graphdef, params, model, codes, inputs
+        return sample_slice(*parts, schedule=SCHEDULES[name])
 
     begun = time.perf_counter()
     grey = jax.ShapeDtypeStruct(shape, jnp.uint8)
@@ -95,7 +97,7 @@ def one_slice(
     ready = lowered.compile()
     needs = ready.memory_analysis()
 
-    def run(given: int) -> Made:
+    def run(given: int) -> SliceResult:
         codes = jnp.full(shape, model.values // 2, jnp.uint8)
         return jax.block_until_ready(ready(params, codes, wanted(given)))
 

@@ -1,4 +1,4 @@
-"""How a layer cuts a slice in blocks (§3.1), and the dilated dual (appendix C)."""
+"""Blocks of a slice that a layer attends within (§3.1), and their dilated dual (C)."""
 
 from dataclasses import dataclass
 from math import prod
@@ -12,11 +12,11 @@ from svtcli.recipe.model import Block, Dilated, Triple
 
 @dataclass(frozen=True)
 class Blocks:
-    """The groups of positions that attend to each other in one layer.
+    """Groups of positions that attend to each other in one layer.
 
     A group has `extent` (bt, bh, bw); its positions lie side by side in a local block
-    and `shape / extent` apart in a dilated one. Within a group the raster order is the
-    slice's own, so one triangular mask serves both.
+    and `shape / extent` apart in a dilated one. Within a group positions are in the
+    slice's raster order, so one triangular mask serves both.
     """
 
     shape: Triple
@@ -25,7 +25,7 @@ class Blocks:
 
     @classmethod
     def of(cls, block: Block, shape: Triple) -> "Blocks":
-        """The blocks that a recipe names, clipped to the slice."""
+        """Blocks as a recipe names them, clipped to the slice."""
         size = block.dilated if isinstance(block, Dilated) else block
         bt, bh, bw = (min(part, whole) for part, whole in zip(size, shape, strict=True))
         if not isinstance(block, Dilated):
@@ -35,23 +35,23 @@ class Blocks:
 
     @property
     def length(self) -> int:
-        """L: positions of a block."""
+        """Positions of a block, L."""
         return prod(self.extent)
 
     def split(
         self, heads: Shaped[Array, "B t h w n K a"]
     ) -> Shaped[Array, "n B N K L a"]:
-        """Numbers of a slice's positions, by heads, as blocks of `n` kinds."""
+        """Split arrays of n kinds over a slice into blocks."""
         pattern = f"B {self._axes} n K a -> n B (nt nh nw) K (bt bh bw) a"
         return rearrange(heads, pattern, **self._sizes)
 
     def merge(self, blocks: Shaped[Array, "B N K L a"]) -> Shaped[Array, "B t h w K a"]:
-        """The slice that has these blocks; inverse of `split` for one kind."""
+        """Merge blocks into a slice; inverse of `split` for one kind."""
         pattern = f"B (nt nh nw) K (bt bh bw) a -> B {self._axes} K a"
         return rearrange(blocks, pattern, **self._sizes)
 
     def places(self) -> tuple[Int[np.ndarray, " P"], Int[np.ndarray, " P"]]:
-        """Of each position in raster order: its block, and its place therein."""
+        """Block of each position in raster order, and its place in the block."""
         P = prod(self.shape)
         position = rearrange(
             np.arange(P).reshape(self.shape),
@@ -64,11 +64,11 @@ class Blocks:
         return block, place
 
     def run(self, length: int) -> tuple[int, int] | None:
-        """A run of consecutive positions as (blocks, places): a box of the cache.
+        """Extents (Nr, Lr) of the box of the cache that a run of positions fills.
 
         Runs begin at multiples of their length, which divides the slice's width. A run
-        fills `places` neighbouring places of each of `blocks` neighbouring blocks;
-        None where this length makes no such box.
+        fills Lr neighbouring places of each of Nr neighbouring blocks; None where runs
+        of this length are no such box.
         """
         each = self.extent[2]  # positions that stay in a block before the next begins
         cycle = self.shape[2] // each if self.dilated else each
@@ -83,7 +83,7 @@ class Blocks:
     def split_runs(
         self, heads: Shaped[Array, "B M U n K a"]
     ) -> Shaped[Array, "n B M Nr K Lr a"]:
-        """As `split`, for runs of length U: their boxes of Nr blocks, Lr places."""
+        """Split arrays of n kinds over runs into their boxes."""
         box = self._box(heads.shape[2])
         return rearrange(
             heads, f"B M {self._run} n K a -> n B M blocks K places a", **box
@@ -92,7 +92,7 @@ class Blocks:
     def merge_runs(
         self, boxes: Shaped[Array, "B M Nr K Lr a"]
     ) -> Shaped[Array, "B M U K a"]:
-        """The runs that have these boxes; inverse of `split_runs` for one kind."""
+        """Merge boxes into runs; inverse of `split_runs` for one kind."""
         box = self._box(boxes.shape[2] * boxes.shape[4])
         return rearrange(boxes, f"B M blocks K places a -> B M {self._run} K a", **box)
 

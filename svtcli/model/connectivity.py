@@ -1,12 +1,12 @@
-"""Which pixels of a slice reach which (appendix C), and the shortest exact schedule.
+"""Dependencies between the pixels of a slice (appendix C); the shortest exact schedule.
 
-A decoder state after l layers has seen the pixels of R_l: R_0 is what the masked
-convolution reads, and R_l = A_l R_{l−1} with A_l "same block, not later". A pixel
-depends on its last R; what comes before it and is not therein is a **blind spot**.
+A decoder state after l layers has seen the pixels of R_l: R_0 is the neighbourhood of
+the masked convolution, and R_l = A_l R_{l−1} with A_l "same block, not later". A pixel
+depends on the last R; earlier pixels outside of it are **blind spots**.
 
-    Level(i) = 1 + the highest level of what i depends on
+    Level(i) = 1 + the highest level of the pixels that i depends on
 
-Pixels of one level do not depend on each other, so one step makes them all, and no
+Pixels of one level do not depend on each other, so one step computes them all, and no
 exact schedule has fewer steps. NumPy only; a relation is held as bits.
 """
 
@@ -22,45 +22,43 @@ from svtcli.model.blocks import Blocks
 from svtcli.recipe.model import Model, Triple
 
 LARGEST = 2**15
-"""Pixels of a slice whose relation is worked out: 128 MB of bits, some ten seconds."""
+"""Most pixels of a slice whose relation is computed: 128 MB, some ten seconds."""
 
 
 @dataclass(frozen=True, eq=False)
 class Connectivity:
-    """What the pixels of a slice, in raster order, depend on within the slice."""
+    """Dependencies of a slice's pixels, in raster order, within the slice."""
 
     levels: Int32[np.ndarray, " P"]
-    """The step of the shortest schedule that makes it, from 1; 0 for given pixels."""
+    """Step of the shortest schedule that computes it, from 1; 0 for prime pixels."""
     reached: Int32[np.ndarray, " P"]
-    """How many earlier pixels of the slice it depends on, given ones too."""
+    """Number of earlier pixels of the slice that a pixel depends on, prime ones too."""
 
     @property
     def steps(self) -> int:
-        """Steps of the shortest schedule; 0 if all pixels are given."""
+        """Steps of the shortest schedule; 0 if all pixels are prime."""
         return int(self.levels.max())
 
     @property
     def widest(self) -> int:
-        """The most pixels that one step makes."""
+        """Pixels of the widest step."""
         return int(np.bincount(self.levels)[1:].max(initial=0))
 
     @property
     def blind(self) -> Int[np.ndarray, " P"]:
-        """How many earlier pixels of the slice a pixel cannot see."""
+        """Number of blind spots of each pixel."""
         return np.arange(len(self.reached)) - self.reached
 
     @property
     def share(self) -> float:
-        """Of all pairs of a pixel and an earlier one: how many it can see, 0 to 1.
-
-        1 for a slice of one pixel, where nothing is hidden.
-        """
+        """Share of the pairs of a pixel and an earlier one that are connected; 1 for a
+        slice of one pixel."""
         pairs = len(self.reached) * (len(self.reached) - 1) // 2
         return int(self.reached.sum()) / pairs if pairs else 1.0
 
 
 class _Joins(NamedTuple):
-    """All of a decoder that decides what depends on what."""
+    """Parts of a decoder that decide about dependencies."""
 
     shape: Triple
     kernel: Triple
@@ -68,10 +66,10 @@ class _Joins(NamedTuple):
 
 
 def connectivity(config: Model, known: int = 0, *, first: bool = False) -> Connectivity:
-    """The connectivity of a slice whose first `known` pixels are given.
+    """Return the connectivity of a slice whose first `known` pixels are prime.
 
-    `first` asks for the first slice's own decoder (§4.3). Its arrays are read-only, for
-    they are kept. Errors: ValueError without such a decoder.
+    `first` takes the first-slice decoder (§4.3). The arrays are read-only: they are
+    cached. Errors: ValueError without such a decoder.
     """
     return _connectivity(_joins(config, first), known)
 
@@ -87,7 +85,7 @@ def relation(config: Model, *, first: bool = False) -> UInt8[np.ndarray, "P byte
 def blind_spots(
     config: Model, position: int, *, first: bool = False
 ) -> Int[np.ndarray, " n"]:
-    """The earlier pixels of the slice that `position` cannot see, in raster order."""
+    """Blind spots of `position`, in raster order."""
     seen = np.unpackbits(relation(config, first=first)[position], count=position)
     return np.flatnonzero(seen == 0)
 
@@ -95,16 +93,15 @@ def blind_spots(
 def schedule(
     config: Model, known: int = 0, *, first: bool = False
 ) -> Int32[np.ndarray, "steps width"]:
-    """The positions that each step of the shortest schedule computes, all layers each.
+    """Return the positions that each step of the shortest schedule computes.
 
-    A row that is shorter than the widest repeats its last position, which changes
-    nothing. Within a step, a layer writes all its keys before it reads any.
+    Short rows repeat their last position, which changes nothing. Within a step, a layer
+    writes all its keys before it reads any.
 
-    A position comes in the step of its level: there its pixel is made, for good. It may
-    come in earlier steps too, where a pixel of a lower level reads its keys in a layer
-    that has seen less than its last one: then these layers are right, and whatever
-    follows from the others is read by nobody and overwritten later. The paper's blocks
-    never need it. Errors: as `connectivity`.
+    A position is in the step of its level, where its pixel becomes final. It may be in
+    earlier steps too, where a pixel of a lower level reads its keys in a layer that has
+    seen less than the last one: these layers are right, and the rest is not read before
+    it is overwritten. The paper's blocks never need it. Errors: as `connectivity`.
     """
     joins = _joins(config, first)
     levels = _connectivity(joins, known).levels
@@ -120,10 +117,9 @@ def schedule(
 def chains(
     config: Model, window: int, *, first: bool = False
 ) -> Bool[np.ndarray, "P window"]:
-    """At (i, n): whether pixel i depends on pixel i − 1 − n, or on one that does.
+    """Mask at (i, n): pixel i depends on pixel i − 1 − n, or on one that does.
 
-    Only chains of pixels less than a `window` apart. Read-only. Errors: as
-    `connectivity`.
+    Only chains within a `window` are followed. Read-only. Errors: as `connectivity`.
     """
     return _chains(_joins(config, first), window)
 
@@ -146,7 +142,7 @@ def _connectivity(joins: _Joins, known: int) -> Connectivity:
 
 @lru_cache(maxsize=2)  # P² / 8 bytes each: 2 MB for the paper's slices
 def _relation(joins: _Joins) -> UInt8[np.ndarray, "P bytes"]:
-    """R after all layers, from R_0 up."""
+    """Return R after all layers."""
     seen = _convolved(joins)
     for blocks in joins.blocks:
         order = _by_block(blocks)
@@ -200,10 +196,10 @@ def _levels(
 def _wanted(
     joins: _Joins, levels: Int32[np.ndarray, " P"]
 ) -> Int32[np.ndarray, "layers P"]:
-    """In which step the state before each layer, and after all, is first read.
+    """Step in which the state before each layer, and after all, is first read.
 
-    The last is read where a pixel is made; one before a layer where the first of those
-    is wanted that come later in its block, or itself.
+    The last state is read where its pixel is computed; the state before a layer where
+    the first state of its block that is not earlier is wanted.
     """
     wanted = [levels]
     for blocks in reversed(joins.blocks):
@@ -217,7 +213,7 @@ def _wanted(
 
 
 def _by_block(blocks: Blocks) -> Int[np.ndarray, " P"]:
-    """The positions block by block, each in raster order."""
+    """Positions block by block, each in raster order."""
     block, place = blocks.places()
     return np.argsort(block * blocks.length + place)
 

@@ -1,7 +1,7 @@
-"""The decoder's masked 3×3×3 convolution (§3.2): a pixel sees what is just before it.
+"""Masked 3×3×3 convolution of the decoder (§3.2).
 
-All taps are stored, as the paper's parameter counts need; in raster order those before
-the centre are simply the first half, and only they are ever used.
+All taps are stored, as the paper's parameter counts need; only the first half, which
+comes before the centre in raster order, is used.
 """
 
 from math import prod
@@ -18,7 +18,7 @@ from svtcli.recipe.model import Triple
 
 
 class MaskedConv(nnx.Module):
-    """`de → d` over the neighbours that come earlier in raster order, never itself."""
+    """`de → d` over the neighbours before a pixel in raster order, never itself."""
 
     def __init__(self, kernel: Triple, de: int, d: int, rngs: nnx.Rngs) -> None:
         self.extent = kernel
@@ -27,13 +27,13 @@ class MaskedConv(nnx.Module):
 
     @property
     def earlier(self) -> int:
-        """How many taps come before the centre."""
+        """Number of taps before the centre."""
         return prod(self.extent) // 2
 
     def __call__(
         self, embedded: Float[Array, "B t h w E"]
     ) -> Float[Array, "B t h w D"]:
-        """The convolution of a whole slice; outside of it there is nothing."""
+        """Apply to a whole slice, zero-padded."""
         _, t, h, w, _ = embedded.shape
         padded = self.pad(embedded)
         places = list(np.ndindex(*self.extent))[: self.earlier]
@@ -43,7 +43,7 @@ class MaskedConv(nnx.Module):
         return linear(neighbours, self.earlier_taps())
 
     def pad(self, embedded: Float[Array, "B t h w E"]) -> Float[Array, "B tt hh ww E"]:
-        """The slice with room for the kernel at its borders; never a later frame."""
+        """Pad a slice for the kernel; no later frame is needed."""
         pt, ph, pw = (extent // 2 for extent in self.extent)
         return jnp.pad(embedded, ((0, 0), (pt, 0), (ph, ph), (pw, pw), (0, 0)))
 
@@ -53,7 +53,7 @@ class MaskedConv(nnx.Module):
         embedded: Float[Array, "B E"],
         position: Int[Array, "3"],
     ) -> Float[Array, "B tt hh ww E"]:
-        """`padded` with the pixel at `position` (t, h, w) filled in."""
+        """Return `padded` with the pixel at `position` (t, h, w) written."""
         centre = position + np.array(self.extent) // 2
         return jax.lax.dynamic_update_slice(
             padded, embedded[:, None, None, None], (0, *centre, 0)
@@ -65,7 +65,7 @@ class MaskedConv(nnx.Module):
         position: Int[Array, "3"],
         taps: Float[Array, "nE D"],
     ) -> Float[Array, "B D"]:
-        """The convolution at `position` (t, h, w) alone, by `earlier_taps`."""
+        """Apply at one `position` (t, h, w)."""
         B, _, _, _, E = padded.shape
         kt, kh, kw = self.extent
         zone = jax.lax.dynamic_slice(
@@ -79,7 +79,7 @@ class MaskedConv(nnx.Module):
         embedded: Float[Array, "B M U E"],
         runs: Int[Array, "B M 3"],
     ) -> Float[Array, "B tt hh ww E"]:
-        """As `put`, for runs of U pixels of a line that begin at `runs` (t, h, w)."""
+        """Return `padded` with runs of U pixels of a line, from `runs` (t, h, w) on."""
         B, M, _ = runs.shape
         rows = jnp.broadcast_to(jnp.arange(B)[:, None, None], (B, M, 1))
         centre = runs + np.array(self.extent) // 2
@@ -102,7 +102,7 @@ class MaskedConv(nnx.Module):
         length: int,
         taps: Float[Array, "nE D"],
     ) -> Float[Array, "B M U D"]:
-        """As `step`, for runs of `length` pixels of a line."""
+        """Apply to runs of `length` pixels of a line."""
         kt, kh, kw = self.extent
         zone = (kt // 2 + 1, kh, length + kw - 1, padded.shape[-1])
 
@@ -117,6 +117,6 @@ class MaskedConv(nnx.Module):
         return linear(neighbours, taps)
 
     def earlier_taps(self) -> Float[Array, "nE D"]:
-        """The taps before the centre, as one matrix."""
+        """Taps before the centre as one matrix."""
         kernel = self.kernel[...]
         return kernel[: self.earlier].reshape(-1, kernel.shape[-1])

@@ -1,4 +1,4 @@
-"""Spatiotemporal subscaling (§3.2): video ⇄ slices, and what a slice may see.
+"""Spatiotemporal subscaling (§3.2): video ⇄ slices, and the context of a slice.
 
 Slice (a, b, c) is x[a::st, b::sh, c::sw]. Slices are numbered in raster order of
 (a, b, c), last fastest, and generated in that order.
@@ -19,18 +19,18 @@ def slice_offsets(s: Triple) -> Int[np.ndarray, "S 3"]:
 
 
 def slice_numbers(video: Triple, s: Triple) -> Int[np.ndarray, "T H W"]:
-    """The number of the slice that each pixel belongs to."""
+    """Number of the slice that each pixel belongs to."""
     return np.ravel_multi_index(np.indices(video) % np.array(s)[:, None, None, None], s)
 
 
 Volumes = Array | np.ndarray
-"""On the device or the host: cutting a video is a matter of layout."""
+"""Arrays on the device or the host."""
 
 
 def split(
     video: Shaped[Volumes, "B T H W *any"], s: Triple
 ) -> Shaped[Volumes, "B S t h w *any"]:
-    """All slices of a video, in order."""
+    """Split a video into its slices, in order."""
     st, sh, sw = s
     return rearrange(
         video,
@@ -44,7 +44,7 @@ def split(
 def merge(
     slices: Shaped[Volumes, "B S t h w *any"], s: Triple
 ) -> Shaped[Volumes, "B T H W *any"]:
-    """The video that has these slices; inverse of `split`."""
+    """Merge slices into a video; inverse of `split`."""
     st, sh, sw = s
     return rearrange(
         slices,
@@ -58,7 +58,7 @@ def merge(
 def take_slice(
     video: Shaped[Array, "B T H W *any"], index: Int[Array, " B"], s: Triple
 ) -> Shaped[Array, "B t h w *any"]:
-    """Slice number `index[i]` of video i."""
+    """Slice `index[i]` of video i."""
     return jax.vmap(lambda slices, i: slices[i])(split(video, s), index)
 
 
@@ -68,7 +68,7 @@ def put_slice(
     index: Int[Array, ""],
     s: Triple,
 ) -> Shaped[Array, "B T H W *any"]:
-    """The videos with slice number `index` replaced."""
+    """Return the videos with slice `index` replaced."""
     slices = jnp.asarray(split(video, s))
     changed = jax.lax.dynamic_update_slice_in_dim(slices, slice_[:, None], index, 1)
     return jnp.asarray(merge(changed, s))
@@ -77,10 +77,10 @@ def put_slice(
 def context_patches(
     codes: UInt8[Array, "B T H W C"], index: Int[Array, " B"], config: Model
 ) -> UInt[Array, "B t h w taps C"]:
-    """What the context kernel covers around each pixel of slice `index`.
+    """Codes that the context kernel covers around each pixel of slice `index`.
 
-    The pixels of earlier slices show their codes; all others, and the padding, hold
-    the value Nv, which no code has, so that their one-hot is all zeros. The padding
+    All pixels outside of earlier slices, and the padding, hold the value Nv, which no
+    code has, so that their one-hot is all zeros. The padding
     (⌊k/2⌋ − a, …) of §3.2 is a window that starts at offset (a, b, c) in a video
     padded by ⌊k/2⌋: the kernel is centred on the slice's own pixels.
     """

@@ -60,7 +60,10 @@ def create(config: Model, key: PRNGKeyArray) -> tuple[nnx.GraphDef, Params]:
 
 
 def structure(config: Model) -> tuple[nnx.GraphDef, Params]:
-    """As `create`, with shapes for arrays: nothing is computed or allocated."""
+    """Return the structure of a network, and the shapes of its parameters.
+
+    Nothing is computed or allocated.
+    """
     graphdef, params = _structure(config, jnp.result_type(float))
     return graphdef, jax.tree.map(lambda shape: shape, params)  # the caller's own tree
 

@@ -1,43 +1,30 @@
-"""One slice by guess and verify: many positions a pass, the same samples.
+"""Fixed-point (Jacobi) sampling: many positions a pass, the same samples.
 
-A frontier of its own for every video: all before it is final. A pass takes guesses of
-the pixels from there on for true and computes what the model makes of each position,
-with the noise of its pixel. Where all guesses that a position depends on were right, so
-is what came out; so every pass makes at least one pixel final, whatever was guessed.
-What came out elsewhere is the next guess. With the noise fixed this is the fixed point
-of Jacobi's iteration (Song et al., ICML 2021; Wiggers & Hoogeboom, ICML 2020).
+Each video has a frontier: all positions before it are final. A pass takes guesses of
+the pixels from there on as true, and computes the model's choice at each position of a
+window with the noise of its pixel. Where all guesses that a position depends on were
+right, its outcome is final; so every pass makes at least one pixel final. Outcomes
+elsewhere are the next guesses. With the noise fixed the slice is the fixed point of
+this iteration (Song et al., ICML 2021; Wiggers & Hoogeboom, ICML 2020).
 """
 
 from dataclasses import dataclass
-from functools import partial
 from math import prod
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 from jaxtyping import Array, Bool, Int, Shaped, UInt8
 
 from svtcli.model.connectivity import LARGEST, chains
 from svtcli.model.decoder import Decoder, DecoderCache
-from svtcli.model.parameters import Params
 from svtcli.model.subscale import slice_offsets, take_slice
-from svtcli.model.svt import network
 from svtcli.recipe.model import Model
-from svtcli.sample.sampling_rule import Choice
-from svtcli.sample.slice_state import (
-    Made,
-    Making,
-    Unmade,
-    Wanted,
-    made_slice,
-    make_pixels,
-    unmade_slice,
-)
+from svtcli.sample.slice_state import Carry, SliceStart, sample_pixels
 
 FirstGuess = Literal["previous frame", "nearest pixel", "zeros"]
-"""What a pixel is taken for before it has been computed once.
+"""Guess of a pixel before any pass has computed it.
 
 `previous frame` is the same place one frame before, `nearest pixel` a neighbour in an
 earlier slice: to the left, above or one frame before. Where no earlier slice has it,
@@ -45,127 +32,119 @@ both are the same place of the slice's frame before.
 """
 
 
-class _Progress(NamedTuple):
-    """What the loop over passes carries; codes are guesses from the frontier on."""
+@dataclass(frozen=True)
+class Jacobi:
+    """Passes over `window` positions, from the frontier of each video on."""
 
-    so_far: Making
+    name: ClassVar[str] = "guess"
+    window: int
+    first_guess: FirstGuess = "previous frame"
+
+    def __call__(
+        self, decoder: Decoder, start: SliceStart, *, first: bool
+    ) -> tuple[Carry, Int[Array, " B"]]:
+        B, P, _ = start.codes.shape
+        index = start.inputs.slice_index
+        source = jnp.asarray(_sources(decoder.config, self.first_guess))[index]
+        from_itself = (source == index) & (self.first_guess != "zeros")
+        window = _Window.of(decoder, self.window)
+        depends = jnp.asarray(_chains(decoder.config, window.length, first))
+        frontier = jnp.full(B, start.start)
+        guesses = _first_guesses(decoder.config, start, source, from_itself, self)
+        begin = _Progress(
+            Carry.begin(decoder, start)._replace(codes=guesses),
+            final=jnp.broadcast_to(jnp.arange(P) < start.start, (B, P)),
+            frontier=frontier,
+            reached=frontier,
+            passes=jnp.zeros_like(frontier),
+        )
+        done = jax.lax.while_loop(
+            lambda now: (now.frontier < P).any(),
+            lambda now: _one_pass(decoder, start, window, depends, from_itself, now),
+            begin,
+        )
+        return done.carry, done.passes
+
+
+class _Progress(NamedTuple):
+    """State of the loop over passes; codes are guesses from the frontier on."""
+
+    carry: Carry
     final: Bool[Array, "B P"]
     frontier: Int[Array, " B"]
-    """The first position that is not final."""
+    """First position that is not final."""
     reached: Int[Array, " B"]
-    """Where positions begin that no pass has computed yet."""
+    """First position that no pass has computed yet."""
     passes: Int[Array, " B"]
-
-
-@partial(
-    jax.jit,
-    static_argnames=("graphdef", "config", "window", "first", "first_guess"),
-    donate_argnames="codes",
-)
-def guess_slice(
-    graphdef: nnx.GraphDef,
-    params: Params,
-    config: Model,
-    codes: UInt8[Array, "B T H W C"],
-    wanted: Wanted,
-    *,
-    window: int,
-    first: bool = False,
-    first_guess: FirstGuess = "previous frame",
-) -> Made:
-    """What `sequential.sample_slice` gives, by passes over `window` positions."""
-    model = network(graphdef, params)
-    decoder = model.decoder_of(first=first)
-    slice_ = unmade_slice(model, codes, wanted, first=first)
-    B, P, _ = slice_.placed.shape
-    source = jnp.asarray(_sources(config, first_guess))[wanted.slice_index]
-    itself = (source == wanted.slice_index) & (first_guess != "zeros")
-    at_once = _Window.of(decoder, window)
-    hangs_on = jnp.asarray(_chains(config, at_once.length, first))
-    one_pass = partial(
-        _one_pass, decoder, slice_, at_once, hangs_on, itself, wanted.choice
-    )
-    start = jnp.full(B, slice_.start)
-    guesses = _first_guesses(config, codes, slice_, source, itself, first_guess)
-    begin = _Progress(
-        Making.begin(slice_)._replace(codes=guesses),
-        final=jnp.broadcast_to(jnp.arange(P) < slice_.start, (B, P)),
-        frontier=start,
-        reached=start,
-        passes=jnp.zeros_like(start),
-    )
-    made = jax.lax.while_loop(lambda at: (at.frontier < P).any(), one_pass, begin)
-    return made_slice(decoder, codes, wanted, slice_, made.so_far, made.passes)
 
 
 def _one_pass(
     decoder: Decoder,
-    slice_: Unmade,
+    start: SliceStart,
     window: "_Window",
-    hangs_on: Bool[Array, "P W"],
-    itself: Bool[Array, ""],
-    choice: Choice,
+    depends: Bool[Array, "P n"],
+    from_itself: Bool[Array, ""],
     progress: _Progress,
 ) -> _Progress:
     """Compute a window from each video's frontier on, and move the frontier.
 
-    What is final in the window stays as it is.
+    Final positions of the window stay as they are.
     """
     (cache, codes, logits), final, frontier, reached, passes = progress
     P = codes.shape[1]
-    start = window.start(frontier, P)
-    here = start[:, None] + np.arange(window.length)
-    new = itself & (here >= reached[:, None])
+    at = window.start(frontier, P)
+    here = at[:, None] + np.arange(window.length)
+    new = from_itself & (here >= reached[:, None])
     before = _frame_before(decoder.config, codes, here)
-    guessed = jnp.where(new[..., None], before, window.take(codes, start))
-    codes = _put(codes, guessed, start)
+    guessed = jnp.where(new[..., None], before, window.take(codes, at))
+    codes = window.put(codes, guessed, at)
 
     y, cache = decoder.steps(
-        _remember(decoder, cache, codes, window, start),
-        window.in_runs(window.take(slice_.placed, start)),
-        window.runs(start),
+        _remember(decoder, cache, codes, window, at),
+        window.in_runs(window.take(start.position_and_context, at)),
+        window.runs(at),
     )
-    made, made_logits = make_pixels(
+    pixels, pixel_logits = sample_pixels(
         decoder,
         cache,
         y.reshape(-1, y.shape[-1]),
-        window.take(slice_.noise, start).reshape(-1, *slice_.noise.shape[2:]),
-        choice,
+        window.take(start.noise, at).reshape(-1, *start.noise.shape[2:]),
+        start.inputs.rule,
     )
-    made = made.reshape(guessed.shape)
-    made_logits = made_logits.reshape(*here.shape, *logits.shape[2:])
+    pixels = pixels.reshape(guessed.shape)
+    pixel_logits = pixel_logits.reshape(*here.shape, *logits.shape[2:])
 
-    known = window.take(final, start)
-    right = known | (made == guessed).all(axis=-1)
-    verified = known | _verified(right, window.rows(hangs_on, start))
+    known = window.take(final, at)
+    right = known | (pixels == guessed).all(axis=-1)
+    verified = known | _verified(right, window.rows(depends, at))
+    pixels = _where(known, guessed, pixels)
+    pixel_logits = _where(known, window.take(logits, at), pixel_logits)
     return _Progress(
-        Making(
-            cache,
-            _put(codes, _where(known, guessed, made), start),
-            _put(logits, _where(known, window.take(logits, start), made_logits), start),
+        Carry(
+            cache, window.put(codes, pixels, at), window.put(logits, pixel_logits, at)
         ),
-        _put(final, verified, start),
-        frontier=start + jnp.cumprod(verified, axis=1).sum(axis=1),
-        reached=jnp.maximum(reached, start + window.length),
+        window.put(final, verified, at),
+        frontier=at + jnp.cumprod(verified, axis=1).sum(axis=1),
+        reached=jnp.maximum(reached, at + window.length),
         passes=passes + (frontier < P),
     )
 
 
 def _verified(
-    right: Bool[Array, "B W"], hangs_on: Bool[Array, "B W W"]
-) -> Bool[Array, "B W"]:
-    """Where all guesses were right that a position of the window hangs on.
+    right: Bool[Array, "B n"], depends: Bool[Array, "B n n"]
+) -> Bool[Array, "B n"]:
+    """Mask of the positions of the window all of whose dependencies were right.
 
-    At (b, i, n) of `hangs_on`: whether position i does on position i − 1 − n.
+    At (b, i, j) of `depends`: position i depends on position i − 1 − j.
     """
-    W = right.shape[1]
-    before = np.arange(W)[:, None] - 1 - np.arange(W)
+    n = right.shape[1]
+    before = np.arange(n)[:, None] - 1 - np.arange(n)
     wrong = ~right[:, before] & (before >= 0)
-    return ~(wrong & hangs_on).any(axis=2)
+    return ~(wrong & depends).any(axis=2)
 
 
-def _chains(config: Model, window: int, first: bool) -> Bool[np.ndarray, "P W"]:
-    """What a position hangs on; of a slice that is too large to tell: all before it."""
+def _chains(config: Model, window: int, first: bool) -> Bool[np.ndarray, "P n"]:
+    """Dependencies within a window; all earlier pixels in slices above `LARGEST`."""
     P = prod(config.slice_shape)
     if P > LARGEST:
         return np.ones((P, window), bool)
@@ -174,7 +153,7 @@ def _chains(config: Model, window: int, first: bool) -> Bool[np.ndarray, "P W"]:
 
 @dataclass(frozen=True)
 class _Window:
-    """The positions of a pass: `length` of them, in runs of `run`.
+    """Positions of a pass: `length` of them, in runs of `run`.
 
     A window begins where a run does, so up to a run before the frontier, and ends with
     the slice at the latest.
@@ -194,52 +173,52 @@ class _Window:
         return cls(-(-wanted // run) * run, run)
 
     def start(self, frontier: Int[Array, " B"], P: int) -> Int[Array, " B"]:
-        """Where the window of each video begins."""
+        """First position of each video's window."""
         return jnp.minimum(frontier // self.run * self.run, P - self.length)
 
-    def runs(self, start: Int[Array, " B"]) -> Int[Array, "B M"]:
-        """Where the runs of each video begin."""
-        return start[:, None] + np.arange(0, self.length, self.run)
+    def runs(self, at: Int[Array, " B"]) -> Int[Array, "B M"]:
+        """First positions of the runs."""
+        return at[:, None] + np.arange(0, self.length, self.run)
+
+    def in_runs(self, each: Shaped[Array, "B n *any"]) -> Shaped[Array, "B M U *any"]:
+        """Positions of a window, run by run."""
+        return each.reshape(len(each), -1, self.run, *each.shape[2:])
 
     def take(
-        self, whole: Shaped[Array, "B P *any"], start: Int[Array, " B"]
-    ) -> Shaped[Array, "B W *any"]:
-        """What the window of each video holds."""
+        self, whole: Shaped[Array, "B P *any"], at: Int[Array, " B"]
+    ) -> Shaped[Array, "B n *any"]:
+        """Part of an array that lies in each video's window."""
         return jax.vmap(
-            lambda row, at: jax.lax.dynamic_slice_in_dim(row, at, self.length)
-        )(whole, start)
+            lambda row, i: jax.lax.dynamic_slice_in_dim(row, i, self.length)
+        )(whole, at)
 
     def rows(
-        self, table: Bool[Array, "P W"], start: Int[Array, " B"]
-    ) -> Bool[Array, "B W W"]:
-        """What the window of each video holds of a table that is the same for all."""
-        return jax.vmap(
-            lambda at: jax.lax.dynamic_slice_in_dim(table, at, self.length)
-        )(start)
+        self, table: Bool[Array, "P n"], at: Int[Array, " B"]
+    ) -> Bool[Array, "B n n"]:
+        """Rows of a table, the same for all videos, that lie in each window."""
+        return jax.vmap(lambda i: jax.lax.dynamic_slice_in_dim(table, i, self.length))(
+            at
+        )
 
-    def in_runs(self, each: Shaped[Array, "B W *any"]) -> Shaped[Array, "B M U *any"]:
-        """A window's positions, run by run."""
-        return each.reshape(len(each), -1, self.run, *each.shape[2:])
+    def put(
+        self,
+        whole: Shaped[Array, "B P *any"],
+        part: Shaped[Array, "B n *any"],
+        at: Int[Array, " B"],
+    ) -> Shaped[Array, "B P *any"]:
+        """Array with the window of each video replaced; inverse of `take`."""
+        return jax.vmap(
+            lambda row, new, i: jax.lax.dynamic_update_slice_in_dim(row, new, i, 0)
+        )(whole, part, at)
 
 
 def _where(
-    known: Bool[Array, "B W"],
-    old: Shaped[Array, "B W *any"],
-    new: Shaped[Array, "B W *any"],
-) -> Shaped[Array, "B W *any"]:
-    """What a window holds: the old where that is known to be right."""
+    known: Bool[Array, "B n"],
+    old: Shaped[Array, "B n *any"],
+    new: Shaped[Array, "B n *any"],
+) -> Shaped[Array, "B n *any"]:
+    """`old` where known, else `new`."""
     return jnp.where(known.reshape(*known.shape, *[1] * (old.ndim - 2)), old, new)
-
-
-def _put(
-    whole: Shaped[Array, "B P *any"],
-    window: Shaped[Array, "B W *any"],
-    start: Int[Array, " B"],
-) -> Shaped[Array, "B P *any"]:
-    """The whole with the window of each video replaced."""
-    return jax.vmap(
-        lambda row, part, at: jax.lax.dynamic_update_slice_in_dim(row, part, at, 0)
-    )(whole, window, start)
 
 
 def _remember(
@@ -247,53 +226,52 @@ def _remember(
     cache: DecoderCache,
     codes: UInt8[Array, "B P C"],
     window: _Window,
-    start: Int[Array, " B"],
+    at: Int[Array, " B"],
 ) -> DecoderCache:
-    """The cache with all codes that the window's states read.
+    """Cache with all codes that the window's states read.
 
-    They are those of the window, and of as much before it: what the pass before made
-    final there, it may have guessed wrong.
+    They are the window's, and as many before it: those became final in the pass before,
+    which may have guessed them wrong.
     """
-    before, P = window.length, codes.shape[1]
-    shown = _Window(min(before + window.length, P), window.run)
-    start = jnp.maximum(start - before, 0)
+    P = codes.shape[1]
+    shown = _Window(min(2 * window.length, P), window.run)
+    at = jnp.maximum(at - window.length, 0)
     return decoder.remember_runs(
-        cache, shown.in_runs(shown.take(codes, start)), shown.runs(start)
+        cache, shown.in_runs(shown.take(codes, at)), shown.runs(at)
     )
 
 
 def _first_guesses(
     config: Model,
-    codes: UInt8[Array, "B T H W C"],
-    slice_: Unmade,
+    start: SliceStart,
     source: Int[Array, ""],
-    itself: Bool[Array, ""],
-    first_guess: FirstGuess,
+    from_itself: Bool[Array, ""],
+    schedule: Jacobi,
 ) -> UInt8[Array, "B P C"]:
-    """The slice with a guess of every pixel that is not given."""
-    B, P, C = slice_.codes.shape
+    """Slice with a guess of every pixel that is not prime."""
+    B, P, C = start.codes.shape
     _, h, w = config.slice_shape
     position = np.arange(P)
-    # Of itself the slice knows its last given frame; `_frame_before` has newer ones.
-    last = jnp.maximum(slice_.start - h * w, 0) + position % (h * w)
-    beside = take_slice(codes, jnp.full(B, source), config.s).reshape(B, P, C)
-    guess = jnp.where(itself, slice_.codes[:, last], beside)
-    if first_guess == "zeros":
+    # Of itself the slice knows its last prime frame; `_frame_before` has newer ones.
+    last = jnp.maximum(start.start - h * w, 0) + position % (h * w)
+    beside = take_slice(start.window, jnp.full(B, source), config.s).reshape(B, P, C)
+    guess = jnp.where(from_itself, start.codes[:, last], beside)
+    if schedule.first_guess == "zeros":
         guess = jnp.zeros_like(guess)
-    return jnp.where((position < slice_.start)[:, None], slice_.codes, guess)
+    return jnp.where((position < start.start)[:, None], start.codes, guess)
 
 
 def _frame_before(
-    config: Model, codes: UInt8[Array, "B P C"], here: Int[Array, "B W"]
-) -> UInt8[Array, "B W C"]:
-    """The same places in the slice's frame before; in its first frame, themselves."""
+    config: Model, codes: UInt8[Array, "B P C"], here: Int[Array, "B n"]
+) -> UInt8[Array, "B n C"]:
+    """Same places in the slice's frame before; in its first frame, themselves."""
     _, h, w = config.slice_shape
     before = jnp.where(here < h * w, here, here - h * w)
     return jnp.take_along_axis(codes, before[..., None], axis=1)
 
 
 def _sources(config: Model, first_guess: FirstGuess) -> Int[np.ndarray, " S"]:
-    """The slice whose pixels are the first guess of those of each slice."""
+    """Number of the slice that gives the first guesses of each slice."""
     before = slice_offsets(config.s)
     unmoved = np.ones(len(before), bool)
     for axis in (0,) if first_guess == "previous frame" else (2, 1, 0):

@@ -1,4 +1,4 @@
-"""How far sampling is: videos, pixels a second, pixels a pass, and the time left."""
+"""Progress of sampling: videos, pixels a second, pixels a pass, and the time left."""
 
 import time
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from svtcli.run.progress import Progress
 
 
 class SamplingClock:
-    """Tells the progress of a call: only of what it makes itself."""
+    """Reports the progress of one call, of only the videos that it samples itself."""
 
     def __init__(
         self,
@@ -20,8 +20,10 @@ class SamplingClock:
         programs: int,
         seconds: Callable[[], float] = time.perf_counter,
     ) -> None:
-        """`slices` of whole batches are to be made, each of so many pixels that count;
-        the first ones wait until their `programs` are compiled.
+        """Begin to sample `slices` of whole batches.
+
+        Rates leave out the first slices, which wait until `programs` are compiled.
+        `pixels_per_slice` leaves out the padding of the last batch.
         """
         self._progress, self._pixels_per_slice = progress, pixels_per_slice
         self._programs, self._seconds = programs, seconds
@@ -32,11 +34,11 @@ class SamplingClock:
         progress.begin("sample", slices, "slices")
 
     def begin_batch(self, first: int, last: int, videos: int) -> None:
-        """The videos `first` to `last`, counted from 1, are made now."""
+        """Begin videos `first` to `last`, counted from 1."""
         self._videos = f"{first} to {last} of {videos}"
 
     def slice_done(self, positions: int, passes: Int[np.ndarray, " B"]) -> None:
-        """One more slice of the batch is made."""
+        """Count a slice of the batch."""
         self.slices_done += 1
         self._positions += positions * len(passes)
         self._passes += int(passes.sum())

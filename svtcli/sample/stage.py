@@ -1,4 +1,4 @@
-"""Continue held-out clips with a trained network, into a folder of samples."""
+"""Stage `sample`: continue held-out clips with a trained network."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -20,12 +20,11 @@ from svtcli.run.partial import PartialResult, Unfinished
 from svtcli.run.progress import Progress
 from svtcli.run.samples import SampleFacts, Samples, read_facts, write_samples
 from svtcli.run.signals import StopSignals
-from svtcli.sample.noise import row_keys
 from svtcli.sample.progress import SamplingClock
 from svtcli.sample.sampler import Continuation, OnSlice, Sampler
-from svtcli.sample.sampling_rule import Choice
-from svtcli.sample.schedules import Schedule, schedule_of
-from svtcli.sample.sharded import over_devices
+from svtcli.sample.sampling_rule import SamplingRule, row_keys
+from svtcli.sample.schedules import schedule_of
+from svtcli.sample.slice_state import Schedule
 from svtcli.train.commit_record import Checkpoint
 from svtcli.train.compilation_cache import use_compilation_cache
 from svtcli.train.held_out import HeldOutPlan, plan_held_out
@@ -48,14 +47,14 @@ class PartialSamples(PartialResult):
 
 @dataclass(frozen=True)
 class SamplePlan(HeldOutPlan):
-    """What a call of `sample` will make; making one checks all that it needs."""
+    """Plan of the samples: clips, settings and the folder they go to."""
 
     settings: Sample
     out: Path
 
     @property
     def videos(self) -> int:
-        """All continuations of all clips."""
+        """Number of samples: all continuations of all clips."""
         return len(self.numbers) * self.settings.per_prime
 
     @property
@@ -65,7 +64,7 @@ class SamplePlan(HeldOutPlan):
 
     @property
     def finished(self) -> bool:
-        """These very samples are there already."""
+        """The folder of these samples is complete."""
         if not (self.out / "samples.json").is_file():
             return False
         return read_facts(self.out).fingerprint == self.fingerprint
@@ -79,11 +78,11 @@ def plan_samples(
 ) -> SamplePlan:
     """Check settings, clips and output against the checkpoint; writes nothing.
 
-    `out` defaults to a folder of the run whose name tells the settings apart. Errors:
-    Refused, as `plan_held_out`, where something else is in `out`, and for a choice
-    among the codes of a model that draws none.
+    `out` defaults to a folder of the run, named after the settings. Errors: Refused, as
+    `plan_held_out`, for an `out` that holds something else, and for top-k or top-p with
+    a model that draws no codes.
     """
-    _refuse_idle_choice(checkpoint, settings)
+    _check_rule(checkpoint, settings)
     held_out = plan_held_out(checkpoint, settings, clips, settings.count)
     name = (
         f"{checkpoint.step}-prime{held_out.prime}-temp{settings.temperature:g}"
@@ -99,10 +98,11 @@ def plan_samples(
     return plan
 
 
-def _refuse_idle_choice(checkpoint: Checkpoint, settings: Sample) -> None:
+def _check_rule(checkpoint: Checkpoint, settings: Sample) -> None:
+    if head_class(checkpoint.recipe.model).draws_codes:
+        return
     for name in ("top_k", "top_p"):
-        idle = not head_class(checkpoint.recipe.model).draws_codes
-        if idle and getattr(settings, name) is not None:
+        if getattr(settings, name) is not None:
             raise Refused(
                 f"sample.{name}: {checkpoint.name} draws no codes, for its loss is "
                 "deterministic",
@@ -164,7 +164,7 @@ def _steps(
 
 
 def _within_memory(plan: SamplePlan, videos: int) -> AbstractContextManager[None]:
-    """What makes so many `videos`, of this call, says what needs less."""
+    """Report running out of memory with settings that need less."""
 
     def needs_less() -> str:
         at_once, precision = plan.settings.batch, plan.settings.precision
@@ -195,16 +195,18 @@ def _sample_missing(
     layout, size = sampling_layout(len(rows)), plan.settings.batch
     batches = full_batches(len(missing), size, layout.devices, len(rows), _least_rows())
     continued = _continuing(plan, held_out, layout, len(batches[0]))
-    clock = _clock(plan, progress, len(missing), len(batches))
+    _, H, W = plan.checkpoint.recipe.model.video
+    pixels = len(missing) * (plan.frames - plan.prime) * H * W
+    slices = len(batches) * plan.slices
+    programs = 1 if plan.checkpoint.recipe.model.first_slice_layers is None else 2
+    clock = SamplingClock(progress, slices, pixels / slices, programs)
 
     def check() -> None:
         stop.check(f"{done} of {len(rows)} videos are finished and kept")
 
     def on_slice(positions: int, passes: Int[np.ndarray, " B"]) -> None:
         clock.slice_done(positions, passes)
-        if (
-            clock.slices_done % plan.slices
-        ):  # after the last one, the batch is saved first
+        if clock.slices_done % plan.slices:  # else the batch is saved first
             check()
 
     try:
@@ -216,7 +218,7 @@ def _sample_missing(
             partial.add(
                 own,
                 video=made.video[real],
-                nll=made.nats[real],
+                nll=made.nll[real],
                 passes=made.passes[real],
                 pixels=np.full(len(own), made.pixels),
             )
@@ -227,10 +229,10 @@ def _sample_missing(
 
 
 def _least_rows() -> int:
-    """How many videos a device makes at once, at least.
+    """Minimum number of videos per device and batch.
 
-    Of a product with one row XLA's GPU compiler writes all summands to memory, rounded:
-    two videos take less time than one, and come nearer to what was trained.
+    XLA's GPU compiler writes all summands of a product with one row to memory, rounded:
+    two videos take less time than one, and come nearer to the trained model.
     """
     return 1 if jax.local_devices()[0].platform == "cpu" else 2
 
@@ -238,18 +240,18 @@ def _least_rows() -> int:
 def _continuing(
     plan: SamplePlan, held_out: HeldOut, layout: Layout, batch: int
 ) -> Callable[[Int[np.ndarray, " B"], OnSlice], Continuation]:
-    """Makes `batch` of the N·M videos at once, those of a clip side by side."""
+    """Return a function that samples `batch` of the N·M videos at once."""
     settings, config = plan.settings, plan.checkpoint.recipe.model
     network = load_network(plan.checkpoint, settings.precision)
-    make_slice = chosen_schedule(plan, batch // layout.devices).make_slice
     sampler = Sampler(
         config,
         network.graphdef,
         layout.whole_copy(network.params),
-        over_devices(make_slice, layout.mesh) if layout.devices > 1 else make_slice,
+        chosen_schedule(plan, batch // layout.devices),
+        layout.mesh if layout.devices > 1 else None,
         layout.spread,
     )
-    choice = Choice.of(settings.temperature, settings.top_k, settings.top_p)
+    rule = SamplingRule.of(settings.temperature, settings.top_k, settings.top_p)
 
     def continued(rows: Int[np.ndarray, " B"], on_slice: OnSlice) -> Continuation:
         clips, continuations = np.divmod(rows, settings.per_prime)
@@ -259,7 +261,7 @@ def _continuing(
             plan.prime,
             plan.overlap,
             row_keys(settings.seed, np.array(plan.numbers)[clips], continuations),
-            choice,
+            rule,
             None if actions is None else actions[clips],
             on_slice,
         )
@@ -268,41 +270,21 @@ def _continuing(
 
 
 def chosen_schedule(plan: SamplePlan, batch: int | None = None) -> Schedule:
-    """How slices are made, `batch` of them at once on a device; None: a full one."""
+    """Schedule for `batch` videos at once per device; None: a full batch."""
     layout = sampling_layout(plan.videos)
     size = -(-min(plan.settings.batch, plan.videos) // layout.devices)
     return schedule_of(plan.settings, plan.checkpoint.recipe.model, batch or size)
 
 
 def sampling_layout(videos: int) -> Layout:
-    """All devices of this machine, but no more of them than there are videos."""
+    """Devices of this machine, at most one per video."""
     return side_by_side(jax.local_devices()[: max(1, videos)])
 
 
-def _clock(
-    plan: SamplePlan, progress: Progress, videos: int, batches: int
-) -> SamplingClock:
-    """Of a call that makes so many videos in so many batches."""
-    model = plan.checkpoint.recipe.model
-    _, H, W = model.video
-    pixels, slices = videos * (plan.frames - plan.prime) * H * W, batches * plan.slices
-    programs = 1 if model.first_slice_layers is None else 2
-    return SamplingClock(progress, slices, pixels / slices, programs)
-
-
 def _samples(plan: SamplePlan, held_out: HeldOut, made: np.ndarray) -> Samples:
-    """The folder's contents: the M continuations of each of N clips."""
+    """Contents of the folder: M continuations of each of N clips."""
     N, M = len(held_out.video), plan.settings.per_prime
-    return Samples(
-        video=made["video"].reshape(N, M, *held_out.video.shape[1:]),
-        truth=held_out.video,
-        log_prob=-made["nll"].reshape(N, M, plan.frames),
-        facts=_facts(plan, held_out, made),
-    )
-
-
-def _facts(plan: SamplePlan, held_out: HeldOut, made: np.ndarray) -> SampleFacts:
-    return SampleFacts(
+    facts = SampleFacts(
         run=plan.checkpoint.run.name,
         step=plan.checkpoint.step,
         prime=plan.prime,
@@ -319,4 +301,10 @@ def _facts(plan: SamplePlan, held_out: HeldOut, made: np.ndarray) -> SampleFacts
         top_p=plan.settings.top_p,
         precision=plan.settings.precision,
         deterministic=not head_class(plan.checkpoint.recipe.model).draws_codes,
+    )
+    return Samples(
+        video=made["video"].reshape(N, M, *held_out.video.shape[1:]),
+        truth=held_out.video,
+        log_prob=-made["nll"].reshape(N, M, plan.frames),
+        facts=facts,
     )

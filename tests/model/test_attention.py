@@ -1,4 +1,4 @@
-"""A layer against eq. 2–6 written out over all pairs of positions, with look-ups."""
+"""A layer against eq. 2–6 written out over all pairs, and its forms on each other."""
 
 from functools import partial
 
@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from svtcli.model.attention import Layer
+from svtcli.model.attention import Layer, LayerCache
 from svtcli.model.blocks import Blocks
 from svtcli.model.kernels.products import rows_at
+from svtcli.model.masked_conv import MaskedConv
 from svtcli.recipe.model import Block, Dilated
 
 SHAPE, D, HEADS, SIZE = (2, 4, 6), 5, 2, 3
@@ -87,6 +88,43 @@ def test_a_layer_and_its_gradient_are_those_of_the_paper_s_equations(
             jax.tree.leaves(found), jax.tree.leaves(expected), strict=True
         ):
             np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("block", [(1, 2, 3), (9, 1, 9), Dilated((1, 2, 3))], ids=str)
+def test_one_position_and_runs_give_what_the_whole_slice_gives(block: Block) -> None:
+    with jax.enable_x64(True):
+        layer = nnx.merge(*layer_of(block, causal=True))
+        blocks, (B, P) = layer.blocks, (2, int(np.prod(SHAPE)))
+        z = jnp.asarray(np.random.default_rng(3).normal(size=(B, *SHAPE, D)))
+        whole, _ = layer(z)
+        z, whole = z.reshape(B, P, D), whole.reshape(B, P, D)
+        shape = (B, P // blocks.length, 2, HEADS, blocks.length, SIZE)
+        empty = LayerCache(jnp.zeros(shape), layer.bias())
+        step, cache = jax.jit(layer.step), empty
+        for position, (n, place) in enumerate(zip(*blocks.places(), strict=True)):
+            y, cache = step(z[:, position], cache, n, place)
+            np.testing.assert_allclose(y, whole[:, position], rtol=1e-10, atol=1e-12)
+        for length in filter(blocks.run, (1, 2, 3, 6)):
+            runs = jnp.broadcast_to(jnp.arange(0, P, length), (B, P // length))
+            y, _ = layer.steps(z.reshape(B, -1, length, D), empty, runs)
+            np.testing.assert_allclose(
+                y.reshape(B, P, D), whole, rtol=1e-10, atol=1e-12
+            )
+
+
+@pytest.mark.parametrize("kernel", [(3, 3, 3), (3, 5, 1)])
+def test_the_masked_convolution_is_the_same_for_a_slice_a_position_and_runs(kernel):
+    with jax.enable_x64(True):
+        conv = MaskedConv(kernel, 4, D, nnx.Rngs(0))
+        embedded = jnp.asarray(np.random.default_rng(4).normal(size=(2, *SHAPE, 4)))
+        whole = conv(embedded).reshape(2, -1, D)
+        padded, taps = conv.pad(embedded), conv.earlier_taps()
+        places = np.indices(SHAPE).reshape(3, -1).T
+        one = jax.vmap(lambda at: conv.step(padded, at, taps))(jnp.asarray(places))
+        np.testing.assert_allclose(one.swapaxes(0, 1), whole, rtol=1e-6, atol=1e-7)
+        runs = jnp.broadcast_to(places[::3], (2, len(places) // 3, 3))
+        many = conv.steps(padded, runs, 3, taps).reshape(2, -1, D)
+        np.testing.assert_allclose(many, whole, rtol=1e-6, atol=1e-7)
 
 
 def test_rows_of_a_table_are_those_of_a_look_up() -> None:

@@ -1,28 +1,21 @@
 """The same videos continued by several schedules, and what makes two of them equal."""
 
 from collections.abc import Sequence
-from functools import partial
 
 import jax
 import numpy as np
 
 from svtcli.recipe.model import Model
-from svtcli.sample.jacobi import guess_slice
-from svtcli.sample.noise import row_keys
-from svtcli.sample.sampler import Continuation, MakeSlice, Sampler
-from svtcli.sample.sampling_rule import Choice
-from svtcli.sample.sequential import sample_slice
+from svtcli.sample.sampler import Continuation, Sampler
+from svtcli.sample.sampling_rule import SamplingRule, row_keys
+from svtcli.sample.sequential import Sequential
+from svtcli.sample.slice_state import Schedule
 from tests.tiny import network_of
-
-
-def guess(window: int) -> MakeSlice:
-    """Guess and verify with that window."""
-    return partial(guess_slice, window=window)
 
 
 def continuations(
     config: Model,
-    schedules: Sequence[MakeSlice],
+    schedules: Sequence[Schedule],
     dtype: str = "float64",
     temperature: float = 0.2,
 ) -> list[Continuation]:
@@ -42,16 +35,16 @@ def continuations(
             actions = rng.normal(size=(3, frames, config.actions)).astype(np.float32)
         keys = row_keys(7, np.arange(3), np.zeros(3, int))
         return [
-            Sampler(config, *parts, make_slice).continue_video(
-                video, 1, 1, keys, Choice.of(temperature), actions
+            Sampler(config, *parts, schedule).continue_video(
+                video, 1, 1, keys, SamplingRule.of(temperature), actions
             )
-            for make_slice in (sample_slice, *schedules)
+            for schedule in (Sequential(), *schedules)
         ]
 
 
 def assert_same(guessed: Continuation, true: Continuation) -> None:
     """Equal videos with equal probabilities, in no more passes than pixels."""
     assert (guessed.video == true.video).all()
-    assert np.allclose(guessed.nats, true.nats, rtol=1e-5, atol=1e-5)
+    assert np.allclose(guessed.nll, true.nll, rtol=1e-5, atol=1e-5)
     assert (true.passes == true.pixels).all()
     assert (guessed.passes <= true.passes).all()

@@ -7,20 +7,18 @@ devices made otherwise than one, and how many programs they took.
 import json
 import sys
 from collections.abc import Iterator
-from functools import partial
 
 import jax
 import numpy as np
 
 from svtcli.model.parameters import Params
 from svtcli.recipe.model import Model
-from svtcli.sample.jacobi import guess_slice
-from svtcli.sample.noise import row_keys
-from svtcli.sample.parallel import sample_slice_in_steps
+from svtcli.sample.jacobi import Jacobi
+from svtcli.sample.parallel import Parallel
 from svtcli.sample.sampler import Continuation, Sampler
-from svtcli.sample.sampling_rule import Choice
-from svtcli.sample.sequential import sample_slice
-from svtcli.sample.sharded import over_devices
+from svtcli.sample.sampling_rule import SamplingRule, row_keys
+from svtcli.sample.sequential import Sequential
+from svtcli.sample.slice_state import sample_slice_on
 from svtcli.train.mesh import side_by_side
 from tests.tiny import GRAY, SMALL, VARIANTS, network_of
 
@@ -32,9 +30,9 @@ MODELS = VARIANTS | {
     )
 }  # fmt: skip
 SCHEDULES = {
-    "sequential": sample_slice,
-    "parallel": sample_slice_in_steps,
-    "guess": partial(guess_slice, window=3),
+    "sequential": Sequential(),
+    "parallel": Parallel(),
+    "guess": Jacobi(3),
 }
 
 
@@ -47,25 +45,26 @@ def batches(sampler: Sampler, config: Model) -> Iterator[Continuation]:
         given = rng.normal(size=(4, frames, config.actions)).astype(np.float32)
         actions = given if config.actions else None
         keys = row_keys(7, np.arange(4), np.full(4, batch))
-        yield sampler.continue_video(video, 1, 1, keys, Choice.of(0.5), actions)
+        yield sampler.continue_video(video, 1, 1, keys, SamplingRule.of(0.5), actions)
 
 
 def compare(config: Model, params: Params, graphdef: object, schedule: str) -> dict:
     """A schedule on one device and on all."""
-    layout, make_slice = side_by_side(jax.local_devices()), SCHEDULES[schedule]
-    alone = Sampler(config, graphdef, params, make_slice)
-    spread = over_devices(make_slice, layout.mesh)
-    everywhere = layout.whole_copy(params)
-    together = Sampler(config, graphdef, everywhere, spread, layout.spread)
+    layout, order = side_by_side(jax.local_devices()), SCHEDULES[schedule]
+    alone = Sampler(config, graphdef, params, order)
+    on_all = sample_slice_on(layout.mesh)
+    on_all.clear_cache()
+    parts = config, graphdef, layout.whole_copy(params)
+    together = Sampler(*parts, order, layout.mesh, layout.spread)
     pairs = list(zip(batches(alone, config), batches(together, config), strict=True))
     return {
         "schedule": schedule,
         "devices": layout.devices,
         "pixels": sum(int((a.video != b.video).sum()) for a, b in pairs),
         "passes": sum(int((a.passes != b.passes).sum()) for a, b in pairs),
-        "nats": max(float(abs(a.nats - b.nats).max()) for a, b in pairs),
+        "nll": max(float(abs(a.nll - b.nll).max()) for a, b in pairs),
         "paces": len({int(n) for _, made in pairs for n in made.passes}),
-        "programs": spread._cache_size(),
+        "programs": on_all._cache_size(),
     }
 
 

@@ -14,20 +14,19 @@ from svtcli.model.priming import scored_frames, scored_slices
 from svtcli.model.subscale import take_slice
 from svtcli.model.svt import network
 from svtcli.recipe.model import Model
-from svtcli.sample.jacobi import guess_slice
-from svtcli.sample.noise import row_keys, slice_noise
-from svtcli.sample.parallel import sample_slice_in_steps
+from svtcli.sample.jacobi import Jacobi
+from svtcli.sample.parallel import Parallel
 from svtcli.sample.sampler import Continuation, Sampler
-from svtcli.sample.sampling_rule import Choice
-from svtcli.sample.sequential import sample_slice
+from svtcli.sample.sampling_rule import SamplingRule, row_keys, slice_noise
+from svtcli.sample.sequential import Sequential
 from tests.model.test_probability import ENUMERABLE
 from tests.tiny import network_of
 
 DRAWS = 4000
 SCHEDULES = {
-    "sequential": sample_slice,
-    "parallel": sample_slice_in_steps,
-    "guess": partial(guess_slice, window=2),
+    "sequential": Sequential(),
+    "parallel": Parallel(),
+    "guess": Jacobi(2),
 }
 CONFIGS = {
     name: replace(ENUMERABLE[name], pixel_bits=4, code_bits=2)
@@ -85,7 +84,7 @@ def drawn(
     config = CONFIGS[name]
     parts = sharp_network(config, precision)
     return Sampler(config, *parts, SCHEDULES[schedule]).continue_video(
-        one_frame(config), 1, 1, keys_of_draws(), Choice.of(*rule)
+        one_frame(config), 1, 1, keys_of_draws(), SamplingRule.of(*rule)
     )
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from svtcli.model.connectivity import LARGEST, connectivity
 from svtcli.recipe.model import Model
-from svtcli.sample.cost import (
+from svtcli.sample.schedules import (
     PIXELS_PER_PASS,
     WINDOWS,
     Accelerator,

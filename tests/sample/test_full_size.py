@@ -15,11 +15,9 @@ import pytest
 from svtcli.model.codes import codes_from_video, video_from_codes
 from svtcli.model.loss import slice_nll
 from svtcli.model.svt import network
-from svtcli.sample import jacobi as guess
-from svtcli.sample import parallel, sequential
-from svtcli.sample.noise import row_keys, slice_noise
-from svtcli.sample.sampling_rule import Choice
-from svtcli.sample.slice_state import Wanted, make_pixels
+from svtcli.sample import jacobi, parallel, sequential
+from svtcli.sample.sampling_rule import SamplingRule, row_keys, slice_noise
+from svtcli.sample.slice_state import SliceInputs, sample_pixels, sample_slice
 from tests.paper_models import PAPER
 from tests.tiny import network_of, random_video
 
@@ -27,9 +25,9 @@ CONFIG = PAPER["spatiotemporal"]
 INDEX = 9  # of 16 slices: it holds the frames 2, 6, 10 and 14
 KEYS = row_keys(0, np.zeros(1, int), np.zeros(1, int))
 SCHEDULES = {
-    "parallel": (parallel, parallel.sample_slice_in_steps, 1),
-    "sequential": (sequential, sequential.sample_slice, 11),
-    "guess": (guess, partial(guess.guess_slice, window=16), 11),
+    "parallel": (parallel, parallel.Parallel(), 1),
+    "sequential": (sequential, sequential.Sequential(), 11),
+    "guess": (jacobi, jacobi.Jacobi(16), 11),
 }
 """Each with how many frames are given: from 11 on, a quarter of the slice is made."""
 
@@ -46,9 +44,9 @@ class Overheard:
         shape = (len(noise[0]), CONFIG.codes, CONFIG.values)
         self.logits = np.full(shape, np.nan, np.float32)
 
-    def make_pixels(self, decoder, cache, y, noise, choice):
+    def sample_pixels(self, decoder, cache, y, noise, choice):
         """As the sampler's; what a position is made from last is what counts."""
-        pixels, logits = make_pixels(decoder, cache, y, noise, choice)
+        pixels, logits = sample_pixels(decoder, cache, y, noise, choice)
         jax.debug.callback(self.hear, noise[:, 0, 0], logits, ordered=True)
         return pixels, logits
 
@@ -61,20 +59,20 @@ class Overheard:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_the_logits_of_the_sampled_path_are_the_teacher_forced_ones(name, monkeypatch):
-    module, make_slice, given = SCHEDULES[name]
+    module, schedule, given = SCHEDULES[name]
     graphdef, params = network_of(CONFIG)
     params["decoder"]["head"]["to_logits"] *= 10  # else all values are as likely
     codes = codes_from_video(random_video(CONFIG, 1), CONFIG)
     overheard = Overheard()
-    monkeypatch.setattr(module, "make_pixels", overheard.make_pixels)
+    monkeypatch.setattr(module, "sample_pixels", overheard.sample_pixels)
     numbers = (jnp.array(INDEX), jnp.array(given), jnp.array(0))
-    made = make_slice(
+    made = sample_slice(
         graphdef,
         params,
         CONFIG,
         codes,
-        Wanted(*numbers, KEYS, Choice.of(0.9)),
-        first=False,
+        SliceInputs(*numbers, KEYS, SamplingRule.of(0.9)),
+        schedule=schedule,
     )
     jax.effects_barrier()
     forced = jax.jit(partial(both, graphdef))(params, made.codes)
@@ -83,7 +81,7 @@ def test_the_logits_of_the_sampled_path_are_the_teacher_forced_ones(name, monkey
     heard = overheard.logits.reshape(logits.shape)
     assert np.isnan(heard[:, : made_frames[0]]).all()
     off = np.abs(heard - logits)[:, made_frames]
-    apart = np.abs(np.asarray(made.nats) - nats.sum((2, 3)))[:, made_frames]
+    apart = np.abs(np.asarray(made.nll) - nats.sum((2, 3)))[:, made_frames]
     print(
         f"{name}: {int(made.passes[0])} passes for {off[..., 0, 0].size} pixels; "
         f"logits (spread {logits.std():.2f}) differ by up to {off.max():.1e}; "

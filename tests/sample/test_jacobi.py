@@ -1,9 +1,10 @@
-"""Guess and verify: the samples that one pixel at a time gives, in fewer passes."""
+"""Fixed-point sampling: the samples of one pixel at a time, in fewer passes."""
 
 import pytest
 
 from svtcli.recipe.model import Dilated, Model
-from tests.sample.continued import assert_same, continuations, guess
+from svtcli.sample.jacobi import Jacobi
+from tests.sample.continued import assert_same, continuations
 from tests.tiny import GRAY, SMALL, VARIANTS
 
 WIDE = Model(
@@ -26,7 +27,7 @@ though it has guessed both wrong."""
     ids=["long runs", "short windows", "two runs", "deterministic"],
 )
 def test_guesses_that_are_verified_give_the_same_samples(config, window):
-    true, guessed = continuations(config, [guess(window)])
+    true, guessed = continuations(config, [Jacobi(window)])
     assert_same(guessed, true)
     assert (guessed.passes < true.passes).any()
 
@@ -35,7 +36,7 @@ def test_guesses_that_are_verified_give_the_same_samples(config, window):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("config", [WIDE, *VARIANTS.values()], ids=["wide", *VARIANTS])
 def test_the_window_changes_no_sample(config, dtype):
-    schedules = [guess(window) for window in (1, 3, 16, 10**6)]
+    schedules = [Jacobi(window) for window in (1, 3, 16, 10**6)]
     for temperature in (0.0, 1.0):
         true, *guessed = continuations(config, schedules, dtype, temperature)
         for each in guessed:

@@ -1,6 +1,5 @@
 """Sampling takes the memory of one slice: however many there are, however long."""
 
-from functools import partial
 from typing import Any
 
 import jax
@@ -9,8 +8,8 @@ import numpy as np
 import pytest
 
 from svtcli.sample.sampler import Sampler
-from svtcli.sample.sampling_rule import Choice
-from svtcli.sample.slice_state import Wanted
+from svtcli.sample.sampling_rule import SamplingRule
+from svtcli.sample.slice_state import SliceInputs, sample_slice
 from tests.sample.enumerated import (
     CONFIGS,
     SCHEDULES,
@@ -25,17 +24,16 @@ CONFIG = CONFIGS["subscaled"]
 def memory(schedule: str, rows: int) -> Any:
     """What the program of a slice needs for so many videos."""
     graphdef, params = sharp_network(CONFIG)
-    make_slice = SCHEDULES[schedule]
-    bound = make_slice.keywords if isinstance(make_slice, partial) else {}
-    program = make_slice.func if isinstance(make_slice, partial) else make_slice
     codes = jax.ShapeDtypeStruct((rows, *CONFIG.video, CONFIG.codes), jnp.uint8)
-    wanted = Wanted(
+    inputs = SliceInputs(
         *(jnp.array(1), jnp.array(1), jnp.array(0)),
         keys_of_draws(rows),
-        Choice.of(1.0),
+        SamplingRule.of(1.0),
     )
     return (
-        program.lower(graphdef, params, CONFIG, codes, wanted, first=False, **bound)
+        sample_slice.lower(
+            graphdef, params, CONFIG, codes, inputs, schedule=SCHEDULES[schedule]
+        )
         .compile()
         .memory_analysis()
     )
@@ -61,17 +59,16 @@ def test_the_windows_are_changed_where_they_are():
 
 def test_more_frames_and_slices_are_made_by_the_same_program():
     """So its memory is all there is, and does not grow with them."""
-    make_slice = SCHEDULES["sequential"]
     sampler = Sampler(CONFIG, *sharp_network(CONFIG))
     short = one_frame(CONFIG, 16)
     long = np.concatenate([short] * 4, axis=1)
     programs, slices = [], []
     for video in (short, long):
         sampler.continue_video(
-            video, 1, 1, keys_of_draws(16), Choice.of(1.0),
+            video, 1, 1, keys_of_draws(16), SamplingRule.of(1.0),
             on_slice=lambda *_: slices.append(None),
         )  # fmt: skip
-        programs.append(make_slice._cache_size())
+        programs.append(sample_slice._cache_size())
     assert len(slices) == 1 + 7
     assert programs[0] == programs[1]
 

@@ -3,17 +3,14 @@
 The same position, computed in passes of different shape, differs in its last bits.
 """
 
-from functools import partial
-
 import numpy as np
 import pytest
 
-from svtcli.sample.jacobi import guess_slice
-from svtcli.sample.noise import row_keys
-from svtcli.sample.parallel import sample_slice_in_steps
+from svtcli.sample.jacobi import Jacobi
+from svtcli.sample.parallel import Parallel
 from svtcli.sample.sampler import Sampler
-from svtcli.sample.sampling_rule import Choice
-from svtcli.sample.sequential import sample_slice
+from svtcli.sample.sampling_rule import SamplingRule, row_keys
+from svtcli.sample.sequential import Sequential
 from tests.sample.enumerated import (
     CONFIGS,
     FREE,
@@ -70,16 +67,16 @@ def test_no_variant_differs_but_at_near_ties(name):
     acted = None if actions is None else np.asarray(actions)
     keys = row_keys(0, np.arange(rows), np.zeros(rows, int))
 
-    def made(make_slice):
-        sampler = Sampler(config, *parts, make_slice)
+    def made(schedule):
+        sampler = Sampler(config, *parts, schedule)
         return sampler.continue_video(
-            video, 1, 1, keys, Choice.of(temperature), acted
+            video, 1, 1, keys, SamplingRule.of(temperature), acted
         ).video
 
-    true = made(sample_slice)
+    true = made(Sequential())
     slices = slices_with_margins(parts, config, true, 1, keys, temperature, actions)
-    guesses = [partial(guess_slice, window=window) for window in (1, 5, 64)]
-    for make_slice in (sample_slice_in_steps, *guesses):
-        at = first_differences(slices, config, made(make_slice), 1)
+    guesses = [Jacobi(window) for window in (1, 5, 64)]
+    for schedule in (Parallel(), *guesses):
+        at = first_differences(slices, config, made(schedule), 1)
         print(f"{name}: {near_ties(slices)} near ties, {len(at)} of {rows} differ")
         assert (at < TIE).all()

@@ -8,7 +8,8 @@ import pytest
 from svtcli.model.connectivity import connectivity, schedule
 from svtcli.model.windows import passes
 from svtcli.recipe.model import Model
-from svtcli.sample.parallel import sample_slice_in_steps
+from svtcli.sample.parallel import Parallel
+from svtcli.sample.slice_state import sample_slice
 from tests.sample.continued import assert_same, continuations
 from tests.tiny import GRAY, SMALL, VARIANTS
 
@@ -22,7 +23,7 @@ REVISITED = Model(
 def test_a_position_that_is_needed_early_is_computed_twice_for_the_same_samples():
     visits = schedule(REVISITED)
     assert max(np.bincount(np.concatenate([np.unique(row) for row in visits]))) > 1
-    true, made = continuations(REVISITED, [sample_slice_in_steps])
+    true, made = continuations(REVISITED, [Parallel()])
     assert_same(made, true)
     assert (made.passes < true.passes).all()
 
@@ -30,10 +31,10 @@ def test_a_position_that_is_needed_early_is_computed_twice_for_the_same_samples(
 def test_the_passes_are_the_steps_of_the_plan_by_one_program():
     """Whatever is given of a slice; and one more for the first slice's decoder."""
     config = VARIANTS["first slice decoder"]
-    sample_slice_in_steps.clear_cache()
-    true, made = continuations(config, [sample_slice_in_steps], dtype="float32")
+    sample_slice.clear_cache()
+    true, made = continuations(config, [Parallel()], dtype="float32")
     assert_same(made, true)
-    assert sample_slice_in_steps._cache_size() == 2
+    assert sample_slice._cache_size() == 4  # each schedule, and its first slices
     assert set(made.passes) == {sum(planned_steps(config, frames=5))}
 
 
@@ -50,5 +51,5 @@ def planned_steps(config: Model, frames: int) -> Iterator[int]:
 @pytest.mark.parametrize("config", VARIANTS.values(), ids=VARIANTS)
 def test_the_shortest_schedule_changes_no_sample(config, dtype):
     for temperature in (0.0, 1.0):
-        true, made = continuations(config, [sample_slice_in_steps], dtype, temperature)
+        true, made = continuations(config, [Parallel()], dtype, temperature)
         assert_same(made, true)

@@ -22,8 +22,9 @@ from svtcli.model.svt import network
 from svtcli.recipe.schema import Precision
 from svtcli.run.directory import RunFolder
 from svtcli.sample.sampler import Sampler
-from svtcli.sample.sampling_rule import Choice
-from svtcli.sample.slice_state import Wanted, unmade_slice
+from svtcli.sample.sampling_rule import SamplingRule
+from svtcli.sample.sequential import Sequential
+from svtcli.sample.slice_state import SliceInputs, sample_slice, set_up
 from svtcli.train.commit_record import open_checkpoint
 from svtcli.train.load_network import load_network
 from tests.products import equations
@@ -52,15 +53,19 @@ def traced(name: str, schedule: str):
     graphdef, params = network_of(config)
     params = for_products_in(graphdef, params, jnp.bfloat16)
     codes = codes_from_video(random_video(config, ROWS), config)
-    rule = Choice.of(0.9, 3, 0.9)
+    rule = SamplingRule.of(0.9, 3, 0.9)
     numbers = (jnp.array(1), jnp.array(1), jnp.array(0))
-    wanted = Wanted(*numbers, keys_of_draws(ROWS), rule, random_actions(config, ROWS))
+    inputs = SliceInputs(
+        *numbers, keys_of_draws(ROWS), rule, random_actions(config, ROWS)
+    )
     program = jax.make_jaxpr(
-        lambda *given: SCHEDULES[schedule](graphdef, given[0], config, *given[1:])
+        lambda params, codes, inputs: sample_slice(
+            graphdef, params, config, codes, inputs, schedule=SCHEDULES[schedule]
+        )
     )
     model = network(graphdef, params)
-    begun = jax.eval_shape(partial(unmade_slice, model, first=False), codes, wanted)
-    return program(params, codes, wanted), params, begun
+    begun = jax.eval_shape(partial(set_up, model, first=False), codes, inputs)
+    return program(params, codes, inputs), params, begun
 
 
 @pytest.mark.parametrize(
@@ -78,7 +83,7 @@ def test_caches_are_bfloat16_and_no_weight_is_made_float32_again(name, schedule)
         assert layer.keys_values.dtype == BFLOAT16
         assert layer.bias.dtype == FLOAT32
     assert begun.cache.embedded.dtype == BFLOAT16
-    assert begun.noise.dtype == begun.placed.dtype == FLOAT32
+    assert begun.noise.dtype == begun.position_and_context.dtype == FLOAT32
 
     weights = {leaf.shape for leaf in jax.tree.leaves(params) if leaf.dtype == BFLOAT16}
     caches = {leaf.shape for leaf in jax.tree.leaves(begun.cache.layers)}
@@ -127,8 +132,8 @@ def test_the_log_probability_of_samples_is_their_score_in_the_same_precision():
     config = CONFIGS["subscaled"]
     made = drawn("subscaled", "parallel", FREE, "bfloat16")
     scorer = Scorer(config, *sharp_network(config, "bfloat16"))
-    off = made.nats - scorer.frame_nll(made.video, 1, 1)
-    assert made.nats.dtype == np.float32
+    off = made.nll - scorer.frame_nll(made.video, 1, 1)
+    assert made.nll.dtype == np.float32
     assert np.abs(off).max() < 0.1
     assert np.abs(off.mean(axis=0)).max() < 1e-3
 
@@ -158,22 +163,21 @@ def test_products_of_float32_round_alike_in_all_schedules():
     config, asked = VARIANTS["rgb"], []
     parts = network_of(config)
 
-    def traces(graphdef, params, config, codes, wanted, *, first):
-        program = jax.make_jaxpr(
-            lambda codes: SCHEDULES["guess"](graphdef, params, config, codes, wanted)
-        )(codes)
-        asked.extend(
-            equation.params["precision"]
-            for equation, _ in equations(program.jaxpr)
-            if equation.primitive.name == "dot_general"
-        )
-        return SCHEDULES["sequential"](
-            graphdef, params, config, codes, wanted, first=first
-        )
+    class Traced(Sequential):
+        """Notes the precision of the products of another schedule."""
+
+        def __call__(self, decoder, start, *, first):
+            other = partial(SCHEDULES["guess"], decoder, first=first)
+            asked.extend(
+                equation.params["precision"]
+                for equation, _ in equations(jax.make_jaxpr(other)(start).jaxpr)
+                if equation.primitive.name == "dot_general"
+            )
+            return super().__call__(decoder, start, first=first)
 
     video = np.asarray(random_video(config, 1))
-    Sampler(config, *parts, traces).continue_video(
-        video, 1, 1, keys_of_draws(1), Choice.of(1.0)
+    Sampler(config, *parts, Traced()).continue_video(
+        video, 1, 1, keys_of_draws(1), SamplingRule.of(1.0)
     )
     highest = jax.lax.Precision.HIGHEST
     assert set(asked) == {(highest, highest)}

@@ -3,7 +3,7 @@
 import os
 import shutil
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,9 +19,7 @@ from svtcli.run.partial import PartialResult, Unfinished
 from svtcli.run.progress import Silent
 from svtcli.run.samples import read_samples
 from svtcli.sample import stage
-from svtcli.sample.jacobi import guess_slice
-from svtcli.sample.parallel import sample_slice_in_steps
-from svtcli.sample.sequential import sample_slice
+from svtcli.sample.slice_state import sample_slice
 from svtcli.sample.stage import (
     SamplePlan,
     plan_samples,
@@ -261,23 +259,19 @@ def test_tasks_of_a_job_array_make_the_same_samples(place):
 
 
 @pytest.mark.parametrize(
-    ("program", "changes"),
+    "changes",
     [
-        (sample_slice, {}),
-        (guess_slice, {"schedule": "guess", "window": 4}),
-        pytest.param(
-            sample_slice_in_steps, {"schedule": "parallel"}, marks=pytest.mark.slow
-        ),
+        {},
+        {"schedule": "guess", "window": 4},
+        pytest.param({"schedule": "parallel"}, marks=pytest.mark.slow),
     ],
     ids=["sequential", "guess", "parallel"],
 )
-def test_a_schedule_is_compiled_once_for_all_it_has_to_do(
-    place, program: Callable, changes
-):
+def test_a_schedule_is_compiled_once_for_all_it_has_to_do(place, changes):
     """All slices, windows and batches, and what is missing after a stop; parameters as
     orbax restores them are committed, and would cost a second time."""
-    program.clear_cache()
+    sample_slice.clear_cache()
     plan = planned(frames=6, **changes)
     stopped(plan, 20)
     sample(plan, Silent())
-    assert program._cache_size() == 1
+    assert sample_slice._cache_size() == 1

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from svtcli.sample.sampling_rule import Choice, choose
+from svtcli.sample.sampling_rule import SamplingRule, choose
 
 ROWS = {16: 800, 256: 100}
 RULES = [
@@ -67,7 +67,7 @@ def test_codes_are_chosen_from_the_values_that_the_reference_keeps(values, rule,
     kept = np.stack([kept_values(row, *rule) for row in logits])
     drawn = logits + np.float32(temperature) * noise
     expected = np.where(kept, drawn, -np.inf).argmax(-1)
-    chosen = compiled(logits, noise, Choice.of(*rule))
+    chosen = compiled(logits, noise, SamplingRule.of(*rule))
     assert (np.asarray(chosen) == expected).all()
     greedy = temperature == 0
     if not greedy and rule[1:] != (None, None) and rule[1] != 10**6 and rule[2] != 1:
@@ -76,9 +76,9 @@ def test_codes_are_chosen_from_the_values_that_the_reference_keeps(values, rule,
 
 def test_equal_values_are_kept_by_their_number():
     logits, noise = np.zeros((800, 16), np.float32), noise_of((800, 16))
-    three = compiled(logits, noise, Choice.of(1.0, 3))
+    three = compiled(logits, noise, SamplingRule.of(1.0, 3))
     assert set(np.asarray(three).tolist()) == {0, 1, 2}
-    half = compiled(logits, noise, Choice.of(1.0, None, 0.5))
+    half = compiled(logits, noise, SamplingRule.of(1.0, None, 0.5))
     assert set(np.asarray(half).tolist()) == set(range(8))
 
 
@@ -87,7 +87,7 @@ def test_temperature_zero_takes_the_likeliest_whatever_is_kept():
     noise, likeliest = noise_of(logits.shape), logits.argmax(-1)
     for top_k in (None, 1, 7, 16):
         for top_p in (None, 1e-9, 0.5, 1.0):
-            chosen = compiled(logits, noise, Choice.of(0.0, top_k, top_p))
+            chosen = compiled(logits, noise, SamplingRule.of(0.0, top_k, top_p))
             assert (np.asarray(chosen) == likeliest).all()
 
 
@@ -103,7 +103,7 @@ def test_top_p_is_of_what_top_k_has_kept():
     logits, noise = tenths()
 
     def values(top_k, top_p):
-        chosen = compiled(logits, noise, Choice.of(1.0, top_k, top_p))
+        chosen = compiled(logits, noise, SamplingRule.of(1.0, top_k, top_p))
         return set(np.asarray(chosen).tolist())
 
     assert values(None, 0.5) == {1, 3}
@@ -115,13 +115,13 @@ def test_a_top_p_of_one_leaves_out_no_value_however_rare():
     logits, noise = (np.zeros((800, 16), np.float32) for _ in range(2))
     logits[:, 1], noise[:, 1] = -30, 60  # before it, shares add up to 1 in float32
     for top_k in (None, 16):
-        assert (compiled(logits, noise, Choice.of(1.0, top_k, 1.0)) == 1).all()
+        assert (compiled(logits, noise, SamplingRule.of(1.0, top_k, 1.0)) == 1).all()
 
 
 def test_temperature_comes_before_top_p():
     logits, noise = tenths()
-    hot = compiled(logits, noise, Choice.of(100.0, None, 0.8))
-    cold = compiled(logits, noise, Choice.of(0.1, None, 0.8))
+    hot = compiled(logits, noise, SamplingRule.of(100.0, None, 0.8))
+    cold = compiled(logits, noise, SamplingRule.of(0.1, None, 0.8))
     assert set(np.asarray(hot).tolist()) == {0, 1, 2, 3}
     assert set(np.asarray(cold).tolist()) == {1}
 
@@ -130,10 +130,12 @@ def test_what_is_kept_does_not_change_the_noise():
     """Where the free choice is kept it is the choice."""
     logits = random_logits(16, ties=False)
     noise = noise_of(logits.shape)
-    free = np.asarray(compiled(jnp.asarray(logits), jnp.asarray(noise), Choice.of(1.0)))
+    free = np.asarray(
+        compiled(jnp.asarray(logits), jnp.asarray(noise), SamplingRule.of(1.0))
+    )
     rule = (1.0, 6, 0.8)
     bound = np.asarray(
-        compiled(jnp.asarray(logits), jnp.asarray(noise), Choice.of(*rule))
+        compiled(jnp.asarray(logits), jnp.asarray(noise), SamplingRule.of(*rule))
     )
     kept = np.stack([kept_values(row, *rule) for row in logits])
     among = kept[np.arange(len(free)), free]
@@ -146,9 +148,9 @@ def test_other_values_of_a_rule_compile_nothing():
     noise = noise_of(logits.shape)
     fresh = jax.jit(lambda *given: choose(*given))
     for top_k, top_p in [(1, 0.1), (3, 0.9), (16, 1.0)]:
-        fresh(logits, noise, Choice.of(0.9, top_k, top_p))
+        fresh(logits, noise, SamplingRule.of(0.9, top_k, top_p))
     assert fresh._cache_size() == 1
-    fresh(logits, noise, Choice.of(0.9))  # a rule without them is another program
+    fresh(logits, noise, SamplingRule.of(0.9))  # a rule without them is another program
     assert fresh._cache_size() == 2
 
 
@@ -156,5 +158,5 @@ def test_the_noise_is_not_rounded_to_the_precision_of_the_logits():
     """Two values that bfloat16 cannot tell apart once the noise is added."""
     logits = jnp.asarray(np.array([64.0, 64.0]), jnp.bfloat16)
     noise = jnp.array([0.0, 1e-3], jnp.float32)
-    assert int(compiled(logits, noise, Choice.of(1.0))) == 1
-    assert int(compiled(logits, noise, Choice.of(1.0, 2, 1.0))) == 1
+    assert int(compiled(logits, noise, SamplingRule.of(1.0))) == 1
+    assert int(compiled(logits, noise, SamplingRule.of(1.0, 2, 1.0))) == 1

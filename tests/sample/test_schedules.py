@@ -5,9 +5,8 @@ import pytest
 from svtcli.failure import Refused
 from svtcli.recipe.model import Model
 from svtcli.recipe.schema import Sample
-from svtcli.sample.cost import Accelerator, Cpu
-from svtcli.sample.schedules import machine_of, schedule_of
-from svtcli.sample.sequential import sample_slice
+from svtcli.sample.schedules import Accelerator, Cpu, machine_of, schedule_of
+from svtcli.sample.sequential import Sequential
 
 
 def test_a_schedule_that_is_asked_for_is_taken():
@@ -16,12 +15,12 @@ def test_a_schedule_that_is_asked_for_is_taken():
     assert (found.name, found.window) == ("guess", 7)
     assert schedule_of(Sample(schedule="parallel"), Model(), 4).window is None
     asked = Sample(schedule="sequential")
-    assert schedule_of(asked, Model(), 4).make_slice is sample_slice
+    assert schedule_of(asked, Model(), 4) == Sequential()
 
 
 def test_a_slice_that_is_too_large_to_tell_is_refused_to_be_made_in_parallel():
     large = Model(video=(16, 64, 64), s=(1, 1, 1), k=(1, 1, 1))
-    with pytest.raises(Refused, match=r"a slice has 65,536 pixels, .* up to 32,768"):
+    with pytest.raises(Refused, match=r"a slice has 65,536 pixels; .* up to 32,768"):
         schedule_of(Sample(schedule="parallel"), large, 1)
     assert schedule_of(Sample(schedule="auto"), large, 16).name != "parallel"
 

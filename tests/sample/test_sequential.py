@@ -13,9 +13,8 @@ from svtcli.model.priming import scored_frames
 from svtcli.model.subscale import take_slice
 from svtcli.model.svt import network
 from svtcli.recipe.model import Model
-from svtcli.sample.noise import row_keys, slice_noise
 from svtcli.sample.sampler import Sampler
-from svtcli.sample.sampling_rule import Choice
+from svtcli.sample.sampling_rule import SamplingRule, row_keys, slice_noise
 from tests.tiny import SMALL, VARIANTS, network_of, random_actions, random_video
 
 IN_EACH_PRECISION = [
@@ -98,13 +97,13 @@ def test_the_samplers_log_probability_is_what_evaluation_says(config):
         actions = rng.normal(size=(2, F, config.actions)).astype(np.float32)
     keys = row_keys(7, np.arange(2), np.zeros(2, int))
     made = Sampler(config, *parts).continue_video(
-        video, prime, overlap, keys, Choice.of(0.8), actions
+        video, prime, overlap, keys, SamplingRule.of(0.8), actions
     )
     assert (made.video[:, :prime] == video[:, :prime]).all()
-    assert (made.nats[:, :prime] == 0).all()
+    assert (made.nll[:, :prime] == 0).all()
     scored = Scorer(config, *parts).frame_nll(made.video, prime, overlap, actions)
     assert T < F
-    assert np.allclose(made.nats, scored, rtol=1e-4, atol=1e-3)
+    assert np.allclose(made.nll, scored, rtol=1e-4, atol=1e-3)
     assert (scored[:, prime:] > 0).all()
 
 
@@ -115,7 +114,9 @@ def test_a_sample_depends_on_its_seed_clip_and_continuation_alone():
 
     def sample(rows, clips, continuations, seed=0):
         keys = row_keys(seed, np.array(clips), np.array(continuations))
-        return sampler.continue_video(video[rows], 1, 1, keys, Choice.of(1.0)).video
+        return sampler.continue_video(
+            video[rows], 1, 1, keys, SamplingRule.of(1.0)
+        ).video
 
     together = sample([0, 1, 2, 0], [0, 1, 2, 0], [0, 0, 0, 1])
     alone = sample([2], [2], [0])
@@ -130,10 +131,11 @@ def test_temperature_zero_is_the_likeliest_value_whatever_the_seed():
     video = np.asarray(random_video(config, 1))
     keys = [row_keys(seed, np.zeros(1, int), np.zeros(1, int)) for seed in (0, 1)]
     greedy, again = (
-        sampler.continue_video(video, 1, 1, key, Choice.of(0.0)).video for key in keys
+        sampler.continue_video(video, 1, 1, key, SamplingRule.of(0.0)).video
+        for key in keys
     )
     assert (greedy == again).all()
-    drawn = sampler.continue_video(video, 1, 1, keys[0], Choice.of(1.0)).video
+    drawn = sampler.continue_video(video, 1, 1, keys[0], SamplingRule.of(1.0)).video
     assert (drawn != greedy).any()
 
 
@@ -145,7 +147,7 @@ def test_only_the_prime_frames_are_read():
     hidden[:, 2:] = 0
     keys = row_keys(0, np.zeros(1, int), np.zeros(1, int))
     one, other = (
-        sampler.continue_video(v, 2, 1, keys, Choice.of(1.0)).video
+        sampler.continue_video(v, 2, 1, keys, SamplingRule.of(1.0)).video
         for v in (video, hidden)
     )
     assert (one == other).all()

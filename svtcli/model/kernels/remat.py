@@ -18,7 +18,7 @@ def apply_remat(
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _rematerialised(structure: nnx.GraphDef, params: nnx.State, z: Array) -> Array:
-    """As `jax.checkpoint`, but the second forward pass waits for the gradient.
+    """Variant of `jax.checkpoint` whose second forward pass waits for the gradient.
 
     On CPUs XLA drops the barriers of `jax.checkpoint`, runs all second passes early,
     and so keeps every activation after all.
