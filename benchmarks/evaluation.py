@@ -1,11 +1,11 @@
-"""What FVD costs: I3D's clips a second, the Fréchet step, and memory against N.
+"""Cost of FVD: I3D clips per second, time of the Fréchet step, memory against N.
 
 python benchmarks/evaluation.py > benchmarks/results/evaluation.md
 python benchmarks/evaluation.py --chip > benchmarks/results/evaluation_chip.md
 
 The network is measured beside one that is written down layer by layer, with jax's
-default settings but for its precision, turn by turn in one process. `--chip` takes
-larger batches and leaves memory out: an accelerator's is taken whole at the start.
+default settings but for its precision, in turn within one process. `--chip` uses
+larger batches and skips memory, which an accelerator allocates whole at the start.
 """
 
 import argparse

@@ -1,9 +1,8 @@
 """Faults that only a GPU can show, tried by the commands that a user types.
 
-Whether a training that is stopped and resumed is bit for bit the one that is not, and
-one that is repeated the one before, with XLA's own choice of kernels and with
-deterministic ones, and what these cost; what svt says when the device has too little
-memory; what `svt doctor` finds. Needs the digits of `learning.py --digits`.
+Bit-for-bit equality of an interrupted and an uninterrupted training, and of a repeated
+one, with XLA's own choice of kernels and with deterministic ones, and the cost of the
+latter; the message when the device has too little memory; the findings of `svt doctor`. Needs the digits of `learning.py --digits`.
 
     python benchmarks/faults_on_gpu.py --work WORK --digits DIGITS > faults.md
 """
@@ -45,7 +44,7 @@ TOO_LARGE = {
     ),
 }
 KEPT = ("svt: error:", "hint:", "Traceback")
-"""How the lines begin that are shown of what such a command says."""
+"""Prefixes of the output lines that are shown."""
 
 
 class Place:
@@ -60,7 +59,7 @@ class Place:
         self.given = (*SMALL, *wide, f"data.source={digits.resolve()}")
 
     def late(self, reserve: float = 0.0) -> bool:
-        """Whether nothing more should begin that leaves a share of the time."""
+        """Return True if less than that share of the time is left."""
         return time.monotonic() > self.until - reserve * self.budget
 
     def svt(self, *words: str, flags: str = "") -> subprocess.CompletedProcess[str]:
@@ -99,7 +98,7 @@ class Place:
                 raise RuntimeError(f"exit {done.returncode}: {_last(done.stderr)}")
 
     def losses(self, run: str) -> list[Any]:
-        """Of every step, as logged."""
+        """Loss of every step, as logged."""
         rows = read_metrics(RunFolder(self.work / "runs" / run).metrics)
         return [(row["step"], row["loss"]) for row in rows if "loss" in row]
 
@@ -154,7 +153,7 @@ def _equal(losses: dict[str, list[Any]], name: str) -> int:
 
 
 def memory_rows(place: Place) -> Iterator[tuple]:
-    """What is said, and how it ends, where memory is too small."""
+    """Message and exit code where memory is too small."""
     for name, words in TOO_LARGE.items():
         if place.late(0.05):
             return

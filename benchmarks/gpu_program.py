@@ -1,10 +1,10 @@
-"""What an H100 that is not here would run: XLA's compiler for it, without a GPU.
+"""Programs that XLA compiles for an H100, analysed without a GPU.
 
-Of a pass of sampling and of a training step of the paper's large and base models in
-bfloat16: kernels, bytes moved, FLOPs, and the time that they take at least, each kernel
-by its bytes, its products or its start, whichever is longest, at the rates below. No
-measurement, but it counts what a change saves, on any machine. jax's plugin for CUDA is
-needed, of the jaxlib that is installed, but neither a driver nor its libraries:
+For a sampling pass and a training step of the paper's large and base models in bfloat16:
+kernels, bytes moved, FLOPs, and a lower bound on the time, in which each kernel takes the
+longest of its bytes, its products and its launch, at the rates below. Nothing is timed,
+but the counts show what a change saves, on any machine. Needs jax's plugin for CUDA in
+the version of the installed jaxlib, but no driver and no CUDA libraries:
 
     pip install --no-deps jax-cuda13-plugin==$JAXLIB jax-cuda13-pjrt==$JAXLIB
     python benchmarks/gpu_program.py > benchmarks/results/gpu_program.md
@@ -90,7 +90,7 @@ def absent_gpu() -> jax.sharding.Sharding:
     here = xla_bridge.canonicalize_platform
 
     def canonical(platform: str) -> str:
-        """As jax's own, which knows CUDA only where there is a device."""
+        """Stand-in for jax's own, which knows CUDA only where there is a device."""
         return "cuda" if platform in ("gpu", "cuda") else here(platform)
 
     xla_bridge.canonicalize_platform = canonical
@@ -212,7 +212,7 @@ def _sums(kernels: list[Kernel], unit: float) -> tuple[object, ...]:
 
 
 def wanted(title: str) -> bool:
-    """Whether the command line asks for that row."""
+    """Return True if the command line asks for that row."""
     only = ARGUMENTS.only
     return not only or any(title.startswith(each) for each in only)
 

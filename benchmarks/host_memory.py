@@ -56,7 +56,7 @@ def child(keep: bool) -> None:
 
 
 def measured(keep: bool) -> dict[str, float]:
-    """What a fresh process measures: mallopt cannot be taken back."""
+    """Measure in a fresh process, because mallopt cannot be undone."""
     command = [sys.executable, __file__, "keep" if keep else "default"]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return json.loads(done.stdout)

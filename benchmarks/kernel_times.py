@@ -1,4 +1,4 @@
-"""Where the time of some work goes on the device: its trace, kernel by kernel."""
+"""Profile of a device: a trace, kernel by kernel."""
 
 import re
 from collections import defaultdict
@@ -48,7 +48,7 @@ def _by_name(folder: Path) -> dict[str, list[float]]:
 
 
 def _events(trace: jax.profiler.ProfileData) -> Iterator[tuple[str, float]]:
-    """Of a GPU's streams; on a CPU, where this is only tried, of XLA's own threads."""
+    """Events of a GPU's streams; on a CPU, for trials, of XLA's own threads."""
     planes = {plane.name: list(plane.lines) for plane in trace.planes}
     devices = [name for name in planes if name.startswith("/device:")]
     wanted = "Stream" if devices else "tf_XLAPjRtCpuClient"

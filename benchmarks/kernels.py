@@ -1,8 +1,8 @@
 """The kernels of a program that XLA has compiled for a GPU, read from its HLO.
 
-Of each: what kind it is, the bytes that it has to move, its matrix products. What only
-renames a buffer is no kernel. A kernel that takes a slice of a buffer
-reads the slice, one that changes a part of it in place writes the part.
+Each has a kind, a number of bytes to move, and matrix products. An instruction that only
+renames a buffer is no kernel. A kernel that takes a slice of a buffer reads the slice;
+one that updates a buffer in place writes the updated part.
 """
 
 import re
@@ -54,7 +54,7 @@ class Instruction:
 
     @property
     def bytes(self) -> int:
-        """Of the result."""
+        """Bytes of the result."""
         return sum(
             SIZES.get(kind, 0) * prod(_extents(axes))
             for kind, axes in ARRAY.findall(self.shape)
@@ -73,17 +73,17 @@ class Instruction:
 
 @dataclass(frozen=True)
 class Kernel:
-    """What is started once on the device."""
+    """One launch on the device."""
 
     name: str
     kind: str
     source: str
-    """Where in the traced program it comes from, as jax names it."""
+    """Origin in the traced program, as jax names it."""
     shape: str
     read: int
     written: int
     flops: float
-    """Of its matrix products."""
+    """FLOPs of its matrix products."""
 
     @property
     def moved(self) -> int:
@@ -118,7 +118,7 @@ class Program:
         return sorted(bodies, key=lambda body: -len(list(self.kernels(body))))
 
     def kernels(self, computation: str | None = None) -> Iterator[Kernel]:
-        """Of one computation, in order; of the whole program but its loops."""
+        """Kernels of one computation, in order, or of the whole program outside its loops."""
         lines = self._computations[computation or self.entry]
         for each in lines.values():
             if each.operation not in NO_KERNEL:

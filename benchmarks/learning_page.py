@@ -1,4 +1,4 @@
-"""What `learning.py` has found so far, as one Markdown page that is always whole."""
+"""Results of `learning.py` so far, as one Markdown page that is complete at any time."""
 
 import json
 import math
@@ -36,21 +36,21 @@ class Section:
 
     @property
     def rows(self) -> list[Row]:
-        """Of metrics.jsonl, as they were written."""
+        """Rows of metrics.jsonl, in order."""
         return read_rows(self.run / "metrics.jsonl")
 
     @property
     def validations(self) -> list[Row]:
-        """Those with a score on held-out clips."""
+        """Rows with a score on held-out clips."""
         return [row for row in self.rows if f"validation_{self.unit}" in row]
 
     @property
     def trained(self) -> list[Row]:
-        """Those of training steps."""
+        """Rows of training steps."""
         return [row for row in self.rows if "loss" in row]
 
     def check_steps(self) -> None:
-        """Whether no logged step is missing or there twice, resumed or not."""
+        """Return True if no logged step is missing or repeated."""
         steps = [int(row["step"]) for row in self.trained]
         scored = [int(row["step"]) for row in self.validations]
         whole = list(range(self.log_every, max(steps, default=0) + 1, self.log_every))
@@ -100,7 +100,7 @@ class Section:
 
 @dataclass
 class Page:
-    """All sections; whoever changes one calls `write`."""
+    """All sections; call `write` after a change."""
 
     path: Path
     about: str
@@ -119,7 +119,7 @@ class Page:
             aside.replace(self.path)
 
     def _device(self) -> str:
-        """As the runs call it; this process never touches it."""
+        """Name of the device as the runs report it; this process never uses it."""
         for section in self.sections:
             file = section.run / "run.json"
             if file.is_file():

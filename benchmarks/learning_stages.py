@@ -32,7 +32,7 @@ class Track:
     halves: int
     """SIGTERM ends each of them."""
     best: bool
-    """Whether the checkpoint is taken that scores best, not the last."""
+    """Use the checkpoint with the best score instead of the last."""
     memory: float
     """Share of the device's."""
     strips: tuple[str, ...]
@@ -73,7 +73,7 @@ class Call:
         self.tried(lambda: self.score(checkpoint))
 
     def tried(self, stage: Callable[[], Any]) -> Any:
-        """What a stage returns; None, and a line on the page, where it fails."""
+        """Return a stage's result; None, and a line on the page, if it fails."""
         try:
             return stage()
         except Exception as error:  # whatever it is, the others still run
@@ -93,7 +93,7 @@ class Call:
         return True
 
     def train(self) -> None:
-        """As many times as there are halves: train, SIGTERM."""
+        """Train and stop by SIGTERM, once per half."""
         words = (self.track.recipe, *self.overrides, "--run", self.track.run)
         begun, section = time.monotonic(), self.section
         for half in range(1, self.track.halves + 1):
@@ -120,7 +120,7 @@ class Call:
         section.check_steps()
 
     def checkpoint(self) -> str:
-        """Which one is sampled and scored."""
+        """Name of the checkpoint to sample and score."""
         saved, name = _checkpoints(self.section.run), f"validation_{self.track.unit}"
         if not saved:
             raise Failed("there is no checkpoint")

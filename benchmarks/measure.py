@@ -1,7 +1,7 @@
-"""What the benchmarks share: the machine in words, CPU seconds, and a table.
+"""Shared by all benchmarks: description of the machine, CPU seconds, and a table.
 
-Times on a shared machine mean little by themselves; each script times everything that
-it compares in one run, takes the least of several rounds, and prints ratios.
+Absolute times on a shared machine mean little; each script times everything that it
+compares in one run, takes the minimum of several rounds, and prints ratios.
 """
 
 import os

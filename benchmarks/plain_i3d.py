@@ -1,6 +1,6 @@
 """I3D written down layer by layer with XLA's own three-dimensional convolutions.
 
-What a straightforward port does: batch normalisations after their convolutions, each
+As in a straightforward port: batch normalisations after their convolutions, each
 branch of a mixed block on its own. `benchmarks/evaluation.py` measures svt's against
 it, and a test holds both equal.
 """

@@ -1,7 +1,7 @@
-"""Preparing videos and reading clips, against the least that either can cost.
+"""Preparing videos and reading clips, against the minimum that either can cost.
 
-Everything is CPU time of one core, interleaved, the least of several rounds; memory is
-the most that the processes of `svt prepare` ever held. Needs Linux and scikit-video.
+Everything is CPU time of one core, interleaved, the minimum of several rounds; memory is
+the peak over the processes of `svt prepare`. Needs Linux and scikit-video.
 
     python benchmarks/prepare.py > benchmarks/results/prepare.md
     python benchmarks/prepare.py --quick        to see that it runs
@@ -150,7 +150,7 @@ def decode_alone(path: Path, frames: int | None) -> None:
 
 
 def prepare(path: Path, cutting: Cutting) -> None:
-    """What a worker of `svt prepare` does with a file."""
+    """Process one file as a worker of `svt prepare` does."""
     video = Video(path.parent, path.name, path.stat().st_size)
     frames = path.with_suffix(".frames")
     outcome = VideoTask(video, cutting, "train").run(frames)
@@ -239,7 +239,7 @@ def memory(work: Path) -> list[tuple[str, ...]]:
 
 
 def peak_megabytes(source: Path, out: Path) -> tuple[float, float]:
-    """Of `svt prepare folder` and of the largest of its workers."""
+    """Peak memory of `svt prepare folder` and of its largest worker."""
     words = ("-q", "prepare", "folder", "--source", source, "--out", out)
     command = (sys.executable, "-m", "svtcli", *words, "--workers", "2")
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)

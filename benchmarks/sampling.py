@@ -1,9 +1,9 @@
-"""The schedules of sampling against each other: the same samples, in fewer passes.
+"""Sampling schedules compared: the same samples, in fewer passes.
 
 With RUN, the folder of a trained run in the working directory of its training: its
-held-out clips continued on one CPU core, or with `--chip` on the accelerator there. How
-many guesses hold depends on how sharp a model is, so only a trained one says anything
-about pixels per pass.
+held-out clips continued on one CPU core, or with `--chip` on the accelerator there. The
+share of accepted guesses depends on how sharp a model is, so only a trained one tells
+anything about pixels per pass.
 
 Without it, random weights and one slice of the paper's 4x32x32: time alone; `--wide`
 adds the base model's width, long on a CPU. The last columns put the weights that all

@@ -1,7 +1,7 @@
 """Cached sampling against running the decoder again for every pixel, same model.
 
-Both make the same pixels of one slice with the same noise; what is printed is CPU
-seconds per pixel and their ratio. The uncached form is run for some positions only.
+Both sample the same pixels of one slice with the same noise; the output is CPU seconds
+per pixel and their ratio. The uncached form is run for some positions only.
 
     python benchmarks/sampling_cached.py > benchmarks/results/sampling_cached.md
 """

@@ -1,10 +1,10 @@
 """Sampling with the paper's large model (373 M) on the accelerator here, in bfloat16.
 
-Four tables, the first rows of each what matters most: a slice by every schedule and
-batch, beside what the weights alone take and what `svt sample --schedule auto` reckons
-with; the headline, four videos of 30x64x64 after one given frame (the paper: some 480 s
-on a V100); where the time of a pass goes; how many pixels differ between schedules.
-Random weights: times are true, guesses are not (`sampling.py RUN --chip`).
+Four tables, each with its most important rows first: a slice with every schedule and
+batch size, beside the time to read the weights and the estimate of `svt sample --schedule
+auto`; the headline, four videos of 30x64x64 after one prime frame (the paper: some 480 s
+on a V100); a profile of a pass; the number of pixels that differ between schedules. The
+weights are random: times are right, acceptance is not (`sampling.py RUN --chip`).
 
 Each table has its share of `--seconds`; once that is over, no row of it is begun.
 `--tiny` is for trying it anywhere.
@@ -57,7 +57,7 @@ CELLS = (
     *((16, name) for name in ("sequential", "parallel", "guess, 64")),
     *((64, name) for name in ("sequential", "guess, 16", "guess, 64")),
 )
-"""Of the first table, in this order: videos at once, schedule."""
+"""Rows of the first table, in order: batch size, schedule."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Large:
     programs: dict[tuple[int, str], OneSlice] = field(default_factory=dict)
 
     def late(self, share: float = 1.0) -> bool:
-        """Whether that share of the time is over."""
+        """Return True if that share of the time is over."""
         return CLOCK() > self.begun + share * self.budget
 
     def program(self, B: int, name: str) -> OneSlice:
@@ -210,7 +210,7 @@ def difference_rows(large: Large) -> Iterator[tuple]:
 
 
 def bits_apart(large: Large) -> str:
-    """What bfloat16 changes of the score of noise, by the weights as they are."""
+    """Change of the score of noise in bfloat16, with the same weights."""
     model = large.model
     shape = (2, *model.video, model.channels)
     video = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
@@ -229,7 +229,7 @@ def bits_apart(large: Large) -> str:
 
 
 def profiles(large: Large) -> None:
-    """Where a pass goes, of the two ends: one pixel, and many."""
+    """Profile of a pass at both extremes: one pixel, and many."""
     for name in ("guess, 64", "sequential"):
         if large.late(0.85):
             return

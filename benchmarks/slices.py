@@ -1,6 +1,6 @@
-"""What the benchmarks of sampling share: one slice by a schedule, with random weights.
+"""Shared by the sampling benchmarks: one slice by a schedule, with random weights.
 
-How many guesses hold says nothing then; what a pass takes does not depend on it.
+Acceptance of guesses means nothing then; the time of a pass does not depend on it.
 """
 
 import time
@@ -33,7 +33,7 @@ SCHEDULES: dict[str, Schedule] = {
     **{f"guess, {W}": Jacobi(W) for W in WINDOWS},
 }
 SLICE = 5
-"""Which one is made; a model with fewer makes its last."""
+"""Index of the slice to sample; a model with fewer takes its last."""
 
 Clock = Callable[[], float]
 
@@ -55,7 +55,7 @@ def window_of(name: str, pixels: int) -> int | None:
 
 
 def passes_of_trained(name: str, pixels: int, own: int) -> int:
-    """That a trained model takes for a slice: `own` where it need not guess."""
+    """Passes that a trained model takes for a slice; `own` without guesses."""
     window = window_of(name, pixels)
     return round(pixels / pixels_per_pass(window)) if window else own
 

@@ -1,4 +1,4 @@
-"""What the benchmarks of training share: a compiled step, its state, and its input."""
+"""Shared by the training benchmarks: a compiled step, its state, and its input."""
 
 from typing import Any
 

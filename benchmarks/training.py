@@ -1,4 +1,4 @@
-"""Training: a step, the wait for its input, and what stands beside its products.
+"""Training: time of a step, wait for its input, and overhead beside the products.
 
 On one CPU core; `training_on_gpu.py` has the paper's models on an accelerator.
 
@@ -87,7 +87,7 @@ def write_clips(folder: Path, model: Model) -> Path:
 
 
 def share_of_waiting(training: Training, steps: int = 40) -> float:
-    """How much of the time of a training loop goes by waiting for the next batch."""
+    """Share of a training loop's time spent waiting for the next batch."""
     model, settings = training.model, training.settings
     with TemporaryDirectory() as place:
         clips = open_clips(write_clips(Path(place), model), "train")

@@ -1,10 +1,9 @@
 """Training the paper's base and large models on the accelerator here, in bfloat16.
 
 Milliseconds of a step of 64 slices, slices per second, MFU against the chip's peak and
-against a matrix product measured here, memory, with remat and without; then where the
-time of a step of the large model goes. Each in a process of its own, as memory that was
-in use once counts for good. Once `--seconds` are over no row is begun. `--tiny` is for
-trying it anywhere.
+against a matrix product measured here, memory, with and without remat; then a profile
+of a step of the large model. Each runs in its own process, because peak memory is never
+reset. After `--seconds` no further row is begun. `--tiny` is for trying it anywhere.
 
     python benchmarks/training_on_gpu.py > benchmarks/results/training_on_gpu.md
 """
@@ -37,7 +36,7 @@ ROWS = (
 )
 """Recipe, remat, and in how many parts a batch fits in 80 GB, by `gpu_program.py`."""
 PARTS = (1, 2, 4, 8, 16)
-"""Of a batch: more of them are tried where those do not fit."""
+"""Micro-batches per batch; more are tried where these do not fit."""
 SLICES = 64
 TINY_MODEL = (
     *("model.video=[4,64,64]", "model.d=32", "model.de=8", "model.da=4", "model.na=2"),
@@ -54,11 +53,11 @@ class Trial:
         self.tiny = ["--tiny"] if tiny else []
 
     def late(self, reserve: float = 0.0) -> bool:
-        """Whether nothing more should begin that leaves a share of the time."""
+        """Return True if less than that share of the time is left."""
         return time.monotonic() > self.until - reserve * self.budget
 
     def measure(self, *arguments: str) -> dict[str, Any]:
-        """What this script says when it is called so; `error` where it fails."""
+        """Output of this script with these arguments; `error` where it fails."""
         command = [sys.executable, __file__, *self.tiny, *arguments]
         limit = max(60.0, self.until + 30 - time.monotonic())
         try:
@@ -165,7 +164,7 @@ def measure_step(training: Training, compiling: float) -> dict[str, Any]:
 
 
 def trace_step(training: Training) -> dict[str, Any]:
-    """Where a step goes."""
+    """Profile of a step."""
     training.take()
 
     def steps() -> None:
@@ -176,7 +175,7 @@ def trace_step(training: Training) -> dict[str, Any]:
 
 
 def on_chip(trial: Trial) -> None:
-    """All of it; this process never touches the device."""
+    """Run all parts; this process never uses the device."""
     products = trial.measure("--products")
     if "error" in products:
         raise RuntimeError(products["error"])
@@ -199,7 +198,7 @@ def on_chip(trial: Trial) -> None:
 
 
 def main() -> None:
-    """What the command line asks for."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=360)
     parser.add_argument("--tiny", action="store_true")

@@ -76,7 +76,7 @@ class User:
         return process.returncode
 
     def said(self, pattern: str) -> list[str]:
-        """What `pattern` finds in all that was said."""
+        """Find `pattern` in all output so far."""
         text = self.log.read_text(encoding="utf-8") if self.log.is_file() else ""
         return re.findall(pattern, text)
 
@@ -110,7 +110,7 @@ class User:
             process.communicate()
 
     def _error(self) -> str:
-        """What the last command said was wrong, or else its last line."""
+        """Error message of the last command, or else its last line."""
         text = self.log.read_text(encoding="utf-8").rpartition("$ svt ")[2]
         lines = text.splitlines()[1:] or ["nothing was said"]
         wrong = [line for line in lines if re.match(r"svt: error|[\w.]+Error: ", line)]
