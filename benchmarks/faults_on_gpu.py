@@ -2,7 +2,8 @@
 
 Bit-for-bit equality of an interrupted and an uninterrupted training, and of a repeated
 one, with XLA's own choice of kernels and with deterministic ones, and the cost of the
-latter; the message when the device has too little memory; the findings of `svt doctor`. Needs the digits of `learning.py --digits`.
+latter; the message when the device has too little memory; the findings of `svt doctor`.
+Needs the digits of `learning.py --digits`.
 
     python benchmarks/faults_on_gpu.py --work WORK --digits DIGITS > faults.md
 """

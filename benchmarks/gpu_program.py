@@ -1,10 +1,11 @@
 """Programs that XLA compiles for an H100, analysed without a GPU.
 
-For a sampling pass and a training step of the paper's large and base models in bfloat16:
-kernels, bytes moved, FLOPs, and a lower bound on the time, in which each kernel takes the
-longest of its bytes, its products and its launch, at the rates below. Nothing is timed,
-but the counts show what a change saves, on any machine. Needs jax's plugin for CUDA in
-the version of the installed jaxlib, but no driver and no CUDA libraries:
+For a sampling pass and a training step of the paper's large and base models in
+bfloat16: kernels, bytes moved, FLOPs, and a lower bound on the time, in which each
+kernel takes the longest of its bytes, its products and its launch, at the rates below.
+Nothing is timed, but the counts show what a change saves, on any machine. Needs jax's
+plugin for CUDA in the version of the installed jaxlib, but no driver and no CUDA
+libraries:
 
     pip install --no-deps jax-cuda13-plugin==$JAXLIB jax-cuda13-pjrt==$JAXLIB
     python benchmarks/gpu_program.py > benchmarks/results/gpu_program.md

