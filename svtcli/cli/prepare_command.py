@@ -1,4 +1,4 @@
-"""What all `svt prepare` commands share: flags that say how, and the work itself."""
+"""What all `svt prepare` commands share: their flags, and the work."""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -15,9 +15,9 @@ from svtcli.failure import Refused
 from svtcli.run.device_memory import size
 
 if TYPE_CHECKING:
+    from svtcli.prepare.build import PrepareOptions
     from svtcli.prepare.find_clips import Prepared
-    from svtcli.prepare.preparation import How
-    from svtcli.prepare.preview import Preview
+    from svtcli.prepare.stage import Preview
     from svtcli.recipe.data import Data
 
 Settings = dict[str, Any]
@@ -150,39 +150,45 @@ def _run(
     force: bool,
     dry_run: bool,
 ) -> None:
-    from svtcli.prepare.preparation import How
-    from svtcli.prepare.preview import preview
+    from svtcli.prepare.build import PrepareOptions
+    from svtcli.prepare.stage import preview
     from svtcli.recipe.data import clips_folder
     from svtcli.run.job_array import ArrayTask
 
     task = ArrayTask.from_flags(task_index, task_count)
-    how = How(workers, engine.value, address, task, time_limit, _share(max_failures))
-    _check(how, retry_failed, force)
+    options = PrepareOptions(
+        workers, engine.value, address, task, time_limit, _share(max_failures)
+    )
+    _check(options, retry_failed, force)
     data = _validated(settings)
     folder = out or clips_folder(data, _name(data))
     if download and not dry_run:
         _download(data)
     if dry_run:
-        would = preview(data, folder, how)
+        would = preview(data, folder, options)
         console.show(_in_words(would), {**asdict(would), "dry_run": True})
         return
-    done = _prepare(data, folder, how, retry_failed, force)
+    done = _prepare(data, folder, options, retry_failed, force)
     console.show(str(folder), {**done, "dry_run": False})
 
 
 def _prepare(
-    data: "Data", folder: Path, how: "How", retry_failed: bool, force: bool
+    data: "Data",
+    folder: Path,
+    options: "PrepareOptions",
+    retry_failed: bool,
+    force: bool,
 ) -> dict[str, Any]:
     """Facts about the clips, or about the tasks that are not done."""
     from svtcli.prepare import stage as stage
     from svtcli.run.partial import Unfinished
 
     if retry_failed:
-        done = stage.retry(data, folder, console.progress(), how)
-    elif how.task is None:
-        done = stage.prepare(data, folder, console.progress(), how, force)
+        done = stage.retry(data, folder, console.progress(), options)
+    elif options.task is None:
+        done = stage.prepare(data, folder, console.progress(), options, force)
     else:
-        ended = stage.prepare_task(data, folder, console.progress(), how)
+        ended = stage.prepare_task(data, folder, console.progress(), options)
         if isinstance(ended, Unfinished):
             console.note(f"{ended.done} of {ended.of} shards are finished so far")
             return {"folder": folder, "shards": ended.done, "of": ended.of}
@@ -191,18 +197,18 @@ def _prepare(
     return asdict(done)
 
 
-def _check(how: "How", retry: bool, force: bool) -> None:
+def _check(options: "PrepareOptions", retry: bool, force: bool) -> None:
     """Errors: `Refused` for flags that do not go together."""
-    if how.task is not None:
+    if options.task is not None:
         clashes = {
-            "--engine ray": how.engine == "ray",
+            "--engine ray": options.engine == "ray",
             "--retry-failed": retry,
             "--force": force,
         }
         for flag, given in clashes.items():
             if given:
                 raise Refused(f"{flag} cannot be combined with --task-index")
-    if how.address is not None and how.engine != "ray":
+    if options.address is not None and options.engine != "ray":
         raise Refused("--address: goes with --engine ray")
     if retry and force:
         raise Refused("--retry-failed keeps what is whole, --force replaces it: choose")

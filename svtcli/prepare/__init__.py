@@ -1,0 +1,1 @@
+"""Prepare raw videos: decode, crop, resize and cut them into clips."""

@@ -1,46 +1,146 @@
-"""Assembles the shards of groups from what the workers write.
+"""Build the shards of groups from the frames that workers write, and count progress.
 
-The same function serves one machine, where it is given all groups, and a cluster, where
-each machine is given some: the bytes of a group depend on nothing but the group.
+The same function serves one machine, which gets all groups, and a cluster, whose
+machines get one each: the bytes of a group depend on nothing but the group.
 """
 
+import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
+from typing import Literal
 
 import numpy as np
 
-from svtcli.clips.format import Layout
+from svtcli.clips.format import FLOAT, PIXEL, Layout
 from svtcli.clips.writer import ShardWriter
-from svtcli.prepare.journal import Built, Journal
-from svtcli.prepare.plan import Group, Outcome, Task, beside
+from svtcli.failure import CheckFailed
+from svtcli.prepare.journal import Built, Journal, count_reasons
+from svtcli.prepare.plan import Group, Miss, Outcome, Plan, Task, beside, units_of
 from svtcli.prepare.workers import outcomes
+from svtcli.run.job_array import ArrayTask
+from svtcli.run.progress import Progress
 
-Watch = Callable[[Task, Outcome], None]
-"""Is told of every task that is done."""
+EARLIEST = 100
+"""Failures that are seen before the rest is abandoned; of few, all are listed."""
+
+
+@dataclass(frozen=True)
+class PrepareOptions:
+    """Settings that change the time of a preparation, and no byte of the clips."""
+
+    workers: int | None = None
+    """Worker processes; None: one per CPU."""
+    engine: Literal["local", "ray"] = "local"
+    address: str | None = None
+    """Address of a Ray cluster; None starts Ray on this machine."""
+    task: ArrayTask | None = None
+    time_limit: float = 600.0
+    """Seconds for one file."""
+    max_failures: float = 0.05
+    """Largest share of the sources that may fail."""
+
+    @property
+    def processes(self) -> int:
+        """Number of worker processes on this machine."""
+        if self.workers:
+            return self.workers
+        if hasattr(os, "sched_getaffinity"):
+            return len(os.sched_getaffinity(0))
+        return os.cpu_count() or 1
+
+
+class TooManyFailures(CheckFailed):
+    """More sources failed than the caller allows."""
+
+
+class BuildProgress:
+    """Counts finished and failed units, reports them, and decides when to give up."""
+
+    def __init__(self, progress: Progress, plan: Plan, max_failures: float) -> None:
+        self._progress, self._plan, self._limit = progress, plan, max_failures
+        self._done, self._failed, self._frames = 0, 0, 0
+        self._since = monotonic()
+        self.misses: list[Miss] = []
+        """All failures so far."""
+
+    def resume(self, groups: Iterable[Group], built: Mapping[str, Built]) -> None:
+        """Count the groups that were finished by an earlier run."""
+        self._done = units_of(group for group in groups if group.name in built)
+        for each in built.values():
+            self._add(each.misses)
+
+    def _add(self, misses: Iterable[Miss]) -> None:
+        new = list(misses)
+        self.misses += new
+        self._failed += sum(miss.lost for miss in new if miss.broken)
+
+    def task(self, task: Task, outcome: Outcome) -> None:
+        """Count a finished task."""
+        self.add(task.units, outcome.frames, outcome.misses)
+
+    def group(self, group: Group, built: Built) -> None:
+        """Count a group that was finished elsewhere."""
+        frames = sum(shard.frames for shard in built.shards.values())
+        self.add(units_of([group]), frames, built.misses)
+
+    def add(self, units: int, frames: int, misses: tuple[Miss, ...]) -> None:
+        """Count finished units, and name each failure at once.
+
+        Errors: `TooManyFailures` as soon as there are too many, and at least 100.
+        """
+        self._done += units
+        self._frames += frames
+        self._add(misses)
+        for miss in misses:
+            if miss.broken:
+                self._progress.note(f"{miss.item}: {miss.reason}: {miss.detail}")
+        facts = {}
+        if self._frames or self._failed:
+            seconds = max(monotonic() - self._since, 1e-3)
+            facts["frames/s"] = f"{self._frames / seconds:.0f}"
+        if self._failed:
+            facts["failed"] = str(self._failed)
+        self._progress.advance(self._done, facts or None)
+        if self._failed > EARLIEST:
+            self.check()
+
+    def check(self) -> None:
+        """Compare with the limit. Errors: `TooManyFailures`."""
+        units = self._plan.units
+        if self._failed > self._limit * units:
+            reasons = count_reasons(self.misses)
+            listed = ", ".join(f"{n} {reason}" for reason, n in reasons.items())
+            raise TooManyFailures(
+                f"{self._failed} of {units} {self._plan.unit} could not be read "
+                f"({listed}): {100 * self._failed / units:.3g} %, more than the "
+                f"{100 * self._limit:.3g} % that are allowed"
+            )
 
 
 def build_here(
     groups: tuple[Group, ...],
     layout: Layout,
     journal: Journal,
-    who: str,
-    workers: int,
-    time_limit: float,
-    watch: Watch,
+    options: PrepareOptions,
+    builder: str,
+    on_task: Callable[[Task, Outcome], None] = lambda task, outcome: None,
     check: Callable[[], None] = lambda: None,
 ) -> Generator[tuple[Group, Built], None, None]:
-    """Build groups one after the other, with tasks of several of them in the workers.
+    """Build groups one after the other, with tasks of several groups in the workers.
 
-    `who` names the builder's folder in the journal; `check` is called often, and may
+    `builder` names a temporary folder in the journal; `check` is called often, and may
     raise to stop. Errors: those of `outcomes`.
     """
     tasks = [task for group in groups for task in group.tasks]
-    with journal.building(who) as place:
-        results = outcomes(tasks, place, workers, time_limit, check)
+    processes, limit = options.processes, options.time_limit
+    with journal.building(builder) as place:
+        results = outcomes(tasks, place, processes, limit, check)
         try:
             for group in groups:
-                built = _assemble(group, layout, place, results, watch)
+                built = _assemble(group, layout, place, results, on_task)
                 journal.finish(group, built, place)
                 yield group, built
         finally:
@@ -53,51 +153,49 @@ def _assemble(
     layout: Layout,
     place: Path,
     results: Iterator[tuple[Task, Outcome, Path]],
-    watch: Watch,
+    on_task: Callable[[Task, Outcome], None],
 ) -> Built:
     """Write the shards of one group from the next results."""
     writers: dict[str, ShardWriter] = {}
-    gave: list[Outcome] = []
+    all_outcomes: list[Outcome] = []
     with ExitStack() as stack:
         for _ in group.tasks:
             task, outcome, path = next(results)
             if outcome.cuts:
-                video, numbers = _written(path, outcome.frames, layout)
-                for cut in outcome.cuts:
-                    if cut.split not in writers:
-                        writer = ShardWriter(
-                            place, f"{cut.split}-{group.label}", layout
-                        )
-                        writers[cut.split] = stack.enter_context(writer)
-                    here = slice(cut.first, cut.first + cut.frames)
-                    cut_numbers = {name: rows[here] for name, rows in numbers.items()}
-                    writers[cut.split].add(cut.facts, video[here], cut_numbers)
-            gave.append(outcome)
-            watch(task, outcome)
+                video, values = _read_frames(path, outcome.frames, layout)
+            for cut in outcome.cuts:
+                if cut.split not in writers:
+                    writer = ShardWriter(place, f"{cut.split}-{group.label}", layout)
+                    writers[cut.split] = stack.enter_context(writer)
+                here = slice(cut.first, cut.first + cut.frames)
+                own = {name: rows[here] for name, rows in values.items()}
+                writers[cut.split].add(cut.facts, video[here], own)
+            all_outcomes.append(outcome)
+            on_task(task, outcome)
     return Built(
         {split: w.shard for split, w in writers.items() if w.shard is not None},
-        tuple(miss for outcome in gave for miss in outcome.misses),
-        sum(outcome.leftover_frames for outcome in gave),
-        add_levels(outcome.levels for outcome in gave),
+        tuple(miss for outcome in all_outcomes for miss in outcome.misses),
+        sum(outcome.leftover_frames for outcome in all_outcomes),
+        add_levels(outcome.levels for outcome in all_outcomes),
     )
 
 
-def _written(
+def _read_frames(
     path: Path, frames: int, layout: Layout
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """What a task wrote: its frames, and the numbers beside them."""
-    video = np.memmap(path, np.uint8, "r", shape=(frames, *layout.shape))
-    numbers = {
-        name: np.fromfile(beside(path, name), "<f4").reshape(frames, size)
+    """Map the frames that a task wrote, and read the values beside them."""
+    video = np.memmap(path, PIXEL, "r", shape=(frames, *layout.shape))
+    values = {
+        name: np.fromfile(beside(path, name), FLOAT).reshape(frames, size)
         for name, size in layout.beside.items()
     }
-    return video, numbers
+    return video, values
 
 
 def add_levels(
     each: Iterable[Mapping[str, tuple[int, ...]]],
 ) -> dict[str, tuple[int, ...]]:
-    """The sum of histograms, split by split."""
+    """Add histograms, split by split."""
     total: dict[str, np.ndarray] = {}
     for levels in each:
         for split, counts in levels.items():

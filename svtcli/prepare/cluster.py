@@ -1,8 +1,8 @@
-"""Builds groups on a Ray cluster: one CPU and one crash-proof worker for each group.
+"""Build groups on a Ray cluster: one CPU and one worker process for each group.
 
 Ray moves a group elsewhere when a machine is lost; within a group, a decoder that
-crashes or hangs takes only its file with it, as on one machine. Frames go straight to
-the shared folder, and nothing but counts travels through Ray.
+crashes or hangs loses only its file, as on one machine. Frames go straight to the
+shared folder, and only counts travel through Ray.
 """
 
 import socket
@@ -12,9 +12,9 @@ from typing import Any
 
 from svtcli.clips.format import Layout
 from svtcli.failure import Failure, Refused
-from svtcli.prepare.build import build_here
+from svtcli.prepare.build import PrepareOptions, build_here
 from svtcli.prepare.journal import Built, Journal
-from svtcli.prepare.plan import Group, Outcome, Task
+from svtcli.prepare.plan import Group
 from svtcli.prepare.workers import POLL
 from svtcli.run.distribution import install_command
 from svtcli.run.signals import RESUME
@@ -22,37 +22,36 @@ from svtcli.run.signals import RESUME
 PATIENCE = 10.0
 """Seconds that a cluster may take to answer."""
 RETRIES = 3
-"""How often a group may lose its machine."""
+"""Machines that a group may lose before it is given up."""
 
 
 class ClusterFailed(Failure):
-    """A machine of the cluster was lost again and again."""
+    """The cluster lost machines again and again."""
 
 
 def build_on_ray(
     groups: tuple[Group, ...],
     layout: Layout,
     journal: Journal,
-    address: str | None,
-    workers: int | None,
-    time_limit: float,
+    options: PrepareOptions,
     check: Callable[[], None],
 ) -> Generator[tuple[Group, Built], None, None]:
-    """Build groups wherever there is room, each as soon as it is finished.
+    """Build groups wherever there is room, and yield each when it is finished.
 
-    `address` is a cluster's (`auto` finds the one of this machine), None starts Ray
-    here with `workers` CPUs. All machines must see `journal.out` under the same path.
-    `check` is called often, and may raise to stop. Errors: `Refused` without Ray or
-    cluster, `ClusterFailed`, those of a group.
+    `options.address` is a cluster's (`auto` finds the one of this machine), None starts
+    Ray here with `options.workers` CPUs. All machines must see `journal.out` under the
+    same path. `check` is called often, and may raise to stop. Errors: `Refused` without
+    Ray or cluster, `ClusterFailed`, those of a group.
     """
     ray = _import_ray()
-    _connect(ray, address, workers)
+    _connect(ray, options.address, options.workers)
     try:
         remote = ray.remote(num_cpus=1, max_retries=RETRIES)(build_one)
-        # Absolute, because the workers of Ray stand in folders of their own.
+        # Absolute, because the workers of Ray run in folders of their own.
         place = replace(journal, out=journal.out.absolute())
+        single = replace(options, workers=1)
         running = {
-            remote.remote(group, layout, place, time_limit): group for group in groups
+            remote.remote(group, layout, place, single): group for group in groups
         }
         while running:
             check()
@@ -65,19 +64,13 @@ def build_on_ray(
 
 
 def build_one(
-    group: Group, layout: Layout, journal: Journal, time_limit: float
+    group: Group, layout: Layout, journal: Journal, options: PrepareOptions
 ) -> Built:
-    """What Ray runs on some machine. A group that is recorded already is read."""
+    """Build one group on some machine, or read it if it is finished already."""
     if (built := journal.read(group)) is not None:
         return built
-    ((_, built),) = build_here(
-        (group,), layout, journal, group.name, 1, time_limit, _watch_nothing
-    )
+    ((_, built),) = build_here((group,), layout, journal, options, group.name)
     return built
-
-
-def _watch_nothing(task: Task, outcome: Outcome) -> None:
-    """The driver learns of a group when it is whole."""
 
 
 def _import_ray() -> Any:
@@ -92,7 +85,7 @@ def _import_ray() -> Any:
 
 
 def _connect(ray: Any, address: str | None, workers: int | None) -> None:
-    """Quietly join a cluster, or start one of this machine alone."""
+    """Join a cluster without output, or start one of this machine alone."""
     settings: dict[str, Any] = {
         "logging_level": "ERROR",
         "log_to_driver": False,
@@ -101,7 +94,7 @@ def _connect(ray: Any, address: str | None, workers: int | None) -> None:
     if address is None:
         settings |= {"num_cpus": workers, "include_dashboard": False}
     try:
-        _knock(address)
+        _require_answer(address)
         ray.init(**settings)
     except (OSError, ValueError, RuntimeError) as error:
         why = str(error).strip().splitlines()[0]
@@ -111,15 +104,15 @@ def _connect(ray: Any, address: str | None, workers: int | None) -> None:
         ) from error
 
 
-def _knock(address: str | None) -> None:
-    """Ray itself waits for minutes where nobody answers. Errors: `OSError`."""
+def _require_answer(address: str | None) -> None:
+    """Open a connection, since Ray waits for minutes without one. Errors: `OSError`."""
     host, _, port = (address or "").removeprefix("ray://").rpartition(":")
     if host and port.isdecimal():
         socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
 
 
 def _result(ray: Any, reference: Any, group: Group) -> Built:
-    """What a group gave. An error of its own is raised as if it had happened here."""
+    """Return a group's result, or raise its error."""
     try:
         built: Built = ray.get(reference)
     except ray.exceptions.RayTaskError as error:
@@ -130,6 +123,6 @@ def _result(ray: Any, reference: Any, group: Group) -> Built:
         raise ClusterFailed(
             f"{group.name}: lost {RETRIES + 1} times by the cluster "
             f"({type(error).__name__})",
-            f"what is finished is kept; {RESUME}",
+            f"finished shards are kept; {RESUME}",
         ) from error
     return built

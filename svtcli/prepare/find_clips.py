@@ -1,4 +1,4 @@
-"""Prepared clips that are there already, and whether they are those that are meant."""
+"""Find prepared clips, and compare them with the settings of a recipe."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,9 +8,8 @@ from svtcli.clips.manifest import NAME as MANIFEST
 from svtcli.clips.manifest import Manifest, read_manifest
 from svtcli.clips.reader import open_clips
 from svtcli.failure import Refused
-from svtcli.prepare.journal import FAILURES, WORK
+from svtcli.prepare.journal import FAILURES, REPORT, SHARD_FILE, WORK
 from svtcli.prepare.plan import spec_of
-from svtcli.prepare.publish import REPORT, SHARD_FILE
 from svtcli.prepare.sources import make_plan
 from svtcli.recipe.data import Data
 
@@ -27,16 +26,16 @@ class Prepared:
     """Clips of each split."""
     frames: dict[str, int]
     failures: dict[str, int]
-    """What gave no clip, by reason."""
+    """Number of failures, by reason."""
     lower_bound: dict[str, float]
     """Moving MNIST: nats per predicted frame of each split."""
     notes: tuple[str, ...] = ()
     existed: bool = False
-    """Nothing had to be done."""
+    """True where nothing had to be done."""
 
 
 def prepared(folder: Path, manifest: Manifest, existed: bool = False) -> Prepared:
-    """What a manifest says, for people."""
+    """Summarise a manifest."""
     return Prepared(
         folder=folder,
         fingerprint=manifest.fingerprint,
@@ -50,10 +49,9 @@ def prepared(folder: Path, manifest: Manifest, existed: bool = False) -> Prepare
 
 
 def find_finished(data: Data, folder: Path) -> Prepared | None:
-    """The dataset in `folder` if it is the one `data` describes; None if there is none.
+    """Return the dataset that `data` describes if it is in `folder`, else None.
 
-    Errors: `Refused` where it is another one. A source that is gone is no reason to
-    refuse clips that were made from it.
+    Errors: `Refused` where it is another one. Clips whose source is gone are accepted.
     """
     if not (folder / MANIFEST).is_file():
         return None
@@ -64,11 +62,11 @@ def find_finished(data: Data, folder: Path) -> Prepared | None:
     except Refused:
         inventory = manifest.inventory
     if inventory != manifest.inventory:
-        broken = ", take broken files that are whole now with --retry-failed"
+        retry = ", or add repaired files with --retry-failed"
         raise Refused(
-            f"{folder}: the source has changed since these clips were made",
+            f"{folder}: the source has changed since these clips were prepared",
             "choose another place with --out, replace them with --force"
-            + (broken if manifest.failures else ""),
+            + (retry if manifest.failures else ""),
         )
     for split in manifest.splits:
         open_clips(folder, split)
@@ -76,7 +74,7 @@ def find_finished(data: Data, folder: Path) -> Prepared | None:
 
 
 def refuse_other(data: Data, folder: Path, manifest: Manifest) -> None:
-    """Errors: `Refused` where the clips were made with other settings."""
+    """Compare settings. Errors: `Refused` where they differ."""
     if changed := _difference(manifest.spec, spec_of(data)):
         raise Refused(
             f"{folder}: holds other clips ({changed})",
@@ -85,7 +83,7 @@ def refuse_other(data: Data, folder: Path, manifest: Manifest) -> None:
 
 
 def _difference(there: Mapping[str, object], asked: Mapping[str, object]) -> str:
-    """Which settings differ, in words; empty where none does."""
+    """List the settings that differ; empty where none does."""
     return ", ".join(
         f"{key} is {there.get(key, 'not stated')} there, {asked.get(key)} asked"
         for key in (*asked, *(key for key in there if key not in asked))
@@ -94,7 +92,7 @@ def _difference(there: Mapping[str, object], asked: Mapping[str, object]) -> str
 
 
 def refuse_foreign(folder: Path) -> None:
-    """Do not spread into a folder that holds something else. Errors: `Refused`."""
+    """Refuse to write into a folder with other contents. Errors: `Refused`."""
     if folder.is_file():
         raise Refused(f"{folder}: is a file; clips need a folder")
     if not folder.is_dir() or (folder / MANIFEST).is_file():

@@ -1,62 +1,67 @@
 """Journal of a preparation: the finished shards of a dataset, in `OUT/.work`.
 
-.work/plan                    fingerprint of what is being prepared
+.work/plan                    fingerprint of the clips that are prepared
 .work/<group>.done.json       a finished group; written after its shards are in place
-.work/<split>-<label>.*       the files of finished shards
-.work/building-*/             shards being written; never read again, however they ended
+.work/<split>-<label>.*       files of finished shards
+.work/building-*/             shards being written; never read again
 """
 
+import json
+import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 from uuid import uuid4
 
 from pydantic import TypeAdapter, ValidationError
 
-from svtcli.clips.format import Shard
+from svtcli.clips.format import Shard, read_facts
+from svtcli.clips.manifest import NAME as MANIFEST
+from svtcli.clips.manifest import Manifest, write_manifest
+from svtcli.failure import BadData
 from svtcli.prepare.plan import Group, Miss
-from svtcli.run.durable import write_atomic
+from svtcli.run.durable import sync_path, write_atomic
 from svtcli.run.partial import WorkFolder
 
-WORK, FAILURES = ".work", "failures.jsonl"
+WORK, FAILURES, REPORT = ".work", "failures.jsonl", "report.json"
+SHARD_FILE = re.compile(
+    r"[\w-]+-\d{5}-of-\d{5}\.((frames|offsets|actions|states)\.npy|meta\.jsonl)"
+    r"|train\.digits\.npy"
+)
 
 
 @dataclass(frozen=True)
 class Built:
-    """What a finished group gave."""
+    """Result of a finished group."""
 
     shards: dict[str, Shard]
-    """By split."""
+    """Shard of each split."""
     misses: tuple[Miss, ...]
     leftover_frames: int
     levels: dict[str, tuple[int, ...]]
 
 
-_built = TypeAdapter(Built)
-
-
-def shard_files(shard: Shard) -> list[str]:
-    """The names of a shard's files."""
-    return [f"{shard.name}.{ending}" for ending in shard.files]
+_built, _miss = TypeAdapter(Built), TypeAdapter(Miss)
 
 
 @dataclass(frozen=True)
 class Journal(WorkFolder):
-    """The work folder of the dataset `out`, which may hold other clips until then."""
+    """Work folder of the dataset `out`, which may hold other clips until it is done."""
 
     kind: ClassVar[str] = "clips"
 
     @property
     def folder(self) -> Path:
-        """Inside of the dataset: shards are published by renaming their files."""
+        """Folder inside of the dataset: shards are published by renaming files."""
         return self.out / WORK
 
     @property
     def guard(self) -> Path:
-        """The dataset itself."""
+        """Folder of the dataset itself."""
         return self.out
 
     def begin(self) -> None:
@@ -72,16 +77,16 @@ class Journal(WorkFolder):
         records = any(self.folder.glob("*.done.json"))
         return records or (self.folder / FAILURES).is_file()
 
-    def _clear(self, who: str) -> None:
-        """Remove what builders named `who` left unfinished."""
-        for left in self.folder.glob(f"building-{who}-*"):
+    def _clear(self, builder: str) -> None:
+        """Remove the unfinished shards of a builder."""
+        for left in self.folder.glob(f"building-{builder}-*"):
             shutil.rmtree(left, ignore_errors=True)
 
     @contextmanager
-    def building(self, who: str) -> Iterator[Path]:
-        """Temporary folder of the builder `who`; what it left before is removed."""
-        self._clear(who)
-        place = self.folder / f"building-{who}-{uuid4().hex[:8]}"
+    def building(self, builder: str) -> Iterator[Path]:
+        """Provide a temporary folder for `builder`, and remove its earlier ones."""
+        self._clear(builder)
+        place = self.folder / f"building-{builder}-{uuid4().hex[:8]}"
         place.mkdir()
         try:
             yield place
@@ -89,9 +94,9 @@ class Journal(WorkFolder):
             shutil.rmtree(place, ignore_errors=True)
 
     def finish(self, group: Group, built: Built, place: Path) -> None:
-        """Take the shards over from `place`, then record the group as done."""
+        """Move the shards out of `place`, then record the group as finished."""
         for shard in built.shards.values():
-            for name in shard_files(shard):
+            for name in shard.file_names:
                 (place / name).replace(self.folder / name)
         text = _built.dump_json(built).decode() + "\n"
         write_atomic(self._record(group), text)
@@ -103,15 +108,86 @@ class Journal(WorkFolder):
         except (OSError, ValidationError):
             return None
         # A stop while publishing has moved some files to their place already.
-        files = [name for shard in built.shards.values() for name in shard_files(shard)]
+        names = [name for shard in built.shards.values() for name in shard.file_names]
         places = (self.folder, self.out)
-        whole = all(any((at / name).is_file() for at in places) for name in files)
-        return built if whole else None
+        complete = all(any((at / name).is_file() for at in places) for name in names)
+        return built if complete else None
 
     def read_all(self, groups: Iterable[Group]) -> dict[str, Built]:
-        """Records of those of `groups` that are finished, by the group's name."""
+        """Return the records of finished groups, by the group's name."""
         records = {group.name: self.read(group) for group in groups}
         return {name: built for name, built in records.items() if built is not None}
 
     def _record(self, group: Group) -> Path:
         return self.folder / f"{group.name}.done.json"
+
+    def publish(
+        self, manifest: Manifest, misses: tuple[Miss, ...], report: Mapping[str, Any]
+    ) -> None:
+        """Move the shards into the dataset, and write its manifest last.
+
+        The manifest of an earlier dataset is removed first: none ever stands over
+        files of another dataset. Files that svt did not write stay.
+        """
+        out, folder = self.out, self.folder
+        (out / MANIFEST).unlink(missing_ok=True)
+        sync_path(out)
+        ours = {name for split in manifest.splits.values() for name in split.files}
+        waiting = [name for name in ours if (folder / name).is_file()]
+        for file in list(out.iterdir()):
+            replaced = file.name in waiting or file.name not in ours
+            if SHARD_FILE.fullmatch(file.name) and replaced:
+                file.unlink()
+        for name in waiting:
+            (folder / name).replace(out / name)
+        write_failures(out, misses)
+        full = {**report, "classes": count_classes(out, manifest)}
+        text = json.dumps(full, indent=1, ensure_ascii=False)
+        write_atomic(out / REPORT, text + "\n")
+        write_manifest(out, manifest)
+        shutil.rmtree(folder)
+
+
+def count_reasons(misses: Iterable[Miss]) -> dict[str, int]:
+    """Count failures by reason, the most frequent first."""
+    return dict(Counter(miss.reason for miss in misses).most_common())
+
+
+def count_classes(out: Path, manifest: Manifest) -> dict[str, dict[str, int]]:
+    """Count the clips of each label in each split; splits without labels are absent."""
+    classes = {}
+    for name, split in manifest.splits.items():
+        labels = Counter(
+            facts.label
+            for shard in split.shards
+            for facts in read_facts(out / shard.name, shard.clips)
+            if facts.label is not None
+        )
+        if labels:
+            classes[name] = dict(sorted(labels.items()))
+    return classes
+
+
+def write_failures(folder: Path, misses: Iterable[Miss]) -> None:
+    """Write `failures.jsonl`, a line for each failure; no file if there is none."""
+    (folder / FAILURES).unlink(missing_ok=True)
+    lines = []
+    for miss in misses:
+        known = {key: value for key, value in asdict(miss).items() if value is not None}
+        lines.append(json.dumps(known, ensure_ascii=False) + "\n")
+    if lines:
+        write_atomic(folder / FAILURES, "".join(lines))
+
+
+def read_failures(folder: Path) -> list[Miss]:
+    """Read `failures.jsonl`; an absent file is an empty list. Errors: `BadData`."""
+    path = folder / FAILURES
+    if not path.is_file():
+        return []
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")[:-1]
+        return [_miss.validate_json(line) for line in lines]
+    except (OSError, ValidationError) as error:
+        raise BadData(
+            f"{path}: cannot be read", "prepare again with --force"
+        ) from error

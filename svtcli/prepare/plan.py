@@ -1,10 +1,10 @@
-"""What is to be prepared, fixed before any of it is: tasks in groups, groups → shards.
+"""Plan of a preparation: tasks in groups, and a shard of each group and split.
 
-Every engine runs the same tasks, so the bytes do not depend on how many workers there
-are, or where they are.
+It is fixed before the work begins, and every engine runs the same tasks: the bytes do
+not depend on the number or the place of the workers.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -23,57 +23,56 @@ class Cut:
 
     split: str
     first: int
-    """Its first frame there."""
+    """First frame of the clip in these frames."""
     frames: int
     facts: ClipFacts
 
 
 @dataclass(frozen=True)
 class Miss:
-    """Something of the source that gave no clip."""
+    """A part of the source that gave no clip; a line of `failures.jsonl`."""
 
     source: str
-    """The task's."""
+    """Source of the task."""
     reason: str
-    """`open`, `no-video`, `decode`, `crash`, `timeout`: the file is broken;
-    `too-short`: it is whole, but holds less than one clip."""
+    """`open`, `no-video`, `decode`, `crash`, `timeout`, …: it could not be read;
+    `too-short`: it holds less than one clip."""
     detail: str
     split: str | None = None
-    """Where only the part for one split is missing."""
+    """Split, if only the clip of one split is missing."""
     record: int | None = None
-    """Where only one record of a file of many is missing."""
+    """Number of the record, if only one of a file is missing."""
     lost: int = 1
-    """How many units of the plan went with it."""
+    """Units of the plan that gave no clips."""
 
     @property
     def broken(self) -> bool:
-        """Whether the source is at fault, and not its length."""
+        """True unless the source is only too short."""
         return self.reason != "too-short"
 
     @property
     def item(self) -> str:
-        """What is missing, for messages."""
+        """Name of the missing part, for messages."""
         return self.source if self.record is None else f"{self.source}#{self.record}"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one task gave; small, as it travels between processes."""
+    """Result of a task; small, as it travels between processes."""
 
     frames: int = 0
-    """How many were written."""
+    """Frames written."""
     cuts: tuple[Cut, ...] = ()
     misses: tuple[Miss, ...] = ()
     leftover_frames: int = 0
-    """Frames at the end of a part that did not fill a clip."""
+    """Frames at the end that did not fill a clip."""
     levels: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    """Moving MNIST: how often each of the 256 levels occurs in the predicted frames of
-    each split."""
+    """Moving MNIST: counts of the 256 levels in the predicted frames of each split."""
 
 
 @dataclass(frozen=True)
 class Promise:
-    """What a task will give, as far as headers tell."""
+    """Estimate of a task's result by headers."""
 
     clips: int
     frames: int
@@ -81,58 +80,58 @@ class Promise:
 
 @runtime_checkable
 class Task(Protocol):
-    """The smallest piece of work, the one that a crash may take with it."""
+    """Smallest piece of work, and the most that a crash can lose."""
 
     @property
     def source(self) -> str:
-        """What it works on, for messages; no two tasks of a plan have the same."""
+        """Name of its source; unique in a plan."""
         ...
 
     @property
     def units(self) -> int:
-        """How much it is, in the plan's unit."""
+        """Amount of work in the plan's unit."""
         ...
 
     def promise(self) -> Promise:
-        """Look at headers only; a broken source promises nothing."""
+        """Estimate clips and frames by headers; none of a source that is damaged."""
         ...
 
     def run(self, frames: Path) -> Outcome:
         """Write uint8 frames back to back to the file `frames`, which does not exist.
 
-        Numbers that go with each frame, float32, go to `beside(frames, name)`, one
-        file for each name in the plan's layout. Runs in another process. A broken
-        source is an outcome, not an error.
+        The float32 values of each frame go to `beside(frames, name)`, one file for
+        each name in the plan's layout. Runs in another process. A damaged source is an
+        outcome, not an error.
         """
         ...
 
 
 def beside(frames: Path, name: str) -> Path:
-    """Where a task writes the `actions` or `states` of its frames."""
+    """Path for the `actions` or `states` of a task's frames."""
     return frames.with_suffix(f".{name}")
 
 
 @dataclass(frozen=True)
 class Group:
-    """Tasks whose clips share a shard, one shard for each split they give."""
+    """Tasks whose clips share a shard, one shard for each split."""
 
     name: str
     label: str
-    """A shard is named `<split>-<label>`."""
+    """Suffix of its shards: `<split>-<label>`."""
     tasks: tuple[Task, ...]
 
 
 @runtime_checkable
-class Drawing(Protocol):
-    """How the clips of a split are drawn when they are read, instead of stored."""
+class Generated(Protocol):
+    """A split whose clips are generated when they are read, instead of stored."""
 
     @property
     def clips(self) -> int:
-        """How many there are to read."""
+        """Number of clips."""
         ...
 
     def keep(self, folder: Path) -> Split:
-        """Write what they are drawn from to `folder`; the split for the manifest."""
+        """Write their inputs to `folder`; return the manifest's entry of the split."""
         ...
 
 
@@ -141,43 +140,48 @@ class Plan:
     """Everything that decides the bytes of a dataset."""
 
     spec: Mapping[str, Any]
-    """The settings, without where the source and the clips are."""
+    """Settings of the recipe, without the places of source and clips."""
     inventory: str
     """Fingerprint of the list of source files."""
     layout: Layout
-    """What a frame is."""
+    """Shape of a frame, and the values beside it."""
     groups: tuple[Group, ...]
     unit: str
-    """What is counted: `videos` or `clips`."""
+    """Unit of work: `videos` or `clips`."""
     pixels: str = ""
-    """How frames are made: crop, filter, frame rate."""
+    """Path from source to frames: crop, filter, frame rate."""
     predicted_frames: int = 0
-    """Moving MNIST: frames of a clip that count for the lower bound."""
+    """Moving MNIST: frames of a clip in the lower bound."""
     notes: tuple[str, ...] = ()
-    drawn: Mapping[str, Drawing] = field(default_factory=dict)
-    """Splits without groups: their clips are drawn when they are read."""
+    drawn: Mapping[str, Generated] = field(default_factory=dict)
+    """Splits without groups: their clips are generated when they are read."""
     findings: Mapping[str, Any] = field(default_factory=dict)
-    """What was found in the source, for `report.json`."""
+    """Facts about the source, for `report.json`."""
 
     @cached_property
     def units(self) -> int:
-        """How much there is to do."""
-        return sum(task.units for group in self.groups for task in group.tasks)
+        """Total amount of work."""
+        return units_of(self.groups)
 
     @cached_property
     def order(self) -> str:
-        """Fingerprint of which task is where: equal orders have equal shards."""
+        """Fingerprint of the order of tasks: equal orders have equal shards."""
         return fingerprint(
             [(g.name, [task.source for task in g.tasks]) for g in self.groups]
         )
 
 
 def spec_of(data: Data) -> dict[str, Any]:
-    """What decides the clips, as JSON says it: all but where source and clips are."""
+    """Return the settings that decide the clips, as JSON has them."""
     return {
         key: list(value) if isinstance(value, tuple) else value
         for key, value in influential(data).items()
     }
+
+
+def units_of(groups: Iterable[Group]) -> int:
+    """Add up the work of groups."""
+    return sum(task.units for group in groups for task in group.tasks)
 
 
 def group_tasks(tasks: Sequence[Task], per_shard: int, prefix: str) -> list[Group]:

@@ -1,14 +1,14 @@
-"""Tries again what failed, and nothing else: whole videos are copied, not decoded."""
+"""Retry failures only: the clips of other videos are copied, not decoded again."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from math import prod
 from pathlib import Path
 
-import numpy as np
-
 from svtcli.clips.format import (
+    FLOAT,
     HEADER,
     ClipFacts,
     Layout,
@@ -17,25 +17,17 @@ from svtcli.clips.format import (
     read_offsets,
 )
 from svtcli.clips.manifest import Manifest
-from svtcli.prepare.plan import (
-    Cut,
-    Group,
-    Miss,
-    Outcome,
-    Plan,
-    Promise,
-    Task,
-    beside,
-)
+from svtcli.prepare.journal import Built
+from svtcli.prepare.plan import Cut, Group, Miss, Outcome, Plan, Promise, Task, beside
 
 
 @dataclass(frozen=True)
-class Piece:
+class FinishedClip:
     """A clip in a finished shard."""
 
     split: str
     shard: Path
-    """Without the ending."""
+    """Path without the ending."""
     first: int
     frames: int
     facts: ClipFacts
@@ -43,10 +35,10 @@ class Piece:
 
 @dataclass(frozen=True)
 class KeepTask:
-    """Copies what one source gave before."""
+    """Copies the finished clips of one source."""
 
     source: str
-    pieces: tuple[Piece, ...]
+    clips: tuple[FinishedClip, ...]
     misses: tuple[Miss, ...]
     layout: Layout
 
@@ -55,88 +47,101 @@ class KeepTask:
         return 0
 
     def promise(self) -> Promise:
-        return Promise(len(self.pieces), sum(piece.frames for piece in self.pieces))
+        return Promise(len(self.clips), sum(clip.frames for clip in self.clips))
 
     def run(self, frames: Path) -> Outcome:
-        byte, row = np.dtype(np.uint8), int(np.prod(self.layout.shape))
-        self._copy("frames", frames, row * byte.itemsize)
+        self._copy("frames", frames, prod(self.layout.shape))
         for name, size in self.layout.beside.items():
-            self._copy(name, beside(frames, name), size * 4)
+            self._copy(name, beside(frames, name), size * FLOAT.itemsize)
         cuts, first = [], 0
-        for piece in self.pieces:
-            cuts.append(Cut(piece.split, first, piece.frames, piece.facts))
-            first += piece.frames
+        for clip in self.clips:
+            cuts.append(Cut(clip.split, first, clip.frames, clip.facts))
+            first += clip.frames
         return Outcome(first, tuple(cuts), self.misses)
 
     def _copy(self, ending: str, to: Path, row: int) -> None:
         with to.open("xb") as file:
-            for piece in self.pieces:
-                path = piece.shard.with_name(f"{piece.shard.name}.{ending}.npy")
+            for clip in self.clips:
+                path = clip.shard.with_name(f"{clip.shard.name}.{ending}.npy")
                 with path.open("rb") as shard:
-                    shard.seek(HEADER + piece.first * row)
-                    file.write(shard.read(piece.frames * row))
+                    shard.seek(HEADER + clip.first * row)
+                    file.write(shard.read(clip.frames * row))
 
 
 def retry_groups(
     plan: Plan, folder: Path, manifest: Manifest, misses: list[Miss]
 ) -> tuple[Group, ...]:
-    """The groups of `plan` in which something is broken, with the rest to be copied."""
+    """Return the groups of `plan` with failures; tasks without one copy their clips."""
     broken = {miss.source for miss in misses if miss.broken}
-    short = defaultdict(list)
-    for miss in misses:
-        if miss.source not in broken:
-            short[miss.source].append(miss)
+    short = _by_source(miss for miss in misses if miss.source not in broken)
+    layout = Layout(manifest.shape, manifest.beside)
+
+    def tasks(group: Group) -> Iterator[Task]:
+        clips = _finished_clips(group, folder, manifest)
+        for task in group.tasks:
+            source = task.source
+            if source in broken:
+                yield task
+            else:
+                yield KeepTask(
+                    source, tuple(clips[source]), tuple(short[source]), layout
+                )
+
     return tuple(
-        replace(group, tasks=_tasks(group, broken, dict(short), folder, manifest))
+        replace(group, tasks=tuple(tasks(group)))
         for group in plan.groups
         if any(task.source in broken for task in group.tasks)
     )
 
 
-def _tasks(
-    group: Group,
-    broken: set[str],
-    short: dict[str, list[Miss]],
-    folder: Path,
-    manifest: Manifest,
-) -> tuple[Task, ...]:
-    pieces = defaultdict[str, list[Piece]](list)
-    sources = {task.source for task in group.tasks}
-    for split, shard in group_shards(group, manifest):
-        for piece in _pieces(split, shard, folder):
-            pieces[_task_of(piece, sources)].append(piece)
-    layout = Layout(manifest.shape, manifest.beside)
-    return tuple(
-        task
-        if task.source in broken
-        else KeepTask(
-            task.source,
-            tuple(pieces[task.source]),
-            tuple(short.get(task.source, ())),
-            layout,
+def kept_groups(
+    plan: Plan, retried: tuple[Group, ...], manifest: Manifest, misses: list[Miss]
+) -> dict[str, Built]:
+    """Return the records of groups that are not `retried`, by the group's name."""
+    names, by_source = {group.name for group in retried}, _by_source(misses)
+    return {
+        group.name: Built(
+            dict(_shards(group, manifest)),
+            tuple(miss for task in group.tasks for miss in by_source[task.source]),
+            0,
+            {},
         )
-        for task in group.tasks
-    )
+        for group in plan.groups
+        if group.name not in names
+    }
 
 
-def _task_of(piece: Piece, sources: set[str]) -> str:
-    """The source of the task that gave a clip; a record of a file is `FILE#NUMBER`."""
-    source = piece.facts.source
-    return source if source in sources else source.rpartition("#")[0]
+def _by_source(misses: Iterable[Miss]) -> dict[str, list[Miss]]:
+    by_source = defaultdict[str, list[Miss]](list)
+    for miss in misses:
+        by_source[miss.source].append(miss)
+    return by_source
 
 
-def group_shards(group: Group, manifest: Manifest) -> Iterator[tuple[str, Shard]]:
-    """The finished shards of a group, each with its split."""
+def _finished_clips(
+    group: Group, folder: Path, manifest: Manifest
+) -> dict[str, list[FinishedClip]]:
+    """Clips of a group's shards, by the source of their task."""
+    clips = defaultdict[str, list[FinishedClip]](list)
+    sources = {task.source for task in group.tasks}
+    for split, shard in _shards(group, manifest):
+        path = folder / shard.name
+        offsets = read_offsets(folder, shard).tolist()
+        facts = read_facts(path, shard.clips)
+        for about, (first, end) in zip(facts, pairwise(offsets), strict=True):
+            # A record of a file is `FILE#NUMBER`.
+            whole = about.source in sources
+            source = about.source if whole else about.source.rpartition("#")[0]
+            clip = FinishedClip(split, path, first, end - first, about)
+            clips[source].append(clip)
+    return clips
+
+
+def _shards(group: Group, manifest: Manifest) -> Iterator[tuple[str, Shard]]:
+    """Yield the finished shards of a group, each with its split."""
     for name, split in manifest.splits.items():
         # Groups of one split each share their labels with those of the others.
         if group.name.removesuffix(f"-{group.label}") in (name, "all"):
             for shard in split.shards:
                 if shard.name == f"{name}-{group.label}":
                     yield name, shard
-
-
-def _pieces(split: str, shard: Shard, folder: Path) -> Iterator[Piece]:
-    offsets = read_offsets(folder, shard).tolist()
-    facts = read_facts(folder / shard.name, shard.clips)
-    for about, (first, last) in zip(facts, pairwise(offsets), strict=True):
-        yield Piece(split, folder / shard.name, first, last - first, about)

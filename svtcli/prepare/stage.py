@@ -1,11 +1,17 @@
-"""Raw data → clips: whole, as one task of a job array, or only what failed before."""
+"""Prepare clips of raw data, at once or as a job array; preview; retry failures."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import monotonic
 
-from svtcli.clips.manifest import Manifest, read_manifest
+import numpy as np
+
+from svtcli.clips.manifest import read_manifest
 from svtcli.failure import Refused
+from svtcli.prepare.build import PrepareOptions
 from svtcli.prepare.find_clips import (
     Prepared,
     find_finished,
@@ -13,12 +19,12 @@ from svtcli.prepare.find_clips import (
     refuse_foreign,
     refuse_other,
 )
-from svtcli.prepare.journal import Built, Journal
-from svtcli.prepare.plan import Group, Miss, Plan
-from svtcli.prepare.preparation import How, Preparation, plan_fingerprint
-from svtcli.prepare.publish import read_failures
-from svtcli.prepare.retry import group_shards, retry_groups
+from svtcli.prepare.journal import Built, Journal, read_failures
+from svtcli.prepare.plan import Group, Plan, Task
+from svtcli.prepare.preparation import Preparation, plan_fingerprint
+from svtcli.prepare.retry import kept_groups, retry_groups
 from svtcli.prepare.sources import make_plan
+from svtcli.prepare.workers import outcomes
 from svtcli.recipe.data import Data
 from svtcli.run.fingerprint import fingerprint
 from svtcli.run.partial import Unfinished
@@ -26,30 +32,34 @@ from svtcli.run.progress import Progress
 from svtcli.run.signals import StopSignals
 
 NOTHING: Mapping[str, Built] = {}
+PREVIEW_HEADERS = 64
+"""Files whose headers a preview reads."""
+PREVIEW_FILES, PREVIEW_SECONDS = 6, 5.0
+"""Files that a preview prepares to measure the speed, and its time for them."""
 
 
 def prepare(
     data: Data,
     folder: Path,
     progress: Progress,
-    how: How | None = None,
+    options: PrepareOptions | None = None,
     force: bool = False,
 ) -> Prepared:
     """Prepare the clips that `data` describes in `folder`, or find them there.
 
     An interrupted call resumes when it is repeated. Errors: `Refused` (no source; other
-    clips are there), `Locked`, `CheckFailed` (too much is broken), `BadData` (no
+    clips are there), `Locked`, `CheckFailed` (too many failures), `BadData` (no
     clips), `Stopped`, `StorageFailed`.
     """
     if not force and (finished := _found(data, folder, progress)):
         return finished
-    work = _new(data, folder, progress, how or How())
+    work = _new(data, folder, progress, options or PrepareOptions())
     found = (lambda: None) if force else partial(_found, data, folder, progress)
     return work.journal.complete(None, found, *_steps(work, work.plan.groups))
 
 
 def prepare_task(
-    data: Data, folder: Path, progress: Progress, how: How
+    data: Data, folder: Path, progress: Progress, options: PrepareOptions
 ) -> Prepared | Unfinished:
     """Prepare the shards of one task of a job array; the last task publishes them all.
 
@@ -57,16 +67,16 @@ def prepare_task(
     """
     if finished := _found(data, folder, progress):
         return finished
-    work = _new(data, folder, progress, how)
+    work = _new(data, folder, progress, options)
     found, groups = partial(_found, data, folder, progress), work.plan.groups
-    done = work.journal.complete(how.task, found, *_steps(work, groups))
+    done = work.journal.complete(options.task, found, *_steps(work, groups))
     return done or Unfinished(folder, len(work.journal.read_all(groups)), len(groups))
 
 
 def retry(
-    data: Data, folder: Path, progress: Progress, how: How | None = None
+    data: Data, folder: Path, progress: Progress, options: PrepareOptions | None = None
 ) -> Prepared:
-    """Try again what is broken in a finished dataset; whole videos are not decoded.
+    """Retry the failures of a finished dataset; other videos are not decoded again.
 
     Errors: those of `prepare`; `Refused` where other clips are there, or the source has
     more or fewer files than it had.
@@ -75,18 +85,19 @@ def retry(
     refuse_other(data, folder, manifest)
     if plan.order != manifest.order:
         raise Refused(
-            f"{folder}: the source has other files than when these clips were made",
-            "prepare them anew, in another place or with --force",
+            f"{folder}: the source has other files than when these clips were prepared",
+            "prepare them again, in another place or with --force",
         )
     misses = read_failures(folder)
     groups = retry_groups(plan, folder, manifest, misses)
     if not groups:
-        progress.note(f"{folder}: nothing is broken, nothing to try again")
+        progress.note(f"{folder}: no failures, nothing to retry")
         return prepared(folder, manifest, existed=True)
     identity = fingerprint(plan_fingerprint(plan), manifest.fingerprint, "retry")
-    work = Preparation(plan, Journal(folder, identity), how or How(), progress)
-    kept = _kept(plan, groups, manifest, misses)
-    return work.journal.complete(None, lambda: None, *_steps(work, groups, kept))
+    journal = Journal(folder, identity)
+    work = Preparation(plan, journal, options or PrepareOptions(), progress)
+    kept = kept_groups(plan, groups, manifest, misses)
+    return journal.complete(None, lambda: None, *_steps(work, groups, kept))
 
 
 def _found(data: Data, folder: Path, progress: Progress) -> Prepared | None:
@@ -96,42 +107,98 @@ def _found(data: Data, folder: Path, progress: Progress) -> Prepared | None:
     return finished
 
 
-def _new(data: Data, folder: Path, progress: Progress, how: How) -> Preparation:
+def _new(
+    data: Data, folder: Path, progress: Progress, options: PrepareOptions
+) -> Preparation:
     plan = make_plan(data)
     refuse_foreign(folder)
-    return Preparation(plan, Journal(folder, plan_fingerprint(plan)), how, progress)
+    return Preparation(plan, Journal(folder, plan_fingerprint(plan)), options, progress)
 
 
 def _steps(
     work: Preparation, groups: tuple[Group, ...], kept: Mapping[str, Built] = NOTHING
 ) -> tuple[Callable[[StopSignals], None], Callable[[], Prepared | None]]:
     """Functions that build `groups`, and publish them with those that are `kept`."""
-    task = work.how.task
+    task = work.options.task
     own = groups if task is None else groups[task.index :: task.count]
-    who = "all" if task is None else f"task-{task}"
+    builder = "all" if task is None else f"task-{task}"
 
     def publish() -> Prepared | None:
         built = work.journal.read_all(groups)
         return work.publish({**kept, **built}) if len(built) == len(groups) else None
 
-    return lambda stop: work.build(own, stop, who), publish
+    return lambda stop: work.build(own, stop, builder), publish
 
 
-def _kept(
-    plan: Plan, again: tuple[Group, ...], manifest: Manifest, misses: list[Miss]
-) -> dict[str, Built]:
-    """What stays of a finished dataset while the groups of `again` are rebuilt."""
-    names = {group.name for group in again}
-    of_source: dict[str, list[Miss]] = {}
-    for miss in misses:
-        of_source.setdefault(miss.source, []).append(miss)
-    return {
-        group.name: Built(
-            dict(group_shards(group, manifest)),
-            tuple(m for task in group.tasks for m in of_source.get(task.source, ())),
-            0,
-            {},
-        )
-        for group in plan.groups
-        if group.name not in names
-    }
+@dataclass(frozen=True)
+class Preview:
+    """Result of a dry run; clips, bytes and seconds are estimates."""
+
+    folder: Path
+    sources: int
+    """Videos; 0 where clips are generated."""
+    clips: int
+    bytes: int
+    seconds: float | None
+    """Time with all workers; None where no file could be tried."""
+    workers: int
+    finished: bool
+    """True where these clips are there already."""
+    notes: tuple[str, ...]
+
+
+def preview(data: Data, folder: Path, options: PrepareOptions | None = None) -> Preview:
+    """Estimate clips, bytes and time from some files. Errors: those of `prepare`."""
+    finished = find_finished(data, folder) is not None
+    plan = make_plan(data)
+    tasks = [task for group in plan.groups for task in group.tasks]
+    clips, frames = _estimate(plan, _spread(tasks, PREVIEW_HEADERS))
+    height, width, channels = plan.layout.shape
+    row = height * width * channels + 4 * sum(plan.layout.beside.values())
+    workers = (options or PrepareOptions()).processes
+    speed = None if finished else _seconds_per_unit(_spread(tasks, PREVIEW_FILES))
+    return Preview(
+        folder=folder,
+        sources=plan.units if plan.unit == "videos" else 0,
+        clips=clips,
+        bytes=frames * row,
+        seconds=None if speed is None else speed * plan.units / workers,
+        workers=workers,
+        finished=finished,
+        notes=plan.notes,
+    )
+
+
+def _spread(tasks: list[Task], most: int) -> list[Task]:
+    """Choose up to `most` tasks, evenly spread."""
+    places = np.linspace(0, len(tasks) - 1, min(most, len(tasks)))
+    return [tasks[round(place)] for place in places]
+
+
+def _estimate(plan: Plan, tasks: list[Task]) -> tuple[int, int]:
+    """Clips and stored frames of the whole plan, if all files are like these."""
+    units = sum(task.units for task in tasks)
+    promises = [task.promise() for task in tasks]
+    scale = plan.units / units if units else 0.0
+    clips = round(scale * sum(promise.clips for promise in promises))
+    clips += sum(generated.clips for generated in plan.drawn.values())
+    return clips, round(scale * sum(promise.frames for promise in promises))
+
+
+def _seconds_per_unit(tasks: list[Task]) -> float | None:
+    """Measure one worker. The first task pays for its start and is not counted."""
+    units, begun, last = 0, None, 0.0
+    with TemporaryDirectory(prefix="svt-preview-") as aside:
+        results = outcomes(tasks, Path(aside), 1, time_limit=PREVIEW_SECONDS)
+        try:
+            for number, (task, outcome, _) in enumerate(results):
+                last = monotonic()
+                if begun is None and (len(tasks) > 1 or number):
+                    begun = last
+                    continue
+                units += 0 if outcome.misses else task.units
+                if begun is not None and last - begun > PREVIEW_SECONDS:
+                    break
+        finally:
+            results.close()
+    return (last - begun) / units if begun is not None and units else None

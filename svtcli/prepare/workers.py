@@ -1,4 +1,4 @@
-"""Runs tasks in processes of which any one may crash or hang.
+"""Run tasks in worker processes, any of which may crash or hang.
 
 pebble's pool restarts a dead worker and blames only the task in hand; the pools of the
 standard library hang or break when a decoder crashes.
@@ -16,15 +16,15 @@ from pebble import ProcessExpired, ProcessPool
 from svtcli.prepare.plan import Miss, Outcome, Task
 
 TASKS_OF_ONE_PROCESS = 200
-"""Decoders leak a little; a worker is replaced after so many tasks."""
+"""Tasks after which a worker is replaced: decoders leak a little."""
 AHEAD = 4
-"""Tasks in flight for each worker: bounds what lies on the disk unassembled."""
+"""Tasks in flight for each worker: bounds the frames that wait on the disk."""
 POLL = 0.1
-"""Seconds between two looks for a signal, while there is nothing to do but wait."""
+"""Seconds between two checks for a signal."""
 
 
 def run_task(task: Task, frames: Path) -> Outcome:
-    """What a worker process does."""
+    """Run a task in a worker process."""
     return task.run(frames)
 
 
@@ -35,12 +35,12 @@ def outcomes(
     time_limit: float,
     check: Callable[[], None] = lambda: None,
 ) -> Generator[tuple[Task, Outcome, Path], None, None]:
-    """Each task with what it gave and the file of its frames, in the order of `tasks`.
+    """Yield each task with its outcome and the file of its frames, in order.
 
-    A task that takes its worker with it, or more than `time_limit` seconds, gives a
-    `Miss`. Any other exception in a worker is raised here. The file of the frames, and
-    what lies beside it, is gone as soon as the next result is asked for. `check` is
-    called often, and may raise to stop.
+    A task that crashes its worker, or takes more than `time_limit` seconds, gives a
+    `Miss`. Any other exception in a worker is raised here. The files of the frames are
+    removed when the next result is asked for. `check` is called often, and may raise to
+    stop.
     """
     numbered = ((task, folder / f"{i:08d}.frames") for i, task in enumerate(tasks))
     pool = ProcessPool(
@@ -67,7 +67,7 @@ def outcomes(
                 for file in folder.glob(f"{frames.stem}.*"):
                     file.unlink()
     finally:
-        # Whoever is still at work now, is for a consumer that has gone.
+        # Nobody waits for the results of tasks that still run.
         pool.stop()
         pool.join()
 
@@ -79,10 +79,10 @@ def _outcome(task: Task, future: Future[Outcome], time_limit: float) -> Outcome:
         detail = f"took more than {time_limit:g} s"
         return lost(task, "timeout", detail)
     except ProcessExpired as error:
-        detail = f"took its process with it (exit code {error.exitcode})"
+        detail = f"crashed its process (exit code {error.exitcode})"
         return lost(task, "crash", detail)
 
 
 def lost(task: Task, reason: str, detail: str) -> Outcome:
-    """The outcome of a task that gave nothing at all."""
+    """Return the outcome of a task without a result."""
     return Outcome(misses=(Miss(task.source, reason, detail, lost=task.units),))

@@ -149,7 +149,10 @@ def test_broken_files_are_named_and_too_many_end_in_3(place: Path, here) -> None
     said = here("prepare", "folder", "--source", "bad", "--size", "8")
     assert (said.code, said.out) == (3, "")
     assert "page.mp4: open:" in said.err
-    assert "1 of 3 videos are broken (1 open), more than 0.05" in said.err
+    assert (
+        "1 of 3 videos could not be read (1 open): 33.3 %, more than the 5 %"
+        in said.err
+    )
     said = here(
         *("prepare", "folder", "--source", "bad", "--size", "8"),
         *("--max-failures", "40%"),

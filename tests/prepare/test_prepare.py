@@ -16,9 +16,8 @@ from svtcli.clips.manifest import read_manifest
 from svtcli.clips.reader import open_clips
 from svtcli.clips.verify import verify
 from svtcli.failure import BadData, CheckFailed, Failure, Locked, Refused, Stopped
-from svtcli.prepare.preparation import How
-from svtcli.prepare.preview import preview
-from svtcli.prepare.stage import prepare
+from svtcli.prepare.build import PrepareOptions
+from svtcli.prepare.stage import prepare, preview
 from svtcli.recipe.data import FolderData, clips_folder
 from svtcli.run.progress import Silent
 from svtcli.video.decode import decode
@@ -66,7 +65,7 @@ class Recorder(Silent):
 
 def test_clips_are_the_frames_of_their_videos(videos: Path, tmp_path: Path) -> None:
     data = folder_data(videos, frames=8, test=0.4)
-    done = prepare(data, tmp_path / "clips", Silent(), How(workers=2))
+    done = prepare(data, tmp_path / "clips", Silent(), PrepareOptions(workers=2))
     assert sum(done.clips.values()) == sum(n // 8 for n in LENGTHS.values())
     report = json.loads((tmp_path / "clips/report.json").read_text())
     assert report["leftover_frames"] == sum(n % 8 for n in LENGTHS.values())
@@ -88,7 +87,7 @@ def test_clips_are_the_frames_of_their_videos(videos: Path, tmp_path: Path) -> N
 
 def test_a_split_in_time_keeps_each_frame_once(videos: Path, tmp_path: Path) -> None:
     data = folder_data(videos, split="time", test=0.2, val=0.2)
-    prepare(data, tmp_path, Silent(), How(workers=2))
+    prepare(data, tmp_path, Silent(), PrepareOptions(workers=2))
     found: dict[str, list[np.ndarray]] = {}
     for split in ("train", "val", "test"):
         clips = open_clips(tmp_path, split)
@@ -106,9 +105,14 @@ def test_the_bytes_do_not_depend_on_workers_or_place(
 ) -> None:
     elsewhere = tmp_path / "moved"
     shutil.copytree(videos, elsewhere)
-    prepare(folder_data(videos, frames=4), tmp_path / "one", Silent(), How(workers=1))
+    prepare(
+        folder_data(videos, frames=4),
+        tmp_path / "one",
+        Silent(),
+        PrepareOptions(workers=1),
+    )
     four = folder_data(elsewhere, frames=4)
-    prepare(four, tmp_path / "four", Silent(), How(workers=4))
+    prepare(four, tmp_path / "four", Silent(), PrepareOptions(workers=4))
     assert contents(tmp_path / "one") == contents(tmp_path / "four")
     other = prepare(folder_data(videos, frames=4, seed=1), tmp_path / "two", Silent())
     assert other.fingerprint != read_manifest(tmp_path / "one").fingerprint
@@ -139,7 +143,7 @@ REASONS = {
 
 def test_a_broken_file_takes_only_itself(dirty: Path, tmp_path: Path) -> None:
     data, progress = folder_data(dirty, frames=8), Recorder()
-    done = prepare(data, tmp_path / "out", progress, How(max_failures=0.5))
+    done = prepare(data, tmp_path / "out", progress, PrepareOptions(max_failures=0.5))
     rows = (tmp_path / "out/failures.jsonl").read_text().splitlines()
     missed = {row["source"]: row["reason"] for row in map(json.loads, rows)}
     assert missed == REASONS
@@ -154,13 +158,13 @@ def test_a_broken_file_takes_only_itself(dirty: Path, tmp_path: Path) -> None:
 
 def test_too_many_broken_files_fail_the_check(dirty: Path, tmp_path: Path) -> None:
     out, data = tmp_path / "out", folder_data(dirty, frames=8)
-    with pytest.raises(CheckFailed, match=r"4 of 11 videos are broken \(2 open"):
+    with pytest.raises(CheckFailed, match=r"4 of 11 videos could not be read \(2 open"):
         prepare(data, out, Silent())
     assert not (out / "manifest.json").exists()
     listed = (out / ".work/failures.jsonl").read_text().splitlines()
     assert len(listed) == 5
     again = Recorder()
-    prepare(data, out, again, How(max_failures=0.4))
+    prepare(data, out, again, PrepareOptions(max_failures=0.4))
     assert again.lines == ["2 of 2 shards were finished before"]
     assert not (out / ".work").exists()
 
@@ -266,7 +270,7 @@ def test_an_interrupted_run_resumes_to_the_same_bytes(
         prepare(data, out, Interrupted(after))
     if finished < 2:
         assert out.exists() == (finished > 0)
-        with pytest.raises(Failure, match="no prepared clips here"):
+        with pytest.raises(Failure, match="manifest.json is missing"):
             open_clips(out, "train")
     again = Recorder()
     prepare(data, out, again)

@@ -15,9 +15,9 @@ import svtcli.prepare.sources.folder as folder_source
 from svtcli.clips.manifest import read_manifest
 from svtcli.clips.verify import verify
 from svtcli.failure import CheckFailed, Locked, Refused
-from svtcli.prepare import progress as tally
+from svtcli.prepare import build
+from svtcli.prepare.build import PrepareOptions
 from svtcli.prepare.find_clips import Prepared
-from svtcli.prepare.preparation import How
 from svtcli.prepare.stage import prepare, prepare_task, retry
 from svtcli.recipe.data import FolderData
 from svtcli.run.job_array import ArrayTask
@@ -52,18 +52,18 @@ def data(videos: Path) -> FolderData:
     return folder_data(videos, frames=4, test=0.3)
 
 
-HOW = How(workers=1, max_failures=0.5)
+OPTIONS = PrepareOptions(workers=1, max_failures=0.5)
 
 
 @pytest.fixture
 def plain(data: FolderData, tmp_path: Path) -> Path:
     """What one plain run makes."""
-    prepare(data, tmp_path / "plain", Silent(), HOW)
+    prepare(data, tmp_path / "plain", Silent(), OPTIONS)
     return tmp_path / "plain"
 
 
-def task(index: int, count: int) -> How:
-    return replace(HOW, task=ArrayTask(index, count))
+def task(index: int, count: int) -> PrepareOptions:
+    return replace(OPTIONS, task=ArrayTask(index, count))
 
 
 def test_the_last_task_of_a_job_array_publishes(
@@ -108,12 +108,12 @@ def test_tasks_and_whole_runs_keep_out_of_each_other_s_way(
         second = first.name.replace("0-of-2", "1-of-2")
         other.enter_context(only_writer(first.with_name(second)))
         with pytest.raises(Locked, match="1 of a job array"):
-            prepare(data, out, Silent(), HOW)
+            prepare(data, out, Silent(), OPTIONS)
         with pytest.raises(Locked, match="task-1-of-2"):
             prepare_task(data, out, Silent(), task(1, 2))
         with pytest.raises(Refused, match="other clips are being made"):
             prepare_task(replace(data, seed=5), out, Silent(), task(0, 2))
-    prepare(data, out, Silent(), HOW)
+    prepare(data, out, Silent(), OPTIONS)
 
 
 RAY = """
@@ -123,13 +123,13 @@ import svtcli.prepare.sources.folder as folder_source
 from svtcli.recipe.data import FolderData
 from svtcli.run.progress import Silent
 from svtcli.prepare.stage import prepare
-from svtcli.prepare.preparation import How
+from svtcli.prepare.build import PrepareOptions
 folder_source.SHARD_VIDEOS = 2
 data = FolderData(
     kind="folder", source=sys.argv[1], size=16, frames=4, test=0.3
 )
-how = How(workers=2, engine="ray", max_failures=0.5)
-print(prepare(data, Path(sys.argv[2]), Silent(), how).clips)
+options = PrepareOptions(workers=2, engine="ray", max_failures=0.5)
+print(prepare(data, Path(sys.argv[2]), Silent(), options).clips)
 """
 
 
@@ -153,14 +153,14 @@ def test_only_what_failed_is_tried_again(
     assert "--retry-failed" in (refused.value.hint or "")
     before = {path.name: path.stat().st_mtime_ns for path in plain.glob("*.npy")}
     decoded = Recorder()
-    done = retry(repaired, plain, decoded, HOW)
+    done = retry(repaired, plain, decoded, OPTIONS)
     assert decoded.steps[-1] == 2
     assert done.failures == {"open": 1}
     assert verify(plain, Silent()) == sum(done.clips.values())
     kept = [n for n, t in before.items() if (plain / n).stat().st_mtime_ns == t]
     assert kept
     assert len(kept) < len(before)
-    prepare(repaired, tmp_path / "anew", Silent(), HOW)
+    prepare(repaired, tmp_path / "anew", Silent(), OPTIONS)
     assert contents_without_report(plain) == contents_without_report(tmp_path / "anew")
 
 
@@ -175,28 +175,30 @@ def test_trying_again_needs_the_same_files_and_a_failure(
     shutil.copytree(videos, source)
     write_video(source / "new.mp4", moving_square(5))
     with pytest.raises(Refused, match="the source has other files"):
-        retry(replace(data, source=str(source)), plain, Silent(), HOW)
+        retry(replace(data, source=str(source)), plain, Silent(), OPTIONS)
     with pytest.raises(Refused, match=r"frames is 4 there, 5 asked"):
-        retry(replace(data, frames=5), plain, Silent(), HOW)
+        retry(replace(data, frames=5), plain, Silent(), OPTIONS)
     with pytest.raises(Refused, match="no such folder"):
-        retry(data, tmp_path / "nothing", Silent(), HOW)
+        retry(data, tmp_path / "nothing", Silent(), OPTIONS)
     whole = replace(data, match="^[abd]")
-    prepare(whole, tmp_path / "whole", Silent(), HOW)
+    prepare(whole, tmp_path / "whole", Silent(), OPTIONS)
     said = Recorder()
-    assert retry(whole, tmp_path / "whole", said, HOW).existed
-    assert said.lines[0].endswith("whole: nothing is broken, nothing to try again")
+    assert retry(whole, tmp_path / "whole", said, OPTIONS).existed
+    assert said.lines[0].endswith("whole: no failures, nothing to retry")
 
 
 def test_hopeless_work_is_given_up_early(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tally, "SURE", 3)
+    monkeypatch.setattr(build, "EARLIEST", 3)
     source, said = tmp_path / "in", Recorder()
     write_video(source / "whole.mp4", moving_square(8))
     for number in range(30):
         truncate(source / "whole.mp4", source / f"{number}.mp4", 0.5)
-    with pytest.raises(CheckFailed, match=r"4 of 31 videos are broken") as failed:
-        prepare(folder_data(source), tmp_path / "out", said, How(workers=1))
+    with pytest.raises(
+        CheckFailed, match=r"4 of 31 videos could not be read"
+    ) as failed:
+        prepare(folder_data(source), tmp_path / "out", said, PrepareOptions(workers=1))
     assert ".work/failures.jsonl" in (failed.value.hint or "")
     listed = (tmp_path / "out/.work/failures.jsonl").read_text().splitlines()
     assert len(listed) == 4
@@ -230,4 +232,4 @@ def test_sigterm_leaves_a_folder_that_goes_on(videos: Path, tmp_path: Path) -> N
     assert "stopped by SIGTERM; 0 of" in done.stdout
     assert not list((tmp_path / "out/.work").glob("building-*"))
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
-    prepare(folder_data(videos), tmp_path / "out", Silent(), HOW)
+    prepare(folder_data(videos), tmp_path / "out", Silent(), OPTIONS)

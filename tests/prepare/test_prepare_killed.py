@@ -16,7 +16,7 @@ import pytest
 import svtcli.prepare.sources.folder as folder_source
 from svtcli.clips.writer import ArrayFile
 from svtcli.failure import Failure, StorageFailed
-from svtcli.prepare.preparation import How
+from svtcli.prepare.build import PrepareOptions
 from svtcli.prepare.stage import prepare
 from svtcli.run.progress import Silent
 from tests.cli.terminal import svt
@@ -31,11 +31,11 @@ from pathlib import Path
 import svtcli.prepare.sources.folder as folder_source
 from svtcli.recipe.data import FolderData
 from svtcli.run.progress import Silent
-from svtcli.prepare.preparation import How
+from svtcli.prepare.build import PrepareOptions
 from svtcli.prepare.stage import prepare
 folder_source.SHARD_VIDEOS = 3
 data = FolderData(kind="folder", source=sys.argv[1], size=16, frames=4)
-prepare(data, Path(sys.argv[2]), Silent(), How(workers=2))
+prepare(data, Path(sys.argv[2]), Silent(), PrepareOptions(workers=2))
 """
 
 
@@ -94,7 +94,7 @@ def kill_and_go_on(videos: Path, out: Path, moments: list[Callable[[], Moment]])
 
 
 def timed(videos: Path, out: Path) -> float:
-    """How long an undisturbed preparation takes here, in seconds."""
+    """PrepareOptions long an undisturbed preparation takes here, in seconds."""
     begun = time.monotonic()
     with begin(videos, out) as process:
         assert process.wait(300) == 0
@@ -140,15 +140,15 @@ def test_a_full_disk_leaves_a_folder_that_goes_on(
     monkeypatch.setattr(ArrayFile, "append", until_full)
     full_at = r"No space left.*; [1-9] of 9 shards"
     with pytest.raises(StorageFailed, match=full_at) as full:
-        prepare(data, out, Silent(), How(workers=2))
+        prepare(data, out, Silent(), PrepareOptions(workers=2))
     assert "re-run the same command" in (full.value.hint or "")
     assert not list((out / ".work").glob("building-*"))
     monkeypatch.undo()
     monkeypatch.setattr(folder_source, "SHARD_VIDEOS", 3)
     said = Recorder()
-    prepare(data, out, said, How(workers=2))
+    prepare(data, out, said, PrepareOptions(workers=2))
     assert "of 9 shards were finished before" in said.lines[0]
-    prepare(data, tmp_path / "whole", Silent(), How(workers=2))
+    prepare(data, tmp_path / "whole", Silent(), PrepareOptions(workers=2))
     assert contents(out) == contents(tmp_path / "whole")
 
 

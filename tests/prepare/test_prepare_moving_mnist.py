@@ -13,8 +13,9 @@ from svtcli.clips.on_the_fly import bouncing_clip, clip_rng
 from svtcli.clips.reader import open_clips
 from svtcli.clips.verify import verify
 from svtcli.failure import BadData, Refused, StorageFailed
+from svtcli.prepare.build import PrepareOptions
 from svtcli.prepare.sources.moving_mnist import level_counts, lower_bound
-from svtcli.prepare.stage import How, prepare
+from svtcli.prepare.stage import prepare
 from svtcli.recipe.data import MovingMnistData
 from svtcli.run.progress import Silent
 from tests.idx_files import handwritten_digits, write_idx, write_mnist
@@ -34,8 +35,10 @@ def mnist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_moving_mnist_is_what_the_generator_says(mnist: Path, tmp_path: Path) -> None:
-    done = prepare(mnist_data(mnist), tmp_path / "two", Silent(), How(workers=2))
-    prepare(mnist_data(mnist), tmp_path / "one", Silent(), How(workers=1))
+    done = prepare(
+        mnist_data(mnist), tmp_path / "two", Silent(), PrepareOptions(workers=2)
+    )
+    prepare(mnist_data(mnist), tmp_path / "one", Silent(), PrepareOptions(workers=1))
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
     assert done.clips == {"train": 520, "val": 3, "test": 30}
     digits = handwritten_digits()
@@ -64,7 +67,7 @@ def test_on_the_fly_train_has_the_same_clips_and_no_shards(
     mnist: Path, tmp_path: Path
 ) -> None:
     stored, drawn = tmp_path / "stored", tmp_path / "drawn"
-    data, how = mnist_data(mnist, train=7, test=4), How(workers=1)
+    data, how = mnist_data(mnist, train=7, test=4), PrepareOptions(workers=1)
     prepare(data, stored, Silent(), how)
     progress = Recorder()
     done = prepare(replace(data, on_the_fly=True), drawn, progress, how)
@@ -89,7 +92,7 @@ def test_on_the_fly_train_costs_the_same_for_millions(
     mnist: Path, tmp_path: Path
 ) -> None:
     data = mnist_data(mnist, train=19_200_000, val=0, test=2, on_the_fly=True)
-    done = prepare(data, tmp_path, Silent(), How(workers=1))
+    done = prepare(data, tmp_path, Silent(), PrepareOptions(workers=1))
     assert done.clips == {"train": 19_200_000, "test": 2}
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 2_000_000
     assert verify(tmp_path, Silent()) == 19_200_002
@@ -102,7 +105,7 @@ def test_on_the_fly_train_costs_the_same_for_millions(
 def test_stored_and_drawn_clips_replace_each_other_by_force(
     mnist: Path, tmp_path: Path
 ) -> None:
-    data, how = mnist_data(mnist, train=3, val=0, test=2), How(workers=1)
+    data, how = mnist_data(mnist, train=3, val=0, test=2), PrepareOptions(workers=1)
     names = []
     for on_the_fly in (False, True, False):
         asked = replace(data, on_the_fly=on_the_fly)
@@ -121,7 +124,7 @@ def test_harmed_digits_are_found_by_verify_and_by_the_reader(
     mnist: Path, tmp_path: Path
 ) -> None:
     data = mnist_data(mnist, train=3, val=0, test=2, on_the_fly=True)
-    prepare(data, tmp_path, Silent(), How(workers=1))
+    prepare(data, tmp_path, Silent(), PrepareOptions(workers=1))
     path = tmp_path / "train.digits.npy"
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(StorageFailed, match=r"train\.digits\.npy has changed"):
