@@ -198,13 +198,9 @@ def _draw_sheet(
     default = stage.SheetSettings()
     settings = replace(default, formats=_formats(formats) or default.formats, **stated)
     place = out or clips / "figures" / (split or "")
-    if dry_run:
-        pictures = stage.planned_sheet(clips, place, split, settings, force)
-    else:
-        progress = console.progress()
-        pictures = stage.render_sheet(
-            clips, place, split, settings, seed, progress, force
-        )
+    pictures = stage.render_sheet(
+        clips, place, split, settings, seed, console.progress(), force, dry_run
+    )
     _show({"clips": str(clips)}, pictures, dry_run)
 
 
@@ -223,12 +219,13 @@ def _draw_samples(
     runs = []
     if "curves" in settings.formats:
         runs = [run_to_plot(str(folder)) for folder in (samples, *beside)]
-    # Before anything is drawn: all of it can be.
-    pictures = stage.planned(samples, place, settings, force, beside)
-    pictures += _draw_curves(runs, out, force, dry_run=True)
-    if not dry_run:
-        stage.render(samples, place, settings, console.progress(), force, beside)
-        _draw_curves(runs, out, force, dry_run)
+    progress = console.progress()
+    # Nothing is drawn before all of it can be.
+    for only_check in (True,) if dry_run else (True, False):
+        pictures = stage.render(
+            samples, place, settings, progress, force, beside, only_check
+        )
+        pictures += _draw_curves(runs, out, force, only_check)
     others: dict[str, Any] = {"beside": [str(other) for other in beside]}
     _show({"samples": str(samples), **(others if beside else {})}, pictures, dry_run)
 
@@ -245,9 +242,7 @@ def _draw_curves(
     first, *others = once
     names = "-".join(other.name for other in others)
     place = out or first.figures / (f"curves-beside-{names}" if others else "")
-    if dry_run:
-        return stage.planned_curves(once, place, force)
-    return stage.draw_curves(once, place, console.progress(), force)
+    return stage.draw_curves(once, place, console.progress(), force, dry_run)
 
 
 def _show(source: dict[str, Any], pictures: list[Path], dry_run: bool) -> None:

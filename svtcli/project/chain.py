@@ -169,10 +169,11 @@ def _render(
     out = run.figures / plan.out.name
     curves = _render_curves(run, progress) if "curves" in settings.formats else ()
     # The folder can hold nothing but pictures of these samples: `force` is harmless.
-    if rendering.fresh(plan.out, out, settings):
+    if done := rendering.fresh(plan.out, out, settings):
         progress.note(f"{out}: these pictures are there already")
-        return (*rendering.planned(plan.out, out, settings, force=True), *curves)
-    drawn = rendering.render(plan.out, out, settings, progress, force=True)
+    drawn = rendering.render(
+        plan.out, out, settings, progress, force=True, dry_run=done
+    )
     return (*drawn, *curves)
 
 
@@ -183,9 +184,8 @@ def _render_curves(run: RunFolder, progress: Progress) -> tuple[Path, ...]:
     if not curves.any_curves(run):
         progress.note(f"{run.path}: nothing was logged, so there are no curves")
         return ()
-    if curves.curves_fresh((run,), run.figures):
-        return tuple(curves.planned_curves((run,), run.figures, force=True))
-    return tuple(curves.draw_curves((run,), run.figures, progress, force=True))
+    done = curves.curves_fresh((run,), run.figures)
+    return tuple(curves.draw_curves((run,), run.figures, progress, True, dry_run=done))
 
 
 def _prepare_status(loaded: LoadedRecipe) -> Status:

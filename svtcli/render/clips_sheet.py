@@ -16,7 +16,7 @@ from svtcli.clips.manifest import read_manifest
 from svtcli.clips.reader import Clips, open_clips
 from svtcli.failure import BadData, Refused
 from svtcli.recipe.schema import Format
-from svtcli.render.pictures import note_slow_gif, places, write_film, write_pictures
+from svtcli.render.pictures import note_slow_gif, write_film, write_pictures
 from svtcli.render.sheet import Clip, Part, sheet, sheet_film
 from svtcli.run.progress import Progress
 from svtcli.video.encode import write_png
@@ -54,32 +54,22 @@ def render_sheet(
     seed: int,
     progress: Progress,
     force: bool = False,
+    dry_run: bool = False,
 ) -> list[Path]:
     """Draw random clips of a split, or of all, into `out`; return the paths.
 
-    Nothing appears in `out` before everything is drawn. Errors: Refused where there are
-    no clips, no such split or, without `force`, a picture exists already; BadData.
+    Errors: Refused where there are no clips, no such split or, without `force`, a
+    picture exists already; BadData.
     """
     splits = _open(clips_folder, split)
     draws = {
         name: partial(_draw, splits, settings=settings, seed=seed)
         for name in _names(settings)
     }
-    paths = write_pictures(draws, out, progress, force)
-    note_slow_gif(paths, settings.fps, progress)
+    paths = write_pictures(draws, out, progress, force, dry_run)
+    if not dry_run:
+        note_slow_gif(paths, settings.fps, progress)
     return paths
-
-
-def planned_sheet(
-    clips_folder: Path,
-    out: Path,
-    split: str | None,
-    settings: SheetSettings,
-    force: bool = False,
-) -> list[Path]:
-    """Paths that `render_sheet` would write. Errors: those of `render_sheet`."""
-    _open(clips_folder, split)
-    return places(out, _names(settings), force)
 
 
 def _names(settings: SheetSettings) -> list[str]:

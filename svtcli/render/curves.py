@@ -19,7 +19,7 @@ from svtcli.evaluate.results import Fvd, MetricsResult, read_results
 from svtcli.failure import Refused
 from svtcli.recipe.schema import UNITS
 from svtcli.render import pictures
-from svtcli.render.pictures import places, write_pictures
+from svtcli.render.pictures import write_pictures
 from svtcli.run.directory import RunFolder
 from svtcli.run.fingerprint import fingerprint, fingerprint_file
 from svtcli.run.metrics_log import Row, read_metrics
@@ -72,7 +72,11 @@ Steps = set[int] | None
 
 
 def draw_curves(
-    runs: Runs, out: Path, progress: Progress, force: bool = False
+    runs: Runs,
+    out: Path,
+    progress: Progress,
+    force: bool = False,
+    dry_run: bool = False,
 ) -> list[Path]:
     """Draw the curves of the runs into `out`; return the paths.
 
@@ -80,18 +84,14 @@ def draw_curves(
     exists already; BadData for a file of a run.
     """
     panels = _some(runs)
-    inputs = {
-        "fingerprint": _fingerprint(runs),
-        "runs": [run.name for run in runs],
-        "files": list(panels),
-    }
+
+    def inputs() -> dict[str, object]:
+        names = [run.name for run in runs]
+        files = list(panels)
+        return {"fingerprint": _fingerprint(runs), "runs": names, "files": files}
+
     draws = {name: partial(_draw, some) for name, some in panels.items()}
-    return write_pictures(draws, out, progress, force, RECORD, inputs)
-
-
-def planned_curves(runs: Runs, out: Path, force: bool = False) -> list[Path]:
-    """Paths that `draw_curves` would write. Errors: those of `draw_curves`."""
-    return places(out, list(_some(runs)), force)
+    return write_pictures(draws, out, progress, force, dry_run, RECORD, inputs)
 
 
 def curves_fresh(runs: Runs, out: Path) -> bool:

@@ -25,8 +25,8 @@ AMBER: Colour = (245, 166, 35)
 SHAPE = 1.4
 """Ratio of width to height that a grid of blocks comes close to."""
 DOT = "  ·  "
-KEYS = ("prime frames, which the model continues", "prime frames", "prime")
-"""Meaning of the amber; the longest that fits is written."""
+KEY = "prime frames, which the model continues"
+"""Meaning of the amber."""
 
 
 @dataclass(frozen=True)
@@ -134,14 +134,16 @@ class Layout:
     @property
     def extent(self) -> Extent:
         """Height and width of the picture; no fact of the caption has to be cut."""
-        margin = self.sizes.margin
-        first = range(min(self.across, len(self.blocks)))
-        rights = [self.corner(n)[1] + self.blocks[n].extent[1] for n in first]
-        rights += [margin + block.extent[1] for block in self.blocks]
-        rights += [margin + self.sizes.width(fact) for fact in self.facts]
-        width = max(rights) + margin
-        lines = self.key + len(self._caption(width - 2 * margin))
-        return self.foot + lines * self.sizes.line + margin, width
+        sizes = self.sizes
+        rights = [
+            self.corner(number)[1] + block.extent[1]
+            for number, block in enumerate(self.blocks)
+        ]
+        words = [sizes.width(fact) for fact in self.facts]
+        words += [self._indent + sizes.width(KEY)] if self.key else []
+        width = max(*rights, sizes.margin + max(words, default=0)) + sizes.margin
+        lines = self.key + len(self._caption(width - 2 * sizes.margin))
+        return self.foot + lines * sizes.line + sizes.margin, width
 
     def paper(self) -> Canvas:
         """Everything but the frames: titles, labels, grounds, caption."""
@@ -174,17 +176,19 @@ class Layout:
     def _write_caption(self, canvas: Canvas) -> None:
         """The key of the amber, then the facts."""
         sizes, top, left = self.sizes, self.foot, self.sizes.margin
-        room = canvas.shape[1] - 2 * sizes.margin
         if self.key:
-            square, indent = sizes.font, sizes.font + sizes.font // 2
-            corner = (top + (sizes.line - square) // 2, left)
-            fill(canvas, corner, (square, square), AMBER)
-            fitting = (key for key in KEYS if sizes.width(key) <= room - indent)
-            key = next(fitting, "")
-            write(canvas, key, (top, left + indent), sizes.font, QUIET)
+            corner = (top + (sizes.line - sizes.font) // 2, left)
+            fill(canvas, corner, (sizes.font, sizes.font), AMBER)
+            write(canvas, KEY, (top, left + self._indent), sizes.font, QUIET)
             top += sizes.line
-        for line, words in enumerate(self._caption(room)):
-            write(canvas, words, (top + line * sizes.line, left), sizes.font, QUIET)
+        for words in self._caption(canvas.shape[1] - 2 * sizes.margin):
+            write(canvas, words, (top, left), sizes.font, QUIET)
+            top += sizes.line
+
+    @property
+    def _indent(self) -> int:
+        """Room for the square of the key."""
+        return self.sizes.font + self.sizes.font // 2
 
 
 def nearest_shape(layouts: Iterable[Layout]) -> Layout:

@@ -21,36 +21,31 @@ Draw = Callable[[Path], None]
 """Draws one picture into the file of that path."""
 
 
-def places(out: Path, names: Iterable[str], force: bool) -> list[Path]:
-    """Paths of the pictures called `names`.
-
-    Errors: Refused where `out` is a file or, without `force`, a picture exists already.
-    """
-    if out.exists() and not out.is_dir():
-        raise Refused(f"{out}: not a folder", "name another one with --out")
-    pictures = [out / name for name in names]
-    existing = [picture for picture in pictures if picture.exists()]
-    if existing and not force:
-        raise Refused(
-            f"{existing[0]}: already there", "replace it with --force, or choose --out"
-        )
-    return pictures
-
-
 def write_pictures(
     pictures: Mapping[str, Draw],
     out: Path,
     progress: Progress,
     force: bool,
+    dry_run: bool,
     record: str | None = None,
-    inputs: Mapping[str, object] | None = None,
+    inputs: Callable[[], Mapping[str, object]] = dict,
 ) -> list[Path]:
-    """Draw the pictures into `out`; nothing appears there before all are drawn.
+    """Draw the pictures into `out`, and return their paths; all appear at once.
 
-    `inputs`, with the fingerprint that `fresh` compares, are written to the file
-    `record` after them. Errors: those of `places`, and of the drawing.
+    `inputs`, with the fingerprint that `fresh` compares, become the file `record` after
+    them; `dry_run` writes nothing. Errors: Refused where `out` is a file
+    or, without `force`, a picture exists already; those of the drawing.
     """
-    paths = places(out, pictures, force)
+    paths = [out / name for name in pictures]
+    if out.exists() and not out.is_dir():
+        raise Refused(f"{out}: not a folder", "name another one with --out")
+    if not force and (existing := [path for path in paths if path.exists()]):
+        raise Refused(
+            f"{existing[0]}: already there", "replace it with --force, or choose --out"
+        )
+    if dry_run:
+        return paths
+    facts = inputs()
     with _drawing_aside(out) as aside:
         progress.begin("draw", len(pictures), "pictures")
         for done, (name, draw) in enumerate(pictures.items(), start=1):
@@ -62,7 +57,7 @@ def write_pictures(
         for path in paths:
             (aside / path.name).replace(path)
     if record is not None:
-        write_atomic(out / record, json.dumps(inputs, indent=2) + "\n")
+        write_atomic(out / record, json.dumps(facts, indent=2) + "\n")
     return paths
 
 

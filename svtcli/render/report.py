@@ -20,25 +20,10 @@ from svtcli.evaluate.results import (
 from svtcli.recipe.schema import UNITS, Render
 from svtcli.render.curves import evaluation_files, page_panels
 from svtcli.render.groups import Group, runs_of
-from svtcli.render.page import Origin, Page, Player, Table, page_html
+from svtcli.render.page import Origin, Page, Player, Table
 from svtcli.run.directory import RunFolder
-from svtcli.run.durable import writing
 from svtcli.run.manifest import RunFacts, read_run
 from svtcli.run.samples import read_facts
-
-
-def write_report(
-    path: Path,
-    folders: Sequence[Path],
-    groups: tuple[Group, ...],
-    facts: tuple[str, ...],
-    times: tuple[int, ...],
-    settings: Render,
-) -> None:
-    """Write the page of these samples folders. Errors: those of `report`."""
-    text = page_html(report(folders, groups, facts, times, settings))
-    with writing(path):
-        path.write_text(text, encoding="utf-8")
 
 
 def report(

@@ -30,8 +30,9 @@ from svtcli.render.groups import (
     runs_of,
     side_by_side,
 )
-from svtcli.render.pictures import note_slow_gif, places, write_film, write_pictures
+from svtcli.render.pictures import note_slow_gif, write_film, write_pictures
 from svtcli.render.strip import strip
+from svtcli.run.durable import writing
 from svtcli.run.fingerprint import fingerprint, fingerprint_file
 from svtcli.run.progress import Progress
 from svtcli.run.samples import Samples, read_facts, read_samples
@@ -66,60 +67,45 @@ def render(
     progress: Progress,
     force: bool = False,
     beside: tuple[Path, ...] = (),
+    dry_run: bool = False,
 ) -> list[Path]:
     """Draw the samples into `out`; return the paths, in the order of the formats.
 
     Samples of the folders `beside` stand under them, clip by clip (Fig. 4). Nothing
-    appears in `out` before everything is drawn. Errors: Refused where there are no
-    finished samples, no such frames or, without `force`, a picture exists already;
-    BadData.
+    appears in `out` before everything is drawn, and nothing at all with `dry_run`.
+    Errors: Refused where there are no finished samples, no such frames or, without
+    `force`, a picture exists already; BadData.
     """
     folders = (samples_folder, *beside)
-    drawings = _plan(folders, out, settings, force)
-    inputs = {
-        "fingerprint": figures_fingerprint(samples_folder, settings, beside),
-        "samples": ", ".join(map(str, folders)),
-        "files": [drawing.name for drawing in drawings],
-        "settings": asdict(settings),
-    }
+    read = [_drawable(read_samples(folder), folder) for folder in folders]
+    drawings = plan_drawings(side_by_side(folders, read), settings)
+    if "html" in settings.formats:
+        # Only now, for it brings jax, and pictures need none.
+        from svtcli.render.report import report_of_runs
+
+        report_of_runs(folders)  # a broken file is found before anything is drawn
+
+    def inputs() -> dict[str, object]:
+        return {
+            "fingerprint": figures_fingerprint(samples_folder, settings, beside),
+            "samples": ", ".join(map(str, folders)),
+            "files": [drawing.name for drawing in drawings],
+            "settings": asdict(settings),
+        }
+
     draws = {
         drawing.name: partial(draw, drawing, settings=settings, folders=folders)
         for drawing in drawings
     }
-    paths = write_pictures(draws, out, progress, force, RECORD, inputs)
+    paths = write_pictures(draws, out, progress, force, dry_run, RECORD, inputs)
+    if dry_run:
+        return paths
     note_slow_gif(paths, settings.fps, progress)
     for path in paths:
         if path.suffix == ".html" and (size := path.stat().st_size) > LARGE:
             few = "show fewer videos with --rows or --per-prime"
             progress.note(f"{path.name} has {size / 1e6:.0f} MB; {few}")
     return paths
-
-
-def planned(
-    samples_folder: Path,
-    out: Path,
-    settings: Render,
-    force: bool = False,
-    beside: tuple[Path, ...] = (),
-) -> list[Path]:
-    """Paths that `render` would write. Errors: those of `render`."""
-    drawings = _plan((samples_folder, *beside), out, settings, force)
-    return [out / drawing.name for drawing in drawings]
-
-
-def _plan(
-    folders: tuple[Path, ...], out: Path, settings: Render, force: bool
-) -> tuple[Drawing, ...]:
-    """The pictures to be drawn; checks all that they need."""
-    read = [_drawable(read_samples(folder), folder) for folder in folders]
-    drawings = plan_drawings(side_by_side(folders, read), settings)
-    places(out, [drawing.name for drawing in drawings], force)
-    if "html" in settings.formats:
-        # Only now, for it brings jax, and pictures need none.
-        from svtcli.render.report import report_of_runs
-
-        report_of_runs(folders)
-    return drawings
 
 
 def fresh(samples_folder: Path, out: Path, settings: Render) -> bool:
@@ -216,9 +202,12 @@ def draw(
     facts, times = drawing.facts, drawing.times
     if drawing.format == "html":
         # Only now, for it brings jax, and pictures need none.
-        from svtcli.render.report import write_report
+        from svtcli.render.page import page_html
+        from svtcli.render.report import report
 
-        write_report(path, folders, groups, facts, times, settings)
+        text = page_html(report(folders, groups, facts, times, settings))
+        with writing(path):
+            path.write_text(text, encoding="utf-8")
         return
     if settings.smooth:
         # Then one screen pixel per pixel: all sizes are those of the enlarged frame.

@@ -13,7 +13,6 @@ from svtcli.render import clips_sheet as stage
 from svtcli.render.clips_sheet import (
     SheetSettings,
     choose_at_random,
-    planned_sheet,
     render_sheet,
     still_times,
 )
@@ -177,7 +176,7 @@ def test_pictures_are_replaced_only_by_force(clips, tmp_path):
     (path,) = render_sheet(clips, out, None, png, 0, Silent())
     before = path.read_bytes()
     for attempt in (
-        lambda: planned_sheet(clips, out, None, ALL),
+        lambda: render_sheet(clips, out, None, ALL, 0, Silent(), dry_run=True),
         lambda: render_sheet(clips, out, None, ALL, 1, Silent()),
     ):
         with pytest.raises(Refused, match=r"sheet\.png: already there"):
@@ -203,7 +202,7 @@ def test_what_cannot_be_drawn_is_refused(clips, tmp_path):
     out, settings = tmp_path / "out", replace(ALL, formats=("png",))
     depth = write_clips(tmp_path / "depth", {"train": [2]}, (4, 4, 2))
     for attempt in (
-        lambda *a: planned_sheet(*a, settings),
+        lambda *a: render_sheet(*a, settings, 0, Silent(), dry_run=True),
         lambda *a: render_sheet(*a, settings, 0, Silent()),
     ):
         with pytest.raises(Refused, match="no split 'dev'; it has train, val, test"):

@@ -14,7 +14,6 @@ from svtcli.render.curves import (
     curves_fresh,
     draw_curves,
     panels_by_file,
-    planned_curves,
 )
 from svtcli.run.directory import RunFolder
 from svtcli.run.metrics_log import MetricsLog
@@ -121,7 +120,7 @@ def test_curves_are_fresh_until_a_file_of_the_run_changes(make, tmp_path):
     run = make("a", [(10, {"bits_per_dim": 8.0})], [compared((1.0, 2.0))])
     out = tmp_path / "out"
     assert not curves_fresh((run,), out)
-    assert [path.name for path in planned_curves((run,), out)] == [
+    assert [path.name for path in draw_curves((run,), out, Silent(), dry_run=True)] == [
         "training.png",
         "fvd.png",
     ]
@@ -145,7 +144,7 @@ def test_curves_are_fresh_until_a_file_of_the_run_changes(make, tmp_path):
 
 def test_runs_without_a_number_and_broken_files_are_refused(make, tmp_path):
     with pytest.raises(Refused, match="nothing is logged or measured here yet"):
-        planned_curves((make("a"), make("b")), tmp_path / "out")
+        draw_curves((make("a"), make("b")), tmp_path / "out", Silent())
     broken = make("c", [(10, {"bits_per_dim": 8.0})])
     Path(broken.metrics).write_text("no row\n")
     with pytest.raises(BadData, match="not a row of metrics"):

@@ -7,7 +7,7 @@ from svtcli.failure import BadData, Refused
 from svtcli.recipe.load import load_recipe
 from svtcli.recipe.schema import Render
 from svtcli.render import stage as stage
-from svtcli.render.stage import fresh, planned, render
+from svtcli.render.stage import fresh, render
 from svtcli.run.directory import RunFolder
 from svtcli.run.progress import Silent
 from svtcli.run.samples import write_samples
@@ -92,17 +92,17 @@ def test_pictures_alone_do_not_depend_on_scores(run):
 
 def test_it_is_replaced_only_by_force(run):
     render(run.samples / "300", run.figures, PAGE, Silent())
-    for attempt in (planned, lambda *a: render(*a, Silent())):
+    for dry_run in (True, False):
         with pytest.raises(Refused, match=r"report\.html: already there"):
-            attempt(run.samples / "300", run.figures, PAGE)
+            render(run.samples / "300", run.figures, PAGE, Silent(), dry_run=dry_run)
 
 
 def test_a_broken_score_is_refused_before_anything_is_drawn(run):
     (run.eval / "300-bad.json").write_text("{")
     both = Render(formats=("gif", "html"))
-    for attempt in (planned, lambda *a: render(*a, Silent())):
+    for dry_run in (True, False):
         with pytest.raises(BadData, match=r"300-bad\.json: not an evaluation"):
-            attempt(run.samples / "300", run.figures, both)
+            render(run.samples / "300", run.figures, both, Silent(), dry_run=dry_run)
     assert not run.figures.exists()
 
 

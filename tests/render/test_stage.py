@@ -11,7 +11,7 @@ from PIL import Image
 from svtcli.failure import BadData, Failure, Refused
 from svtcli.recipe.schema import Render
 from svtcli.render import pictures
-from svtcli.render.stage import fresh, planned, render
+from svtcli.render.stage import fresh, render
 from svtcli.run.progress import Silent
 from svtcli.run.samples import write_samples
 from tests.render.made_up import made_up_samples
@@ -146,16 +146,16 @@ def test_a_gif_faster_than_possible_is_said(samples, tmp_path):
 def test_unfinished_and_missing_samples_are_refused(samples, tmp_path):
     (samples / "samples.json").unlink()
     for folder in (samples, tmp_path / "absent"):
-        for attempt in (planned, lambda *a: render(*a, Silent())):
+        for dry_run in (True, False):
             with pytest.raises(Refused, match="no finished samples here"):
-                attempt(folder, tmp_path / "out", ALL)
+                render(folder, tmp_path / "out", ALL, Silent(), dry_run=dry_run)
     assert not (tmp_path / "out").exists()
 
 
 def test_an_output_that_is_a_file_is_refused(samples, tmp_path):
     (tmp_path / "out").write_text("")
     with pytest.raises(Refused, match="not a folder"):
-        planned(samples, tmp_path / "out", ALL)
+        render(samples, tmp_path / "out", ALL, Silent())
 
 
 @pytest.mark.parametrize(
@@ -175,9 +175,9 @@ def test_arrays_that_cannot_be_drawn_are_bad_data(samples, tmp_path, change, com
     arrays = {"samples": video, "truth": truth, "log_prob": log_prob, **change}
     for name, array in arrays.items():
         np.save(samples / f"{name}.npy", array)
-    for attempt in (planned, lambda *a: render(*a, Silent())):
+    for dry_run in (True, False):
         with pytest.raises(BadData, match=complaint):
-            attempt(samples, tmp_path / "out", ALL)
+            render(samples, tmp_path / "out", ALL, Silent(), dry_run=dry_run)
     assert not (tmp_path / "out").exists()
 
 
