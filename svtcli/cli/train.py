@@ -124,9 +124,9 @@ def _show_plan(plan: "TrainPlan", setup: "Setup") -> None:
         "parameters": f"{setup.parameters:,}",
         "steps": f"{plan.start:,} to {plan.until:,}, {train.batch} slices each",
     }
-    if setup.validation is not None:
+    if plan.validation is not None:
         every = f"every {train.validate_every:,} steps"
-        facts["validation"] = f"{setup.validation}, {every}"
+        facts["validation"] = f"{plan.validation}, {every}"
     if plan.profile:
         facts["profile"] = f"{plan.profile} steps, into {plan.run.profile}"
     facts["device"] = device

@@ -33,20 +33,30 @@ def open_fitting(
     the model needs.
     """
     clips = open_clips(folder, split, labels)
-    _, H, W = recipe.model.video
-    wanted = (H, W, recipe.model.channels)
-    if clips.shape != wanted:
+    if misfits := model_misfits(clips, recipe.model):
         raise Refused(
-            f"{folder}: frames are {list(clips.shape)} (height, width, channels), "
-            f"the model takes {list(wanted)}",
-            "name clips of that size, or prepare them with --size",
-        )
-    if recipe.model.actions not in (0, clips.action_size):
-        raise Refused(
-            f"{folder}: clips have {clips.action_size} action values per frame, "
-            f"the model takes {recipe.model.actions}"
+            f"{folder}: clips do not fit the model: {'; '.join(misfits)}",
+            "name clips that do, or prepare them with --size",
         )
     return clips
+
+
+def model_misfits(clips: Clips, config: Model) -> list[str]:
+    """List the differences that keep a model from taking these clips."""
+    (height, width, channels), misfits = clips.shape, []
+    _, H, W = config.video
+    if (height, width) != (H, W):
+        misfits.append(f"frames are {height} by {width}, model.video wants {H} by {W}")
+    if channels != config.channels:
+        misfits.append(
+            f"frames have {channels} channels, model.channels is {config.channels}"
+        )
+    if config.actions not in (0, clips.action_size):
+        misfits.append(
+            f"frames have {clips.action_size} action values, "
+            f"model.actions is {config.actions}"
+        )
+    return misfits
 
 
 def choose_clips(clips: Clips, frames: int, count: int | None) -> tuple[int, ...]:

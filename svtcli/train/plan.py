@@ -7,24 +7,46 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from svtcli.clips.held_out import (
+    choose_clips,
+    model_misfits,
+    open_fitting,
+    slices_per_batch,
+)
 from svtcli.clips.manifest import NAME as MANIFEST
 from svtcli.clips.manifest import read_manifest
 from svtcli.clips.reader import Clips, open_clips
 from svtcli.failure import Refused
 from svtcli.prepare.plan import spec_of
-from svtcli.recipe.data import clips_folder
+from svtcli.recipe.data import clips_folder, label_pattern
 from svtcli.recipe.library import shipped_recipes
 from svtcli.recipe.load import LoadedRecipe
+from svtcli.recipe.resolve import Lengths
 from svtcli.recipe.schema import Recipe
 from svtcli.recipe.setting import influential
 from svtcli.run.directory import RunFolder
 from svtcli.run.distribution import install_command
 from svtcli.train.commit_record import latest_step, was_saved
 
+PREFERRED = ("val", "test")
+"""Splits for `train.validate_split: null`, in order of preference."""
 UNTRACED_STEPS = 3
 """Steps before a profiler trace begins: the first ones are slower than all others."""
 SECTIONS = ("model", "data", "train")
 """Sections of a recipe that training depends on."""
+
+
+@dataclass(frozen=True)
+class ValidationPlan:
+    """Held-out clips for the validation of a recipe's model."""
+
+    clips: Clips
+    numbers: tuple[int, ...]
+    """Numbers of the chosen clips in their split."""
+    lengths: Lengths
+
+    def __str__(self) -> str:
+        return f"{len(self.numbers)} clips of {self.clips.split}"
 
 
 @dataclass(frozen=True)
@@ -34,7 +56,8 @@ class TrainPlan:
     loaded: LoadedRecipe
     run: RunFolder
     clips: Clips
-    clips_folder: Path
+    validation: ValidationPlan | None
+    """None if the recipe asks for no validation."""
     start: int
     """Step of the newest checkpoint; 0 for a new run."""
     starts_over: bool
@@ -91,7 +114,7 @@ def plan_training(
         loaded=loaded,
         run=run,
         clips=check_clips(folder, recipe),
-        clips_folder=folder,
+        validation=plan_validation(recipe, folder),
         start=start,
         starts_over=fresh or bool(changes),
         until=until,
@@ -105,13 +128,30 @@ def check_clips(folder: Path, recipe: Recipe) -> Clips:
     Errors: Refused with every difference; and those of `open_clips`.
     """
     clips = open_clips(folder, "train")
-    misfits = [*_other_frames(clips, recipe), *_other_settings(folder, recipe)]
+    misfits = [*model_misfits(clips, recipe.model), *_other_settings(folder, recipe)]
     if misfits:
         raise Refused(
             f"{folder}: clips do not fit the recipe: {'; '.join(misfits)}",
             "name another folder with data.clips=FOLDER, and prepare them there",
         )
     return clips
+
+
+def plan_validation(recipe: Recipe, folder: Path) -> ValidationPlan | None:
+    """Choose held-out clips in `folder`; None if the recipe asks for no validation.
+
+    Errors: Refused without a held-out split, or if the model cannot take its clips.
+    """
+    train, settings = recipe.train, recipe.eval
+    if train.validate_every is None:
+        return None
+    split = train.validate_split or _held_out_split(folder)
+    labels = label_pattern(settings.subset, settings.match)
+    clips = open_fitting(folder, split, recipe, labels)
+    lengths = recipe.resolved(settings)
+    slices_per_batch(recipe.model, lengths)  # refuses a misfit
+    numbers = choose_clips(clips, lengths.frames, train.validate_clips)
+    return ValidationPlan(clips, numbers, lengths)
 
 
 def changes_in(run: RunFolder, recipe: Recipe) -> list[str]:
@@ -149,6 +189,16 @@ def move_aside(run: RunFolder) -> Path | None:
     return place
 
 
+def _held_out_split(folder: Path) -> str:
+    splits = [name for name in read_manifest(folder).splits if name != "train"]
+    if not splits:
+        raise Refused(
+            f"{folder}: has no held-out split, but train.validate_every is set",
+            "name a split with train.validate_split, or set train.validate_every=null",
+        )
+    return next((name for name in PREFERRED if name in splits), splits[0])
+
+
 def _refuse_short_profile(steps: int, left: int) -> None:
     """Refuse a trace of more steps than remain after the untraced ones."""
     if steps and steps + UNTRACED_STEPS > left:
@@ -165,20 +215,6 @@ def _prepare_command(loaded: LoadedRecipe) -> str:
     shipped = str(shipped_recipes().get(loaded.name)) == loaded.source
     recipe = loaded.name if shipped else loaded.source
     return shlex.join(["svt", "run", recipe, *loaded.overrides, "--to", "prepare"])
-
-
-def _other_frames(clips: Clips, recipe: Recipe) -> Iterator[str]:
-    height, width, channels = clips.shape
-    _, wanted_height, wanted_width = recipe.model.video
-    if (height, width) != (wanted_height, wanted_width):
-        wanted = f"{wanted_height} by {wanted_width}"
-        yield f"frames are {height} by {width}, model.video wants {wanted}"
-    if channels != recipe.model.channels:
-        wanted = f"model.channels is {recipe.model.channels}"
-        yield f"frames have {channels} channels, {wanted}"
-    if recipe.model.actions not in (0, clips.action_size):
-        wanted = f"model.actions is {recipe.model.actions}"
-        yield f"frames have {clips.action_size} action values, {wanted}"
 
 
 def _other_settings(folder: Path, recipe: Recipe) -> Iterator[str]:

@@ -33,7 +33,7 @@ from svtcli.train.state import State, abstract_state, first_state
 from svtcli.train.step import Update, jit_update, recipe_update
 from svtcli.train.step_log import StepLog, TensorBoard
 from svtcli.train.throughput import Profile, throughput_of
-from svtcli.train.validate import ValidationPlan, make_validation, plan_validation
+from svtcli.train.validate import make_validation
 
 SEEN_WITHIN = 60
 """Seconds within which a shared file system shows a new file to every machine."""
@@ -60,12 +60,10 @@ class Trained:
 
 @dataclass(frozen=True)
 class Setup:
-    """Devices, batches and held-out clips of a planned training."""
+    """Devices and batches of a planned training, and its model's size."""
 
     layout: Layout
     batches: Batches
-    validation: ValidationPlan | None
-    """None if the recipe asks for no validation."""
     parameters: int
 
 
@@ -114,9 +112,9 @@ def train(
 
 
 def set_up(plan: TrainPlan) -> Setup:
-    """Choose devices, batches and held-out clips for `plan`; writes nothing.
+    """Choose the devices and batches for `plan`; writes nothing.
 
-    Errors: Refused where the batch or the clips do not suit devices or model.
+    Errors: Refused where the batch does not suit the devices or the model.
     """
     recipe, train = plan.recipe, plan.recipe.train
     layout = layout_of(recipe.mesh, train)
@@ -128,8 +126,7 @@ def set_up(plan: TrainPlan) -> Setup:
         recipe.model.actions > 0,
         layout.own_rows(train.batch),
     )
-    validation = plan_validation(recipe, plan.clips_folder)
-    return Setup(layout, batches, validation, parameter_count(recipe.model))
+    return Setup(layout, batches, parameter_count(recipe.model))
 
 
 def _is_done(plan: TrainPlan) -> bool:
@@ -196,7 +193,7 @@ def _train(
             throughput_of(recipe.model, settings, layout.device_kinds),
         )
         validation = make_validation(
-            setup.validation, recipe, graphdef, layout, stop.requested
+            plan.validation, recipe, graphdef, layout, stop.requested
         )
         if peers.decided(lambda: _lacks_score(plan, start)):
             validation = replace(validation, missed=start)

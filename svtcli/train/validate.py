@@ -1,4 +1,4 @@
-"""Validation during training: the held-out clips, when they are scored, and how.
+"""Validation during training: scores of held-out clips, and when they are taken.
 
 The score is that of `svt eval` for the same checkpoint and clips: frames, overlap and
 precision are those of the recipe's `eval` section.
@@ -6,48 +6,21 @@ precision are those of the recipe's `eval` section.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jaxtyping import PyTree
 
-from svtcli.clips.held_out import (
-    HeldOut,
-    choose_clips,
-    full_batches,
-    open_fitting,
-    read_clips,
-    slices_per_batch,
-)
-from svtcli.clips.manifest import read_manifest
-from svtcli.clips.reader import Clips
-from svtcli.failure import Refused
+from svtcli.clips.held_out import HeldOut, full_batches, read_clips
 from svtcli.model.likelihood import Score, Scorer, score
 from svtcli.model.parameters import for_products_in
-from svtcli.recipe.data import label_pattern
 from svtcli.recipe.resolve import Lengths
 from svtcli.recipe.schema import Recipe
 from svtcli.train.memory import less_for_validation, within_memory
 from svtcli.train.mesh import Layout
+from svtcli.train.plan import ValidationPlan
 from svtcli.train.state import State, used_params
-
-PREFERRED = ("val", "test")
-"""Splits for `train.validate_split: null`, in order of preference."""
-
-
-@dataclass(frozen=True)
-class ValidationPlan:
-    """Held-out clips for the validation of a recipe's model."""
-
-    clips: Clips
-    numbers: tuple[int, ...]
-    """Numbers of the chosen clips in their split."""
-    lengths: Lengths
-
-    def __str__(self) -> str:
-        return f"{len(self.numbers)} clips of {self.clips.split}"
 
 
 @dataclass(frozen=True)
@@ -68,23 +41,6 @@ class Validation:
     def of(self, state: State) -> float | None:
         """Score that `svt eval` gives for a checkpoint of `state`."""
         return self.score(used_params(state))
-
-
-def plan_validation(recipe: Recipe, folder: Path) -> ValidationPlan | None:
-    """Choose held-out clips in `folder`; None if the recipe asks for no validation.
-
-    Errors: Refused without a held-out split, or if the model cannot take its clips.
-    """
-    train, settings = recipe.train, recipe.eval
-    if train.validate_every is None:
-        return None
-    split = train.validate_split or _held_out_split(folder)
-    labels = label_pattern(settings.subset, settings.match)
-    clips = open_fitting(folder, split, recipe, labels)
-    lengths = recipe.resolved(settings)
-    slices_per_batch(recipe.model, lengths)  # refuses a misfit
-    numbers = choose_clips(clips, lengths.frames, train.validate_clips)
-    return ValidationPlan(clips, numbers, lengths)
 
 
 def make_validation(
@@ -156,13 +112,3 @@ def score_clips(
 
 class _CutShortError(Exception):
     """A signal was received during validation; caught in this module."""
-
-
-def _held_out_split(folder: Path) -> str:
-    splits = [name for name in read_manifest(folder).splits if name != "train"]
-    if not splits:
-        raise Refused(
-            f"{folder}: has no held-out split, but train.validate_every is set",
-            "name a split with train.validate_split, or set train.validate_every=null",
-        )
-    return next((name for name in PREFERRED if name in splits), splits[0])

@@ -93,7 +93,7 @@ WRONG_RUNS = [
     Wrong("too long", "eval mine --frames 9", "longest has 8)", "ask for fewer"),
     Wrong("short clips", "sample mine --data short", "short: no clip of split test"),
     Wrong("size", "sample mine --data large", "large: frames are [8, 8, 3]", "--size"),
-    Wrong("size", "eval mine --data large", "the model takes [4, 4, 3]"),
+    Wrong("size", "eval mine --data large", "model.video wants 4 by 4"),
     Wrong("split", "eval mine --data :tset", "no split 'tset'; it has train, test"),
     Wrong("split", "sample mine --data clips/mine:val", "no split 'val'"),
     Wrong("no clips", "sample mine --data gone", "gone: no such folder", "svt prepare"),

@@ -18,7 +18,7 @@ from svtcli.run.progress import Silent
 from svtcli.train import validate as module
 from svtcli.train.commit_record import open_checkpoint
 from svtcli.train.plan import plan_training
-from svtcli.train.stage import Trained, set_up, train
+from svtcli.train.stage import Trained, train
 from tests.train import tiny_run
 from tests.train.test_train import Notes, losses
 
@@ -116,7 +116,7 @@ def test_the_split_is_val_where_there_is_one(
     clips = tiny_run.write_clips(tmp_path / "others", held_out=splits)
     where = f"data.clips={clips}"
     loaded = tiny_run.loaded(recipe, where, override, "train.validate_every=4")
-    plan = set_up(plan_training(loaded, run)).validation
+    plan = plan_training(loaded, run).validation
     assert plan is not None
     assert plan.clips.split == taken
 
