@@ -64,7 +64,7 @@ class BuildProgress:
         self._done, self._failed, self._frames = 0, 0, 0
         self._since = monotonic()
         self.misses: list[Miss] = []
-        """All failures so far."""
+        """Failures so far."""
 
     def resume(self, groups: Iterable[Group], built: Mapping[str, Built]) -> None:
         """Count the groups that were finished by an earlier run."""

@@ -112,7 +112,7 @@ def test_an_archive_that_is_gone_or_broken_stops_no_other(
     broken = "/kinetics/600/train/squat.tar.gz"
     whole, kinetics.files[broken] = kinetics.files[broken], b"no archive"
     kinetics.statuses["/kinetics/600/train/pull%20ups.tar.gz"] = [404]
-    with pytest.raises(StorageFailed, match=r"2 of 6 files are lacking.*pull%20ups"):
+    with pytest.raises(StorageFailed, match=r"2 of 6 files are missing.*pull%20ups"):
         download("kinetics", tmp_path, Silent(), BOTH)
     assert len(list((tmp_path / "val").iterdir())) == 2
     kinetics.statuses.clear()

@@ -1,4 +1,4 @@
-"""Raw data from its publisher: whole, checked, and continued where it stopped.
+"""Download raw data from its publisher: complete, checked and resumable.
 
 The publishers' hosts cannot be reached where svt is developed: everything is tested
 against a loopback server (`tests/prepare/test_download.py`). Addresses and hashes stand
@@ -19,9 +19,8 @@ import requests
 from svtcli.failure import Refused, StorageFailed
 from svtcli.prepare.download import ArchiveList, Offer, Publisher
 from svtcli.prepare.download.fetch import (
-    AGAIN,
     NotOffered,
-    Resuming,
+    ResumingDownloader,
     check_room,
     size_of,
 )
@@ -30,10 +29,11 @@ from svtcli.prepare.sources import publisher_of
 from svtcli.prepare.sources.source_folder import inside
 from svtcli.run.lock import only_writer
 from svtcli.run.progress import Progress
+from svtcli.run.signals import RESUME
 
 PART = re.compile(r"part_\d+")
 MIRROR = "SVT_MIRROR"
-"""The environment variable with a scheme and host (and folder) to use instead."""
+"""Environment variable with a scheme and host (and folder) to use instead."""
 
 
 def download(
@@ -44,17 +44,16 @@ def download(
     labels: re.Pattern[str] | None = None,
     base: str | None = None,
 ) -> None:
-    """Fetch to `folder` what the publisher of `kind` offers for `splits` (None: all).
+    """Download to `folder` the files of `kind` for `splits` (None: all).
 
-    Of archives that hold a class each, only those of `labels` (None: all). What is
-    there already is checked where a hash is published, and kept. `base`, else
-    `$SVT_MIRROR`, stands for the scheme and host of every address. Progress counts
-    bytes.
+    Of archives that hold one class each, only those of `labels` (None: all). Files that
+    are there are kept, and checked where a hash is published. `base`, else
+    `$SVT_MIRROR`, replaces the scheme and host of every address. Progress counts bytes.
 
-    Errors: `Refused` for a kind that nobody publishes; `Locked` while another process
-    fetches to `folder`; `StorageFailed` for a disk too small (nothing is fetched then),
-    a network that stays away, wrong bytes, or files that the publisher does not give,
-    when all others are there.
+    Errors: `Refused` for a kind without publisher; `Locked` while another process
+    downloads to `folder`; `StorageFailed` for a disk that is too small (nothing is
+    downloaded then), a lost network, wrong bytes, or files that the publisher does not
+    offer, once all others are there.
     """
     if (publisher := publisher_of(kind)) is None:
         raise Refused(f"{kind}: no publisher to download it from", "use --source DIR")
@@ -62,12 +61,11 @@ def download(
     # pooch tells of every file through a logger that prints by default.
     pooch.get_logger().setLevel(logging.CRITICAL)
     with only_writer(folder), requests.Session() as session:
-        visit = _Visit(kind, folder, progress, session, labels, base)
-        visit.fetch_all(_wanted(publisher, splits))
+        _Download(kind, folder, progress, session, labels, base).run(publisher, splits)
 
 
 def mirrored(url: str, base: str | None) -> str:
-    """`url` with the scheme, host and leading folder of `base`. Errors: `Refused`."""
+    """Put `url` under the scheme, host and folder of `base`. Errors: `Refused`."""
     if base is None:
         return url
     to, parts = urlsplit(base), urlsplit(url)
@@ -77,29 +75,13 @@ def mirrored(url: str, base: str | None) -> str:
     return urlunsplit((to.scheme, to.netloc, path, parts.query, ""))
 
 
-def _wanted(publisher: Publisher, splits: tuple[str, ...] | None) -> Publisher:
-    """What `splits` need of all that is offered."""
-
-    def needed(offer: Offer) -> bool:
-        return splits is None or not set(splits).isdisjoint(offer.splits)
-
-    return Publisher(
-        tuple(offer for offer in publisher.files if needed(offer)),
-        tuple(each for each in publisher.lists if needed(each.file)),
-    )
-
-
-@dataclass(frozen=True)
-class _Item:
-    """A file to fetch, and the folder for its videos if it is an archive."""
-
-    offer: Offer
-    into: str | None = None
+Item = tuple[Offer, str | None]
+"""A file to download; for an archive, the folder for its videos."""
 
 
 @dataclass
-class _Visit:
-    """One run of `download`."""
+class _Download:
+    """One call of `download`."""
 
     kind: str
     folder: Path
@@ -110,37 +92,45 @@ class _Visit:
     done: int = 0
     """Bytes of the files that are finished."""
 
-    def fetch_all(self, wanted: Publisher) -> None:
-        items = [_Item(offer) for offer in wanted.files if not self._spared(offer)]
-        for each in wanted.lists:
-            items += self._listed(each)
+    def run(self, publisher: Publisher, splits: tuple[str, ...] | None) -> None:
+        def needed(offer: Offer) -> bool:
+            return splits is None or not set(splits).isdisjoint(offer.splits)
+
+        items: list[Item] = [
+            (offer, None)
+            for offer in publisher.files
+            if needed(offer) and not self._is_replaced(offer)
+        ]
+        for each in publisher.lists:
+            if needed(each.file):
+                items += [(offer, each.into) for offer in self._archives(each)]
         self.progress.begin(f"ask sizes ({self.kind})", len(items), "files")
-        items = [self._sized(item, number) for number, item in enumerate(items, 1)]
+        for number, (offer, into) in enumerate(items):
+            items[number] = self._with_size(offer), into
+            self.progress.advance(number + 1)
         self._check_room(items)
-        sizes = [item.offer.size for item in items]
-        known = [size for size in sizes if size is not None]
-        total = sum(known) if len(known) == len(sizes) else None
+        sizes = [offer.size for offer, _ in items]
+        total = None if None in sizes else sum(size or 0 for size in sizes)
         self.progress.begin(f"download {self.kind}", total, "bytes")
-        self.done = 0
         try:
-            self._fetch_each(items)
+            self._fetch_all(items)
         finally:
             self.progress.end()
 
-    def _fetch_each(self, items: list[_Item]) -> None:
-        """Fetch what can be fetched; one file that is not given stops no other."""
+    def _fetch_all(self, items: list[Item]) -> None:
+        """Fetch every file; one that is not offered stops no other."""
         failed: list[StorageFailed] = []
-        for item in items:
+        for offer, into in items:
             try:
-                self._fetch(item.offer, self._advance)
-                if item.into is not None:
-                    unpack(self._target(item.offer), self.folder / item.into)
+                self._fetch(offer, self._advance)
+                if into is not None:
+                    unpack(self._target(offer), self.folder / into)
             except (NotOffered, BrokenArchive) as error:
                 failed.append(error)
-            self.done += item.offer.size or 0
+            self.done += offer.size or 0
         if len(failed) > 1:
             raise StorageFailed(
-                f"{len(failed)} of {len(items)} files are lacking, the first is "
+                f"{len(failed)} of {len(items)} files are missing, the first is "
                 f"{failed[0].sentence}",
                 failed[0].hint,
             )
@@ -150,60 +140,59 @@ class _Visit:
     def _advance(self, there: int) -> None:
         self.progress.advance(self.done + there)
 
-    def _spared(self, offer: Offer) -> bool:
-        """Whether what this file would give is there in another form."""
+    def _is_replaced(self, offer: Offer) -> bool:
+        """Return True if the contents of a file are there in another form."""
         for place in offer.instead:
             if (self.folder / place).exists():
                 self.progress.note(f"{place} is there: {offer.place} is not fetched")
                 return True
         return False
 
-    def _listed(self, archives: ArchiveList) -> list[_Item]:
-        """The archives of a list that are not unpacked yet; fetches the list."""
+    def _archives(self, archives: ArchiveList) -> list[Offer]:
+        """Fetch a list, and return its wanted archives that are not unpacked yet."""
         self.progress.begin(f"fetch {archives.file.place}")
         self._fetch(archives.file, lambda there: None)
         place = self._target(archives.file)
         try:
             offers = archives.archives(place.read_text(encoding="utf-8"))
         except UnicodeDecodeError as error:
-            raise StorageFailed(f"{place}: no list of archives", AGAIN) from error
+            raise StorageFailed(f"{place}: not a list of archives", RESUME) from error
         return [
-            _Item(offer, archives.into)
+            offer
             for offer in offers
-            if self._holds_wanted(offer)
+            if self._may_hold_labels(offer)
             and not (self.folder / (offer.place + MARK)).exists()
         ]
 
-    def _holds_wanted(self, archive: Offer) -> bool:
-        """Whether a wanted class may be inside; `part_7.tar.gz` holds any."""
+    def _may_hold_labels(self, archive: Offer) -> bool:
+        """Compare an archive's name with the labels; `part_7.tar.gz` may hold any."""
         name = PurePosixPath(archive.place).name.removesuffix(".tar.gz")
         if self.labels is None or PART.fullmatch(name):
             return True
         return self.labels.match(name.replace("_", " ")) is not None
 
-    def _sized(self, item: _Item, number: int) -> _Item:
-        """The item with its size, from the disk or the server if not published."""
-        offer, target = item.offer, self._target(item.offer)
-        if offer.size is None and target.is_file():
-            offer = replace(offer, size=target.stat().st_size)
-        elif offer.size is None:
-            size = size_of(self.session, mirrored(offer.url, self.base))
-            offer = replace(offer, size=size)
-        self.progress.advance(number)
-        return replace(item, offer=offer)
+    def _with_size(self, offer: Offer) -> Offer:
+        """Add the size, from the disk or the server if it is not published."""
+        if offer.size is not None:
+            return offer
+        target = self._target(offer)
+        if target.is_file():
+            return replace(offer, size=target.stat().st_size)
+        url = mirrored(offer.url, self.base)
+        return replace(offer, size=size_of(self.session, url))
 
-    def _check_room(self, items: list[_Item]) -> None:
-        """What is still to come, and the largest archive again while it is unpacked."""
-        needed = sum(self._lacking(item.offer) for item in items)
-        archives = [item.offer.size or 0 for item in items if item.into is not None]
+    def _check_room(self, items: list[Item]) -> None:
+        """Require room for the missing bytes, and to unpack the largest archive."""
+        needed = sum(self._missing(offer) for offer, _ in items)
+        archives = [offer.size or 0 for offer, into in items if into is not None]
         check_room(self.folder, needed + max(archives, default=0), self.kind)
 
-    def _lacking(self, offer: Offer) -> int:
+    def _missing(self, offer: Offer) -> int:
         """Bytes of a file that are not on the disk yet."""
         target, size = self._target(offer), offer.size or 0
         if target.is_file() and target.stat().st_size == size:
             return 0
-        return max(0, size - self._resuming(offer, self._advance).there())
+        return max(0, size - self._downloader(offer, self._advance).resumable())
 
     def _target(self, offer: Offer) -> Path:
         target = self.folder / offer.place
@@ -211,35 +200,32 @@ class _Visit:
             raise Refused(f"{target}: a link that leads out of {self.folder}")
         return target
 
-    def _resuming(self, offer: Offer, advance: Callable[[int], None]) -> Resuming:
-        return Resuming(
-            self.session,
-            self._target(offer),
-            offer.size,
-            offer.sha256 is not None,
-            advance,
-        )
+    def _downloader(
+        self, offer: Offer, advance: Callable[[int], None]
+    ) -> ResumingDownloader:
+        target, checked = self._target(offer), offer.sha256 is not None
+        return ResumingDownloader(self.session, target, offer.size, checked, advance)
 
     def _fetch(self, offer: Offer, advance: Callable[[int], None]) -> None:
-        """Have a file there, right as far as anybody can tell."""
-        resuming = self._resuming(offer, advance)
-        url, target = mirrored(offer.url, self.base), resuming.target
+        """Fetch a file unless it is there, and compare its hash where published."""
+        downloader = self._downloader(offer, advance)
+        url, target = mirrored(offer.url, self.base), downloader.target
         try:
             pooch.retrieve(
                 url,
                 None if offer.sha256 is None else f"sha256:{offer.sha256}",
                 fname=target.name,
                 path=target.parent,
-                downloader=resuming,
+                downloader=downloader,
             )
         except ValueError as error:
-            resuming.forget()
+            downloader.forget()
             got = re.search(r"got ([0-9a-f]{64})", str(error))
             raise StorageFailed(
                 f"{url}: its SHA-256 is {got[1] if got else 'another one'}, published "
                 f"is {offer.sha256}; removed",
-                "run the same command again; if it happens twice, the file there is "
-                "another one by now: get it elsewhere, or name a mirror",
+                "re-run the same command; if it happens twice, the file there has "
+                "changed: get it elsewhere, or name a mirror",
             ) from error
-        resuming.forget()
+        downloader.forget()
         advance(target.stat().st_size)

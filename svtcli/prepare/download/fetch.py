@@ -1,14 +1,15 @@
-"""One file over HTTP, continued where it stopped.
+"""Fetch one file over HTTP, and resume where an earlier attempt stopped.
 
-The bytes go to `<target>.part`; `<target>.part.tag` keeps what the server calls this
-version of the file (its ETag or Last-Modified), so that two versions are never mixed.
+The bytes go to `<target>.part`; `<target>.part.tag` keeps the server's name of
+this version (its ETag or Last-Modified), so that two versions are never mixed.
 """
 
 import os
 import re
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
@@ -19,6 +20,7 @@ import urllib3.exceptions
 
 from svtcli.failure import StorageFailed
 from svtcli.run.durable import sync_file
+from svtcli.run.signals import RESUME
 
 CHUNK = 1 << 16
 TIMEOUT = (30.0, 60.0)
@@ -26,18 +28,17 @@ TIMEOUT = (30.0, 60.0)
 BACK_OFF = (1.0, 2.0, 5.0, 15.0, 30.0)
 """Seconds before each further attempt; the count starts anew with every gain."""
 PLAIN = {"Accept-Encoding": "identity"}
-"""Compressed on the way, offsets would count other bytes than those of the file."""
-AGAIN = "run the same command again: it continues where this one stopped"
+"""Headers against compression, since ranges count the bytes that are sent."""
 
 Outcome = TypeVar("Outcome")
 
 
 class NotOffered(StorageFailed):
-    """The server answers, but does not give this file."""
+    """The server answers, but does not offer this file."""
 
 
 class _Dropped(Exception):
-    """Worth another attempt."""
+    """An attempt failed, and another one may succeed."""
 
 
 DROPPED = (
@@ -49,18 +50,17 @@ DROPPED = (
 
 
 def check_room(folder: Path, needed: int, what: str) -> None:
-    """Errors: `StorageFailed` with both numbers where `needed` bytes do not fit."""
+    """Compare `needed` bytes with the free ones. Errors: `StorageFailed`."""
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise StorageFailed(
             f"{folder}: {what} needs {needed:,} bytes, {free:,} are free",
-            "make room there, or name another place with --source DIR; what is there "
-            "already counts",
+            "make room there, or name another place with --source DIR",
         )
 
 
 def size_of(session: requests.Session, url: str) -> int | None:
-    """Bytes the server announces, None where it does not tell.
+    """Ask the server for the size of a file; None if it does not tell.
 
     Errors: `StorageFailed` where no server can be reached.
     """
@@ -77,7 +77,7 @@ def size_of(session: requests.Session, url: str) -> int | None:
 def _patiently(
     url: str, attempt: Callable[[], Outcome], gained: Callable[[], bool]
 ) -> Outcome:
-    """The result of `attempt`, which may fail for a while."""
+    """Repeat `attempt` until it succeeds; a gain resets the count of failures."""
     failures = 0
     while True:
         try:
@@ -87,7 +87,7 @@ def _patiently(
             if failures == len(BACK_OFF):
                 raise StorageFailed(
                     f"{url}: cannot be fetched ({_reason(error)})",
-                    f"check the network, or name a mirror with SVT_MIRROR; {AGAIN}",
+                    f"check the network, or name a mirror with SVT_MIRROR; {RESUME}",
                 ) from error
             time.sleep(BACK_OFF[failures])
             failures += 1
@@ -96,7 +96,7 @@ def _patiently(
 
 
 def _reason(error: BaseException) -> str:
-    """The innermost cause alone: around it, urllib3 tells of its own objects."""
+    """Describe the innermost cause alone: urllib3 wraps it in its own objects."""
     while (inner := error.__cause__ or error.__context__) is not None:
         error = inner
     told = error.strerror if isinstance(error, OSError) else None
@@ -104,37 +104,37 @@ def _reason(error: BaseException) -> str:
 
 
 @dataclass
-class Resuming:
-    """A downloader for pooch that fetches `target`, after what is there of it.
+class ResumingDownloader:
+    """A downloader for pooch that fetches `target`, and resumes its `.part` file.
 
-    Errors of the call: `NotOffered` for an HTTP status that says no; `StorageFailed`
-    for a network that stays away, another size than expected, or a full disk. The
-    `.part` file then stays, except where its bytes are known to be wrong.
+    Errors of the call: `NotOffered` for an HTTP status of refusal; `StorageFailed`
+    for a lost network, another size than expected, or a full disk. The `.part` file
+    then stays, unless its bytes are known to be wrong.
     """
 
     session: requests.Session
     target: Path
     size: int | None
-    """Bytes expected, None where not known."""
+    """Expected bytes; None if unknown."""
     checked: bool
-    """Whether a hash is compared afterwards."""
+    """True if a hash is compared afterwards."""
     advance: Callable[[int], None]
-    """Told how many bytes are there."""
+    """Function that takes the number of bytes there."""
     most: int = field(default=0, init=False)
 
     @property
     def part(self) -> Path:
-        """Where the bytes go until they are all there."""
+        """File of the bytes until they are all there."""
         return self.target.with_name(self.target.name + ".part")
 
     @property
     def tag(self) -> Path:
-        """Where the server's name of this version is kept."""
+        """File with the server's name of this version."""
         return self.target.with_name(self.target.name + ".part.tag")
 
     def __call__(self, url: str, output_file: str, pooch: object = None) -> None:
-        """Fetch `url`, then show its bytes to pooch as `output_file`."""
-        self.most = self.there()
+        """Fetch `url`, then hand it to pooch as `output_file`."""
+        self.most = self.resumable()
         _patiently(url, lambda: self._continue(url), self._gained)
         place = Path(output_file)
         place.unlink(missing_ok=True)
@@ -145,12 +145,12 @@ class Resuming:
             self.part.replace(place)
 
     def forget(self) -> None:
-        """Remove what is there of the file."""
+        """Remove the `.part` file and its tag."""
         self.part.unlink(missing_ok=True)
         self.tag.unlink(missing_ok=True)
 
-    def there(self) -> int:
-        """Bytes that can be built on."""
+    def resumable(self) -> int:
+        """Return the number of bytes to resume from."""
         if self.part.is_symlink() or not self.part.is_file():
             return 0
         have = self.part.stat().st_size
@@ -160,11 +160,11 @@ class Resuming:
 
     def _gained(self) -> bool:
         # More than ever: a server that starts over cannot keep us here for good.
-        before, self.most = self.most, max(self.most, self.there())
+        before, self.most = self.most, max(self.most, self.resumable())
         return self.most > before
 
     def _continue(self, url: str) -> None:
-        have = self.there()
+        have = self.resumable()
         with self.session.get(
             url, headers=PLAIN | self._range(have), stream=True, timeout=TIMEOUT
         ) as answer:
@@ -211,7 +211,7 @@ class Resuming:
             )
 
     def _start(self, have: int, answer: requests.Response) -> int:
-        """Where the bytes of `answer` belong."""
+        """Return the offset of the answer's bytes in the file."""
         if answer.status_code == HTTPStatus.OK:
             return 0  # no ranges there, or another version by now
         span = answer.headers.get("Content-Range", "")
@@ -238,32 +238,32 @@ class Resuming:
             self.tag.unlink(missing_ok=True)
 
     def _write(self, answer: requests.Response, start: int) -> int:
-        """Write the answer from byte `start` on; how many bytes are there then."""
+        """Write the answer from byte `start` on; return the bytes there."""
         if not start:
             self.part.unlink(missing_ok=True)
         got = start
         with self.part.open("ab") as file:
             for chunk in answer.raw.stream(CHUNK, decode_content=False):
-                try:
+                with self._writing():
                     got += file.write(chunk)
-                except OSError as error:
-                    raise self._unwritable(error) from error
                 self.advance(got)
-            try:
+            with self._writing():
                 sync_file(file)
-            except OSError as error:
-                raise self._unwritable(error) from error
         return got
 
-    def _unwritable(self, error: OSError) -> StorageFailed:
-        return StorageFailed(
-            f"{self.part}: cannot be written ({error.strerror})",
-            f"make room there; {AGAIN}",
-        )
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StorageFailed(
+                f"{self.part}: cannot be written ({error.strerror})",
+                f"make room there; {RESUME}",
+            ) from error
 
 
 def _total(answer: requests.Response) -> int | None:
-    """Bytes of the whole file, as the answer tells."""
+    """Size of the whole file, if the answer tells it."""
     span = re.fullmatch(
         r"bytes (?:\d+-\d+|\*)/(\d+)", answer.headers.get("Content-Range", "")
     )

@@ -1,9 +1,9 @@
-"""Archives of videos → video files, flat, in one folder, and nothing else.
+"""Unpack archives of videos: the video files alone, flat, in one folder.
 
 An archive is untrusted: only regular files with the base name of a Kinetics video are
 written, under that base name alone, so that no member's path, link or device counts. It
-is read as a stream, which is never let go further than one member with its header, and
-never beyond bounds that an archive of videos cannot reach.
+is read as a stream, one member with its header at a time, and within bounds that no
+archive of videos reaches.
 """
 
 import gzip
@@ -25,13 +25,13 @@ VIDEO = re.compile(
 )
 """`<11 characters of the id>[_<start>_<end>].<container>`; an id may hold `_`."""
 RATIO = 20
-"""Videos are packed already: a gzip that grows more than this is a bomb."""
+"""Largest growth of a gzip; videos are packed already."""
 SLACK = 1 << 20
-"""Bytes that small archives may grow above `RATIO`, and that headers may take."""
+"""Bytes that small archives may grow beyond `RATIO`, and that headers may take."""
 MEMBERS = 1_000_000
 MARK, PART = ".unpacked", ".part"
 DAMAGE = (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error, ValueError)
-"""What tarfile and gzip say of it; ValueError where a header's number is none."""
+"""Errors of tarfile and gzip; ValueError for an invalid number in a header."""
 
 
 class BrokenArchive(StorageFailed):
@@ -39,7 +39,7 @@ class BrokenArchive(StorageFailed):
 
 
 class _Bounded:
-    """A file that is read up to `allowed` bytes; beyond, it is a `BrokenArchive`."""
+    """A file that raises `BrokenArchive` when it is read beyond `allowed` bytes."""
 
     def __init__(self, file: BufferedIOBase) -> None:
         self._file = file
@@ -47,7 +47,7 @@ class _Bounded:
         self.allowed = SLACK
 
     def read(self, size: int) -> bytes:
-        """The next bytes, `size` at most."""
+        """Read up to `size` bytes."""
         if self._taken >= self.allowed:
             raise BrokenArchive("a header or an end that is too long")
         content = self._file.read(min(size, self.allowed - self._taken))
@@ -56,13 +56,13 @@ class _Bounded:
 
 
 def unpack(archive: Path, into: Path) -> int:
-    """Write the videos of `archive` (.tar.gz) to the folder `into`; how many it has.
+    """Write the videos of `archive` (.tar.gz) to the folder `into`, and count them.
 
     A video that is there with the same size is kept; no other appears before gzip's
-    checksum at the end was right. Afterwards the archive is gone and
-    `<archive>.unpacked` stands in its place. Errors: `BrokenArchive`, which removes the
-    archive too, so that it is fetched again; `StorageFailed` when the disk is full;
-    `Refused` when `into` leads out of its own parent folder.
+    checksum at the end is verified. Then `<archive>.unpacked` replaces the archive.
+    Errors: `BrokenArchive`, which removes the archive too, so that it is fetched again;
+    `StorageFailed` when the disk is full; `Refused` when `into` leads out of its own
+    parent folder.
     """
     if not inside(into.parent, into):
         raise Refused(f"{into}: a link that leads out of {into.parent}")
@@ -81,7 +81,7 @@ def unpack(archive: Path, into: Path) -> int:
     except OSError as error:
         raise StorageFailed(
             f"{into}: cannot unpack {archive.name} ({error.strerror})",
-            "make room there and run the same command again",
+            "make room there and re-run the same command",
         ) from error
     mark = archive.with_name(archive.name + MARK)
     mark.write_text(f"{count} videos in {into.name}\n", encoding="utf-8")
@@ -91,7 +91,7 @@ def unpack(archive: Path, into: Path) -> int:
 
 @contextmanager
 def _fresh(folder: Path) -> Iterator[None]:
-    """An empty folder, gone afterwards; what a killed process left is thrown away."""
+    """Provide an empty folder; remove it afterwards, and one of a killed process."""
 
     def clear() -> None:
         if folder.is_symlink():
@@ -111,12 +111,12 @@ def _broken(archive: Path, why: str) -> BrokenArchive:
     archive.unlink()
     return BrokenArchive(
         f"{archive}: not a whole archive of videos ({why}); removed",
-        "run the same command again to fetch it again",
+        "re-run the same command to fetch it again",
     )
 
 
 def _unpack(archive: Path, into: Path, staged: Path) -> int:
-    """Write the videos that `into` lacks to `staged`; how many there are."""
+    """Write the videos that `into` lacks to `staged`; return the number of videos."""
     most = RATIO * archive.stat().st_size + SLACK
     videos = members = 0
     with gzip.open(archive) as unpacked:
@@ -140,7 +140,7 @@ def _unpack(archive: Path, into: Path, staged: Path) -> int:
 def _take(
     tar: tarfile.TarFile, member: tarfile.TarInfo, into: Path, staged: Path
 ) -> bool:
-    """Write one member if it is a video that is not there; whether it is a video."""
+    """Write one member if it is a missing video; return True if it is a video."""
     name = PurePosixPath(member.name).name
     if not member.isreg() or member.issparse() or not VIDEO.fullmatch(name):
         return False
@@ -163,7 +163,7 @@ def _take(
 
 
 def _check_end(tar: tarfile.TarFile) -> None:
-    """Read on to the end, where gzip keeps its checksum: only zeros may stand there."""
+    """Read to the end, where gzip has its checksum: only zeros are allowed there."""
     rest = tar.fileobj
     while rest is not None and (chunk := rest.read(CHUNK)):
         if chunk.strip(b"\0"):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from io import BufferedIOBase
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Int, UInt8
@@ -52,23 +53,25 @@ OFFICIAL = "mnist_test_seq.npy"
 
 MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 OFFICIAL_PLACE = "www.cs.toronto.edu/~nitish/unsupervised_video/"
+IDX_FILES = (
+    (
+        "train-images-idx3-ubyte",
+        ("train", "val", "test"),
+        9_912_422,
+        "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+    ),
+    (
+        "t10k-images-idx3-ubyte",
+        ("val", "test"),
+        1_648_877,
+        "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+    ),
+)
 PUBLISHER = Publisher(
     (
-        Offer(
-            f"{MNIST}train-images-idx3-ubyte.gz",
-            "train-images-idx3-ubyte.gz",
-            ("train", "val", "test"),
-            9_912_422,
-            "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
-            instead=("train-images-idx3-ubyte",),
-        ),
-        Offer(
-            f"{MNIST}t10k-images-idx3-ubyte.gz",
-            "t10k-images-idx3-ubyte.gz",
-            ("val", "test"),
-            1_648_877,
-            "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
-            instead=("t10k-images-idx3-ubyte",),
+        *(
+            Offer(f"{MNIST}{name}.gz", f"{name}.gz", splits, size, sha256, (name,))
+            for name, splits, size, sha256 in IDX_FILES
         ),
         Offer(
             f"http://{OFFICIAL_PLACE}{OFFICIAL}",
@@ -96,8 +99,7 @@ IDX_LIMIT = 1 << 30
 """Bytes that a header may announce; MNIST has 47 million."""
 
 
-@dataclass(frozen=True)
-class Files:
+class Files(NamedTuple):
     """Files of a source folder."""
 
     train: Path

@@ -57,7 +57,7 @@ PUBLISHER = Publisher(
 )
 """File names: tensor2tensor `data_generators/google_robot_pushing.py`."""
 VAL_FILES = 5
-"""Of the 264 train files; of fewer files, as large a share, but at least one of two."""
+"""Train files, of 264, that are `val`; of fewer, as large a share, and at least one."""
 ACTIONS, STATES = 5, 5
 NAMED = re.compile(
     r"/(push_train|push_testseen|push_testnovel)\.tfrecord-(\d{5})-of-\d{5}$"
