@@ -5,8 +5,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from svtcli.model.priming import slice_choices
 from svtcli.model.svt import create, structure
+from svtcli.model.windows import slice_choices
 from svtcli.recipe.model import Model
 from svtcli.recipe.schema import Train
 from svtcli.train.state import abstract_state, first_state

@@ -27,7 +27,7 @@ from svtcli.clips.manifest import Manifest, Split, write_manifest  # noqa: E402
 from svtcli.clips.reader import open_clips  # noqa: E402
 from svtcli.clips.writer import ShardWriter  # noqa: E402
 from svtcli.model.flops import training_flops  # noqa: E402
-from svtcli.model.priming import slice_choices  # noqa: E402
+from svtcli.model.windows import slice_choices  # noqa: E402
 from svtcli.recipe.model import Model  # noqa: E402
 from svtcli.recipe.schema import Train  # noqa: E402
 

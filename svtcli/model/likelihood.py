@@ -20,7 +20,7 @@ from jaxtyping import Array, Float, Float64, Int, UInt8
 from svtcli.model.heads import unit_of
 from svtcli.model.loss import slice_nll
 from svtcli.model.parameters import Params
-from svtcli.model.priming import scored_frames
+from svtcli.model.subscale import scored_frames
 from svtcli.model.svt import network
 from svtcli.model.windows import passes
 from svtcli.recipe.model import Model

@@ -12,8 +12,7 @@ from jaxtyping import Array, Float, Int, UInt8
 from svtcli.model.codes import codes_from_video
 from svtcli.model.heads import unit_of
 from svtcli.model.parameters import Params
-from svtcli.model.priming import scored_frames
-from svtcli.model.subscale import take_slice
+from svtcli.model.subscale import scored_frames, take_slice
 from svtcli.model.svt import SVT, network
 from svtcli.recipe.model import Model
 
@@ -68,7 +67,7 @@ def training_loss(
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """Mean nats per scored code of a batch of slices, and their score (`heads.Unit`).
 
-    Rows are laid out as by `priming.slice_choices`; first slices with a decoder of
+    Rows are laid out as by `windows.slice_choices`; first slices with a decoder of
     their own are reweighted to their true share of all slices (§4.3).
     """
     scored = scored_weight(config, prime, slice_index)

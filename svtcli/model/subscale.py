@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from einops import rearrange
-from jaxtyping import Array, Int, Shaped, UInt, UInt8
+from jaxtyping import Array, Bool, Int, Shaped, UInt, UInt8
 
+from svtcli.model.windows import frames_of_slices
 from svtcli.recipe.model import Model, Triple
 
 
@@ -72,6 +73,13 @@ def put_slice(
     slices = jnp.asarray(split(video, s))
     changed = jax.lax.dynamic_update_slice_in_dim(slices, slice_[:, None], index, 1)
     return jnp.asarray(merge(changed, s))
+
+
+def scored_frames(
+    config: Model, index: Int[Array, " B"], prime: Int[Array, ""] | int
+) -> Bool[Array, "B t"]:
+    """Mask of the frames of slice `index` that follow the `prime` first ones."""
+    return jnp.asarray(frames_of_slices(config))[index] >= prime
 
 
 def context_patches(

@@ -109,3 +109,15 @@ def scored_slices(config: Model, prime: int, stop: int) -> tuple[int, ...]:
     frames = frames_of_slices(config)
     scored = ((frames >= prime) & (frames < stop)).any(axis=1)
     return tuple(int(index) for index in np.flatnonzero(scored))
+
+
+def slice_choices(config: Model, prime: int, batch: int) -> tuple[tuple[int, ...], ...]:
+    """Slices that each row of a training batch is drawn from, all equally likely.
+
+    Slices without a scored pixel are never drawn. The first rows are first slices where
+    these have a decoder of their own (`Model.first_rows`).
+    """
+    drawn = scored_slices(config, prime, config.video[0])
+    first = config.first_rows(batch)
+    rest = tuple(index for index in drawn if index or not first)
+    return ((0,),) * first + (rest,) * (batch - first)

@@ -15,8 +15,7 @@ from jaxtyping import Array, Float, Int, Key, UInt8
 
 from svtcli.model.decoder import Decoder, DecoderCache
 from svtcli.model.parameters import Params
-from svtcli.model.priming import scored_frames
-from svtcli.model.subscale import put_slice, take_slice
+from svtcli.model.subscale import put_slice, scored_frames, take_slice
 from svtcli.model.svt import SVT, network
 from svtcli.recipe.model import Model
 from svtcli.sample.sampling_rule import SamplingRule, choose, slice_noise

@@ -10,8 +10,8 @@ import jax
 
 from svtcli.clips.loader import Batches, prefetch, training_batches
 from svtcli.model.heads import unit_of
-from svtcli.model.priming import slice_choices
 from svtcli.model.svt import create, parameter_count, structure
+from svtcli.model.windows import slice_choices
 from svtcli.recipe.load import LoadedRecipe
 from svtcli.recipe.schema import UNITS, Train
 from svtcli.run.directory import RunFolder

@@ -104,9 +104,10 @@ def test_one_position_and_runs_give_what_the_whole_slice_gives(block: Block) -> 
         for position, (n, place) in enumerate(zip(*blocks.places(), strict=True)):
             y, cache = step(z[:, position], cache, n, place)
             np.testing.assert_allclose(y, whole[:, position], rtol=1e-10, atol=1e-12)
-        for length in filter(blocks.run, (1, 2, 3, 6)):
+        steps = jax.jit(layer.steps)
+        for length in filter(blocks.run, (1, 3)):
             runs = jnp.broadcast_to(jnp.arange(0, P, length), (B, P // length))
-            y, _ = layer.steps(z.reshape(B, -1, length, D), empty, runs)
+            y, _ = steps(z.reshape(B, -1, length, D), empty, runs)
             np.testing.assert_allclose(
                 y.reshape(B, P, D), whole, rtol=1e-10, atol=1e-12
             )

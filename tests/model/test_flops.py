@@ -12,8 +12,8 @@ from svtcli.model.flops import (
     training_flops,
 )
 from svtcli.model.loss import training_loss
-from svtcli.model.priming import slice_choices
 from svtcli.model.svt import structure
+from svtcli.model.windows import slice_choices
 from svtcli.recipe.model import Model
 from tests.paper_models import PAPER, SPATIOTEMPORAL
 from tests.products import products_of

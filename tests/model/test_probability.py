@@ -13,8 +13,9 @@ from flax import nnx
 from svtcli.model.codes import codes_from_video
 from svtcli.model.heads import ChannelHead, IntensityHead, unit_of
 from svtcli.model.loss import slice_nll, training_loss
-from svtcli.model.priming import scored_frames, slice_choices
+from svtcli.model.subscale import scored_frames
 from svtcli.model.svt import abstract_params, network, parameter_count
+from svtcli.model.windows import slice_choices
 from svtcli.recipe.model import Model
 from tests.paper_models import PAPER
 from tests.tiny import SMALL, VARIANTS, network_of, random_actions, random_video

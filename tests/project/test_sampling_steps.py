@@ -8,8 +8,8 @@ import pytest
 
 from svtcli.failure import Refused
 from svtcli.model.connectivity import connectivity
-from svtcli.model.priming import scored_frames, scored_slices
-from svtcli.model.windows import windows
+from svtcli.model.subscale import scored_frames
+from svtcli.model.windows import scored_slices, windows
 from svtcli.project import sampling_steps as sampling_plan
 from svtcli.project.sampling_steps import plan_sampling
 from tests.train.tiny_run import loaded, write_recipe

@@ -10,9 +10,9 @@ from flax import nnx
 
 from svtcli.model.codes import codes_from_video
 from svtcli.model.parameters import Params, for_products_in
-from svtcli.model.priming import scored_frames, scored_slices
-from svtcli.model.subscale import take_slice
+from svtcli.model.subscale import scored_frames, take_slice
 from svtcli.model.svt import network
+from svtcli.model.windows import scored_slices
 from svtcli.recipe.model import Model
 from svtcli.sample.jacobi import Jacobi
 from svtcli.sample.parallel import Parallel

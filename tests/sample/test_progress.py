@@ -6,7 +6,7 @@ import numpy as np
 
 from svtcli.cli.progress import TqdmProgress
 from svtcli.run.progress import Silent
-from svtcli.sample.progress import SamplingClock
+from svtcli.sample.stage import SamplingClock
 
 
 class Told(Silent):

@@ -9,8 +9,7 @@ import pytest
 
 from svtcli.model.codes import codes_from_video
 from svtcli.model.likelihood import Scorer
-from svtcli.model.priming import scored_frames
-from svtcli.model.subscale import take_slice
+from svtcli.model.subscale import scored_frames, take_slice
 from svtcli.model.svt import network
 from svtcli.recipe.model import Model
 from svtcli.sample.sampler import Sampler

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from svtcli.model.priming import slice_choices
+from svtcli.model.windows import slice_choices
 from svtcli.recipe.data import FolderData
 from svtcli.recipe.schema import Recipe, Train
 from svtcli.recipe.setting import Misfit

@@ -10,8 +10,8 @@ import pytest
 from svtcli.model.codes import codes_from_video
 from svtcli.model.loss import training_loss
 from svtcli.model.parameters import for_products_in
-from svtcli.model.priming import slice_choices
 from svtcli.model.svt import network
+from svtcli.model.windows import slice_choices
 from svtcli.recipe.model import Model
 from svtcli.recipe.schema import Train
 from svtcli.train.state import first_state
