@@ -64,7 +64,7 @@ def test_a_block_larger_than_an_axis_is_clipped():
     assert Blocks.of((9, 2, 9), SHAPE).extent == (2, 2, 6)
 
 
-def test_a_dilated_layer_joins_what_holds_the_same_place_in_its_block():
+def test_a_dilated_layer_joins_the_same_place_of_every_block():
     blocks = Blocks.of(Dilated((1, 2, 3)), SHAPE)
     assert blocks.extent == (2, 2, 2)
     t, h, w = np.unravel_index(split_positions(blocks), SHAPE)

@@ -1,4 +1,4 @@
-"""What a logit depends on, against the definition, for every pair in a small video."""
+"""Dependencies of logits against the definition, for every pair in a small video."""
 
 from functools import partial
 

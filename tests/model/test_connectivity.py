@@ -113,7 +113,7 @@ def test_a_level_is_the_longest_chain_that_leads_to_a_pixel(stack, known):
 
 @settings(max_examples=60)
 @given(stacks(), st.integers(1, 20))
-def test_chains_are_all_that_lead_to_a_pixel_from_a_window_before_it(stack, window):
+def test_chains_are_the_dependencies_within_a_window(stack, window):
     config = built(stack)
     depends = defined(config)
     P = len(depends)
@@ -130,7 +130,7 @@ def test_chains_are_all_that_lead_to_a_pixel_from_a_window_before_it(stack, wind
 
 
 @pytest.mark.parametrize("config", VARIANTS.values(), ids=VARIANTS)
-def test_it_is_what_a_change_of_each_pixel_shows_of_the_network(config):
+def test_the_relation_is_how_changed_pixels_change_the_network(config):
     """`test_causality` holds `within_slice` to be what the network does."""
     of, _ = within_slice(config, config.decoder_layers)
     assert (unpacked(config) == of).all()
@@ -153,7 +153,7 @@ TELLING = {"first slice decoder", "single frame", "dilated", "wide masked kernel
         for name, config in VARIANTS.items()
     ],
 )
-def test_it_is_what_gradients_show_of_the_network(config):
+def test_the_relation_is_where_gradients_of_the_network_are_not_zero(config):
     """A state's gradient with respect to a pixel it cannot see is exactly zero."""
     model = network(*network_of(config))
     for first in {False, config.first_slice_layers is not None}:
@@ -187,7 +187,7 @@ SINGLE_FRAME = ((1, 8, 16), (1, 16, 8), (1, 2, 64), (1, 64, 2))
         ((4, 32, 32), ((4, 4, 8), (4, 8, 4), (4, 4, 4)), 362, 23),
     ],
 )
-def test_slices_of_4096_pixels_take_as_many_steps_as_are_known(
+def test_slices_of_4096_pixels_take_the_known_numbers_of_steps(
     shape, blocks, steps, widest
 ):
     config = sliced(shape, blocks, 2 * len(blocks))
@@ -213,7 +213,7 @@ def test_the_papers_example_of_a_blind_spot_is_one():
     assert not len(blind_spots(wide, first_of_second))
 
 
-def test_what_is_kept_cannot_be_changed():
+def test_cached_arrays_are_read_only():
     config = VARIANTS["spatial"]
     found = connectivity(config)
     assert found is connectivity(config)
@@ -280,7 +280,7 @@ def made_both_ways(config: Model, known: int, turns) -> tuple[np.ndarray, np.nda
 
 @settings(max_examples=60)
 @given(stacks(), st.integers(0, 40))
-def test_a_schedule_makes_what_one_pixel_after_the_other_makes(stack, known):
+def test_a_schedule_gives_what_one_pixel_after_the_other_gives(stack, known):
     config = built(stack)
     known = min(known, int(np.prod(config.slice_shape)))
     turns, found = schedule(config, known), connectivity(config, known)
@@ -291,7 +291,7 @@ def test_a_schedule_makes_what_one_pixel_after_the_other_makes(stack, known):
     assert last == {i: found.levels[i] for i in range(known, len(found.levels))}
 
 
-def test_a_position_comes_early_where_others_read_what_it_saw_so_far():
+def test_a_position_comes_early_where_others_read_its_lower_layers():
     """Layers that do not come back to their first blocks: levels alone are wrong."""
     config = sliced((2, 4, 8), ((2, 4, 1), (1, 2, 4)), 2)
     levels, turns = connectivity(config).levels, schedule(config)

@@ -1,4 +1,4 @@
-"""What a training step moves: how often, and nothing by look-up."""
+"""Memory movement of a training step: few transposes, no look-ups."""
 
 from collections import Counter
 from dataclasses import replace
@@ -52,7 +52,7 @@ def moved(jaxpr) -> Counter:
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_no_number_is_looked_up_or_scattered_in_a_step(name: str) -> None:
+def test_a_step_has_no_floating_point_look_up_or_scatter(name: str) -> None:
     # Scattered sums are slow, and on GPUs their order is chance: no resume bit by bit.
     for equation, _ in equations(step_of(VARIANTS[name], Train(batch=BATCH))):
         if equation.primitive.name in LOOK_UPS:

@@ -23,7 +23,7 @@ def all_zero(config: Model) -> Scorer:
     return Scorer(config, structure(config)[0], uniform_params(config))
 
 
-def test_the_uniform_model_costs_exactly_eight_bits_per_dimension():
+def test_the_uniform_model_scores_eight_bits_per_dimension():
     video = np.asarray(random_video(RGB, 3))
     for prime in (1, 2):
         nats = all_zero(RGB).frame_nll(video, prime, overlap=1)
@@ -33,7 +33,7 @@ def test_the_uniform_model_costs_exactly_eight_bits_per_dimension():
         assert scored.per_frame == pytest.approx([8] * (4 - prime), abs=1e-6)
 
 
-def test_a_model_that_is_always_right_costs_nothing():
+def test_a_model_that_is_always_right_scores_zero():
     """Every state is turned into a sure vote for value 0, and the video is black."""
     scorer = all_zero(RGB)
     head = scorer.params["decoder"]["head"]
@@ -44,7 +44,7 @@ def test_a_model_that_is_always_right_costs_nothing():
     assert score(scorer.frame_nll(black, 1, overlap=1), 1, RGB).mean == 0
 
 
-def test_half_gray_everywhere_costs_ln_two_per_pixel():
+def test_intensity_one_half_scores_ln_two_per_pixel():
     video = np.asarray(random_video(GRAY, 2))
     scored = score(all_zero(GRAY).frame_nll(video, 1, overlap=1), 1, GRAY)
     assert scored.mean == pytest.approx(4 * 4 * log(2), rel=1e-6)

@@ -1,4 +1,4 @@
-"""Scores are the same on however many devices, in whatever batches."""
+"""Scores do not depend on the number of devices or the batch."""
 
 from math import log
 

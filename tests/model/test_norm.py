@@ -1,4 +1,4 @@
-"""Layer norm: its gradient is written down, so it is held to jax's own."""
+"""Layer norm: the hand-written gradient against JAX's."""
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +26,7 @@ def flax_norm(by: LayerNorm, z):
     return theirs(z)
 
 
-def test_it_and_its_gradients_are_flax_s():
+def test_layer_norm_and_its_gradient_are_those_of_flax():
     with jax.enable_x64(True):
         structure, state, z, weight = drawn("float64")
 
@@ -42,7 +42,7 @@ def test_it_and_its_gradients_are_flax_s():
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
-def test_what_comes_out_is_as_precise_as_what_goes_in(dtype):
+def test_the_result_has_the_type_of_the_input(dtype):
     structure, state, z, weight = drawn(dtype)
     by = nnx.merge(structure, state)
     assert by(z).dtype == z.dtype

@@ -90,7 +90,7 @@ def test_counting_parameters_allocates_none():
     assert all(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in leaves)
 
 
-def test_a_uniform_model_costs_eight_bits_and_a_right_one_none():
+def test_the_nll_of_uniform_logits_is_eight_bits_and_of_right_ones_zero():
     config = Model()
     pixels = config.codes
     codes = jnp.asarray(

@@ -1,4 +1,4 @@
-"""The softmax with a bias: its gradient is written down, so it is held to jax's own."""
+"""Softmax with a bias: the hand-written gradient against JAX's."""
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +8,7 @@ import pytest
 from svtcli.model.kernels.attention import biased_softmax
 
 SHAPES = [((2, 3, 4, 5), (3, 4, 5)), ((2, 3, 4, 5), (2, 1, 4, 5)), ((6, 5), (5,))]
-"""Of products and bias."""
+"""Shapes of products and bias."""
 
 
 def plain(products, bias, scale):
@@ -25,7 +25,7 @@ def drawn(products, bias, dtype):
 
 
 @pytest.mark.parametrize(("products", "bias"), SHAPES, ids=str)
-def test_it_and_its_gradients_are_jax_s(products, bias):
+def test_the_softmax_and_its_gradient_are_those_of_jax(products, bias):
     with jax.enable_x64(True):
         *given, weight = drawn(products, bias, "float64")
         found, expected = (

@@ -5,13 +5,13 @@ from svtcli.model.svt import abstract_params
 from tests.tiny import VARIANTS
 
 
-def test_who_asks_for_the_shapes_gets_a_tree_of_their_own() -> None:
+def test_abstract_params_returns_a_new_tree() -> None:
     config = VARIANTS["rgb"]
     abstract_params(config)["encoder"].clear()
     assert abstract_params(config)["encoder"]
 
 
-def test_the_shapes_are_in_the_precision_that_jax_is_set_to() -> None:
+def test_abstract_params_follow_jax_enable_x64() -> None:
     for double in (False, True, False):
         with jax.enable_x64(double):
             leaves = jax.tree.leaves(abstract_params(VARIANTS["rgb"]))

@@ -76,7 +76,7 @@ WHOLE_BYTES = Model(
 """One code of 256 values a pixel: the value that hides is no byte."""
 
 
-def test_a_model_of_whole_bytes_has_a_finite_loss():
+def test_a_model_with_codes_of_256_values_has_a_finite_loss():
     graphdef, params = network_of(WHOLE_BYTES)
     video = jnp.arange(7, 256, 8, jnp.uint8).reshape(1, 2, 4, 4, 1)
     for index in range(WHOLE_BYTES.slices):

@@ -46,9 +46,7 @@ def test_a_single_frame_model_moves_on_by_one_frame():
     overlap=st.integers(1, 3),
     config=st.sampled_from([FOUR, SINGLE]),
 )
-def test_every_frame_after_the_prime_is_made_once_from_known_ones(
-    frames, prime, overlap, config
-):
+def test_every_frame_after_the_prime_is_in_one_window(frames, prime, overlap, config):
     if prime >= frames:
         return
     known = prime
@@ -64,7 +62,7 @@ def test_every_frame_after_the_prime_is_made_once_from_known_ones(
     ("frames", "prime", "overlap", "says"),
     [(4, 4, 1, "prime"), (3, 1, 1, "shorter"), (8, 1, 4, "overlap")],
 )
-def test_what_cannot_be_laid_out_is_said(frames, prime, overlap, says):
+def test_lengths_that_no_windows_fit_are_refused(frames, prime, overlap, says):
     with pytest.raises(Refused, match=says):
         list(windows(FOUR, frames, prime, overlap))
 

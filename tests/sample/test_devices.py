@@ -1,4 +1,4 @@
-"""Samples are the same on however many devices; each goes at its own pace."""
+"""Samples do not depend on the number of devices; each advances at its own pace."""
 
 import pytest
 
@@ -15,7 +15,7 @@ def check(made: dict, devices: int, programs: int, within: float) -> None:
     assert made["programs"] == programs
 
 
-def test_devices_share_out_videos_that_stay_the_same():
+def test_samples_are_the_same_on_two_devices():
     (made,), _ = on_devices(2, WORKER, "float64", "slight, actions=guess")
     check(made, 2, programs=1, within=0)
     assert made["paces"] > 1  # videos differ in how well they are guessed
@@ -24,7 +24,7 @@ def test_devices_share_out_videos_that_stay_the_same():
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 @pytest.mark.parametrize("name", VARIANTS)
-def test_every_model_makes_the_same_on_four_devices(name, precision):
+def test_every_model_samples_the_same_on_four_devices(name, precision):
     words = [f"{name}={schedule}" for schedule in ("sequential", "parallel", "guess")]
     results, _ = on_devices(4, WORKER, precision, *words)
     for made in results:

@@ -26,7 +26,7 @@ though it has guessed both wrong."""
     [(WIDE, 32), (APART, 4), (APART, 8), (VARIANTS["deterministic"], 3)],
     ids=["long runs", "short windows", "two runs", "deterministic"],
 )
-def test_guesses_that_are_verified_give_the_same_samples(config, window):
+def test_fixed_point_sampling_gives_the_same_samples(config, window):
     true, guessed = continuations(config, [Jacobi(window)])
     assert_same(guessed, true)
     assert (guessed.passes < true.passes).any()
@@ -35,7 +35,7 @@ def test_guesses_that_are_verified_give_the_same_samples(config, window):
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("config", [WIDE, *VARIANTS.values()], ids=["wide", *VARIANTS])
-def test_the_window_changes_no_sample(config, dtype):
+def test_samples_do_not_depend_on_the_window(config, dtype):
     schedules = [Jacobi(window) for window in (1, 3, 16, 10**6)]
     for temperature in (0.0, 1.0):
         true, *guessed = continuations(config, schedules, dtype, temperature)

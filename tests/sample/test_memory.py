@@ -1,4 +1,4 @@
-"""Sampling takes the memory of one slice: however many there are, however long."""
+"""Sampling takes the memory of one slice, whatever the length of the video."""
 
 from typing import Any
 
@@ -49,7 +49,7 @@ def whole(stats: Any) -> int:
     )
 
 
-def test_the_windows_are_changed_where_they_are():
+def test_the_codes_of_the_windows_are_donated():
     """Donated: what goes in is what comes out, not a second copy."""
     stats = memory("sequential", 16)
     codes = 16 * np.prod(CONFIG.video) * CONFIG.codes
@@ -57,7 +57,7 @@ def test_the_windows_are_changed_where_they_are():
     assert stats.output_size_in_bytes >= codes
 
 
-def test_more_frames_and_slices_are_made_by_the_same_program():
+def test_more_frames_and_slices_take_the_same_program():
     """So its memory is all there is, and does not grow with them."""
     sampler = Sampler(CONFIG, *sharp_network(CONFIG))
     short = one_frame(CONFIG, 16)

@@ -1,4 +1,4 @@
-"""In float32 the schedules' samples are the same, but where two values nearly tie.
+"""In float32 all schedules give the same samples, except at near ties.
 
 The same position, computed in passes of different shape, differs in its last bits.
 """

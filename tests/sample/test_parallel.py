@@ -28,7 +28,7 @@ def test_a_position_that_is_needed_early_is_computed_twice_for_the_same_samples(
     assert (made.passes < true.passes).all()
 
 
-def test_the_passes_are_the_steps_of_the_plan_by_one_program():
+def test_passes_are_the_planned_steps_of_one_program():
     """Whatever is given of a slice; and one more for the first slice's decoder."""
     config = VARIANTS["first slice decoder"]
     sample_slice.clear_cache()
@@ -49,7 +49,7 @@ def planned_steps(config: Model, frames: int) -> Iterator[int]:
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("config", VARIANTS.values(), ids=VARIANTS)
-def test_the_shortest_schedule_changes_no_sample(config, dtype):
+def test_samples_do_not_depend_on_the_schedule(config, dtype):
     for temperature in (0.0, 1.0):
         true, made = continuations(config, [Parallel()], dtype, temperature)
         assert_same(made, true)

@@ -77,7 +77,7 @@ def traced(name: str, schedule: str):
         ("deterministic", "sequential"),
     ],
 )
-def test_caches_are_bfloat16_and_no_weight_is_made_float32_again(name, schedule):
+def test_caches_are_bfloat16_and_no_weight_is_cast_to_float32(name, schedule):
     program, params, begun = traced(name, schedule)
     for layer in begun.cache.layers:
         assert layer.keys_values.dtype == BFLOAT16

@@ -98,7 +98,7 @@ def kept_probabilities(
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
-def test_a_choice_draws_with_the_probabilities_that_it_leaves(schedule):
+def test_a_rule_draws_with_its_renormalised_probabilities(schedule):
     """And with the model's where it leaves them all: one program for both."""
     for rule in [FREE, (0.7, 3, 0.85)]:
         every, counted = counts("subscaled", schedule, rule)

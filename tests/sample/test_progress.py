@@ -1,4 +1,4 @@
-"""What is told while samples are made: only of what this call makes."""
+"""Progress of sampling counts only the videos of this call."""
 
 from collections.abc import Mapping
 
@@ -35,7 +35,7 @@ def slices(clock: SamplingClock, time: Time, seconds: list[float]) -> None:
         clock.slice_done(8, np.array([4, 8]))
 
 
-def test_the_rates_are_those_of_the_slices_after_the_compiler():
+def test_rates_leave_out_compilation():
     time = Time()
     told = Told()
     clock = SamplingClock(told, 4, pixels_per_slice=16.0, programs=1, seconds=time)
@@ -50,7 +50,7 @@ def test_the_rates_are_those_of_the_slices_after_the_compiler():
     ]
 
 
-def test_two_programs_are_waited_for_before_time_counts(capfd, monkeypatch):
+def test_rates_leave_out_the_compilation_of_two_programs(capfd, monkeypatch):
     """A first slice with a decoder of its own; the time left is told rightly too."""
     time = Time()
     monkeypatch.setattr("tqdm.std.time", time)

@@ -1,4 +1,4 @@
-"""Samples: what stands in their folder, and what they depend on and what not."""
+"""Samples: the contents of their folder, and their dependence on settings."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -46,7 +46,7 @@ def test_a_folder_of_samples_holds_clips_and_their_continuations(place):
     assert names[0].startswith("3-prime2-temp0.9-seed0-")
 
 
-def test_the_truth_is_the_clips_spread_over_the_split(place):
+def test_the_ground_truth_is_clips_spread_over_the_split(place):
     samples = made()
     clips = open_clips(Path("clips/mine"), "test")
     assert samples.facts.clips == ("test 0", "test 1", "test 3")  # 2 is too short
@@ -72,7 +72,7 @@ def test_only_the_prime_frames_are_read(place):
     assert (read_samples(one).truth != read_samples(other).truth).any()
 
 
-def test_the_batch_changes_no_sample(place):
+def test_samples_do_not_depend_on_the_batch(place):
     """Six videos, in batches of four (the last is padded), of one, of all."""
     checkpoint = open_checkpoint(RunFolder(RUN))
     folders = [
@@ -91,7 +91,7 @@ def test_the_batch_changes_no_sample(place):
     assert np.allclose(four.log_prob, one.log_prob, rtol=1e-5)
 
 
-def test_the_seed_decides(place):
+def test_another_seed_gives_other_samples(place):
     checkpoint = open_checkpoint(RunFolder(RUN))
     again = sample(plan_samples(checkpoint, TEST, out=place / "again"), Silent())
     assert (read_samples(again).video == made().video).all()
@@ -111,7 +111,7 @@ def test_greedy_continuations_are_all_the_same(place):
     assert (samples.video[:, 0] == samples.video[:, 1]).all()
 
 
-def test_samples_longer_than_the_window_go_on_from_its_end(place):
+def test_longer_samples_continue_from_the_end_of_the_window(place):
     long, short = made(frames=6), made()
     assert long.video.shape == (3, 1, 6, 4, 4, 3)
     assert (long.video[:, :, :4] == short.video).all()
@@ -148,7 +148,7 @@ def test_every_continuation_has_the_score_of_its_own(place):
     assert len(np.unique(told[:, 1:])) == 15
 
 
-def test_finished_samples_are_not_made_again(place, monkeypatch):
+def test_finished_samples_are_not_sampled_again(place, monkeypatch):
     first = made()
     monkeypatch.setattr(stage, "load_network", None)
     assert (made(batch=1).video == first.video).all()  # the batch is no difference
@@ -156,7 +156,7 @@ def test_finished_samples_are_not_made_again(place, monkeypatch):
         made(seed=1)
 
 
-def test_what_stands_in_the_way_is_refused_and_kept(place):
+def test_other_files_at_the_output_are_refused_and_kept(place):
     out = place / "precious"
     out.mkdir()
     (out / "letter.txt").write_text("dear")
@@ -180,7 +180,7 @@ def test_what_stands_in_the_way_is_refused_and_kept(place):
         ({"split": "val"}, "no split 'val'; it has train, test"),
     ],
 )
-def test_what_cannot_be_sampled_is_refused_before_the_start(place, changes, why):
+def test_impossible_settings_are_refused_before_sampling(place, changes, why):
     with pytest.raises(Refused, match=why):
         plan_samples(open_checkpoint(RunFolder(RUN)), replace(TEST, **changes))
 

@@ -1,4 +1,4 @@
-"""Samples that were interrupted go on, and end as if nothing had happened."""
+"""Interrupted sampling resumes, and gives the same samples."""
 
 import os
 import shutil
@@ -91,7 +91,7 @@ def beside(plan: SamplePlan) -> list[str]:
 
 
 @pytest.mark.parametrize("after", [3, 7])
-def test_stopped_before_a_video_is_finished_nothing_is_left(place, after):
+def test_a_stop_before_the_first_finished_video_leaves_nothing(place, after):
     before = sorted(place.rglob("*"))
     failure = stopped(planned(), after)
     assert failure.sentence == "interrupted; 0 of 3 videos are finished and kept"
@@ -106,7 +106,7 @@ def test_stopped_before_a_video_is_finished_nothing_is_left(place, after):
         (signal.SIGINT, 16, 130, "interrupted; 3 of 3"),
     ],
 )
-def test_the_same_call_goes_on_with_what_is_missing(place, number, after, code, said):
+def test_the_same_call_resumes(place, number, after, code, said):
     plan = planned()
     failure = stopped(plan, after, number)
     assert failure.sentence == f"{said} videos are finished and kept"
@@ -124,7 +124,7 @@ def test_the_same_call_goes_on_with_what_is_missing(place, number, after, code, 
 @pytest.mark.parametrize(
     "changes", [{"batch": 1}, {"schedule": "guess", "window": 4}], ids=str
 )
-def test_it_may_go_on_in_another_way(place, changes):
+def test_sampling_resumes_with_another_batch_and_schedule(place, changes):
     stopped(planned(), 10)
     progress = Counted()
     plan = planned(**changes)
@@ -156,7 +156,7 @@ def of_another_plan(kept: Path) -> None:
 
 
 @pytest.mark.parametrize("break_", [torn, flipped, of_another_plan])
-def test_what_is_not_whole_and_its_own_is_made_again(place, break_):
+def test_damaged_or_foreign_partial_files_are_sampled_again(place, break_):
     plan = planned()
     stopped(plan, 10)
     (kept,) = plan.partial.folder.glob("*.npy")
@@ -166,7 +166,7 @@ def test_what_is_not_whole_and_its_own_is_made_again(place, break_):
     assert progress.total == 16
 
 
-def test_what_a_kill_leaves_is_swept_up(place):
+def test_leftovers_of_a_kill_are_removed(place):
     """While a batch is written, the folder of samples, and when it is in place."""
     plan = planned()
     stopped(plan, 10)
@@ -184,7 +184,7 @@ def test_what_a_kill_leaves_is_swept_up(place):
     assert beside(plan) == [plan.out.name]
 
 
-def test_other_samples_in_the_same_place_begin_anew(place):
+def test_other_samples_in_the_same_folder_begin_anew(place):
     plan, other = planned(out=place / "a"), planned(out=place / "a", seed=1)
     stopped(plan, 10)
     progress = Counted()
@@ -242,7 +242,7 @@ def test_a_signal_while_the_folder_is_written_comes_after_it(place, monkeypatch)
     assert contents(plan.out) == whole(place)
 
 
-def test_tasks_of_a_job_array_make_the_same_samples(place):
+def test_tasks_of_a_job_array_give_the_same_samples(place):
     plan, ends = planned(), []
     for index in (1, 0):
         if index == 0:  # one that is repeated makes nothing again
@@ -267,7 +267,7 @@ def test_tasks_of_a_job_array_make_the_same_samples(place):
     ],
     ids=["sequential", "guess", "parallel"],
 )
-def test_a_schedule_is_compiled_once_for_all_it_has_to_do(place, changes):
+def test_a_schedule_is_compiled_once(place, changes):
     """All slices, windows and batches, and what is missing after a stop; parameters as
     orbax restores them are committed, and would cost a second time."""
     sample_slice.clear_cache()

@@ -74,7 +74,7 @@ def test_codes_are_chosen_from_the_values_that_the_reference_keeps(values, rule,
         assert (drawn.argmax(-1) != expected).any()  # something was left out
 
 
-def test_equal_values_are_kept_by_their_number():
+def test_ties_of_top_k_go_to_the_lower_value():
     logits, noise = np.zeros((800, 16), np.float32), noise_of((800, 16))
     three = compiled(logits, noise, SamplingRule.of(1.0, 3))
     assert set(np.asarray(three).tolist()) == {0, 1, 2}
@@ -98,7 +98,7 @@ def tenths() -> tuple[np.ndarray, np.ndarray]:
     return logits, noise_of(logits.shape)
 
 
-def test_top_p_is_of_what_top_k_has_kept():
+def test_top_p_applies_after_top_k():
     """Of 4, 3, 2, 1 tenths, top-k 2 leaves 4 and 3 of 7: the first has 0.57."""
     logits, noise = tenths()
 
@@ -118,7 +118,7 @@ def test_a_top_p_of_one_leaves_out_no_value_however_rare():
         assert (compiled(logits, noise, SamplingRule.of(1.0, top_k, 1.0)) == 1).all()
 
 
-def test_temperature_comes_before_top_p():
+def test_temperature_applies_before_top_p():
     logits, noise = tenths()
     hot = compiled(logits, noise, SamplingRule.of(100.0, None, 0.8))
     cold = compiled(logits, noise, SamplingRule.of(0.1, None, 0.8))
@@ -126,7 +126,7 @@ def test_temperature_comes_before_top_p():
     assert set(np.asarray(cold).tolist()) == {1}
 
 
-def test_what_is_kept_does_not_change_the_noise():
+def test_top_k_and_top_p_do_not_change_the_noise():
     """Where the free choice is kept it is the choice."""
     logits = random_logits(16, ties=False)
     noise = noise_of(logits.shape)

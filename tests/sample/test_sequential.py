@@ -1,4 +1,4 @@
-"""Sampling is the model: step by step the same logits, in sum the same probability."""
+"""Sequential sampling: the logits of the parallel form, the NLL of evaluation."""
 
 from functools import partial
 
@@ -85,7 +85,7 @@ def test_cached_steps_give_the_logits_of_the_whole_slice(name, precision):
 
 
 @pytest.mark.parametrize("config", VARIANTS.values(), ids=VARIANTS)
-def test_the_samplers_log_probability_is_what_evaluation_says(config):
+def test_the_nll_of_samples_is_that_of_evaluation(config):
     parts = network_of(config)
     T, F, prime, overlap = config.video[0], config.video[0] + 2, 1, 1
     rng = np.random.default_rng(3)
