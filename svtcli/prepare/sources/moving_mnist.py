@@ -5,13 +5,10 @@ where there is one, else digits that are held out of the train file. With `on_th
 the folder keeps the digits of train and not its clips (`svtcli.clips.on_the_fly`).
 """
 
-import gzip
-import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from io import BufferedIOBase
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,6 +36,7 @@ from svtcli.prepare.plan import (
     group_tasks,
     spec_of,
 )
+from svtcli.prepare.sources.idx import read_idx_images
 from svtcli.prepare.sources.source_folder import inside, source_folder
 from svtcli.recipe.data import MovingMnistData
 from svtcli.run.durable import crc32c
@@ -91,12 +89,6 @@ WHAT_TO_GET = (
     f"recipe. If {OFFICIAL} (819 MB, https://{OFFICIAL_PLACE}) lies beside them, it is "
     "the test split"
 )
-
-IDX_IMAGES, IDX_LABELS = 2051, 2049
-"""Magic numbers: unsigned bytes with three axes, and with one."""
-IDX_HEADER = 16
-IDX_LIMIT = 1 << 30
-"""Bytes that a header may announce; MNIST has 47 million."""
 
 
 class Files(NamedTuple):
@@ -354,50 +346,3 @@ def _images(path: Path) -> UInt8[np.ndarray, "n 28 28"]:
     if not len(images):
         raise BadData(f"{path}: holds no digits")
     return images
-
-
-def read_idx_images(path: Path) -> UInt8[np.ndarray, "n rows columns"]:
-    """Read the images of an idx file: big-endian sizes, then bytes; gzipped or not.
-
-    Never more is unpacked than the header announces. Errors: `BadData`.
-    """
-    try:
-        with path.open("rb") as raw:
-            packed = raw.read(2) == b"\x1f\x8b"
-            raw.seek(0)
-            if not packed:
-                return _read_idx(path, raw)
-            with gzip.GzipFile(fileobj=raw) as unpacked:
-                return _read_idx(path, unpacked)
-    except (OSError, EOFError, zlib.error) as error:
-        raise BadData(
-            f"{path}: cannot be read ({error})", "is the download whole?"
-        ) from error
-
-
-def _read_idx(path: Path, file: BufferedIOBase) -> UInt8[np.ndarray, "n rows columns"]:
-    head = file.read(IDX_HEADER)
-    magic, count, rows, columns = (
-        int.from_bytes(head[i : i + 4], "big") for i in range(0, IDX_HEADER, 4)
-    )
-    if len(head) < IDX_HEADER or magic != IDX_IMAGES:
-        found = "holds labels" if magic == IDX_LABELS else "not idx images"
-        raise BadData(
-            f"{path}: {found} (magic number {magic}, expected {IDX_IMAGES})",
-            "take the file with `images` in its name",
-        )
-    announced = count * rows * columns
-    if announced > IDX_LIMIT:
-        raise BadData(
-            f"{path}: announces {count} images of {rows} x {columns} pixels; more than "
-            f"{IDX_LIMIT} bytes are not believed"
-        )
-    # One byte more tells a file that goes on; its end checks the gzip's own checksum.
-    content = file.read(announced + 1)
-    if len(content) != announced:
-        held = "more bytes" if len(content) > announced else f"{len(content)} bytes"
-        raise BadData(
-            f"{path}: {held} do not hold {count} images of {rows} x {columns} pixels: "
-            "is the download whole?"
-        )
-    return np.frombuffer(content, np.uint8).reshape(count, rows, columns)
