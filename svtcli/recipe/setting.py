@@ -62,7 +62,7 @@ class Setting:
     @property
     def help(self) -> str:
         """First sentence of the docstring."""
-        return re.split(r"(?<=[.)])\s+(?=[A-Z`])", self.doc, maxsplit=1)[0]
+        return re.split(r"(?<=[.)])\s+(?=[A-Z])", without_sections(self.doc))[0]
 
 
 @cache
@@ -107,6 +107,11 @@ def settings_of(section: type) -> tuple[Setting, ...]:
             )
         )
     return tuple(found)
+
+
+def without_sections(text: str | None) -> str:
+    """`text` without the paper's sections in parentheses."""
+    return re.sub(r" \([^()]*§[^()]*\)", "", text or "")
 
 
 def influential(section: Any) -> dict[str, Any]:
