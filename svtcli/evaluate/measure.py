@@ -52,7 +52,7 @@ def measure(plan: MetricsPlan, progress: Progress) -> MetricsResult:
         with within_memory("LPIPS", lambda: less_for_features(*NEEDS_LESS_LPIPS)):
             paired = {name: _paired(plan, name, progress, stop) for name in plan.paired}
         with within_memory("FVD", lambda: less_for_features(*NEEDS_LESS_FVD)):
-            fvd = _fvd(plan, progress, stop) if plan.needs_features else None
+            fvd = _fvd(plan, progress, stop) if plan.settings.distances else None
     result = MetricsResult(
         samples=_side(plan.fake, plan.settings.per_prime),
         reference=_side(plan.real),

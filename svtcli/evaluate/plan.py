@@ -114,11 +114,6 @@ class MetricsPlan:
         return tuple(name for name in PAIRED if name in self.settings.metrics)
 
     @property
-    def needs_features(self) -> bool:
-        """True if a distance by I3D's features is asked for."""
-        return not DISTANCES.keys().isdisjoint(self.settings.metrics)
-
-    @property
     def frames(self) -> int:
         """Frames that both sides have."""
         return min(self.fake.videos.frames, self.real.videos.frames)
@@ -185,7 +180,7 @@ def plan_metrics(
         fingerprint="",
         warnings=(),
     )
-    if plan.needs_features:
+    if plan.settings.distances:
         _check_distances(plan)
         plan = replace(plan, real_halves=_real_halves(plan, others or reference))
     if plan.paired:
@@ -308,7 +303,7 @@ def _warnings(plan: MetricsPlan) -> tuple[str, ...]:
         for side in (samples, reference)
         if side.lossy
     ]
-    if not plan.needs_features:
+    if not plan.settings.distances:
         return tuple(warnings)
     real, fake = len(plan.real.rows), plan.clips_per_trial
     if min(real, fake) <= RANK:
@@ -341,7 +336,7 @@ def _fingerprint(plan: MetricsPlan, of_samples: str) -> str:
     if not of_samples:
         return ""
     weights = ""
-    if plan.needs_features:
+    if plan.settings.distances:
         weights = fingerprint_file(weights_file(I3D_WEIGHTS, plan.i3d))
     rows = [side.rows.tolist() for side in (plan.fake, plan.real)]
     return fingerprint("compare", plan.settings, plan.prime, of_samples, rows, weights)

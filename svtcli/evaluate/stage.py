@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
@@ -117,7 +118,10 @@ def _score_missing(
         for model in plan.models
     }
     owed = sum(map(len, missing.values()))
-    count = _Count(progress, stop, plan.slices, len(missing), len(clips), owed)
+    before = len(missing) * len(clips) - owed
+    count = _Count(progress, stop, plan.slices, len(missing), len(clips), before)
+    if before:
+        progress.note(f"{count} were scored before")
     if not owed:
         return
     use_compilation_cache()
@@ -219,26 +223,20 @@ def _lower_bound(plan: LikelihoodPlan) -> float | None:
     return lower_bound(tuple(counts.tolist()), frames)
 
 
+@dataclass
 class _Count:
-    """Progress in scored clips, a clip counting once for every model; serves signals.
+    """Progress in scored clips, counted once for every model; serves signals."""
 
-    Each of `models` scores `clips` in `slices`; `owed` clips are not scored yet.
-    """
-
-    def __init__(
-        self,
-        progress: Progress,
-        stop: StopSignals,
-        slices: int,
-        models: int,
-        clips: int,
-        owed: int,
-    ) -> None:
-        self._progress, self._stop, self._slices = progress, stop, slices
-        self._models, self._clips = models, clips
-        self._before, self._done = models * clips - owed, 0
-        if self._before:
-            progress.note(f"{self._scored} were scored before")
+    progress: Progress
+    stop: StopSignals
+    slices: int
+    """Slices of a batch."""
+    models: int
+    clips: int
+    """Clips to score by each model."""
+    before: int
+    """Clips scored by earlier calls."""
+    done: int = 0
 
     def begin_batch(self, model: str, clips: int) -> None:
         """Begin to score a batch of `clips` by `model`."""
@@ -247,18 +245,17 @@ class _Count:
     def slice_done(self) -> None:
         """Count a slice of the batch. Errors: `Stopped`."""
         self._slices_done += 1
-        share = self._in_batch * self._slices_done // self._slices
-        self._progress.advance(self._done + share, {"model": self._model})
-        if self._slices_done < self._slices:  # after the last, the batch is saved first
-            self._stop.check(f"{self._scored} are scored and kept")
+        share = self._in_batch * self._slices_done // self.slices
+        self.progress.advance(self.done + share, {"model": self._model})
+        if self._slices_done < self.slices:  # after the last, the batch is saved first
+            self.stop.check(f"{self} are scored and kept")
 
     def batch_saved(self) -> None:
         """Count a batch that is on the disk. Errors: `Stopped`."""
-        self._done += self._in_batch
-        self._stop.check(f"{self._scored} are scored and kept")
+        self.done += self._in_batch
+        self.stop.check(f"{self} are scored and kept")
 
-    @property
-    def _scored(self) -> str:
-        each = f" ({self._clips} by each of {self._models} models)"
-        of = f"{self._before + self._done} of {self._models * self._clips} clips"
-        return of + (each if self._models > 1 else "")
+    def __str__(self) -> str:
+        each = f" ({self.clips} by each of {self.models} models)"
+        of = f"{self.before + self.done} of {self.models * self.clips} clips"
+        return of + (each if self.models > 1 else "")
