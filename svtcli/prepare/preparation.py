@@ -32,7 +32,7 @@ from svtcli.recipe.data import SPLITS
 from svtcli.run.fingerprint import fingerprint
 from svtcli.run.progress import Progress
 from svtcli.run.signals import RESUME, StopSignals
-from svtcli.video.versions import library_versions
+from svtcli.video import library_versions
 
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 

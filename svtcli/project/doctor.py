@@ -203,11 +203,10 @@ def _product(progress: Progress) -> Finding:
 
 
 def _codecs() -> Finding:
-    from svtcli.video import codecs
-    from svtcli.video.versions import library_versions
+    from svtcli.video import codecs, library_versions
 
     try:
-        codecs.there_and_back()
+        codecs.check_round_trip()
     except Failure as failure:
         # Only preparing and rendering need codecs.
         raise _Note(failure.sentence, failure.hint) from failure

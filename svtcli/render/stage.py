@@ -37,7 +37,7 @@ from svtcli.run.fingerprint import fingerprint, fingerprint_file
 from svtcli.run.progress import Progress
 from svtcli.run.samples import Samples, read_facts, read_samples
 from svtcli.video.encode import write_png
-from svtcli.video.enlarge import enlarge_smoothly
+from svtcli.video.image import enlarge_smoothly
 
 RECORD = "figures.json"
 DIVERSITY = "draw each model's alone, or leave out --diversity (render.diversity)"

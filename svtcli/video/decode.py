@@ -1,7 +1,7 @@
-"""Video files → small square RGB frames, one after the other, in one thread.
+"""Decode video files to small square RGB frames, in one thread.
 
-Damage is an error here, never a shorter video: a file either gives all the frames that
-are asked for or raises `Undecodable` with the reason that `svt prepare` counts.
+Damage is an error, never a shorter video: a file either gives all requested frames or
+raises `Undecodable` with the reason that `svt prepare` counts.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -20,7 +20,7 @@ from jaxtyping import UInt8
 
 from svtcli.failure import BadData
 from svtcli.video.resize import Resizer
-from svtcli.video.truncation import cut_short, has_its_end, promised_frames
+from svtcli.video.truncation import expected_frames, find_truncation, has_end_mark
 
 T = TypeVar("T")
 COVER = Disposition.attached_pic
@@ -29,19 +29,15 @@ FORMATS = (
     "mov,mp4,matroska,webm,avi,flv,mpegts,mpeg,mpegvideo,m4v,h264,hevc,ivf,ogg,asf,"
     "yuv4mpegpipe,nut,mxf,rm,dv,wtv,gif,apng"
 )
-"""What FFmpeg may take a file for. Playlists (HLS, concat, DASH …) are not among them:
-a file with such content would make FFmpeg read other files."""
-
-
+"""Formats that FFmpeg may detect. No playlists (HLS, concat, DASH …): a file with such
+content would make FFmpeg read other files."""
 ANY_TITLE: dict[str, Any] = (
     {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 )
-"""Titles in another encoding are no damage; PyAV says so itself since version 19."""
-
-
+"""Titles in another encoding are no damage; PyAV accepts them since version 19."""
 LOSSLESS = ("ffv1", "huffyuv", "ffvhuff", "utvideo", "png", "apng", "rawvideo")
 RGB = ("gbrp", "rgb24", "bgr24", "bgr0", "rgb0", "0rgb", "0bgr")
-"""Eight bits a channel, no alpha: with a codec of the above, nothing has changed."""
+"""Pixel formats with eight bits a channel, no alpha, which these codecs preserve."""
 
 
 class Undecodable(BadData):
@@ -53,7 +49,7 @@ class Undecodable(BadData):
 
 
 class EndsEarly(Exception):
-    """A whole video ends before the frames that were asked for; it has `frames`."""
+    """An undamaged video has fewer frames than requested, namely `frames`."""
 
     def __init__(self, frames: int) -> None:
         super().__init__(f"ends after {frames} frames")
@@ -62,7 +58,7 @@ class EndsEarly(Exception):
 
 @dataclass(frozen=True)
 class VideoFacts:
-    """What a file's header says; `frames` is an estimate, 0 where it says nothing."""
+    """Contents of a file's header; `frames` is an estimate, 0 if unknown."""
 
     width: int
     height: int
@@ -70,8 +66,8 @@ class VideoFacts:
     codec: str
     frames: int
 
-    def kept(self, fps: float | None) -> int:
-        """How many frames `decode` will give at `fps`, 0 where nothing is known."""
+    def frames_at(self, fps: float | None) -> int:
+        """Number of frames that `decode` will give at `fps`, 0 if unknown."""
         if fps is None or not self.frames or not self.fps:
             return self.frames
         return int((self.frames - 1) / self.fps * fps + 1e-3) + 1
@@ -79,7 +75,7 @@ class VideoFacts:
 
 @dataclass(frozen=True)
 class OpenVideo:
-    """A video file that is open; its frames can be read once."""
+    """An open video file; its frames can be read once."""
 
     path: Path
     container: InputContainer
@@ -87,19 +83,19 @@ class OpenVideo:
 
     @property
     def facts(self) -> VideoFacts:
-        """What the header says."""
+        """Contents of the header."""
         stream = self.stream
         return VideoFacts(
             stream.codec_context.width,
             stream.codec_context.height,
             float(stream.average_rate) if stream.average_rate else None,
             stream.codec_context.name,
-            promised_frames(self.container, stream),
+            expected_frames(self.container, stream),
         )
 
     @property
-    def exact(self) -> bool:
-        """Whether its pixels are certainly those that were written."""
+    def lossless(self) -> bool:
+        """True if decoded pixels are certainly those that were encoded."""
         codec = self.stream.codec_context
         return codec.name in LOSSLESS and codec.pix_fmt in RGB
 
@@ -110,33 +106,33 @@ class OpenVideo:
         first: int = 0,
         frames: int | None = None,
     ) -> Iterator[UInt8[np.ndarray, "H W 3"]]:
-        """Frames, centre-cropped and resized to `size` × `size`; None for as they are.
+        """Frames, centre-cropped and resized to `size` × `size`; None: as they are.
 
         `fps` picks the frames nearest in time to 0, 1/fps, 2/fps … seconds after the
-        first frame, which repeats frames where the video is slower. `frames` keeps so
-        many of them from number `first` on: the others are decoded, but never resized,
-        and those after the last one not even decoded. Errors: `Undecodable`;
-        `EndsEarly` where the video does not hold `first + frames`.
+        first frame, which repeats frames of a slower video. `frames` limits their
+        number, from number `first` on: earlier ones are decoded but not resized, later
+        ones not even decoded. Errors: `Undecodable`; `EndsEarly` if the video has
+        fewer than `first + frames`.
         """
-        resize, kept, count = _resizer(self.path, size), self._kept(fps), 0
+        resize, selected, count = _resizer(self.path, size), self._frames_at(fps), 0
         if frames is None:
-            yield from map(resize, islice(kept, first, None))
+            yield from map(resize, islice(selected, first, None))
             return
-        for count, frame in enumerate(islice(kept, first + frames), 1):
+        for count, frame in enumerate(islice(selected, first + frames), 1):
             if count > first:
                 yield resize(frame)
         if count < first + frames:
             raise EndsEarly(count)
 
     def count_frames(self, fps: float | None = None) -> int:
-        """How many frames `decode` gives: decodes all. Errors: `Undecodable`."""
-        return sum(1 for _ in self._kept(fps))
+        """Number of frames that `decode` gives; decodes all. Errors: `Undecodable`."""
+        return sum(1 for _ in self._frames_at(fps))
 
-    def _kept(self, fps: float | None) -> Iterator[av.VideoFrame]:
+    def _frames_at(self, fps: float | None) -> Iterator[av.VideoFrame]:
         frames = _frames(self.path, self.container, self.stream)
-        return (
-            frames if fps is None else nearest_in_time(_timed(self.path, frames), fps)
-        )
+        if fps is None:
+            return frames
+        return nearest_in_time(_timed(self.path, frames), fps)
 
 
 def probe(path: Path) -> VideoFacts:
@@ -158,13 +154,13 @@ def decode(
 
 
 def count_frames(path: Path, fps: float | None = None) -> int:
-    """How many frames `decode` gives: decodes all. Errors: `Undecodable`."""
+    """Number of frames that `decode` gives; decodes all. Errors: `Undecodable`."""
     with open_video(path) as video:
         return video.count_frames(fps)
 
 
 def _resizer(path: Path, size: int | None) -> Callable[[av.VideoFrame], np.ndarray]:
-    """Resizes; a frame that comes twice in a row is resized once."""
+    """Function that resizes frames; one that comes twice in a row only once."""
     resizer = Resizer(size)
     previous: tuple[av.VideoFrame, np.ndarray] | None = None
 
@@ -182,42 +178,40 @@ def _resizer(path: Path, size: int | None) -> Callable[[av.VideoFrame], np.ndarr
 
 
 def nearest_in_time(timed: Iterable[tuple[float, T]], fps: float) -> Iterator[T]:
-    """Of things with rising times in seconds, those nearest to a regular beat.
+    """Items nearest to regular ticks, of items with increasing times in seconds.
 
-    The beat starts at the first time and ends at the last one; the earlier of two
-    equally near things is taken.
+    Ticks start at the first time and end at the last one. Of two items at the same
+    distance, the earlier one is taken.
     """
-    start, beat = 0.0, 0
+    start, tick = 0.0, 0
     before: tuple[float, T] | None = None
-    for time, thing in timed:
+    for time, item in timed:
         if before is None:
             start = time
         else:
-            while start + beat / fps <= (before[0] + time) / 2:
+            while start + tick / fps <= (before[0] + time) / 2:
                 yield before[1]
-                beat += 1
-        before = (time, thing)
-    # Times are multiples of a coarse base: allow a beat that is only rounded past.
-    while before is not None and start + beat / fps <= before[0] + 1e-3 / fps:
+                tick += 1
+        before = (time, item)
+    # Times are multiples of a coarse base: allow a tick that is only rounded past.
+    while before is not None and start + tick / fps <= before[0] + 1e-3 / fps:
         yield before[1]
-        beat += 1
+        tick += 1
 
 
 @contextmanager
 def open_video(path: Path) -> Iterator[OpenVideo]:
-    """A file and its first video stream, closed at the end.
-
-    Errors: `Undecodable` (`open`, `no-video`).
-    """
+    """Open a file and its first video stream. Errors: `Undecodable` (`open`,
+    `no-video`)."""
     try:
-        # A `file:` name keeps a path that looks like an option or a URL a path.
+        # `file:` protects paths that look like an option or a URL.
         only = {"format_whitelist": FORMATS}
         name = f"file:{path.absolute()}"
         container = av.open(name, options=only, **ANY_TITLE)
     except (av.FFmpegError, OSError) as error:
         raise Undecodable(path, "open", f"not a video ({_why(error)})") from error
     with container:
-        # A torn header leaves a stream without decoder; a song's cover is no video.
+        # A damaged header leaves a stream without decoder; cover art is no video.
         streams = [
             stream
             for stream in container.streams.video
@@ -231,12 +225,12 @@ def open_video(path: Path) -> Iterator[OpenVideo]:
 def _frames(
     path: Path, container: InputContainer, stream: VideoStream
 ) -> Iterator[av.VideoFrame]:
-    """Decoded frames in the order of display; strict about damage."""
-    # One process per file is faster than threads that steal from other files.
+    """Decoded frames in display order; strict about damage."""
+    # One process per file is faster than threads that compete with other files.
     stream.thread_type = "NONE"
     stream.codec_context.options = {"err_detect": "explode"}
     done, end = 0, 0.0
-    if not has_its_end(path, container):
+    if not has_end_mark(path, container):
         raise Undecodable(path, "decode", "its last bytes are missing")
     try:
         for packet in container.demux(stream):
@@ -253,12 +247,12 @@ def _frames(
         raise Undecodable(path, "decode", detail) from error
     if not done:
         raise Undecodable(path, "decode", "its video stream holds no frame")
-    if missing := cut_short(path, container, stream, done, end):
+    if missing := find_truncation(path, container, stream, done, end):
         raise Undecodable(path, "decode", missing)
 
 
 def _end(packet: av.Packet) -> float:
-    """When the last thing in a packet is over, in seconds; 0 where it does not say."""
+    """Time at which a packet ends, in seconds; 0 if unknown."""
     if packet.pts is None or packet.time_base is None:
         return 0.0
     return float((packet.pts + (packet.duration or 0)) * packet.time_base)
@@ -275,5 +269,5 @@ def _timed(
 
 
 def _why(error: Exception) -> str:
-    """The reason without the path, which stands in front of it already."""
+    """Reason of an error, without the path."""
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

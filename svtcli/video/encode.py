@@ -1,7 +1,6 @@
-"""Pictures and videos into files: PNG by Pillow, GIF and MP4 by ffmpeg.
+"""Encode pictures and videos: PNG by Pillow, GIF and MP4 by ffmpeg.
 
-Frames arrive one after another and are never held together, except by ffmpeg's palette
-search for a GIF.
+Frames are streamed; only ffmpeg's palette search for a GIF holds all of them.
 """
 
 import subprocess
@@ -21,11 +20,11 @@ from svtcli.failure import Failure, StorageFailed
 Picture = UInt8[np.ndarray, "height width 3"]
 
 FASTEST_GIF = 50.0
-"""Frames per second: GIF counts 1/100 s, and browsers play anything faster slowly."""
+"""Frames per second: GIF counts in 1/100 s, and browsers slow down anything faster."""
 
-# One palette for the whole film: a palette per frame would make still areas flicker. No
-# dither: it speckles pixels that should stay flat, and measured on real clips it is
-# larger and further from the truth (34.4 dB without, 32.6 to 34.3 with each kind).
+# One palette for the whole film: a palette per frame makes still areas flicker. No
+# dither: it adds speckles to flat areas, and measured on real clips the file is larger
+# and the PSNR lower (34.4 dB without, 32.6 to 34.3 with each kind).
 GIF = (
     "-filter_complex",
     (
@@ -36,7 +35,7 @@ GIF = (
 )
 
 # H.264 as every browser, phone and slide program decodes it. The pad makes sizes even,
-# as 4:2:0 demands; the tags say which matrix turned RGB into YUV.
+# as 4:2:0 requires; the tags name the matrix that converted RGB to YUV.
 MP4 = (
     "-vf",
     (
@@ -50,20 +49,20 @@ MP4 = (
 
 
 def write_png(path: Path, picture: Picture) -> None:
-    """One picture, lossless."""
-    # zlib's level 9 saves 0.7 % more and takes ten times as long.
-    Image.fromarray(picture).save(path, format="PNG", compress_level=6)
+    """Write a PNG file."""
+    path.write_bytes(png(picture))
 
 
 def png(picture: Picture) -> bytes:
-    """The same in memory."""
+    """Content of a PNG file."""
     file = BytesIO()
+    # zlib's level 9 saves 0.7 % more and takes ten times as long.
     Image.fromarray(picture).save(file, format="PNG", compress_level=6)
     return file.getvalue()
 
 
 def write_gif(path: Path, frames: Iterable[Picture], fps: float) -> None:
-    """A GIF that plays for ever, with a palette made for it.
+    """Write a GIF that loops, with a palette of its own.
 
     At most `FASTEST_GIF` frames per second. Errors: Failure, StorageFailed.
     """
@@ -71,17 +70,17 @@ def write_gif(path: Path, frames: Iterable[Picture], fps: float) -> None:
 
 
 def write_mp4(path: Path, frames: Iterable[Picture], fps: float) -> None:
-    """H.264, yuv420p, even sizes, index first: plays everywhere, starts at once.
+    """Write an MP4 that plays everywhere: H.264, yuv420p, even sizes, index first.
 
-    An odd size gets one more white row or column. Errors: Failure, StorageFailed.
+    An odd size is padded by a white row or column. Errors: Failure, StorageFailed.
     """
     _encode(path, frames, fps, MP4)
 
 
 def _encode(
-    path: Path, frames: Iterable[Picture], fps: float, how: Sequence[str]
+    path: Path, frames: Iterable[Picture], fps: float, options: Sequence[str]
 ) -> None:
-    """Pour raw frames into ffmpeg, which writes `path` as `how` says."""
+    """Pipe raw frames into ffmpeg, which writes `path` with these output options."""
     frames = iter(frames)
     first = next(frames)
     height, width, _ = first.shape
@@ -91,28 +90,31 @@ def _encode(
         *(ffmpeg_file(), "-y", "-v", "error"),
         *(*raw, "-framerate", str(rate), "-i", "pipe:0"),
         # `file:` keeps a colon in a folder's name from being read as a protocol.
-        *(*how, f"file:{path}"),
+        *(*options, f"file:{path}"),
     )
-    with TemporaryFile() as said:
-        # Shell-free; every word of the command is ours except the path.
+    with TemporaryFile() as errors:
+        # No shell; only the path is not ours.
         ffmpeg = subprocess.Popen(  # noqa: S603
-            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said
+            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=errors
         )
         try:
             assert ffmpeg.stdin is not None
-            _pour(ffmpeg.stdin, first, frames)
+            _pipe(ffmpeg.stdin, first, frames)
             code = ffmpeg.wait()
         finally:
             ffmpeg.kill()
             ffmpeg.wait()
-        said.seek(0)
-        complaint = said.read().decode(errors="replace").strip()
+        errors.seek(0)
+        message = errors.read().decode(errors="replace").strip()
+    if code and "No space left" in message:
+        raise StorageFailed(f"{path}: no space left on the disk")
     if code:
-        raise _failure(path, complaint)
+        reason = message.splitlines()[-1] if message else f"exit code {code}"
+        raise Failure(f"{path}: ffmpeg could not write it ({reason})")
 
 
-def _pour(pipe: IO[bytes], first: Picture, rest: Iterator[Picture]) -> None:
-    """Write every frame; a reader that has gone away will say itself why it did."""
+def _pipe(pipe: IO[bytes], first: Picture, rest: Iterator[Picture]) -> None:
+    """Write every frame; if ffmpeg has exited, its own message tells why."""
     try:
         with pipe:
             pipe.write(np.ascontiguousarray(first).data)
@@ -123,21 +125,14 @@ def _pour(pipe: IO[bytes], first: Picture, rest: Iterator[Picture]) -> None:
 
 
 def ffmpeg_file() -> str:
-    """Where ffmpeg is: imageio-ffmpeg carries one for every common platform.
+    """Path of ffmpeg: imageio-ffmpeg brings one for every common platform.
 
-    Errors: Failure where it has none.
+    Errors: Failure if there is none.
     """
     try:
-        import imageio_ffmpeg  # what draws no film starts without it
+        import imageio_ffmpeg  # lazily: only films need it
 
         return imageio_ffmpeg.get_ffmpeg_exe()
     except RuntimeError as error:
         hint = "install ffmpeg and set $IMAGEIO_FFMPEG_EXE to its path"
         raise Failure("no ffmpeg for this platform", hint) from error
-
-
-def _failure(path: Path, complaint: str) -> Failure:
-    if "No space left" in complaint:
-        return StorageFailed(f"{path}: no space left on the disk")
-    last = complaint.splitlines()[-1] if complaint else "it did not say why"
-    return Failure(f"{path}: ffmpeg could not write it ({last})")

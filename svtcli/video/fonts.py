@@ -1,6 +1,6 @@
-"""Words as pixels, in the one font that Pillow carries with it (Aileron).
+"""Draw text in the font that comes with Pillow (Aileron).
 
-No font of the machine is used, so a picture looks the same everywhere.
+Fonts of the machine are not used, so pictures look the same everywhere.
 """
 
 from functools import cache
@@ -21,17 +21,17 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
 
 
 def text_width(text: str, size: int) -> int:
-    """How many pixels wide `text` is at `size` pixels."""
+    """Width of `text` in pixels, at a font size of `size` pixels."""
     return ceil(_font(size).getlength(_drawable(text)))
 
 
 def line_height(size: int) -> int:
-    """Height of a line of text: ascent and descent, the same for every text."""
+    """Height of any line of text in pixels: ascent and descent."""
     return sum(_font(size).getmetrics())
 
 
 def draw_text(text: str, size: int) -> UInt8[np.ndarray, "height width"]:
-    """How much ink each pixel of one line of `text` gets: 0 none, 255 full."""
+    """Opacity of every pixel of one line of `text`, 0 to 255."""
     extent = text_width(text, size), line_height(size)
     ink = Image.new("L", extent, 0)
     ImageDraw.Draw(ink).text((0, 0), _drawable(text), fill=255, font=_font(size))
@@ -39,9 +39,7 @@ def draw_text(text: str, size: int) -> UInt8[np.ndarray, "height width"]:
 
 
 def _drawable(text: str) -> str:
-    """`text` on one line; a file name may hold line breaks, or what is no text.
-
-    The font has no accents: they are left out.
-    """
+    """Replace unprintable characters, which file names may have; drop accents, which
+    the font lacks."""
     plain = (each for each in normalize("NFKD", text) if not combining(each))
     return "".join(letter if letter.isprintable() else "?" for letter in plain)

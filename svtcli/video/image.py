@@ -1,6 +1,6 @@
-"""Single pictures, JPEG or PNG → RGB; crop, then Lanczos with antialias (§4.3, A.2).
+"""Read single pictures: JPEG or PNG, cropped and resized by Lanczos (§4.3, A.2).
 
-Pictures of more kinds → exactly the bytes in them, RGB or gray (`frame`).
+`read_frame` reads more formats, and gives exactly the pixels in the file.
 """
 
 import struct
@@ -23,69 +23,66 @@ FILTER = "Pillow LANCZOS"
 FORMATS = ("JPEG", "PNG")
 EXACT = {".png": "PNG", ".bmp": "BMP", ".tif": "TIFF", ".tiff": "TIFF"}
 EXACT |= dict.fromkeys((".ppm", ".pgm", ".pbm", ".pnm"), "PPM")
-"""Endings of pictures that hold what was written, and Pillow's name of their format."""
+"""Extensions of lossless formats, with Pillow's names."""
 INEXACT = {".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
-"""Endings of pictures that may not."""
+"""Extensions of formats that may be lossy."""
 CHANNELS = {"1": 1, "L": 1, "LA": 1, "P": 3, "PA": 3, "RGB": 3, "RGBA": 3}
-"""What Pillow's modes of eight bits or fewer become."""
+"""Channels of Pillow's modes with at most eight bits."""
 TIFF_EXACT = (
     *("raw", "packbits", "tiff_lzw", "tiff_adobe_deflate", "tiff_deflate"),
     *("lzma", "zstd", "tiff_ccitt", "group3", "group4"),
 )
-"""Pillow's names of what a TIFF may be compressed by without a change."""
+"""Lossless compressions of TIFF, by Pillow's names."""
 MOST_PIXELS = 4096 * 4096
-"""A header may promise more than memory holds: larger pictures are not decoded."""
-
-
+"""Larger pictures are not decoded: a header may claim more than memory holds."""
 DAMAGE = (
     *(OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError),
     *(EOFError, MemoryError, struct.error, zlib.error, Image.DecompressionBombError),
 )
-"""What Pillow's plugins raise where a picture is damaged."""
+"""Errors that Pillow's plugins raise for a damaged picture."""
 
 
 class Unreadable(BadData):
-    """Bytes that are not a whole picture; `reason` is `open` or `decode`."""
+    """Damaged or truncated picture; `reason` is `open` or `decode`."""
 
     def __init__(self, reason: Literal["open", "decode"], detail: str) -> None:
         super().__init__(detail)
         self.reason, self.detail = reason, detail
 
 
-def still(data: bytes, size: int, fit: Fit) -> UInt8[np.ndarray, "H W 3"]:
-    """A picture as `size` × `size`: its centre square, or all of it squeezed.
+def read_resized(data: bytes, size: int, fit: Fit) -> UInt8[np.ndarray, "H W 3"]:
+    """Picture of `size` × `size`: its centre square, or all of it squashed.
 
-    Errors: `Unreadable`, also for a cut-off picture.
+    Errors: `Unreadable`, also for a truncated picture.
     """
     picture = _decoded(data)
     if fit == "crop":
         width, height = picture.size
         side = min(width, height)
         left, top = (width - side) // 2, (height - side) // 2
-        # Not `box=` of resize: its filter reads pixels outside of the box. Not `draft`
-        # nor `reducing_gap` either: both are a few levels off.
+        # Not `box=` of resize, whose filter reads pixels outside of the box; not
+        # `draft` or `reducing_gap`, which are a few levels off.
         picture = picture.crop((left, top, left + side, top + side))
     if picture.size != (size, size):
         picture = picture.resize((size, size), Image.Resampling.LANCZOS)
     return np.asarray(picture)
 
 
-def pixels(data: bytes) -> UInt8[np.ndarray, "H W 3"]:
-    """A picture as it is. Errors: `Unreadable`."""
+def read_pixels(data: bytes) -> UInt8[np.ndarray, "H W 3"]:
+    """Picture at its own size. Errors: `Unreadable`."""
     return np.asarray(_decoded(data))
 
 
 def dimensions(data: bytes) -> tuple[int, int]:
-    """Width and height, from the header. Errors: `Unreadable`."""
+    """Width and height according to the header. Errors: `Unreadable`."""
     with _opened(BytesIO(data), FORMATS) as picture:
         return picture.size
 
 
-def frame(path: Path) -> UInt8[np.ndarray, "H W C"]:
-    """The picture in a file of a known ending, RGB or gray, exactly as it is.
+def read_frame(path: Path) -> UInt8[np.ndarray, "H W C"]:
+    """Exact pixels of a picture file, RGB or gray, by its extension.
 
-    Errors: `Refused` where it is not as `frame_shape` wants it, or not fully opaque;
-    `BadData` where it is damaged.
+    Errors: those of `frame_shape`; `Refused` if it is not fully opaque.
     """
     with _frame(path) as (picture, channels), _damage_as("decode"):
         if picture.has_transparency_data:
@@ -100,7 +97,7 @@ def frame(path: Path) -> UInt8[np.ndarray, "H W C"]:
 
 
 def frame_shape(path: Path) -> tuple[int, int, int]:
-    """Height, width and channels that `frame` will give, from the header.
+    """Height, width and channels of `read_frame`, according to the header.
 
     Errors: `Refused` for anything but one picture, RGB or gray, of at most 8 bits a
     channel; `BadData` for damage.
@@ -111,7 +108,7 @@ def frame_shape(path: Path) -> tuple[int, int, int]:
 
 @contextmanager
 def _frame(path: Path) -> Iterator[tuple[Image.Image, int]]:
-    """A picture of a video, open, and its channels. Errors: as `frame_shape`."""
+    """Open picture file, and its channels. Errors: those of `frame_shape`."""
     form = (EXACT | INEXACT)[path.suffix.lower()]
     try:
         with _opened(path, (form,)) as picture:
@@ -128,13 +125,13 @@ def _frame(path: Path) -> Iterator[tuple[Image.Image, int]]:
 
 
 def _not_a_frame(picture: ImageFile.ImageFile) -> str | None:
-    """Why a picture's bytes are not the pixels of one frame."""
+    """Reason why a picture's bytes are not the pixels of one frame, if there is one."""
     if getattr(picture, "n_frames", 1) > 1:
         return "holds several pictures"
-    # WebP has no tile: it is all one.
+    # WebP has no tile.
     decoder, _, _, stored = picture.tile[0] if picture.tile else ("", (), 0, "")
     layout, *others = (stored,) if isinstance(stored, str) else stored or ("",)
-    # Pillow would round these to 8 bits without a word. (A BMP's 16 are of a pixel.)
+    # Pillow would silently round these to 8 bits. (A BMP's 16 are bits of a pixel.)
     many = ";16" in layout and picture.format != "BMP"
     if many or picture.mode.startswith(("I", "F")):
         return "has more than 8 bits a channel"
@@ -170,7 +167,7 @@ def _opened(
 def _damage_as(
     reason: Literal["open", "decode"], formats: tuple[str, ...] = FORMATS
 ) -> Iterator[None]:
-    # Warnings are about metadata; the pixels are whole.
+    # Warnings are about metadata; the pixels are not affected.
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -181,8 +178,22 @@ def _damage_as(
 
 
 def _why(error: Exception, formats: tuple[str, ...]) -> str:
-    """One short line, the same every time: Pillow's may hold addresses and bytes."""
+    """One short, reproducible line: Pillow's may contain addresses and bytes."""
     if isinstance(error, UnidentifiedImageError):
         return f"neither {' nor '.join(formats)}" if formats[1:] else f"no {formats[0]}"
     lines = str(error).splitlines() or [type(error).__name__]
     return lines[0][:120]
+
+
+def enlarge_smoothly(
+    video: UInt8[np.ndarray, "F H W C"], scale: int
+) -> UInt8[np.ndarray, "F height width C"]:
+    """Upscale frames by Lanczos for display; never for anything measured."""
+    _, H, W, C = video.shape
+    size = scale * W, scale * H
+    flat = video[..., 0] if C == 1 else video
+    grown = [
+        np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.LANCZOS))
+        for frame in flat
+    ]
+    return np.stack(grown).reshape(-1, scale * H, scale * W, C)

@@ -1,8 +1,8 @@
-"""Decoded pictures → small square RGB: centre crop, Lanczos, antialias (§4.3).
+"""Resize decoded frames to small square RGB: centre crop, antialiased Lanczos (§4.3).
 
-One libavfilter graph does crop, colour conversion and resize. The three accurate flags
-matter: without them it is biased by −1.5 levels. GBRP, not packed RGB, has the fast
-vertical pass; the pixels are the same.
+One libavfilter graph crops, converts and resizes. Without the three accurate flags the
+result is biased by −1.5 levels. GBRP has a faster vertical pass than packed RGB, and
+gives the same pixels.
 """
 
 from fractions import Fraction
@@ -14,15 +14,15 @@ from av.filter.graph import Graph
 from jaxtyping import UInt8
 
 FILTER = "lanczos+accurate_rnd+full_chroma_int+full_chroma_inp"
-"""swscale's flags; its `lanczos` has radius 3."""
+"""Flags of swscale, whose `lanczos` has radius 3."""
 PLANES = (2, 0, 1)
-"""Where R, G, B are among the planes of GBRP."""
+"""Positions of R, G, B among the planes of GBRP."""
 
 
 class Resizer:
-    """Turns frames of one video into uint8 [size, size, 3].
+    """Convert frames of one video to uint8 [size, size, 3].
 
-    Without a size they stay whole and as large as they are, and become RGB only.
+    Without a size they keep their own, and are only converted to RGB.
     """
 
     def __init__(self, size: int | None) -> None:
@@ -34,14 +34,9 @@ class Resizer:
         self._sink: FilterContext | None = None
 
     def __call__(self, frame: av.VideoFrame) -> UInt8[np.ndarray, "H W 3"]:
-        """Crop to the centre square, resize, and turn upright."""
-        form = (
-            frame.width,
-            frame.height,
-            frame.format.name,
-            frame.colorspace,
-            frame.color_range,
-        )
+        """Crop to the centre square, resize, and rotate upright."""
+        size = frame.width, frame.height
+        form = *size, frame.format.name, frame.colorspace, frame.color_range
         if form != self._format:
             self._build(frame)
             self._format = form
@@ -56,13 +51,11 @@ class Resizer:
             stride = small.planes[plane].line_size
             rows = np.frombuffer(memoryview(small.planes[plane]), np.uint8)
             upright[..., channel] = rows.reshape(-1, stride)[:height, :width]
-        # Metadata turns counterclockwise, as rot90 does.
-        return (
-            np.rot90(upright, round(frame.rotation / 90)) if frame.rotation else upright
-        )
+        # Metadata rotates counterclockwise, as rot90 does.
+        return np.rot90(upright, round(frame.rotation / 90))
 
     def _build(self, frame: av.VideoFrame) -> None:
-        """A new graph; a video may change its format on the way."""
+        """Build a new graph; a video may change its format midway."""
         width = height = min(frame.width, frame.height)
         if self.size is None:
             width, height = frame.width, frame.height

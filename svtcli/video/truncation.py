@@ -1,8 +1,8 @@
-"""What a video's header promises, and whether the file keeps it.
+"""Detect truncated video files by comparing the header with what was decoded.
 
-Most cuts make a decoder fail. A file that ends exactly between two packets reads as a
-shorter video, but the headers of MP4, AVI, Matroska, FLV, GIF and APNG give it away.
-MPEG streams, raw streams and Y4M promise nothing, and stay shorter videos.
+Most truncation makes a decoder fail. A file that ends exactly between two packets reads
+as a shorter video, but the headers of MP4, AVI, Matroska, FLV, GIF and APNG tell. MPEG
+streams, raw streams and Y4M have no such header: truncated ones are shorter videos.
 """
 
 import os
@@ -13,20 +13,20 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 WHOLE = 0.9
-"""A video with less than this share of what its header promises has been cut."""
+"""A video with less than this share of its header's duration is truncated."""
 LAST_BYTES = {"gif": b";", "apng": b"IEND\xaeB`\x82"}
 PADDING = 64
-"""Bytes at the end that are looked at."""
+"""Bytes at the end that are searched for the end mark."""
 
 
-def promised_frames(container: InputContainer, stream: VideoStream) -> int:
-    """How many frames the header says there are, 0 where it says nothing."""
+def expected_frames(container: InputContainer, stream: VideoStream) -> int:
+    """Number of frames according to the header, 0 if unknown."""
     seconds = (container.duration or 0) / av.time_base
     return stream.frames or max(0, round(seconds * float(stream.average_rate or 0)))
 
 
-def has_its_end(path: Path, container: InputContainer) -> bool:
-    """Whether an animated picture has its end mark; True for every other format."""
+def has_end_mark(path: Path, container: InputContainer) -> bool:
+    """Return False for a GIF or APNG without its last bytes; True for other formats."""
     mark = LAST_BYTES.get(container.format.name)
     if mark is None:
         return True
@@ -35,27 +35,30 @@ def has_its_end(path: Path, container: InputContainer) -> bool:
         return file.read().rstrip(b"\0").endswith(mark)
 
 
-def cut_short(
+def find_truncation(
     path: Path, container: InputContainer, stream: VideoStream, frames: int, end: float
 ) -> str | None:
-    """What is missing of a video that gave `frames` and ended at `end` seconds."""
+    """Message on what is missing of a video that gave `frames` until `end` seconds.
+
+    None for a complete video.
+    """
     if "mp4" in container.format.name:
-        # Fewer frames than its table lists are no damage alone: an edit hides some.
-        if frames != stream.frames and (missing := _missing_of_boxes(path)):
+        # Fewer frames than its table lists are no damage: an edit list hides some.
+        if frames != stream.frames and (missing := _missing_bytes(path)):
             return f"ends after {frames} frames, {missing} bytes are missing"
     elif container.format.name == "avi":
-        # Its duration is guessed from the file's size, its count is written down.
+        # Its duration is an estimate from the file's size, its count is exact.
         seconds = stream.frames / float(stream.average_rate or 1)
         if frames < WHOLE * stream.frames and end < WHOLE * seconds:
             return f"ends after {frames} of {stream.frames} frames"
-    promised = _seconds(container, stream)
-    if end < WHOLE * promised:
-        return f"ends after {end:.3g} of {promised:.3g} s"
+    expected = _expected_seconds(container, stream)
+    if end < WHOLE * expected:
+        return f"ends after {end:.3g} of {expected:.3g} s"
     return None
 
 
-def _seconds(container: InputContainer, stream: VideoStream) -> float:
-    """How long the video itself says it is; 0 where only sound might be as long."""
+def _expected_seconds(container: InputContainer, stream: VideoStream) -> float:
+    """Duration of the video stream by its header; 0 if only the sound's is known."""
     if container.format.name not in ("matroska,webm", "flv"):
         return 0.0
     whole = (container.duration or 0) / av.time_base
@@ -69,8 +72,8 @@ def _seconds(container: InputContainer, stream: VideoStream) -> float:
         return 0.0
 
 
-def _missing_of_boxes(path: Path) -> int:
-    """How many bytes of an MP4's box of frames lie behind the end of the file."""
+def _missing_bytes(path: Path) -> int:
+    """Bytes of an MP4's `mdat` box beyond the end of the file."""
     with path.open("rb") as file:
         length = file.seek(0, os.SEEK_END)
         at = 0

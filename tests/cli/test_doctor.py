@@ -13,7 +13,7 @@ from tests.cli.terminal import svt_here
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
     monkeypatch.setitem(doctor.SIDES, "cpu", 8)
-    monkeypatch.setattr(codecs, "there_and_back", lambda: None)
+    monkeypatch.setattr(codecs, "check_round_trip", lambda: None)
 
 
 def test_every_finding_is_one_line_and_one_key(capfd):

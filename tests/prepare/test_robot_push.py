@@ -11,7 +11,7 @@ from svtcli.prepare.plan import Outcome, Plan, Promise, Task, beside
 from svtcli.prepare.sources import make_plan
 from svtcli.prepare.sources.robot_push import ADDRESS, val_files
 from svtcli.recipe.data import RobotPushData
-from svtcli.video.image import still
+from svtcli.video.image import read_resized
 from tests.prepare.record_files import (
     encode_example,
     push_features,
@@ -99,7 +99,7 @@ def test_pictures_actions_and_states_are_those_of_the_record(tmp_path: Path) -> 
     assert (facts.width, facts.height, facts.codec) == (640, 512, "jpeg")
     for i in range(20):
         (raw,) = features[f"move/{i}/image/encoded"]
-        np.testing.assert_array_equal(rows["frames"][i], still(raw, 64, "crop"))
+        np.testing.assert_array_equal(rows["frames"][i], read_resized(raw, 64, "crop"))
         action = features[f"move/{i}/commanded_pose/vec_pitch_yaw"]
         np.testing.assert_array_equal(rows["actions"][i], action)
         state = features[f"move/{i}/endeffector/vec_pitch_yaw"]
@@ -111,8 +111,10 @@ def test_the_whole_picture_can_be_squeezed_in(tmp_path: Path) -> None:
     push_file(tmp_path, features)
     rows, _ = run(only_task(tmp_path, fit="squash", size=32), tmp_path, 32)
     (raw,) = features["move/3/image/encoded"]
-    np.testing.assert_array_equal(rows["frames"][3], still(raw, 32, "squash"))
-    assert np.abs(rows["frames"][3] - still(raw, 32, "crop").astype(int)).mean() > 5
+    np.testing.assert_array_equal(rows["frames"][3], read_resized(raw, 32, "squash"))
+    assert (
+        np.abs(rows["frames"][3] - read_resized(raw, 32, "crop").astype(int)).mean() > 5
+    )
 
 
 def small(frames: int, seed: int = 0) -> Features:

@@ -130,7 +130,7 @@ def test_a_header_that_is_wrong_changes_no_window_beyond_the_video(
     video: Video, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, promised: int
 ) -> None:
     """Header promises too many: chosen again. None: counted. Too few: within them."""
-    monkeypatch.setattr(module, "promised_frames", lambda container, stream: promised)
+    monkeypatch.setattr(module, "expected_frames", lambda container, stream: promised)
     outcome, numbers = run(VideoTask(video, FIVE, "train"), tmp_path)
     start = {0: 7, 23: 9, 200: 7, 3: 0}[promised]
     assert outcome.cuts[0].facts.start == start

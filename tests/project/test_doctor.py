@@ -22,7 +22,7 @@ FREE = shutil.disk_usage("/")._replace(free=50 * 10**9)
 def quick(monkeypatch):
     """Without the parts that take long, which have tests of their own."""
     monkeypatch.setitem(doctor.SIDES, "cpu", 8)
-    monkeypatch.setattr(codecs, "there_and_back", lambda: None)
+    monkeypatch.setattr(codecs, "check_round_trip", lambda: None)
     monkeypatch.setattr(codecs, "ffmpeg_version", lambda: "7.0")
     weights = "svtcli.evaluate.weights.published_weights"
     monkeypatch.setattr(weights, lambda published: "0" * 64)
@@ -148,10 +148,10 @@ def test_nothing_is_made_by_looking(quick, monkeypatch, tmp_path):
 
 
 def test_a_film_is_written_and_read_and_a_changed_one_is_noticed(monkeypatch):
-    codecs.there_and_back()
+    codecs.check_round_trip()
     assert codecs.ffmpeg_version() != "of an unknown version"
     assert codecs.missing_decoders() == []
     black = np.zeros((codecs.SIDE, codecs.SIDE, 3), np.uint8)
     monkeypatch.setattr(codecs, "decode", lambda *_: [black] * codecs.FRAMES)
     with pytest.raises(Failure, match="otherwise than it was written"):
-        codecs.there_and_back()
+        codecs.check_round_trip()

@@ -9,7 +9,7 @@ from PIL import Image
 from svtcli.failure import Refused
 from svtcli.recipe.schema import Render
 from svtcli.render.stage import draw, plan_drawings, shown_times
-from svtcli.video.enlarge import enlarge_smoothly
+from svtcli.video.image import enlarge_smoothly
 from tests.render.made_up import made_up_samples
 
 PNG = Render(("png",))

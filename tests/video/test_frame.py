@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from svtcli.failure import BadData, Refused
-from svtcli.video.image import frame, frame_shape
+from svtcli.video.image import frame_shape, read_frame
 
 RGB = np.random.default_rng(0).integers(0, 256, (7, 9, 3), np.uint8)
 GRAY = RGB[..., :1]
@@ -50,13 +50,13 @@ def test_a_lossless_picture_is_read_to_the_bit(
     tmp_path: Path, name: str, make, expected: np.ndarray, options: dict
 ) -> None:
     make().save(tmp_path / name, **options)
-    np.testing.assert_array_equal(frame(tmp_path / name), expected)
+    np.testing.assert_array_equal(read_frame(tmp_path / name), expected)
     assert frame_shape(tmp_path / name) == expected.shape
 
 
 def test_plain_text_pixmaps_are_read(tmp_path: Path) -> None:
     (tmp_path / "a.pgm").write_text("P2 # made by hand\n2 1 255\n7 250\n")
-    np.testing.assert_array_equal(frame(tmp_path / "a.pgm"), [[[7], [250]]])
+    np.testing.assert_array_equal(read_frame(tmp_path / "a.pgm"), [[[7], [250]]])
 
 
 def deep_rgb(path: Path) -> None:
@@ -126,7 +126,7 @@ def test_what_is_not_one_picture_of_bytes_is_refused(
 ) -> None:
     path = tmp_path / f"a{ending}"
     write(path)
-    for read in (frame, frame_shape):
+    for read in (read_frame, frame_shape):
         with pytest.raises(Refused) as caught:
             read(path)
         assert caught.value.sentence == f"{path}: {sentence}"
@@ -144,14 +144,14 @@ def test_transparent_pixels_are_refused(tmp_path: Path, mode: str) -> None:
         colour = image.getpixel((3, 2))
         image.save(path, transparency=colour)
     with pytest.raises(Refused, match="some of its pixels are transparent"):
-        frame(path)
+        read_frame(path)
 
 
 def test_another_format_under_the_ending_is_damage(tmp_path: Path) -> None:
     pil(RGB).save(tmp_path / "a.jpg")
     path = (tmp_path / "a.jpg").rename(tmp_path / "a.png")
     with pytest.raises(BadData) as caught:
-        frame(path)
+        read_frame(path)
     assert caught.value.sentence == f"{path}: not a whole picture (no PNG)"
 
 
@@ -163,9 +163,9 @@ def test_a_cut_picture_is_damage(tmp_path: Path, ending: str) -> None:
     for length in (0, 5, 30, len(whole) - 100 if ending == ".ppm" else len(whole) // 2):
         path.write_bytes(whole[:length])
         with pytest.raises(BadData) as caught:
-            frame(path)
+            read_frame(path)
         assert caught.value.sentence.startswith(f"{path}: not a whole picture (")
         assert "\n" not in caught.value.sentence
     path.unlink()
     with pytest.raises(BadData):
-        frame(path)
+        read_frame(path)

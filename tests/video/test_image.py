@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from PIL import Image, ImageFile
 
 from svtcli.video import image as module
-from svtcli.video.image import Unreadable, dimensions, pixels, still
+from svtcli.video.image import Unreadable, dimensions, read_pixels, read_resized
 from tests.prepare.record_files import jpeg, picture
 from tests.video.test_resize import lanczos3
 
@@ -34,8 +34,10 @@ def reference(array: np.ndarray, size: int) -> np.ndarray:
 def test_pixels_are_those_of_float_lanczos(size: int) -> None:
     noise = np.random.default_rng(1).integers(0, 256, (512, 640, 3), np.uint8)
     for array in (TABLE, noise):
-        cropped = still(png(array), size, "crop") - reference(array[:, 64:576], size)
-        squashed = still(png(array), size, "squash") - reference(array, size)
+        cropped = read_resized(png(array), size, "crop") - reference(
+            array[:, 64:576], size
+        )
+        squashed = read_resized(png(array), size, "squash") - reference(array, size)
         for error in (cropped, squashed):
             assert np.abs(error).mean() <= 0.5
             assert abs(error.mean()) <= 0.05
@@ -45,36 +47,36 @@ def test_pixels_are_those_of_float_lanczos(size: int) -> None:
 
 def test_a_jpeg_is_decoded_at_full_size_first() -> None:
     # Mean errors here: ours 0.26, `reducing_gap=3` 0.30, `draft` 0.40, bicubic 0.35.
-    whole = pixels(jpeg(TABLE)).astype(float)
-    error = still(jpeg(TABLE), 64, "crop") - reference(whole[:, 64:576], 64)
+    whole = read_pixels(jpeg(TABLE)).astype(float)
+    error = read_resized(jpeg(TABLE), 64, "crop") - reference(whole[:, 64:576], 64)
     assert np.abs(error).mean() <= 0.28
 
 
 def test_a_crop_reads_no_pixel_outside_of_it() -> None:
     array = np.full((64, 128, 3), 255, np.uint8)
     array[:, 32:96] = 40
-    assert (still(png(array), 16, "crop") == 40).all()
+    assert (read_resized(png(array), 16, "crop") == 40).all()
 
 
 @pytest.mark.parametrize("shape", [(5, 9), (9, 5), (64, 64), (300, 200)])
 def test_any_size_becomes_the_size_asked_for(shape: tuple[int, int]) -> None:
     array = np.full((*shape, 3), 130, np.uint8)
     for fit in ("crop", "squash"):
-        assert (still(png(array), 64, fit) == 130).all()
-        assert still(png(array), 64, fit).shape == (64, 64, 3)
+        assert (read_resized(png(array), 64, fit) == 130).all()
+        assert read_resized(png(array), 64, fit).shape == (64, 64, 3)
 
 
 def test_a_picture_of_the_right_size_is_copied() -> None:
     small = TABLE[:64, :64]
-    np.testing.assert_array_equal(still(png(small), 64, "crop"), small)
-    np.testing.assert_array_equal(pixels(png(small)), small)
+    np.testing.assert_array_equal(read_resized(png(small), 64, "crop"), small)
+    np.testing.assert_array_equal(read_pixels(png(small)), small)
 
 
 @pytest.mark.parametrize("mode", ["L", "CMYK"])
 def test_grey_and_cmyk_become_rgb(mode: str) -> None:
     file = BytesIO()
     Image.fromarray(TABLE).convert(mode).save(file, "JPEG")
-    assert still(file.getvalue(), 16, "crop").shape == (16, 16, 3)
+    assert read_resized(file.getvalue(), 16, "crop").shape == (16, 16, 3)
 
 
 def test_dimensions_are_width_and_height() -> None:
@@ -86,7 +88,7 @@ def test_dimensions_are_width_and_height() -> None:
 def test_a_cut_off_picture_is_an_error(write, kept: float) -> None:
     data = write(TABLE)
     with pytest.raises(Unreadable) as error:
-        still(data[: int(len(data) * kept)], 64, "crop")
+        read_resized(data[: int(len(data) * kept)], 64, "crop")
     assert error.value.reason == "decode"
     assert not ImageFile.LOAD_TRUNCATED_IMAGES
 
@@ -100,7 +102,7 @@ def gif() -> bytes:
 @pytest.mark.parametrize("data", [b"", b"<html>", gif(), b"%!PS-Adobe-3.0 EPSF"])
 def test_what_is_no_jpeg_or_png_is_not_opened(data: bytes) -> None:
     with pytest.raises(Unreadable) as error:
-        still(data, 64, "crop")
+        read_resized(data, 64, "crop")
     assert error.value.reason == "open"
     assert error.value.detail == "not a whole picture (neither JPEG nor PNG)"
 
@@ -110,7 +112,7 @@ def test_a_bomb_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(bomb) < 100_000
     monkeypatch.setattr(Image.Image, "convert", None)
     with pytest.raises(Unreadable, match="4200 x 4200 pixels, more than"):
-        still(bomb, 64, "crop")
+        read_resized(bomb, 64, "crop")
 
 
 @settings(max_examples=150)
@@ -124,7 +126,7 @@ def test_changed_bytes_give_a_picture_or_a_clear_error(
     for at, value in changes:
         data[at % min(len(data), 400)] = value
     with suppress(Unreadable):
-        assert still(bytes(data), 8, "crop").shape == (8, 8, 3)
+        assert read_resized(bytes(data), 8, "crop").shape == (8, 8, 3)
 
 
 def test_the_bound_leaves_room_for_the_pictures_of_the_dataset() -> None:

@@ -31,7 +31,7 @@ def test_what_counts_as_exact_gives_back_what_was_written(
 ) -> None:
     path = write_video(tmp_path / name, NOISE, codec, pix_fmt)
     with open_video(path) as video:
-        assert video.exact
+        assert video.lossless
         np.testing.assert_array_equal(np.stack([*video.decode(None)]), NOISE)
 
 
@@ -50,7 +50,7 @@ def test_nothing_else_counts_as_exact(
 ) -> None:
     path = write_video(tmp_path / name, NOISE, codec, pix_fmt)
     with open_video(path) as video:
-        assert not video.exact
+        assert not video.lossless
 
 
 def test_a_real_video_keeps_its_size() -> None:

@@ -18,7 +18,7 @@ from svtcli.evaluate.foreign.videos import (
 )
 from svtcli.failure import BadData, Refused
 from svtcli.video.decode import EndsEarly, open_video
-from svtcli.video.image import EXACT, INEXACT, frame, frame_shape
+from svtcli.video.image import EXACT, INEXACT, frame_shape, read_frame
 
 PICTURES = EXACT | INEXACT
 ONE_FOLDER_EACH = "wanted is one folder per video, with one picture per frame"
@@ -37,7 +37,7 @@ class FrameFolders(Videos):
         video = np.empty((len(rows), frames, *self.shape), np.uint8)
         for number, row in enumerate(rows):
             for place, path in enumerate(self.files[row][:frames]):
-                picture = frame(path)
+                picture = read_frame(path)
                 if picture.shape != self.shape:
                     raise BadData(f"{path}: has changed since the folder was opened")
                 video[number, place] = picture
@@ -126,7 +126,7 @@ def open_video_files(
 
 def _exact(path: Path) -> bool:
     with open_video(path) as video:
-        return video.exact
+        return video.lossless
 
 
 def _length(path: Path, wanted: int | None) -> int:
@@ -154,7 +154,7 @@ def _picture_shape(paths: Iterable[Path]) -> Shape:
         this = frame_shape(path)
         if first is None:
             first, shape = path, this
-            frame(path)  # finds problems of pixels, which often are those of all
+            read_frame(path)  # finds problems of pixels, which often are those of all
         elif this != shape:
             raise Refused(
                 f"{path}: {_describe(this)}, where {first} is {_describe(shape)}",

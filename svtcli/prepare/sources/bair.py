@@ -39,7 +39,7 @@ from svtcli.prepare.sources.source_folder import (
 )
 from svtcli.prepare.sources.tfrecord import Example
 from svtcli.recipe.data import BairData
-from svtcli.video.image import Unreadable, pixels
+from svtcli.video.image import Unreadable, read_pixels
 
 TAR = "bair_robot_pushing_dataset_v0.tar"
 ADDRESS = f"http://rail.eecs.berkeley.edu/datasets/{TAR}"
@@ -208,7 +208,7 @@ def _picture(path: Path) -> np.ndarray:
     """Read uint8 [64, 64, 3]. Errors: `Unreadable`, `OSError`, also for a link."""
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     with os.fdopen(handle, "rb") as file:
-        picture = pixels(file.read(LARGEST_PNG))
+        picture = read_pixels(file.read(LARGEST_PNG))
     if picture.shape != (SIDE, SIDE, 3):
         height, width, _ = picture.shape
         raise Unreadable("decode", f"{width} x {height} pixels, not {SIDE} x {SIDE}")

@@ -37,7 +37,7 @@ from svtcli.prepare.sources.tfrecord import (
     parse_example,
 )
 from svtcli.recipe.data import RobotPushData
-from svtcli.video.image import FILTER, Unreadable, dimensions, still
+from svtcli.video.image import FILTER, Unreadable, dimensions, read_resized
 
 ADDRESS = "https://storage.googleapis.com/brain-robotics-data/push"
 FILES = {"push_train": 264, "push_testseen": 5, "push_testnovel": 5}
@@ -110,7 +110,7 @@ class RobotPushTask(RecordTask):
             assert raw is not None
             try:
                 width, height = dimensions(raw) if not i else (width, height)
-                pictures.append(still(raw, self.data.size, self.data.fit))
+                pictures.append(read_resized(raw, self.data.size, self.data.fit))
             except Unreadable as damage:
                 raise Unusable("decode", f"frame {i}: {damage.detail}") from None
         facts = ClipFacts(

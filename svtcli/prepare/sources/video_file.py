@@ -129,7 +129,7 @@ class VideoTask:
             return Promise(0, 0)
         if not facts.frames:
             return Promise(1, cutting.least)
-        count = facts.kept(cutting.fps)
+        count = facts.frames_at(cutting.fps)
         if cutting.windowed:
             fits = count >= cutting.least
             return Promise(1, cutting.least) if fits else Promise(0, 0)
@@ -166,7 +166,7 @@ class VideoTask:
         only to the window's end. Errors: `EndsEarly` for a video that is too short.
         """
         wanted, fps = self.cutting.least, self.cutting.fps
-        count = facts.kept(fps) or count_frames(self.video.path, fps)
+        count = facts.frames_at(fps) or count_frames(self.video.path, fps)
         start = self.cutting.window_start(self.source, count)
         try:
             _write(file, self._decode(video, start, wanted))
