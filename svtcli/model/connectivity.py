@@ -82,14 +82,6 @@ def relation(config: Model, *, first: bool = False) -> UInt8[np.ndarray, "P byte
     return _relation(_joins(config, first))
 
 
-def blind_spots(
-    config: Model, position: int, *, first: bool = False
-) -> Int[np.ndarray, " n"]:
-    """Blind spots of `position`, in raster order."""
-    seen = np.unpackbits(relation(config, first=first)[position], count=position)
-    return np.flatnonzero(seen == 0)
-
-
 def schedule(
     config: Model, known: int = 0, *, first: bool = False
 ) -> Int32[np.ndarray, "steps width"]:

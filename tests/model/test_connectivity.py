@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from svtcli.model.blocks import Blocks
 from svtcli.model.connectivity import (
-    blind_spots,
     chains,
     connectivity,
     relation,
@@ -22,6 +21,12 @@ from tests.model.test_causality import within_slice
 from tests.tiny import GRAY, SMALL, VARIANTS, network_of
 
 SHAPES = ((1, 4, 4), (2, 4, 4), (4, 2, 4), (3, 2, 6), (1, 1, 1), (2, 1, 8))
+
+
+def blind_spots(config: Model, position: int) -> np.ndarray:
+    """Earlier pixels of the slice that `position` cannot see, in raster order."""
+    seen = np.unpackbits(relation(config)[position], count=position)
+    return np.flatnonzero(seen == 0)
 
 
 def sliced(shape, blocks, layers: int, kernel=(3, 3, 3)) -> Model:
