@@ -10,7 +10,7 @@ this iteration (Song et al., ICML 2021; Wiggers & Hoogeboom, ICML 2020).
 
 from dataclasses import dataclass
 from math import prod
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,34 +23,29 @@ from svtcli.model.subscale import slice_offsets, take_slice
 from svtcli.recipe.model import Model
 from svtcli.sample.slice_state import Carry, SliceStart, sample_pixels
 
-FirstGuess = Literal["previous frame", "nearest pixel", "zeros"]
-"""Guess of a pixel before any pass has computed it.
-
-`previous frame` is the same place one frame before, `nearest pixel` a neighbour in an
-earlier slice: to the left, above or one frame before. Where no earlier slice has it,
-both are the same place of the slice's frame before.
-"""
-
 
 @dataclass(frozen=True)
 class Jacobi:
-    """Passes over `window` positions, from the frontier of each video on."""
+    """Passes over `window` positions, from the frontier of each video on.
+
+    The first guess of a pixel is the same place one frame before: in an earlier slice,
+    or where none has it, in the slice's own frame before.
+    """
 
     name: ClassVar[str] = "guess"
     window: int
-    first_guess: FirstGuess = "previous frame"
 
     def __call__(
         self, decoder: Decoder, start: SliceStart, *, first: bool
     ) -> tuple[Carry, Int[Array, " B"]]:
         B, P, _ = start.codes.shape
         index = start.inputs.slice_index
-        source = jnp.asarray(_sources(decoder.config, self.first_guess))[index]
-        from_itself = (source == index) & (self.first_guess != "zeros")
+        source = jnp.asarray(_slice_before(decoder.config))[index]
+        from_itself = source == index
         window = _Window.of(decoder, self.window)
         depends = jnp.asarray(_chains(decoder.config, window.length, first))
         frontier = jnp.full(B, start.start)
-        guesses = _first_guesses(decoder.config, start, source, from_itself, self)
+        guesses = _first_guesses(decoder.config, start, source, from_itself)
         begin = _Progress(
             Carry.begin(decoder, start)._replace(codes=guesses),
             final=jnp.broadcast_to(jnp.arange(P) < start.start, (B, P)),
@@ -246,7 +241,6 @@ def _first_guesses(
     start: SliceStart,
     source: Int[Array, ""],
     from_itself: Bool[Array, ""],
-    schedule: Jacobi,
 ) -> UInt8[Array, "B P C"]:
     """Slice with a guess of every pixel that is not prime."""
     B, P, C = start.codes.shape
@@ -256,8 +250,6 @@ def _first_guesses(
     last = jnp.maximum(start.start - h * w, 0) + position % (h * w)
     beside = take_slice(start.window, jnp.full(B, source), config.s).reshape(B, P, C)
     guess = jnp.where(from_itself, start.codes[:, last], beside)
-    if schedule.first_guess == "zeros":
-        guess = jnp.zeros_like(guess)
     return jnp.where((position < start.start)[:, None], start.codes, guess)
 
 
@@ -270,12 +262,8 @@ def _frame_before(
     return jnp.take_along_axis(codes, before[..., None], axis=1)
 
 
-def _sources(config: Model, first_guess: FirstGuess) -> Int[np.ndarray, " S"]:
-    """Number of the slice that gives the first guesses of each slice."""
+def _slice_before(config: Model) -> Int[np.ndarray, " S"]:
+    """Slice that holds the frames before those of each slice; for a = 0, itself."""
     before = slice_offsets(config.s)
-    unmoved = np.ones(len(before), bool)
-    for axis in (0,) if first_guess == "previous frame" else (2, 1, 0):
-        moved = unmoved & (before[:, axis] > 0)
-        before[moved, axis] -= 1
-        unmoved &= ~moved
+    before[:, 0] = np.maximum(before[:, 0] - 1, 0)
     return np.ravel_multi_index(tuple(before.T), config.s)

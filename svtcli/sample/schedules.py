@@ -7,7 +7,7 @@ Nothing is measured while sampling. The number of pixels that a pass of fixed-po
 from dataclasses import dataclass
 from functools import lru_cache
 from math import exp, log, prod
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal
 
 import jax
 import numpy as np
@@ -38,15 +38,6 @@ UNKNOWN = "A100"
 BYTES = {"float32": 4, "bfloat16": 2}
 
 
-@runtime_checkable
-class Machine(Protocol):
-    """Cost of a pass, in a unit of its own."""
-
-    def cost(self, schedule: Name, config: Model, positions: int) -> float:
-        """Cost of one pass of the decoder over `positions` positions of all videos."""
-        ...
-
-
 @dataclass(frozen=True)
 class Cpu:
     """A CPU: a position costs about the same, whatever is computed with it.
@@ -62,7 +53,7 @@ class Cpu:
     """A position of `guess`: runs of neighbours read the same keys."""
 
     def cost(self, schedule: Name, config: Model, positions: int) -> float:
-        """In positions of `sequential`."""
+        """Cost of a pass over `positions` of all videos, in those of `sequential`."""
         if schedule == "sequential":
             return self.started + positions
         return positions * (self.parallel if schedule == "parallel" else self.guess)
@@ -86,13 +77,16 @@ class Accelerator:
     """Seconds that an operation takes at least."""
 
     def cost(self, schedule: Name, config: Model, positions: int) -> float:
-        """In seconds."""
+        """Seconds of a pass over `positions` of all videos."""
         operations = 20 + 20 * config.decoder_layers + 5 * config.codes  # about
         weights = _decoder_weights(config)
         streaming = weights * self.itemsize / self.bandwidth
         products = 2 * weights * positions / self.flops
         attended = positions * _attended(config) * self.itemsize / self.bandwidth
         return operations * self.start + max(streaming, products) + attended
+
+
+Machine = Cpu | Accelerator
 
 
 def schedule_of(settings: Sample, config: Model, rows: int) -> Schedule:

@@ -19,7 +19,7 @@ from tests.tiny import VARIANTS, network_of
 
 
 def nats(config: Model, network: tuple, layout: Layout, batch: int) -> np.ndarray:
-    """Of eight videos that are longer than the model, `batch` at a time."""
+    """Scores of eight videos longer than the model's window, `batch` at a time."""
     graphdef, params = network
     everywhere = layout.whole_copy(params)
     scorer = Scorer(config, graphdef, everywhere, layout.spread, layout.collected)

@@ -44,7 +44,7 @@ def unpacked(config: Model, first: bool = False) -> np.ndarray:
 
 @st.composite
 def stacks(draw):
-    """What `sliced` is made of: a slice, any blocks that cut it, a kernel."""
+    """Arguments of `sliced`: a slice, any blocks that divide it, a kernel."""
     shape = draw(st.sampled_from(SHAPES))
     cuts = [[n for n in range(1, whole + 1) if whole % n == 0] for whole in shape]
     size = st.tuples(*(st.sampled_from(axis) for axis in cuts))
@@ -267,7 +267,7 @@ class Toy:
         return int((values * self.noise[-1] % PRIME)[which].sum() % PRIME)
 
     def make(self, turns: np.ndarray) -> np.ndarray:
-        """All pixels, made in these turns."""
+        """Pixels of the slice, computed in these turns."""
         for positions in turns:
             state = self.compute(positions)
             self.pixels[positions] = state * self.noise[-2, positions] % PRIME
@@ -312,7 +312,7 @@ def test_a_position_comes_early_where_others_read_its_lower_layers():
 
 
 def states_and_codes(config: Model, known: int, turns) -> tuple[np.ndarray, np.ndarray]:
-    """Of each position: its last state, and codes that any change of it would change.
+    """Last state of each position, and codes that any change of it would change.
 
     By the network's one-position step; caches hold the given pixels and zeros' keys.
     """

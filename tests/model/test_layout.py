@@ -41,7 +41,7 @@ def forward_of(config: Model):
 
 
 def moved(jaxpr) -> Counter:
-    """How many arrays of numbers of each number of axes are transposed."""
+    """Number of floating-point arrays that are transposed, by number of axes."""
     return Counter(
         equation.invars[0].aval.ndim
         for equation, times in equations(jaxpr)

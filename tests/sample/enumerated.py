@@ -97,7 +97,7 @@ def slices_with_margins(
     temperature: float,
     actions: np.ndarray | None = None,
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Of every slice of a window that is made: its codes `[B, P, C]` and their margins.
+    """Codes `[B, P, C]` of every sampled slice of a window, and their margins.
 
     A code's margin is by how much the best of its perturbed logits, teacher-forced, is
     above the second; without bounds for given pixels. With the deterministic loss it is
@@ -141,7 +141,7 @@ def first_differences(
     other: np.ndarray,
     given: int,
 ) -> np.ndarray:
-    """Where videos differ from those of `slices`: the margin of the first such code."""
+    """Margin of the first code of each video that differs from `slices`."""
     codes = codes_from_video(jnp.asarray(other), config)
     B = len(codes)
     found = np.full(B, np.nan)

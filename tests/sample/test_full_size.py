@@ -45,7 +45,7 @@ class Overheard:
         self.logits = np.full(shape, np.nan, np.float32)
 
     def sample_pixels(self, decoder, cache, y, noise, choice):
-        """As the sampler's; what a position is made from last is what counts."""
+        """Record the logits of `sample_pixels`; the last ones of a position count."""
         pixels, logits = sample_pixels(decoder, cache, y, noise, choice)
         jax.debug.callback(self.hear, noise[:, 0, 0], logits, ordered=True)
         return pixels, logits

@@ -22,7 +22,7 @@ CONFIG = CONFIGS["subscaled"]
 
 
 def memory(schedule: str, rows: int) -> Any:
-    """What the program of a slice needs for so many videos."""
+    """Memory of the program of a slice for `rows` videos."""
     graphdef, params = sharp_network(CONFIG)
     codes = jax.ShapeDtypeStruct((rows, *CONFIG.video, CONFIG.codes), jnp.uint8)
     inputs = SliceInputs(

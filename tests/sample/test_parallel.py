@@ -39,7 +39,7 @@ def test_passes_are_the_planned_steps_of_one_program():
 
 
 def planned_steps(config: Model, frames: int) -> Iterator[int]:
-    """Of each slice that is made after one given frame."""
+    """Steps of each slice that is sampled after one prime frame."""
     _, h, w = config.slice_shape
     for each in passes(config, frames, 1, 1):
         known = each.prime_frames * h * w

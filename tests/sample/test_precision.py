@@ -128,7 +128,7 @@ def test_logits_in_bfloat16_are_those_of_float32_but_for_rounding(name):
 
 
 def test_the_log_probability_of_samples_is_their_score_in_the_same_precision():
-    """Of some six nats a frame: within 0.1, and on average, with its sign, 0.001."""
+    """Within 0.1 of some six nats a frame, and within 0.001 on average."""
     config = CONFIGS["subscaled"]
     made = drawn("subscaled", "parallel", FREE, "bfloat16")
     scorer = Scorer(config, *sharp_network(config, "bfloat16"))

@@ -22,7 +22,7 @@ from tests.sample.test_sampling_rule import kept_values
 
 
 def counts(name: str, schedule: str, rule: tuple) -> tuple[np.ndarray, np.ndarray]:
-    """All videos that continue one frame, and how often each was drawn."""
+    """Videos that can follow one frame, and the number of draws of each."""
     config, made = CONFIGS[name], drawn(name, schedule, rule).video
     assert (made[:, 0] == one_frame(config)[:, 0]).all()
     first, second = made[:, 1, 0, :, 0].T.astype(int)
@@ -32,7 +32,7 @@ def counts(name: str, schedule: str, rule: tuple) -> tuple[np.ndarray, np.ndarra
 
 
 def shared_nats(probability: np.ndarray) -> float:
-    """What the first pixel tells of the second."""
+    """Information in the first pixel about the second."""
     both = probability.reshape(16, 16)
     apart = both.sum(0) * both.sum(1, keepdims=True)
     return float((both * np.log(both / apart)).sum())
@@ -82,7 +82,7 @@ def test_samples_are_drawn_with_the_models_probabilities(name, schedule):
 def kept_probabilities(
     videos: np.ndarray, temperature: float, top_k: int, top_p: float
 ) -> np.ndarray:
-    """Of the last slice of each video: each code's, filtered by the definition."""
+    """Probabilities of the last slice of each video, filtered by the definition."""
     config = CONFIGS["subscaled"]
     model = network(*sharp_network(config))
     codes = codes_from_video(jnp.asarray(videos), config)

@@ -34,7 +34,7 @@ TEST = Sample(count=3, batch=2, schedule="sequential")
 
 
 class Counted(Silent):
-    """How many slices were to be made, and what was said."""
+    """Records the number of slices, and the notes."""
 
     def __init__(self) -> None:
         self.total: int | None = 0
@@ -68,7 +68,7 @@ def planned(**changes: object) -> SamplePlan:
 
 
 def stopped(plan: SamplePlan, after: int, number=signal.SIGINT) -> Stopped:
-    """How a call ended that was told to stop."""
+    """Return how a call ended that was sent a signal."""
     progress = Interrupted(after, number)
     with pytest.raises(Stopped) as caught:
         sample(plan, progress)
@@ -77,7 +77,7 @@ def stopped(plan: SamplePlan, after: int, number=signal.SIGINT) -> Stopped:
 
 
 def whole(place: Path) -> dict[str, bytes]:
-    """What uninterrupted samples hold."""
+    """Contents of uninterrupted samples."""
     return contents(sample(planned(out=place / "whole"), Silent()))
 
 
@@ -86,7 +86,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def beside(plan: SamplePlan) -> list[str]:
-    """What there is in the run's samples folder."""
+    """Names in the run's samples folder."""
     return sorted(path.name for path in plan.out.parent.iterdir())
 
 
@@ -268,7 +268,7 @@ def test_tasks_of_a_job_array_give_the_same_samples(place):
     ids=["sequential", "guess", "parallel"],
 )
 def test_a_schedule_is_compiled_once(place, changes):
-    """All slices, windows and batches, and what is missing after a stop; parameters as
+    """One program serves slices, windows, batches and a resumed call; parameters as
     orbax restores them are committed, and would cost a second time."""
     sample_slice.clear_cache()
     plan = planned(frames=6, **changes)

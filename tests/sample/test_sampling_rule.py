@@ -30,7 +30,7 @@ compiled = jax.jit(choose)
 def kept_values(
     logits: np.ndarray, temperature: float, top_k: int | None, top_p: float | None
 ) -> np.ndarray:
-    """Which values of one distribution are kept, in the words of the definition."""
+    """Kept values of one distribution, by the definition."""
     likeliest = np.argsort(-logits, kind="stable")[:top_k]
     if top_p is not None and top_p < 1:
         logits = logits.astype(np.float64)
@@ -99,7 +99,7 @@ def tenths() -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_top_p_applies_after_top_k():
-    """Of 4, 3, 2, 1 tenths, top-k 2 leaves 4 and 3 of 7: the first has 0.57."""
+    """Top-k 2 of 4, 3, 2, 1 tenths leaves 4 and 3 of 7: the first has 0.57."""
     logits, noise = tenths()
 
     def values(top_k, top_p):
@@ -127,7 +127,7 @@ def test_temperature_applies_before_top_p():
 
 
 def test_top_k_and_top_p_do_not_change_the_noise():
-    """Where the free choice is kept it is the choice."""
+    """A value that the rule keeps is drawn where the free draw was it."""
     logits = random_logits(16, ties=False)
     noise = noise_of(logits.shape)
     free = np.asarray(
