@@ -11,7 +11,7 @@ WORKER = "tests.sample.devices_worker"
 def check(made: dict, devices: int, programs: int, within: float) -> None:
     assert made["devices"] == devices
     assert (made["pixels"], made["passes"]) == (0, 0)
-    assert made["nats"] <= within
+    assert made["nll"] <= within
     assert made["programs"] == programs
 
 
