@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from svtcli.evaluate.plan import LikelihoodPlan
     from svtcli.evaluate.results import LikelihoodResult
     from svtcli.evaluate.trials import TrialsPlan
+    from svtcli.recipe.schema import Eval
     from svtcli.run.job_array import ArrayTask
     from svtcli.train.commit_record import Checkpoint
 
@@ -57,12 +58,14 @@ def score_runs(runs: list[str], call: Call) -> None:
     from svtcli.run.directory import find_checkpoint
 
     checkpoints = [find_checkpoint(run) for run in runs]
-    # Only now, for it brings jax: a typo is answered at once.
     from svtcli.run.job_array import ArrayTask
     from svtcli.train.commit_record import open_checkpoint
+    from svtcli.train.held_out import open_held_out
 
     task = ArrayTask.from_flags(*call.task)
     opened = [open_checkpoint(*each) for each in checkpoints]
+    for checkpoint in opened:  # refuse before JAX is imported
+        open_held_out(checkpoint, _settings(checkpoint, call), call.clips)
     of_runs = [_plans(each, call) for each in opened]
     plans = [plan for scores, _ in of_runs for plan in scores]
     trials = [plan for _, sampled in of_runs for plan in sampled]
@@ -95,10 +98,7 @@ def _plans(
                 f"--metric {word}: the loss of {checkpoint.name} gives {UNITS[unit]}",
                 f"say --metric {other}",
             )
-    settings = replace(recipe.eval, **call.scoring)
-    if call.most is not None:
-        videos = min(call.most, settings.videos)
-        settings = replace(settings, clips=call.most, videos=videos)
+    settings = _settings(checkpoint, call)
     # --prime and --frames are for likelihood, too.
     shared = {"metrics", "sampled_prime", "sampled_frames"}
     of_samples = {field.name for field in fields(Compare)} - shared
@@ -110,6 +110,15 @@ def _plans(
         plan_likelihoods(checkpoint, settings, call.clips),
         plan_trials(checkpoint, settings, sampling, call.clips, call.i3d),
     )
+
+
+def _settings(checkpoint: "Checkpoint", call: Call) -> "Eval":
+    """Settings of the recipe's section `eval`, changed by the call."""
+    settings = replace(checkpoint.recipe.eval, **call.scoring)
+    if call.most is None:
+        return settings
+    videos = min(call.most, settings.videos)
+    return replace(settings, clips=call.most, videos=videos)
 
 
 def _score(

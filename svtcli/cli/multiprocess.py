@@ -32,13 +32,13 @@ def meeting_of(
     missing = [flag for flag, value in flags.items() if value is None]
     if not cluster and len(missing) == len(flags):
         return None
-    from svtcli.train.distributed import Meeting  # which imports jax
-
     if cluster:
         if given := [flag for flag in flags if flag not in missing]:
             raise Refused(
                 f"--cluster finds out by itself what {given[0]} says", "leave one out"
             )
+        from svtcli.train.distributed import Meeting  # which imports JAX
+
         return Meeting(patience=patience)
     if coordinator is None or processes is None or process is None:
         raise Refused(
@@ -55,6 +55,8 @@ def meeting_of(
             f"--coordinator {coordinator}: is not HOST:PORT",
             "for example 10.0.0.1:8476",
         )
+    from svtcli.train.distributed import Meeting
+
     return Meeting(coordinator, processes, process, patience)
 
 

@@ -10,9 +10,7 @@ from svtcli.cli.flags import Overrides, RecipeName, RunName
 from svtcli.run.device_memory import size
 
 if TYPE_CHECKING:
-    from svtcli.project.estimate import TrainingPlan
-    from svtcli.project.eval_cost import EvalCost
-    from svtcli.project.sampling_steps import SamplingPlan
+    from svtcli.project.estimate import CostEstimate, EvalCost, SamplingSteps
 
 
 def plan(
@@ -48,29 +46,29 @@ def plan(
     """
     from svtcli.recipe.load import load_recipe
     from svtcli.run.directory import run_folder
+    from svtcli.train.chips import named_chip
 
     loaded = load_recipe(recipe, overrides or ())
     folder = run_folder(run or loaded.name)
-    # Only now, for it brings jax: a typo is answered at once.
-    from svtcli.project import chain
-    from svtcli.project import estimate as stage
-    from svtcli.project.eval_cost import eval_cost
+    chip = named_chip(device) if device else None
+    # Refusals come before the import of JAX, which takes seconds.
+    from svtcli.project.chain import survey
+    from svtcli.project.estimate import estimate
 
-    scoring = eval_cost(loaded.recipe)
     if compile_:
         console.note("compiling the step")
-    found = stage.plan(loaded.recipe, device, compiled=compile_)
+    found = estimate(loaded.recipe, chip, compiled=compile_)
+    stages = survey(loaded, folder)
     data = asdict(found) | {"recipe": loaded.name, "fits": found.fits}
     data["share"]["devices"] = found.share.devices
-    stages = chain.survey(loaded, folder)
-    data |= {"eval": asdict(scoring), "stages": [asdict(each) for each in stages]}
-    facts = _facts(found) | _eval_facts(scoring)
+    data["stages"] = [asdict(each) for each in stages]
+    facts = _train_facts(found) | _eval_facts(found.eval)
     facts |= {f"stage {each.stage}": f"{each.state}, {each.why}" for each in stages}
     console.show(console.facts(facts), data)
 
 
-def _facts(found: "TrainingPlan") -> dict[str, str]:
-    """What is shown, one fact a line."""
+def _train_facts(found: "CostEstimate") -> dict[str, str]:
+    """Facts about model and training step, a line each."""
     by_part = ", ".join(f"{name} {count:,}" for name, count in found.by_part.items())
     facts = {
         "parameters": f"{found.parameters:,} ({by_part})",
@@ -78,25 +76,25 @@ def _facts(found: "TrainingPlan") -> dict[str, str]:
         "sampling": f"{found.pixels_in_turn:,} pixels one after the other, "
         f"{found.codes_in_turn:,} codes",
         **_sampling_facts(found.sampling),
-        "state": size(found.state_memory),
+        "weights + optimizer": size(found.state_memory),
     }
     share, each = found.share, ""
     if share.devices > 1:
-        each = " a device"
+        each = " per device"
         facts["devices"] = (
             f"{share.devices} (data {share.data}, shard {share.shard})"
             f"{', simulated here' if share.simulated else ''}"
         )
-        facts["slices a device"] = f"{share.rows:,}"
-        facts["state a device"] = size(share.state_memory)
-    facts["model FLOPs a step"] = f"{found.model_flops:.3g}"
+        facts["  slices each"] = f"{share.rows:,}"
+        facts["  weights + optimizer each"] = size(share.state_memory)
+    facts["model FLOPs per step"] = f"{found.model_flops:.3g}"
     if found.hardware_flops != found.model_flops:
         facts["executed FLOPs"] = f"{found.hardware_flops:.3g}, remat included"
     for part in found.work:
         facts[f"  {part.name}"] = f"{part.trained / found.model_flops:.1%}"
     if found.chip is not None:
         facts["device"] = f"{found.chip.name}, {size(found.chip.memory)}"
-        facts["step at full rate"] = f"{found.at_peak:.3g} s"
+        facts["step at peak rate"] = f"{found.at_peak:.3g} s"
     if found.compiled is not None:
         step = found.compiled
         moved = size(step.bytes_moved)
@@ -109,43 +107,43 @@ def _facts(found: "TrainingPlan") -> dict[str, str]:
     return facts
 
 
-def _eval_facts(found: "EvalCost") -> dict[str, str]:
-    """What scoring takes."""
-    facts = {}
-    if scored := found.likelihood:
-        clips = "all clips" if scored.clips is None else f"up to {scored.clips:,} clips"
-        facts[f"scoring, {', '.join(found.splits)}"] = (
-            f"{clips} by {', '.join(scored.models)}: {scored.frames} frames in "
-            f"{scored.slices} slices, {scored.flops:.3g} FLOPs a clip and model"
-        )
-    if made := found.trials:
-        metrics = ", ".join(made.metrics)
-        facts["  samples for it"] = (
-            f"{made.samples:,} videos of {made.frames} frames ({metrics})"
-        )
-        if made.features:
-            facts["  looked at by I3D"] = f"up to {made.features:,} clips"
-    return facts
-
-
-def _sampling_facts(found: "SamplingPlan") -> dict[str, str]:
-    """The shortest schedule and the blind spots, of each decoder that has its own."""
+def _sampling_facts(found: "SamplingSteps") -> dict[str, str]:
+    """Facts about the shortest schedule and the reach of each distinct decoder."""
     if found.parallel_steps is None:
-        return {"  in parallel": "not worked out for slices of so many pixels"}
+        return {"  in parallel": "unknown for slices of so many pixels"}
     facts = {
         "  in parallel": f"{found.parallel_steps:,} steps of up to "
         f"{found.widest_step:,} pixels, with the same result"
     }
     alike = len(set(found.decoders.values())) == 1
-    for name, sight in found.decoders.items():
-        whose = "" if alike else f", {name}"
-        facts[f"  reachable{whose}"] = (
-            f"{sight.reachable_share:.1%} of the earlier pixels of a slice"
+    for name, reach in found.decoders.items():
+        of = "" if alike else f", {name}"
+        facts[f"  reachable{of}"] = (
+            f"{reach.reachable_share:.1%} of the earlier pixels of a slice"
         )
-        facts[f"  blind spots{whose}"] = (
-            f"{sight.mean_blind_spots:.3g} a pixel on average, "
-            f"{sight.most_blind_spots:,} at most"
+        facts[f"  blind spots{of}"] = (
+            f"{reach.mean_blind_spots:.3g} per pixel on average, "
+            f"{reach.most_blind_spots:,} at most"
         )
         if alike:
             break
+    return facts
+
+
+def _eval_facts(found: "EvalCost") -> dict[str, str]:
+    """Facts about the cost of evaluation."""
+    facts = {}
+    if cost := found.likelihood:
+        clips = "all clips" if cost.clips is None else f"up to {cost.clips:,} clips"
+        facts[f"likelihood, {', '.join(found.splits)}"] = (
+            f"{clips} by {', '.join(cost.models)}: {cost.frames} frames in "
+            f"{cost.slices} slices, {cost.flops:.3g} FLOPs per clip and model"
+        )
+    if trials := found.trials:
+        metrics = ", ".join(trials.metrics)
+        facts["samples to compare"] = (
+            f"{trials.samples:,} videos of {trials.frames} frames ({metrics})"
+        )
+        if trials.features:
+            facts["  seen by I3D"] = f"up to {trials.features:,} clips"
     return facts

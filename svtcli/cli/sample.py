@@ -75,10 +75,9 @@ def sample(
         if "split" in given:
             raise Refused(f"--data {data} --split {given['split']}: both name a split")
         given["split"] = split
-    # Only now, for it brings jax: a typo is answered at once.
     from svtcli.run.job_array import ArrayTask
-    from svtcli.sample import stage as stage
     from svtcli.train.commit_record import open_checkpoint
+    from svtcli.train.held_out import open_held_out
 
     task = ArrayTask.from_flags(task_index, task_count)
     checkpoint = open_checkpoint(run, step)
@@ -88,6 +87,9 @@ def sample(
             f"--window {settings.window}: the schedule {settings.schedule} has none",
             "add --schedule guess",
         )
+    open_held_out(checkpoint, settings, clips)  # refuse before JAX is imported
+    from svtcli.sample import stage as stage
+
     plan = stage.plan_samples(checkpoint, settings, clips, out)
     if dry_run:
         _show_plan(plan, task)

@@ -1,22 +1,29 @@
-"""What a recipe needs, before any of it is there: no array of the network is made."""
+"""Costs of a recipe before anything runs: parameters, FLOPs, memory, sampling steps.
+
+Everything is computed from shapes: no array of the network is allocated.
+"""
 
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from svtcli.clips.held_out import slices_per_batch
+from svtcli.evaluate.fvd.protocol import windows_of
 from svtcli.failure import Refused
-from svtcli.model.flops import Part, hardware_flops, parts
+from svtcli.model.connectivity import LARGEST, connectivity
+from svtcli.model.flops import Part, forward_flops, hardware_flops, parts
 from svtcli.model.heads import unit_of
 from svtcli.model.svt import abstract_params, structure
-from svtcli.project.sampling_steps import SamplingPlan, plan_sampling
+from svtcli.model.windows import passes
 from svtcli.recipe.model import Model
 from svtcli.recipe.schema import Mesh, Recipe
-from svtcli.train.chips import CHIPS, Chip, find_chip
+from svtcli.train.chips import Chip, find_chip
 from svtcli.train.mesh import Layout, layout_of
 from svtcli.train.state import abstract_state
 from svtcli.train.step import jit_update, recipe_update
@@ -24,125 +31,274 @@ from svtcli.train.step import jit_update, recipe_update
 
 @dataclass(frozen=True)
 class Compiled:
-    """What XLA says of the step as one device of the mesh does it."""
+    """XLA's analysis of the step on one device of the mesh."""
 
     flops: float
-    """All arithmetic; the body of a loop over parts of a batch counts once."""
+    """All FLOPs; the body of a loop over micro-batches counts once."""
     bytes_moved: float
     memory: int
-    """Arguments and results, what they share once, and temporary buffers: bytes."""
+    """Bytes of arguments, results (shared buffers once) and temporary buffers."""
     temporary: int
 
 
 @dataclass(frozen=True)
 class Share:
-    """What each device of the recipe's mesh has of a training."""
+    """Share of each device of the recipe's mesh in a training run."""
 
     data: int
-    """Groups of devices that see different slices."""
+    """Groups of devices with different slices."""
     shard: int
-    """Devices of a group."""
+    """Devices per group."""
     simulated: bool
-    """There are not so many here: they are CPUs that jax makes up."""
+    """The devices are CPUs that JAX simulates, for lack of real ones."""
     rows: int
-    """Slices of a batch; those of all its parts, with `train.accumulate`."""
+    """Slices of a batch, in all micro-batches together."""
     state_memory: int
-    """Bytes of parameters, optimizer and average that it keeps."""
+    """Bytes of weights + optimizer state."""
 
     @property
     def devices(self) -> int:
-        """How many devices take part."""
+        """Number of devices."""
         return self.data * self.shard
 
 
 @dataclass(frozen=True)
-class TrainingPlan:
-    """The sizes of a recipe's training, and the steps of its sampling."""
+class DecoderReach:
+    """Earlier pixels of its slice that a pixel sees through a decoder (appendix C)."""
+
+    steps: int
+    """Steps of the shortest exact schedule of a slice without prime frames."""
+    widest_step: int
+    """Maximum number of pixels in a step."""
+    reachable_share: float
+    """Share of visible pairs among all pairs of a pixel and an earlier one."""
+    mean_blind_spots: float
+    """Mean number of earlier pixels that a pixel cannot see."""
+    most_blind_spots: int
+
+
+@dataclass(frozen=True)
+class SamplingSteps:
+    """Steps that sample one video."""
+
+    frames: int
+    """Frames of the video, prime frames included."""
+    slices: int
+    """Slices that are sampled."""
+    sequential_steps: int
+    """Steps of one pixel each."""
+    parallel_steps: int | None
+    """Steps of the shortest exact schedule; None for slices too large to analyse."""
+    widest_step: int | None
+    """Maximum number of pixels in one of these steps."""
+    decoders: dict[str, DecoderReach]
+    """Reach of each decoder; empty for slices too large to analyse."""
+
+
+@dataclass(frozen=True)
+class LikelihoodCost:
+    """Cost of scoring held-out clips."""
+
+    clips: int | None
+    """Maximum number of clips of each split; None for all."""
+    models: tuple[str, ...]
+    """Models that score every clip."""
+    frames: int
+    """Frames of a clip, prime frames included."""
+    slices: int
+    """Slices of a clip that are scored, one pass of the model each."""
+    flops: float
+    """FLOPs of one model and clip, as `forward_flops`."""
+
+
+@dataclass(frozen=True)
+class TrialsCost:
+    """Cost of sampling and of comparing the samples with clips."""
+
+    metrics: tuple[str, ...]
+    samples: int
+    """Sampled videos of each split: clips x trials x continuations."""
+    frames: int
+    """Frames of a video, prime frames included."""
+    features: int
+    """Maximum number of clips that I3D sees; 0 where no metric needs it."""
+
+
+@dataclass(frozen=True)
+class EvalCost:
+    """Cost of the stage `eval`; None for metrics that the recipe does not ask for."""
+
+    splits: tuple[str, ...]
+    likelihood: LikelihoodCost | None
+    trials: TrialsCost | None
+
+
+@dataclass(frozen=True)
+class CostEstimate:
+    """Costs of a recipe: of a training step, of sampling a video, of evaluation."""
 
     parameters: int
     by_part: dict[str, int]
-    """Parameters of the encoder and each decoder."""
+    """Parameters of the encoder and of each decoder."""
     slices: int
     slice_pixels: int
     pixels_in_turn: int
-    """Pixels of a sample, in all of its windows, that are made one after the other."""
+    """Pixels of a sampled video, one after the other."""
     codes_in_turn: int
-    sampling: SamplingPlan
-    """In how many steps, and what pixels do not see of each other."""
+    """Codes of these pixels."""
+    sampling: SamplingSteps
     work: tuple[Part, ...]
-    """Matrix products of one step."""
+    """Matrix products of a step."""
     model_flops: float
-    """Of one step, forward and backward."""
+    """FLOPs of a step, forward and backward."""
     hardware_flops: float
-    """With what remat computes twice."""
+    """FLOPs with those that remat repeats."""
     state_memory: int
-    """Parameters, optimizer and average, once: bytes."""
+    """Bytes of weights + optimizer state, without copies."""
     share: Share
     chip: Chip | None
-    """Of each device: the one named, or the one here; None if not in the table."""
+    """Kind of the devices: the named one, or the one here; None if unknown."""
     at_peak: float | None
-    """Seconds of one step if the chips did nothing but products at their full rate."""
+    """Seconds of a step at the chips' peak rate."""
     compiled: Compiled | None
+    eval: EvalCost
 
     @property
     def fits(self) -> bool | None:
-        """Whether a device's part of the compiled step fits in it; None if unknown."""
+        """The compiled step fits into a device's memory; None if unknown."""
         if self.chip is None or self.compiled is None:
             return None
         return self.compiled.memory <= self.chip.memory
 
 
-def plan(
-    recipe: Recipe, device: str | None = None, *, compiled: bool = False
-) -> TrainingPlan:
-    """Sizes and costs of a step on the recipe's mesh, simulated where it is not here.
+def estimate(
+    recipe: Recipe, chip: Chip | None = None, *, compiled: bool = False
+) -> CostEstimate:
+    """Estimate costs on the recipe's mesh, which is simulated if it is not here.
 
-    `compiled` asks XLA for the memory of the step, as it is for the devices here.
-    Errors: `Refused` for a `device` that is not in the table, a batch or devices that
-    the mesh does not divide, more devices than jax can still be told to simulate,
-    samples whose frames cannot be laid out in windows.
+    `chip` defaults to the kind of the device here; `compiled` compiles the step for the
+    devices here. Errors: `Refused` for a batch or devices that the mesh does not
+    divide, more devices than JAX can still simulate, frames that no windows fit.
     """
     model, train = recipe.model, recipe.train
-    devices = _devices(recipe.mesh)
-    chip = _chip(device)
-    layout = layout_of(recipe.mesh, train, devices)
+    layout = layout_of(recipe.mesh, train, _devices(recipe.mesh))
+    chip = chip or find_chip(jax.devices()[0].device_kind)
     params = abstract_params(model)
     counts = {
         name: sum(leaf.size for leaf in jax.tree.leaves(part))
         for name, part in params.items()
     }
     work = tuple(parts(model, train.batch))
-    whole = sum(part.trained for part in work)
     executed = hardware_flops(model, train.batch, remat=train.remat)
-    t, h, w = model.slice_shape
-    sampling = plan_sampling(recipe)
+    sampling = estimate_sampling(recipe)
     pixels = sampling.sequential_steps
-    codes = unit_of(model).scored
     leaves = jax.tree.leaves(abstract_state(params, train))
     rate = chip.peak(train.precision) * layout.devices if chip else None
-    return TrainingPlan(
+    return CostEstimate(
         parameters=sum(counts.values()),
         by_part=counts,
         slices=model.slices,
-        slice_pixels=t * h * w,
+        slice_pixels=prod(model.slice_shape),
         pixels_in_turn=pixels,
-        codes_in_turn=pixels * codes,
+        codes_in_turn=pixels * unit_of(model).scored,
         sampling=sampling,
         work=work,
-        model_flops=whole,
+        model_flops=sum(part.trained for part in work),
         hardware_flops=executed,
         state_memory=sum(leaf.size * leaf.dtype.itemsize for leaf in leaves),
         share=_share(recipe, layout),
         chip=chip,
         at_peak=executed / rate if rate else None,
         compiled=_compile(recipe, layout) if compiled else None,
+        eval=estimate_eval(recipe),
     )
 
 
-def _devices(mesh: Mesh) -> Sequence[jax.Device]:
-    """Those here where they are enough for the mesh, else CPUs that are simulated.
+def estimate_sampling(recipe: Recipe) -> SamplingSteps:
+    """Steps of one video with the settings of the recipe's section `sample`.
 
-    jax learns how many CPUs to simulate before it starts, or not at all.
+    Errors: `Refused` when no windows fit its frames.
+    """
+    model = recipe.model
+    lengths = recipe.resolved(recipe.sample)
+    every = list(passes(model, lengths.frames, lengths.prime, lengths.overlap))
+    P, (_, h, w) = prod(model.slice_shape), model.slice_shape
+    known = [each.prime_frames * h * w for each in every]
+    parallel = widest = None
+    decoders = {}
+    if P <= LARGEST:
+        found = [
+            connectivity(model, prime, first=each.first)
+            for each, prime in zip(every, known, strict=True)
+        ]
+        parallel = sum(each.steps for each in found)
+        widest = max(each.widest for each in found)
+        decoders["decoder"] = _reach(model, first=False)
+        if model.first_slice_layers is not None:
+            decoders["first_decoder"] = _reach(model, first=True)
+    return SamplingSteps(
+        frames=lengths.frames,
+        slices=len(every),
+        sequential_steps=sum(P - prime for prime in known),
+        parallel_steps=parallel,
+        widest_step=widest,
+        decoders=decoders,
+    )
+
+
+def _reach(model: Model, *, first: bool) -> DecoderReach:
+    found = connectivity(model, first=first)
+    return DecoderReach(
+        steps=found.steps,
+        widest_step=found.widest,
+        reachable_share=found.share,
+        mean_blind_spots=float(found.blind.mean()),
+        most_blind_spots=int(found.blind.max()),
+    )
+
+
+def estimate_eval(recipe: Recipe) -> EvalCost:
+    """Cost of evaluation with the settings of the recipe's section `eval`.
+
+    Errors: `Refused` when no windows fit its frames.
+    """
+    settings, model = recipe.eval, recipe.model
+    likelihood = trials = None
+    if "likelihood" in settings.metrics:
+        lengths = recipe.resolved(settings)
+        slices = slices_per_batch(model, lengths)
+        likelihood = LikelihoodCost(
+            clips=settings.clips,
+            models=("trained", *dict.fromkeys(settings.baselines)),
+            frames=lengths.frames,
+            slices=slices,
+            flops=forward_flops(model, slices),
+        )
+    if metrics := tuple(each for each in settings.metrics if each != "likelihood"):
+        sample = settings.trial_samples(recipe.sample)
+        frames, K = recipe.resolved(sample).frames, settings.per_prime
+        features = 0
+        if settings.distances:
+            windows = len(windows_of(frames, settings.window, settings.stride))
+            windows = windows if "fvd-avg" in metrics else min(windows, 1)
+            # Real clips and samples by window, and twice as many real clips for FVD of
+            # real against real.
+            features = windows * settings.videos * (1 + settings.trials * K)
+            features += 2 * settings.videos * K
+        trials = TrialsCost(
+            metrics=metrics,
+            samples=settings.videos * sample.per_prime,
+            frames=frames,
+            features=features,
+        )
+    splits = tuple(dict.fromkeys((settings.split, *settings.also)))
+    return EvalCost(splits, likelihood, trials)
+
+
+def _devices(mesh: Mesh) -> Sequence[jax.Device]:
+    """Devices here if they are enough for the mesh, else simulated CPUs.
+
+    JAX can be told how many CPUs to simulate only before it starts.
     """
     least = mesh.shard * max(mesh.data, 1)
     if least > max(jax.config.jax_num_cpu_devices, 1):  # type: ignore[attr-defined]
@@ -160,9 +316,9 @@ def _devices(mesh: Mesh) -> Sequence[jax.Device]:
 
 
 def _share(recipe: Recipe, layout: Layout) -> Share:
-    """A device's part of batch and state."""
+    """Share of a device in the batch and in weights + optimizer state."""
     state = layout.placed(abstract_state(abstract_params(recipe.model), recipe.train))
-    kept = sum(
+    state_memory = sum(
         int(np.prod(leaf.sharding.shard_shape(leaf.shape))) * leaf.dtype.itemsize
         for leaf in jax.tree.leaves(state)
     )
@@ -172,22 +328,12 @@ def _share(recipe: Recipe, layout: Layout) -> Share:
         shard=shard,
         simulated=layout.devices > 1 and layout.mesh.devices.flat[0].platform == "cpu",
         rows=recipe.train.batch // layout.devices,
-        state_memory=kept,
+        state_memory=state_memory,
     )
 
 
-def _chip(device: str | None) -> Chip | None:
-    if device is None:
-        return find_chip(jax.devices()[0].device_kind)
-    chip = find_chip(device)
-    if chip is None:
-        known = ", ".join(chip.name for chip in CHIPS)
-        raise Refused(f"--device {device}: is not known", f"known are: {known}")
-    return chip
-
-
 def _compile(recipe: Recipe, layout: Layout) -> Compiled:
-    """The real step, from shapes alone."""
+    """Compile the training step from shapes alone."""
     model, train = recipe.model, recipe.train
     graphdef, shapes = structure(model)
     update = recipe_update(graphdef, model, train, layout)
@@ -195,18 +341,18 @@ def _compile(recipe: Recipe, layout: Layout) -> Compiled:
     batch = layout.abstract_batch(_abstract_batch(model, train.batch), train.batch)
     step: Any = jit_update(update, state, batch)
     memory, cost = step.memory_analysis(), step.cost_analysis()
-    kept = memory.argument_size_in_bytes + memory.output_size_in_bytes
+    lasting = memory.argument_size_in_bytes + memory.output_size_in_bytes
     temporary = memory.temp_size_in_bytes
     return Compiled(
         flops=cost["flops"],
         bytes_moved=cost["bytes accessed"],
-        memory=kept - memory.alias_size_in_bytes + temporary,
+        memory=lasting - memory.alias_size_in_bytes + temporary,
         temporary=temporary,
     )
 
 
 def _abstract_batch(model: Model, rows: int) -> dict[str, Any]:
-    """Shapes of what the loader gives to the step."""
+    """Shapes of a batch of the loader."""
     frames = model.video[0]
     actions = jax.ShapeDtypeStruct((rows, frames, model.actions), jnp.float32)
     return {

@@ -8,6 +8,8 @@ products, XLA computes them in float32.
 import re
 from dataclasses import dataclass
 
+from svtcli.failure import Refused
+
 TERA, MIB = 1e12, 1 << 20
 
 
@@ -86,6 +88,14 @@ def find_chip(device_kind: str) -> Chip | None:
         if re.search(chip.pattern, device_kind, re.IGNORECASE):
             return chip
     return None
+
+
+def named_chip(name: str) -> Chip:
+    """Chip of that name. Errors: Refused for an unknown one."""
+    if chip := find_chip(name):
+        return chip
+    known = ", ".join(chip.name for chip in CHIPS)
+    raise Refused(f"--device {name}: is not known", f"known are: {known}")
 
 
 def peak_flops(device_kind: str, precision: str) -> float | None:

@@ -57,8 +57,7 @@ def plan_held_out(
     windows.
     """
     recipe, folder = checkpoint.recipe, clips or checkpoint.clips
-    labels = label_pattern(settings.subset, settings.match)
-    opened = open_fitting(folder, settings.split, recipe, labels)
+    opened = open_held_out(checkpoint, settings, clips)
     lengths = recipe.resolved(settings)
     influence = influential(replace(settings, **vars(lengths)))
     if isinstance(settings, Eval):  # a likelihood does not depend on comparisons
@@ -76,3 +75,12 @@ def plan_held_out(
         slices_per_batch(recipe.model, lengths),
         fingerprint(kind, checkpoint.fingerprint, opened.fingerprint, influence),
     )
+
+
+def open_held_out(
+    checkpoint: Checkpoint, settings: Settings, clips: Path | None
+) -> Clips:
+    """Open the clips of `settings`. Errors: as `open_fitting`."""
+    labels = label_pattern(settings.subset, settings.match)
+    folder = clips or checkpoint.clips
+    return open_fitting(folder, settings.split, checkpoint.recipe, labels)

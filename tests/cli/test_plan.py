@@ -8,8 +8,7 @@ from svtcli.failure import Refused
 from svtcli.model.connectivity import connectivity
 from svtcli.model.flops import training_flops
 from svtcli.model.svt import create, parameter_count
-from svtcli.project.estimate import plan
-from svtcli.project.sampling_steps import Sight
+from svtcli.project.estimate import DecoderReach, estimate
 from svtcli.recipe.load import load_recipe
 from svtcli.recipe.model import Model
 from svtcli.run.device_memory import size
@@ -26,7 +25,7 @@ def mine(tmp_path):
 
 def test_sizes_are_those_of_the_state_and_the_work(mine) -> None:
     recipe = loaded(mine, "train.ema=0.9").recipe
-    found = plan(recipe)
+    found = estimate(recipe)
     _, params = create(recipe.model, jax.random.key(0))
     state = first_state(params, recipe.train)
     assert found.parameters == parameter_count(recipe.model)
@@ -39,13 +38,13 @@ def test_sizes_are_those_of_the_state_and_the_work(mine) -> None:
     pixels = 4 * 4 + 4 * 8
     assert (found.pixels_in_turn, found.codes_in_turn) == (pixels, 6 * pixels)
     assert found.hardware_flops == found.model_flops
-    assert plan(loaded(mine, "train.remat=true").recipe).hardware_flops > (
+    assert estimate(loaded(mine, "train.remat=true").recipe).hardware_flops > (
         found.model_flops
     )
 
 
 def test_a_sample_longer_than_the_model_counts_in_all_its_windows() -> None:
-    found = plan(load_recipe("quickstart").recipe)  # 4 frames of it see the next
+    found = estimate(load_recipe("quickstart").recipe)  # 4 frames of it see the next
     made = (16 - 5) * 48 * 48
     assert (found.pixels_in_turn, found.codes_in_turn) == (made, 6 * made)
 
@@ -53,7 +52,7 @@ def test_a_sample_longer_than_the_model_counts_in_all_its_windows() -> None:
 def test_compiling_allocates_nothing_and_finds_more_than_the_state(mine) -> None:
     recipe = loaded(mine).recipe
     before = {id(array) for array in jax.live_arrays()}
-    found = plan(recipe, "H100", compiled=True)
+    found = estimate(recipe, find_chip("H100"), compiled=True)
     assert not [array for array in jax.live_arrays() if id(array) not in before]
     assert found.compiled is not None
     assert found.compiled.memory > found.state_memory + found.compiled.temporary
@@ -66,7 +65,7 @@ def test_compiling_allocates_nothing_and_finds_more_than_the_state(mine) -> None
 
 def test_a_named_chip_says_how_fast_a_step_could_be(mine) -> None:
     recipe = loaded(mine, "train.precision=bfloat16").recipe
-    found = plan(recipe, "nvidia a100-sxm4-80gb")
+    found = estimate(recipe, find_chip("nvidia a100-sxm4-80gb"))
     assert found.chip is find_chip("A100-80GB")
     assert found.at_peak == found.hardware_flops / 312e12
 
@@ -82,7 +81,7 @@ def test_the_command_says_it_to_people_and_as_json(mine, capfd) -> None:
     facts = {name: value.strip() for name, value in lines.items()}
     assert facts["in parallel"] == "48 steps of up to 1 pixels, with the same result"
     assert facts["reachable"] == "100.0% of the earlier pixels of a slice"
-    assert facts["blind spots"] == "0 a pixel on average, 0 at most"
+    assert facts["blind spots"] == "0 per pixel on average, 0 at most"
     said = svt_here(capfd, "plan", str(mine), "--compile", "--device", "L4", "--json")
     data = json.loads(said.out)
     assert data["fits"] is True
@@ -101,7 +100,7 @@ def test_the_steps_of_sampling_and_the_blind_spots_have_stable_names(capfd) -> N
     assert sight["reachable_share"] == pytest.approx(0.7248, abs=1e-4)
     assert sight["mean_blind_spots"] == pytest.approx(563.45, abs=1e-2)
     assert sight["most_blind_spots"] == 2297
-    assert set(sight) == set(vars(Sight(1, 1, 1.0, 0.0, 0)))
+    assert set(sight) == set(vars(DecoderReach(1, 1, 1.0, 0.0, 0)))
     begun = connectivity(Model(), 1024).steps
     assert sampling == {
         "frames": 16,
@@ -119,9 +118,11 @@ def test_stages_and_the_cost_of_scoring_are_told(place, capfd) -> None:
     assert said.code == 0, said.err
     lines = dict(line.strip().split("  ", 1) for line in said.out.splitlines())
     facts = {name: value.strip() for name, value in lines.items()}
-    assert facts["scoring, test"].startswith("all clips by trained, uniform: 4 frames")
-    assert facts["samples for it"] == "6 videos of 4 frames (psnr)"
-    assert "looked at by I3D" not in facts
+    assert facts["likelihood, test"].startswith(
+        "all clips by trained, uniform: 4 frames"
+    )
+    assert facts["samples to compare"] == "6 videos of 4 frames (psnr)"
+    assert "seen by I3D" not in facts
     assert facts["stage train"] == "done, runs/mine: at step 3"
     assert facts["stage eval"].startswith("to do, runs/mine/eval/3-test")
     assert facts["stage render"] == "waiting, for samples"
@@ -159,7 +160,7 @@ def test_a_mesh_is_planned_for_each_of_its_devices_though_they_are_not_here(mine
     )
     assert said.code == 0, said.err
     each = json.loads(said.out)
-    alone = plan(loaded(mine, *sizes).recipe, "L4")
+    alone = estimate(loaded(mine, *sizes).recipe, find_chip("L4"))
     share = each["share"]
     kept = share.pop("state_memory")
     assert share == {
@@ -183,14 +184,17 @@ def test_people_read_what_a_device_of_a_mesh_has() -> None:
     lines = dict(line.strip().split("  ", 1) for line in said.out.splitlines())
     facts = {name: value.strip() for name, value in lines.items()}
     assert facts["devices"] == "128 (data 16, shard 8), simulated here"
-    assert facts["slices a device"] == "2"
-    assert (facts["state"], facts["state a device"]) == ("8.91 GB", "1.11 GB")
+    assert facts["slices each"] == "2"
+    assert (facts["weights + optimizer"], facts["weights + optimizer each"]) == (
+        "8.91 GB",
+        "1.11 GB",
+    )
 
 
 def test_devices_that_jax_can_no_longer_simulate_are_refused(mine) -> None:
     jax.devices()
     with pytest.raises(Refused, match="mesh of 64 devices: jax has been started with"):
-        plan(loaded(mine, "mesh.shard=64", "train.batch=64").recipe)
+        estimate(loaded(mine, "mesh.shard=64", "train.batch=64").recipe)
 
 
 def test_wrong_input_is_one_line(mine, capfd) -> None:

@@ -10,8 +10,8 @@ from svtcli.failure import Refused
 from svtcli.model.connectivity import connectivity
 from svtcli.model.subscale import scored_frames
 from svtcli.model.windows import scored_slices, windows
-from svtcli.project import sampling_steps as sampling_plan
-from svtcli.project.sampling_steps import plan_sampling
+from svtcli.project import estimate
+from svtcli.project.estimate import estimate_sampling
 from tests.train.tiny_run import loaded, write_recipe
 
 SINGLE_FRAME = ("model.s=[4,1,1]", "model.blocks=[[1,4,2]]")
@@ -49,7 +49,7 @@ def test_the_steps_are_the_pixels_that_the_sampler_makes(mine, changes) -> None:
             pixels += t * h * w - known
             own = connectivity(model, known, first=first)
             steps, widest = steps + own.steps, max(widest, own.widest)
-    found = plan_sampling(recipe)
+    found = estimate_sampling(recipe)
     assert (found.frames, found.slices) == (frames, slices)
     assert (found.sequential_steps, found.parallel_steps) == (pixels, steps)
     assert found.widest_step == widest
@@ -59,11 +59,11 @@ def test_the_steps_are_the_pixels_that_the_sampler_makes(mine, changes) -> None:
 def test_each_decoder_has_its_own_blind_spots(mine) -> None:
     changes = ("model.video=[4,8,8]", "data.size=8")
     recipe = loaded(mine, *changes, *DEEP_FIRST).recipe
-    found = plan_sampling(recipe).decoders
+    found = estimate_sampling(recipe).decoders
     assert set(found) == {"decoder", "first_decoder"}
-    for name, sight in found.items():
+    for name, reach in found.items():
         own = connectivity(recipe.model, first=name == "first_decoder")
-        assert asdict(sight) == {
+        assert asdict(reach) == {
             "steps": own.steps,
             "widest_step": own.widest,
             "reachable_share": own.share,
@@ -77,13 +77,13 @@ def test_slices_that_are_too_large_to_tell_have_their_pixels_counted(
     mine, monkeypatch
 ) -> None:
     recipe = loaded(mine).recipe
-    monkeypatch.setattr(sampling_plan, "LARGEST", 7)
-    assert plan_sampling(recipe) == replace(
-        plan_sampling(recipe), sequential_steps=48, parallel_steps=None,
+    monkeypatch.setattr(estimate, "LARGEST", 7)
+    assert estimate_sampling(recipe) == replace(
+        estimate_sampling(recipe), sequential_steps=48, parallel_steps=None,
         widest_step=None, decoders={},
     )  # fmt: skip
 
 
 def test_frames_that_cannot_be_laid_out_are_refused(mine) -> None:
     with pytest.raises(Refused, match="frames: 3 is shorter than the model's window"):
-        plan_sampling(loaded(mine, "sample.frames=3").recipe)
+        estimate_sampling(loaded(mine, "sample.frames=3").recipe)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from svtcli.model.flops import forward_flops
-from svtcli.project.eval_cost import eval_cost
+from svtcli.project.estimate import estimate_eval
 from svtcli.recipe.load import load_recipe
 
 
@@ -13,7 +13,7 @@ def test_the_paper_s_protocol_on_bair_is_what_it_says():
     baselines = "eval.baselines=[uniform]"
     frames = ("sample.frames=30", "eval.sampled_prime=1")
     recipe = load_recipe("bair_large", (*wanted, baselines, *frames)).recipe
-    found = eval_cost(recipe)
+    found = estimate_eval(recipe)
     assert found.splits == ("test", "val")
     assert found.likelihood.models == ("trained", "uniform")
     assert found.likelihood.clips == recipe.eval.clips
@@ -28,14 +28,14 @@ def test_the_paper_s_protocol_on_bair_is_what_it_says():
 def test_the_first_window_alone_and_no_window_at_all():
     recipe = load_recipe("quickstart").recipe
     likelihood = replace(recipe.eval, metrics=("likelihood",))
-    assert eval_cost(replace(recipe, eval=likelihood)).trials is None
+    assert estimate_eval(replace(recipe, eval=likelihood)).trials is None
 
     def features(*metrics, **more):
         settings = replace(recipe.eval, metrics=metrics, videos=10, trials=2, **more)
-        return eval_cost(replace(recipe, eval=settings)).trials.features
+        return estimate_eval(replace(recipe, eval=settings)).trials.features
 
     assert features("fvd") == features("kvd") == 10 * 3 + 20
     assert features("fvd", per_prime=2) == 10 * 5 + 40
     assert features("psnr", "ssim") == 0
-    only = eval_cost(replace(recipe, eval=replace(recipe.eval, metrics=("psnr",))))
+    only = estimate_eval(replace(recipe, eval=replace(recipe.eval, metrics=("psnr",))))
     assert only.likelihood is None
