@@ -191,13 +191,11 @@ def _show_plans(
     plans: "list[LikelihoodPlan]", trials: "list[TrialsPlan]", task: "ArrayTask | None"
 ) -> None:
     """Show one line for each result that would be computed."""
-    from svtcli.evaluate.stage import unfinished
-
     lines = []
     for plan in plans:
         own = len(task.share(len(plan.numbers))) if task else len(plan.numbers)
         share = f" (task {task.index} of {task.count})" if task else ""
-        kept = unfinished(plan)
+        kept = plan.progress
         so_far = f" ({kept.done} of {kept.of} clips are scored)" if kept.done else ""
         lines.append(
             f"would score {plan.checkpoint.name} on {own} clips{share} of "

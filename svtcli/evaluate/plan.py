@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from svtcli.evaluate.foreign import Selection, Videos
-from svtcli.evaluate.fvd.i3d import FEWEST_FRAMES
-from svtcli.evaluate.fvd.protocol import RANK, windows_of
+from svtcli.evaluate.fvd.protocol import FEWEST_FRAMES, RANK, windows_of
 from svtcli.evaluate.metrics import DISTANCES, METRICS, PAIRED
 from svtcli.evaluate.results import (
     TRAINED,
@@ -22,7 +21,7 @@ from svtcli.evaluate.weights import I3D_WEIGHTS, weights_file
 from svtcli.failure import Refused
 from svtcli.recipe.schema import Compare, Eval, Metric
 from svtcli.run.fingerprint import fingerprint, fingerprint_file
-from svtcli.run.partial import PartialResult
+from svtcli.run.partial import PartialResult, Unfinished
 from svtcli.train.commit_record import Checkpoint
 from svtcli.train.held_out import HeldOutPlan, plan_held_out
 
@@ -52,6 +51,12 @@ class LikelihoodPlan(HeldOutPlan):
     def models(self) -> tuple[str, ...]:
         """The trained model, then the baselines."""
         return (TRAINED, *dict.fromkeys(self.settings.baselines))
+
+    @property
+    def progress(self) -> Unfinished:
+        """Number of clips scored so far; a clip counts once for every model."""
+        done = sum(len(self.partial.finished(model)) for model in self.models)
+        return Unfinished(self.out, done, len(self.models) * len(self.numbers))
 
     @property
     def partial(self) -> PartialScores:

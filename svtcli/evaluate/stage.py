@@ -54,13 +54,7 @@ def evaluate_task(
     Errors: those of `evaluate`; Refused while other scores are computed there.
     """
     result = plan.partial.complete(task, *_steps(plan, progress, task))
-    return result or unfinished(plan)
-
-
-def unfinished(plan: LikelihoodPlan) -> Unfinished:
-    """Number of clips scored so far; a clip counts once for every model."""
-    done = sum(len(plan.partial.finished(model)) for model in plan.models)
-    return Unfinished(plan.out, done, len(plan.models) * len(plan.numbers))
+    return result or plan.progress
 
 
 def scoring_layout(plan: LikelihoodPlan, clips: int) -> Layout:

@@ -25,14 +25,13 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Float32, Float64, UInt8
 
+from svtcli.evaluate.fvd.protocol import FEWEST_FRAMES
 from svtcli.failure import BadData
 
 Resize = Literal["tf1", "half-pixel"]
 SIDE = 224
 """Height and width of the network's input, in pixels."""
 CLASSES = 400
-FEWEST_FRAMES = 9
-"""Shorter clips leave nothing for the last pooling, over two steps of eight frames."""
 EPSILON = 1e-3
 """Epsilon of the batch normalisations."""
 SELF_TEST = {15: 133.909, 16: 152.902097, 30: 151.3926}

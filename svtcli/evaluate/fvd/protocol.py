@@ -14,6 +14,8 @@ from jaxtyping import Float
 
 from svtcli.evaluate.fvd.frechet import Frechet, frechet, kernel_distance
 
+FEWEST_FRAMES = 9
+"""Minimum length of a window: I3D's last pooling takes two steps of eight frames."""
 RANK = 400
 """Features of a clip; with at most as many clips, covariances have lower rank."""
 
