@@ -18,7 +18,15 @@ from svtcli.clips.format import FLOAT, PIXEL, Layout
 from svtcli.clips.writer import ShardWriter
 from svtcli.failure import CheckFailed
 from svtcli.prepare.journal import Built, Journal, count_reasons
-from svtcli.prepare.plan import Group, Miss, Outcome, Plan, Task, beside, units_of
+from svtcli.prepare.plan import (
+    Failed,
+    Group,
+    Outcome,
+    Plan,
+    Task,
+    beside,
+    units_of,
+)
 from svtcli.prepare.workers import outcomes
 from svtcli.run.job_array import ArrayTask
 from svtcli.run.progress import Progress
@@ -63,40 +71,42 @@ class BuildProgress:
         self._progress, self._plan, self._limit = progress, plan, max_failures
         self._done, self._failed, self._frames = 0, 0, 0
         self._since = monotonic()
-        self.misses: list[Miss] = []
+        self.failures: list[Failed] = []
         """Failures so far."""
 
     def resume(self, groups: Iterable[Group], built: Mapping[str, Built]) -> None:
         """Count the groups that were finished by an earlier run."""
         self._done = units_of(group for group in groups if group.name in built)
         for each in built.values():
-            self._add(each.misses)
+            self._add(each.failures)
 
-    def _add(self, misses: Iterable[Miss]) -> None:
-        new = list(misses)
-        self.misses += new
-        self._failed += sum(miss.lost for miss in new if miss.broken)
+    def _add(self, failures: Iterable[Failed]) -> None:
+        new = list(failures)
+        self.failures += new
+        self._failed += sum(failure.lost for failure in new if failure.unreadable)
 
     def task(self, task: Task, outcome: Outcome) -> None:
         """Count a finished task."""
-        self.add(task.units, outcome.frames, outcome.misses)
+        self.add(task.units, outcome.frames, outcome.failures)
 
     def group(self, group: Group, built: Built) -> None:
         """Count a group that was finished elsewhere."""
         frames = sum(shard.frames for shard in built.shards.values())
-        self.add(units_of([group]), frames, built.misses)
+        self.add(units_of([group]), frames, built.failures)
 
-    def add(self, units: int, frames: int, misses: tuple[Miss, ...]) -> None:
+    def add(self, units: int, frames: int, failures: tuple[Failed, ...]) -> None:
         """Count finished units, and name each failure at once.
 
         Errors: `TooManyFailures` as soon as there are too many, and at least 100.
         """
         self._done += units
         self._frames += frames
-        self._add(misses)
-        for miss in misses:
-            if miss.broken:
-                self._progress.note(f"{miss.item}: {miss.reason}: {miss.detail}")
+        self._add(failures)
+        for failure in failures:
+            if failure.unreadable:
+                self._progress.note(
+                    f"{failure.item}: {failure.reason}: {failure.detail}"
+                )
         facts = {}
         if self._frames or self._failed:
             seconds = max(monotonic() - self._since, 1e-3)
@@ -111,7 +121,7 @@ class BuildProgress:
         """Compare with the limit. Errors: `TooManyFailures`."""
         units = self._plan.units
         if self._failed > self._limit * units:
-            reasons = count_reasons(self.misses)
+            reasons = count_reasons(self.failures)
             listed = ", ".join(f"{n} {reason}" for reason, n in reasons.items())
             raise TooManyFailures(
                 f"{self._failed} of {units} {self._plan.unit} could not be read "
@@ -174,7 +184,7 @@ def _assemble(
             on_task(task, outcome)
     return Built(
         {split: w.shard for split, w in writers.items() if w.shard is not None},
-        tuple(miss for outcome in all_outcomes for miss in outcome.misses),
+        tuple(failure for outcome in all_outcomes for failure in outcome.failures),
         sum(outcome.leftover_frames for outcome in all_outcomes),
         add_levels(outcome.levels for outcome in all_outcomes),
     )

@@ -23,7 +23,7 @@ from svtcli.clips.format import Shard, read_facts
 from svtcli.clips.manifest import NAME as MANIFEST
 from svtcli.clips.manifest import Manifest, write_manifest
 from svtcli.failure import BadData
-from svtcli.prepare.plan import Group, Miss
+from svtcli.prepare.plan import Failed, Group
 from svtcli.run.durable import sync_path, write_atomic
 from svtcli.run.partial import WorkFolder
 
@@ -40,12 +40,12 @@ class Built:
 
     shards: dict[str, Shard]
     """Shard of each split."""
-    misses: tuple[Miss, ...]
+    failures: tuple[Failed, ...]
     leftover_frames: int
     levels: dict[str, tuple[int, ...]]
 
 
-_built, _miss = TypeAdapter(Built), TypeAdapter(Miss)
+_built, _failure = TypeAdapter(Built), TypeAdapter(Failed)
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,10 @@ class Journal(WorkFolder):
         return self.folder / f"{group.name}.done.json"
 
     def publish(
-        self, manifest: Manifest, misses: tuple[Miss, ...], report: Mapping[str, Any]
+        self,
+        manifest: Manifest,
+        failures: tuple[Failed, ...],
+        report: Mapping[str, Any],
     ) -> None:
         """Move the shards into the dataset, and write its manifest last.
 
@@ -140,7 +143,7 @@ class Journal(WorkFolder):
                 file.unlink()
         for name in waiting:
             (folder / name).replace(out / name)
-        write_failures(out, misses)
+        write_failures(out, failures)
         full = {**report, "classes": count_classes(out, manifest)}
         text = json.dumps(full, indent=1, ensure_ascii=False)
         write_atomic(out / REPORT, text + "\n")
@@ -148,9 +151,9 @@ class Journal(WorkFolder):
         shutil.rmtree(folder)
 
 
-def count_reasons(misses: Iterable[Miss]) -> dict[str, int]:
+def count_reasons(failures: Iterable[Failed]) -> dict[str, int]:
     """Count failures by reason, the most frequent first."""
-    return dict(Counter(miss.reason for miss in misses).most_common())
+    return dict(Counter(failure.reason for failure in failures).most_common())
 
 
 def count_classes(out: Path, manifest: Manifest) -> dict[str, dict[str, int]]:
@@ -168,25 +171,27 @@ def count_classes(out: Path, manifest: Manifest) -> dict[str, dict[str, int]]:
     return classes
 
 
-def write_failures(folder: Path, misses: Iterable[Miss]) -> None:
+def write_failures(folder: Path, failures: Iterable[Failed]) -> None:
     """Write `failures.jsonl`, a line for each failure; no file if there is none."""
     (folder / FAILURES).unlink(missing_ok=True)
     lines = []
-    for miss in misses:
-        known = {key: value for key, value in asdict(miss).items() if value is not None}
+    for failure in failures:
+        known = {
+            key: value for key, value in asdict(failure).items() if value is not None
+        }
         lines.append(json.dumps(known, ensure_ascii=False) + "\n")
     if lines:
         write_atomic(folder / FAILURES, "".join(lines))
 
 
-def read_failures(folder: Path) -> list[Miss]:
+def read_failures(folder: Path) -> list[Failed]:
     """Read `failures.jsonl`; an absent file is an empty list. Errors: `BadData`."""
     path = folder / FAILURES
     if not path.is_file():
         return []
     try:
         lines = path.read_text(encoding="utf-8").split("\n")[:-1]
-        return [_miss.validate_json(line) for line in lines]
+        return [_failure.validate_json(line) for line in lines]
     except (OSError, ValidationError) as error:
         raise BadData(
             f"{path}: cannot be read", "prepare again with --force"

@@ -29,7 +29,7 @@ class Cut:
 
 
 @dataclass(frozen=True)
-class Miss:
+class Failed:
     """A part of the source that gave no clip; a line of `failures.jsonl`."""
 
     source: str
@@ -46,7 +46,7 @@ class Miss:
     """Units of the plan that gave no clips."""
 
     @property
-    def broken(self) -> bool:
+    def unreadable(self) -> bool:
         """True unless the source is only too short."""
         return self.reason != "too-short"
 
@@ -63,7 +63,7 @@ class Outcome:
     frames: int = 0
     """Frames written."""
     cuts: tuple[Cut, ...] = ()
-    misses: tuple[Miss, ...] = ()
+    failures: tuple[Failed, ...] = ()
     leftover_frames: int = 0
     """Frames at the end that did not fill a clip."""
     levels: Mapping[str, tuple[int, ...]] = field(default_factory=dict)

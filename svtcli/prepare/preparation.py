@@ -26,7 +26,7 @@ from svtcli.prepare.journal import (
     count_reasons,
     write_failures,
 )
-from svtcli.prepare.plan import Group, Miss, Plan, units_of
+from svtcli.prepare.plan import Failed, Group, Plan, units_of
 from svtcli.prepare.sources.moving_mnist import lower_bound
 from svtcli.recipe.data import SPLITS
 from svtcli.run.fingerprint import fingerprint
@@ -120,7 +120,7 @@ class Preparation:
         try:
             yield count
         except TooManyFailures as error:
-            write_failures(self.journal.folder, count.misses)
+            write_failures(self.journal.folder, count.failures)
             error.hint = (
                 f"see {self.journal.folder / FAILURES}; to take the others, re-run "
                 "with a higher --max-failures (finished shards are kept)"
@@ -134,11 +134,11 @@ class Preparation:
         """
         plan = self.plan
         in_order = [built[group.name] for group in plan.groups]
-        misses = tuple(miss for each in in_order for miss in each.misses)
+        failures = tuple(failure for each in in_order for failure in each.failures)
         splits = _splits(plan, in_order, self.journal.folder)
         if not splits:
             shutil.rmtree(self.journal.folder)
-            raise BadData(_no_clips(plan, misses))
+            raise BadData(_no_clips(plan, failures))
         with self._counting(plan.groups, built) as count:
             count.check()
         levels = add_levels(each.levels for each in in_order)
@@ -149,7 +149,7 @@ class Preparation:
             shape=plan.layout.shape,
             beside=dict(plan.layout.beside),
             splits=splits,
-            failures=count_reasons(misses),
+            failures=count_reasons(failures),
             fingerprint=fingerprint(plan.spec, plan.layout, splits),
             lower_bound={
                 split: lower_bound(counts, splits[split].clips * plan.predicted_frames)
@@ -165,13 +165,15 @@ class Preparation:
             "leftover_frames": sum(each.leftover_frames for each in in_order),
             "source": dict(plan.findings),
         }
-        self.journal.publish(manifest, misses, report)
+        self.journal.publish(manifest, failures, report)
         return prepared(self.journal.out, manifest)
 
 
-def _no_clips(plan: Plan, misses: tuple[Miss, ...]) -> str:
-    reasons = ", ".join(f"{n} {reason}" for reason, n in count_reasons(misses).items())
-    first = f"; the first: {misses[0].item}: {misses[0].detail}" if misses else ""
+def _no_clips(plan: Plan, failures: tuple[Failed, ...]) -> str:
+    reasons = ", ".join(
+        f"{n} {reason}" for reason, n in count_reasons(failures).items()
+    )
+    first = f"; the first: {failures[0].item}: {failures[0].detail}" if failures else ""
     return f"no clips: {plan.units} {plan.unit} gave none ({reasons}){first}"
 
 

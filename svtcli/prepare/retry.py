@@ -18,7 +18,16 @@ from svtcli.clips.format import (
 )
 from svtcli.clips.manifest import Manifest
 from svtcli.prepare.journal import Built
-from svtcli.prepare.plan import Cut, Group, Miss, Outcome, Plan, Promise, Task, beside
+from svtcli.prepare.plan import (
+    Cut,
+    Failed,
+    Group,
+    Outcome,
+    Plan,
+    Promise,
+    Task,
+    beside,
+)
 
 
 @dataclass(frozen=True)
@@ -39,7 +48,7 @@ class KeepTask:
 
     source: str
     clips: tuple[FinishedClip, ...]
-    misses: tuple[Miss, ...]
+    failures: tuple[Failed, ...]
     layout: Layout
 
     @property
@@ -57,7 +66,7 @@ class KeepTask:
         for clip in self.clips:
             cuts.append(Cut(clip.split, first, clip.frames, clip.facts))
             first += clip.frames
-        return Outcome(first, tuple(cuts), self.misses)
+        return Outcome(first, tuple(cuts), self.failures)
 
     def _copy(self, ending: str, to: Path, row: int) -> None:
         with to.open("xb") as file:
@@ -69,18 +78,20 @@ class KeepTask:
 
 
 def retry_groups(
-    plan: Plan, folder: Path, manifest: Manifest, misses: list[Miss]
+    plan: Plan, folder: Path, manifest: Manifest, failures: list[Failed]
 ) -> tuple[Group, ...]:
     """Return the groups of `plan` with failures; tasks without one copy their clips."""
-    broken = {miss.source for miss in misses if miss.broken}
-    short = _by_source(miss for miss in misses if miss.source not in broken)
+    unreadable = {failure.source for failure in failures if failure.unreadable}
+    short = _by_source(
+        failure for failure in failures if failure.source not in unreadable
+    )
     layout = Layout(manifest.shape, manifest.beside)
 
     def tasks(group: Group) -> Iterator[Task]:
         clips = _finished_clips(group, folder, manifest)
         for task in group.tasks:
             source = task.source
-            if source in broken:
+            if source in unreadable:
                 yield task
             else:
                 yield KeepTask(
@@ -90,19 +101,24 @@ def retry_groups(
     return tuple(
         replace(group, tasks=tuple(tasks(group)))
         for group in plan.groups
-        if any(task.source in broken for task in group.tasks)
+        if any(task.source in unreadable for task in group.tasks)
     )
 
 
 def kept_groups(
-    plan: Plan, retried: tuple[Group, ...], manifest: Manifest, misses: list[Miss]
+    plan: Plan,
+    retried: tuple[Group, ...],
+    manifest: Manifest,
+    failures: list[Failed],
 ) -> dict[str, Built]:
     """Return the records of groups that are not `retried`, by the group's name."""
-    names, by_source = {group.name for group in retried}, _by_source(misses)
+    names, by_source = {group.name for group in retried}, _by_source(failures)
     return {
         group.name: Built(
             dict(_shards(group, manifest)),
-            tuple(miss for task in group.tasks for miss in by_source[task.source]),
+            tuple(
+                failure for task in group.tasks for failure in by_source[task.source]
+            ),
             0,
             {},
         )
@@ -111,10 +127,10 @@ def kept_groups(
     }
 
 
-def _by_source(misses: Iterable[Miss]) -> dict[str, list[Miss]]:
-    by_source = defaultdict[str, list[Miss]](list)
-    for miss in misses:
-        by_source[miss.source].append(miss)
+def _by_source(failures: Iterable[Failed]) -> dict[str, list[Failed]]:
+    by_source = defaultdict[str, list[Failed]](list)
+    for failure in failures:
+        by_source[failure.source].append(failure)
     return by_source
 
 

@@ -88,15 +88,15 @@ def retry(
             f"{folder}: the source has other files than when these clips were prepared",
             "prepare them again, in another place or with --force",
         )
-    misses = read_failures(folder)
-    groups = retry_groups(plan, folder, manifest, misses)
+    failures = read_failures(folder)
+    groups = retry_groups(plan, folder, manifest, failures)
     if not groups:
         progress.note(f"{folder}: no failures, nothing to retry")
         return prepared(folder, manifest, existed=True)
     identity = fingerprint(plan_fingerprint(plan), manifest.fingerprint, "retry")
     journal = Journal(folder, identity)
     work = Preparation(plan, journal, options or PrepareOptions(), progress)
-    kept = kept_groups(plan, groups, manifest, misses)
+    kept = kept_groups(plan, groups, manifest, failures)
     return journal.complete(None, lambda: None, *_steps(work, groups, kept))
 
 
@@ -196,7 +196,7 @@ def _seconds_per_unit(tasks: list[Task]) -> float | None:
                 if begun is None and (len(tasks) > 1 or number):
                     begun = last
                     continue
-                units += 0 if outcome.misses else task.units
+                units += 0 if outcome.failures else task.units
                 if begun is not None and last - begun > PREVIEW_SECONDS:
                     break
         finally:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pebble import ProcessExpired, ProcessPool
 
-from svtcli.prepare.plan import Miss, Outcome, Task
+from svtcli.prepare.plan import Failed, Outcome, Task
 
 TASKS_OF_ONE_PROCESS = 200
 """Tasks after which a worker is replaced: decoders leak a little."""
@@ -38,9 +38,9 @@ def outcomes(
     """Yield each task with its outcome and the file of its frames, in order.
 
     A task that crashes its worker, or takes more than `time_limit` seconds, gives a
-    `Miss`. Any other exception in a worker is raised here. The files of the frames are
-    removed when the next result is asked for. `check` is called often, and may raise to
-    stop.
+    `Failed`. Any other exception in a worker is raised here. The files of the frames
+    are removed when the next result is asked for. `check` is called often, and may
+    raise to stop.
     """
     numbered = ((task, folder / f"{i:08d}.frames") for i, task in enumerate(tasks))
     pool = ProcessPool(
@@ -85,4 +85,4 @@ def _outcome(task: Task, future: Future[Outcome], time_limit: float) -> Outcome:
 
 def lost(task: Task, reason: str, detail: str) -> Outcome:
     """Return the outcome of a task without a result."""
-    return Outcome(misses=(Miss(task.source, reason, detail, lost=task.units),))
+    return Outcome(failures=(Failed(task.source, reason, detail, lost=task.units),))

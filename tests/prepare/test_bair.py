@@ -10,7 +10,7 @@ import pytest
 
 from svtcli.clips.format import Layout
 from svtcli.failure import Refused
-from svtcli.prepare.plan import Miss, Outcome, Plan, Promise, beside
+from svtcli.prepare.plan import Failed, Outcome, Plan, Promise, beside
 from svtcli.prepare.sources import make_plan
 from svtcli.prepare.sources.bair import ADDRESS
 from svtcli.recipe.data import BairData
@@ -57,8 +57,8 @@ def run(plan: Plan, place: Path) -> tuple[Clips, list[Outcome]]:
     return clips, outcomes
 
 
-def misses(outcomes: list[Outcome]) -> list[Miss]:
-    return [miss for outcome in outcomes for miss in outcome.misses]
+def failures(outcomes: list[Outcome]) -> list[Failed]:
+    return [failure for outcome in outcomes for failure in outcome.failures]
 
 
 def tfrecords(folder: Path, split: str, first: int) -> Path:
@@ -70,7 +70,7 @@ def tfrecords(folder: Path, split: str, first: int) -> Path:
 def test_frames_are_copied_byte_for_byte(tmp_path: Path, form: str) -> None:
     FORMS[form](tmp_path / "raw", 2)
     clips, outcomes = run(plan(tmp_path / "raw"), tmp_path / "out")
-    assert not misses(outcomes)
+    assert not failures(outcomes)
     assert len(clips) == 8
     for split, first, last in BAIR_FILES:
         for number in range(2):
@@ -150,7 +150,7 @@ def test_a_limit_takes_the_first_videos_of_each_split(
     FORMS[form](tmp_path / "raw", 2)
     made = plan(tmp_path / "raw", limit=3)
     clips, outcomes = run(made, tmp_path / "out")
-    assert not misses(outcomes)
+    assert not failures(outcomes)
     assert sorted(name for name in clips if str(clips[name]["split"]) == "train") == [
         "train/traj_1024_to_1279/0",
         "train/traj_512_to_767/0",
@@ -175,9 +175,9 @@ def test_a_damaged_record_takes_only_itself_with_it(tmp_path: Path) -> None:
     path.write_bytes(data)
     clips, outcomes = run(plan(tmp_path / "raw", splits=("test",)), tmp_path / "out")
     assert list(clips) == ["test/traj_0_to_255/0", "test/traj_0_to_255/2"]
-    (miss,) = misses(outcomes)
-    assert miss.item == "test/traj_0_to_255.tfrecords#1"
-    assert (miss.reason, miss.lost) == ("decode", 1)
+    (failure,) = failures(outcomes)
+    assert failure.item == "test/traj_0_to_255.tfrecords#1"
+    assert (failure.reason, failure.lost) == ("decode", 1)
     third = bair_video("test", 0, 2)
     np.testing.assert_array_equal(
         clips["test/traj_0_to_255/2"]["actions"], third["actions"]
@@ -195,8 +195,8 @@ def test_a_damaged_length_loses_what_the_name_of_the_file_promised(
     assert made.units == 256
     clips, outcomes = run(made, tmp_path / "out")
     assert list(clips) == ["test/traj_0_to_255/0"]
-    (miss,) = misses(outcomes)
-    assert (miss.record, miss.lost) == (1, 255)
+    (failure,) = failures(outcomes)
+    assert (failure.record, failure.lost) == (1, 255)
 
 
 def test_a_truncated_or_empty_file_is_a_miss(tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_a_truncated_or_empty_file_is_a_miss(tmp_path: Path) -> None:
     made = plan(raw, splits=("val", "test"))
     clips, outcomes = run(made, tmp_path / "out")
     assert list(clips) == ["test/traj_0_to_255/0"]
-    gone, rest = misses(outcomes)
+    gone, rest = failures(outcomes)
     assert (gone.reason, gone.detail, gone.lost) == ("open", "holds no records", 256)
     assert (rest.record, rest.lost) == (1, 255)
 
@@ -221,7 +221,7 @@ def test_a_file_that_vanishes_or_shrinks_after_planning_is_a_miss(
     shorter = tfrecords(raw, "test", 0)
     shorter.write_bytes(shorter.read_bytes()[: shorter.stat().st_size // 2])
     _, outcomes = run(made, tmp_path / "out")
-    gone, rest = misses(outcomes)
+    gone, rest = failures(outcomes)
     assert (gone.reason, gone.lost) == ("open", 2)
     assert gone.detail == "cannot be read (No such file or directory)"
     assert (rest.record, rest.lost) == (1, 1)
@@ -235,7 +235,7 @@ def test_a_file_that_holds_fewer_records_than_were_counted_is_a_miss(
     path = tfrecords(raw, "test", 0)
     write_records(path, [bytes(path.stat().st_size - 16)])
     _, outcomes = run(made, tmp_path / "out")
-    _, rest = misses(outcomes)
+    _, rest = failures(outcomes)
     assert (rest.record, rest.lost) == (1, 1)
     assert rest.detail == "ends after 1 records, 2 were counted"
 
@@ -275,7 +275,7 @@ def test_a_record_that_lacks_something_is_a_miss(
     write_records(tfrecords(raw, "test", 0), records)
     clips, outcomes = run(plan(raw, splits=("test",)), tmp_path / "out")
     assert list(clips) == ["test/traj_0_to_255/1"]
-    first, last = misses(outcomes)
+    first, last = failures(outcomes)
     assert (first.record, first.reason, first.detail) == (0, reason, detail)
     assert (last.record, last.reason) == (2, "decode")
     assert "not a tf.train.Example" in last.detail
@@ -288,7 +288,7 @@ def test_a_broken_picture_takes_only_its_video_with_it(tmp_path: Path) -> None:
     (videos / "3/29.png").unlink()
     clips, outcomes = run(plan(raw, splits=("test",)), tmp_path / "out")
     assert list(clips) == ["test/traj_0_to_255/1"]
-    empty, gone = misses(outcomes)
+    empty, gone = failures(outcomes)
     assert empty.detail == "1/4.png: not a whole picture (neither JPEG nor PNG)"
     assert gone.detail == "3/29.png: cannot be read (No such file or directory)"
     assert (empty.record, gone.record) == (0, 2)
@@ -307,7 +307,7 @@ def test_nothing_is_read_through_links_out_of_the_source(tmp_path: Path) -> None
     picture.rename(tmp_path / "secret.png")
     picture.symlink_to(tmp_path / "secret.png")
     _, outcomes = run(plan(png, splits=("test",)), tmp_path / "out")
-    assert [miss.reason for miss in misses(outcomes)] == ["open"]
+    assert [failure.reason for failure in failures(outcomes)] == ["open"]
 
 
 def test_a_split_that_is_not_there_is_refused(tmp_path: Path) -> None:
@@ -358,7 +358,7 @@ def test_a_compressed_tar_is_refused(tmp_path: Path) -> None:
     tar = write_bair_tar(tmp_path, 1)
     with tarfile.open(tar, "w:gz") as opened:
         opened.add(Path(__file__), "softmotion30_44k/train/traj_256_to_511.tfrecords")
-    with pytest.raises(Refused, match="not a whole, uncompressed tar"):
+    with pytest.raises(Refused, match="not a complete, uncompressed tar"):
         plan(tmp_path)
 
 

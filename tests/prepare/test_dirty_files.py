@@ -97,9 +97,13 @@ def test_what_cannot_be_prepared_is_skipped_with_its_reason(tmp_path: Path) -> N
     for name in reasons:
         outcome, _ = run(tmp_path / name)
         assert outcome.cuts == ()
-        (miss,) = outcome.misses
-        assert (miss.source, miss.broken, bool(miss.detail)) == (name, True, True)
-        given[name] = miss.reason
+        (failure,) = outcome.failures
+        assert (failure.source, failure.unreadable, bool(failure.detail)) == (
+            name,
+            True,
+            True,
+        )
+        given[name] = failure.reason
     assert given == reasons
 
 
@@ -113,7 +117,7 @@ def test_a_playlist_would_be_followed_without_our_list_of_formats(
     with av.open(str(path)) as container:
         assert container.format.name == "concat"
         assert len(list(container.decode(video=0))) == 20
-    assert [miss.reason for miss in run(path)[0].misses] == ["open"]
+    assert [failure.reason for failure in run(path)[0].failures] == ["open"]
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +148,7 @@ def test_odd_formats_come_out_right(
     else:
         write_animation(tmp_path / name, pictures)
     outcome, frames = run(tmp_path / name)
-    assert (len(outcome.cuts), outcome.misses) == (1, ())
+    assert (len(outcome.cuts), outcome.failures) == (1, ())
     assert np.abs(frames.astype(int) - plain).mean() < 6
 
 
@@ -215,10 +219,10 @@ def check_corrupted(folder: Path, seeds: range) -> Counter[str]:
         tasks.append(VideoTask(video, (ALL, WINDOW)[seed % 2], "train"))
     became = Counter[str]()
     for task, outcome, frames in outcomes(tasks, folder / "work", 1, 60.0):
-        assert bool(outcome.cuts) != bool(outcome.misses), task.source
+        assert bool(outcome.cuts) != bool(outcome.failures), task.source
         if outcome.cuts:
             assert frames.stat().st_size == outcome.frames * 16 * 16 * 3
-        became.update([m.reason for m in outcome.misses] or ["whole"])
+        became.update([m.reason for m in outcome.failures] or ["whole"])
     assert became.total() == len(seeds)
     return became
 

@@ -175,7 +175,7 @@ def test_a_limit_draws_videos_by_chance(tmp_path: Path) -> None:
     drawn += [sorted(t.source for t in tasks_of(replace(limited, seed=1)))]
     assert [len(names) for names in drawn] == [10, 10]
     assert drawn[0] != drawn[1]
-    assert "10 of 40 videos drawn (limit)" in make_plan(limited).notes
+    assert "10 of 40 videos chosen (limit)" in make_plan(limited).notes
     assert len(tasks_of(replace(data, limit=99))) == 40
 
 

@@ -133,11 +133,11 @@ def test_lengths_vary_and_short_videos_give_no_clip(tmp_path: Path) -> None:
     ]
     last = empty["move/20/commanded_pose/vec_pitch_yaw"]
     np.testing.assert_array_equal(rows["actions"][65], last)
-    assert [(m.record, m.reason, m.broken) for m in outcome.misses] == [
+    assert [(m.record, m.reason, m.unreadable) for m in outcome.failures] == [
         (2, "too-short", False),
         (4, "too-short", False),
     ]
-    assert outcome.misses[0].detail == "12 frames, a clip has at least 20"
+    assert outcome.failures[0].detail == "12 frames, a clip has at least 20"
 
 
 def test_a_number_of_frames_keeps_the_first_ones(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_a_number_of_frames_keeps_the_first_ones(tmp_path: Path) -> None:
     assert [(cut.first, cut.frames) for cut in outcome.cuts] == [(0, 10)]
     action = long["move/9/commanded_pose/vec_pitch_yaw"]
     np.testing.assert_array_equal(rows["actions"][9], action)
-    assert [miss.detail for miss in outcome.misses] == [
+    assert [failure.detail for failure in outcome.failures] == [
         "9 frames, a clip has at least 10"
     ]
 
@@ -165,8 +165,12 @@ def test_a_missing_action_or_state_loses_its_video(
     task = push_file(tmp_path, without(small(20), key), small(20, 1))
     _, outcome = run(task, tmp_path)
     assert [cut.facts.id.rpartition("/")[2] for cut in outcome.cuts] == ["1"]
-    (miss,) = outcome.misses
-    assert (miss.record, miss.reason, miss.detail) == (0, reason, f"has no {key}")
+    (failure,) = outcome.failures
+    assert (failure.record, failure.reason, failure.detail) == (
+        0,
+        reason,
+        f"has no {key}",
+    )
 
 
 def test_a_broken_picture_loses_its_video_and_leaves_nothing(tmp_path: Path) -> None:
@@ -175,9 +179,11 @@ def test_a_broken_picture_loses_its_video_and_leaves_nothing(tmp_path: Path) -> 
     broken["move/7/image/encoded"] = [raw[: len(raw) // 2]]
     rows, outcome = run(push_file(tmp_path, broken, small(20, 1)), tmp_path)
     assert len(rows["frames"]) == 20
-    (miss,) = outcome.misses
-    assert (miss.record, miss.reason) == (0, "decode")
-    assert miss.detail.startswith("frame 7: not a whole picture (image file is trunc")
+    (failure,) = outcome.failures
+    assert (failure.record, failure.reason) == (0, "decode")
+    assert failure.detail.startswith(
+        "frame 7: not a whole picture (image file is trunc"
+    )
 
 
 def test_a_damaged_record_takes_only_itself_with_it(tmp_path: Path) -> None:
@@ -186,7 +192,7 @@ def test_a_damaged_record_takes_only_itself_with_it(tmp_path: Path) -> None:
     data[len(data) // 2] ^= 4
     path.write_bytes(data)
     _, outcome = run(only_task(tmp_path), tmp_path)
-    assert [miss.item for miss in outcome.misses] == [f"{path.name}#1"]
+    assert [failure.item for failure in outcome.failures] == [f"{path.name}#1"]
     assert len(outcome.cuts) == 2
 
 
@@ -200,7 +206,7 @@ def test_every_video_is_a_clip_or_counted_as_lost(tmp_path: Path, seed: int) -> 
     path.write_bytes(data[: rng.integers(len(data)) if seed % 2 else None])
     task = only_task(tmp_path, min_frames=2)
     _, outcome = run(task, tmp_path)
-    lost = sum(miss.lost for miss in outcome.misses)
+    lost = sum(failure.lost for failure in outcome.failures)
     assert len(outcome.cuts) + lost == task.units
     assert lost or not seed % 4
 
@@ -222,7 +228,7 @@ def test_a_broken_file_promises_nothing_and_is_a_miss(tmp_path: Path) -> None:
         assert task.units == 1
         assert task.promise() == Promise(0, 0)
         _, outcome = run(task, tmp_path)
-        assert [miss.lost for miss in outcome.misses] == [1]
+        assert [failure.lost for failure in outcome.failures] == [1]
         assert not outcome.cuts
         (tmp_path / "0.frames").unlink()
         for name in ("actions", "states"):

@@ -70,7 +70,7 @@ def test_a_video_is_split_in_time(video: Video, tmp_path: Path) -> None:
     task = VideoTask(video, replace(ALL, frames=6), TimeSplit(0.0, 0.2))
     outcome, _ = run(task, tmp_path)
     assert [cut.split for cut in outcome.cuts] == ["train", "train"]
-    assert [(m.reason, m.split) for m in outcome.misses] == [("too-short", "test")]
+    assert [(m.reason, m.split) for m in outcome.failures] == [("too-short", "test")]
     assert task.promise() == Promise(2, 12)
 
 
@@ -82,7 +82,7 @@ def test_one_window_is_kept(
     outcome, numbers = run(task, tmp_path)
     assert starts(outcome) == [("train", f"i@{start}", 0, start, 5)]
     np.testing.assert_array_equal(numbers, np.arange(start, start + 5))
-    assert (outcome.frames, outcome.misses) == (5, ())
+    assert (outcome.frames, outcome.failures) == (5, ())
     assert task.promise() == Promise(1, 5)
 
 
@@ -148,9 +148,9 @@ def test_what_is_too_short_is_missed_and_not_broken(
     )
     task = VideoTask(video, more, "train")
     outcome, _ = run(task, tmp_path)
-    (miss,) = outcome.misses
-    assert (miss.reason, miss.broken) == ("too-short", False)
-    assert miss.detail == "20 frames, a clip has 21"
+    (failure,) = outcome.failures
+    assert (failure.reason, failure.unreadable) == ("too-short", False)
+    assert failure.detail == "20 frames, a clip has 21"
     assert (outcome.cuts, task.promise()) == ((), Promise(0, 0))
     exact = (
         replace(more, min_frames=20)
@@ -165,7 +165,7 @@ def test_a_broken_file_promises_nothing_and_is_an_outcome(tmp_path: Path) -> Non
     task = VideoTask(Video(tmp_path, "x.mp4", 6), ALL, "train")
     assert task.promise() == Promise(0, 0)
     outcome = task.run(tmp_path / "x.frames")
-    assert [miss.reason for miss in outcome.misses] == ["open"]
+    assert [failure.reason for failure in outcome.failures] == ["open"]
 
 
 def test_a_pipe_in_place_of_a_file_is_not_waited_for(tmp_path: Path) -> None:
@@ -212,4 +212,4 @@ def test_nothing_is_decoded_behind_a_window(video: Video, tmp_path: Path) -> Non
     start = VideoTask(cut, replace(FIVE, window="start"), "train")
     assert len(run(start, tmp_path)[1]) == 5
     outcome = VideoTask(cut, ALL, "train").run(tmp_path / "y.frames")
-    assert [miss.reason for miss in outcome.misses] == ["decode"]
+    assert [failure.reason for failure in outcome.failures] == ["decode"]

@@ -42,10 +42,10 @@ def test_a_crash_and_a_hang_take_only_their_own_task(tmp_path: Path) -> None:
             assert outcome == Outcome(frames=len(name))
             assert frames.read_text() == name
         else:
-            (miss,) = outcome.misses
-            assert miss.source == name
-            assert miss.reason == ("timeout" if name == "hang" else "crash")
-            assert miss.broken
+            (failure,) = outcome.failures
+            assert failure.source == name
+            assert failure.reason == ("timeout" if name == "hang" else "crash")
+            assert failure.unreadable
     assert list(tmp_path.iterdir()) == []
 
 

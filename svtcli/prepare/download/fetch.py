@@ -99,8 +99,8 @@ def _reason(error: BaseException) -> str:
     """Describe the innermost cause alone: urllib3 wraps it in its own objects."""
     while (inner := error.__cause__ or error.__context__) is not None:
         error = inner
-    told = error.strerror if isinstance(error, OSError) else None
-    return told or str(error) or type(error).__name__
+    reason = error.strerror if isinstance(error, OSError) else None
+    return reason or str(error) or type(error).__name__
 
 
 @dataclass
@@ -193,19 +193,19 @@ class ResumingDownloader:
 
     def _check(self, url: str, answer: requests.Response) -> None:
         status = answer.status_code
-        said = f"{status} {answer.reason}"
+        answered = f"{status} {answer.reason}"
         if status >= 500 or status in (
             HTTPStatus.REQUEST_TIMEOUT,
             HTTPStatus.TOO_MANY_REQUESTS,
         ):
-            raise _Dropped(f"the server answers {said}")
+            raise _Dropped(f"the server answers {answered}")
         page = answer.headers.get("Content-Type", "").startswith("text/html")
         if status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT) or (
             page and not self.checked
         ):
             raise NotOffered(
                 f"{url}: the server answers "
-                + ("with a web page" if answer.ok else said),
+                + ("with a web page" if answer.ok else answered),
                 "look in a browser whether it has moved; name a mirror with "
                 f"SVT_MIRROR, or get the file by hand and put it at {self.target}",
             )

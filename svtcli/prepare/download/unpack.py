@@ -110,7 +110,7 @@ def _fresh(folder: Path) -> Iterator[None]:
 def _broken(archive: Path, why: str) -> BrokenArchive:
     archive.unlink()
     return BrokenArchive(
-        f"{archive}: not a whole archive of videos ({why}); removed",
+        f"{archive}: not a complete archive of videos ({why}); removed",
         "re-run the same command to fetch it again",
     )
 

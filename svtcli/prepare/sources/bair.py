@@ -18,7 +18,7 @@ import numpy as np
 from svtcli.clips.format import ClipFacts, Layout
 from svtcli.failure import Refused
 from svtcli.prepare.download import Offer, Publisher
-from svtcli.prepare.plan import Miss, Outcome, Plan, Promise, Task
+from svtcli.prepare.plan import Failed, Outcome, Plan, Promise, Task
 from svtcli.prepare.sources import how_to_get
 from svtcli.prepare.sources.records import (
     RecordFile,
@@ -170,7 +170,7 @@ class PngTask:
     def run(self, frames: Path) -> Outcome:
         return write_videos(frames, self.split, (), self._videos())
 
-    def _videos(self) -> Iterator[RecordVideo | Miss]:
+    def _videos(self) -> Iterator[RecordVideo | Failed]:
         for number in self.folder.videos[: self.units]:
             # The converter counts its records from 1.
             record = number - 1
@@ -185,10 +185,10 @@ class PngTask:
                 yield RecordVideo(facts, np.stack(pictures))
             except Unreadable as damage:
                 detail = f"{place}: {damage.detail}"
-                yield Miss(self.source, damage.reason, detail, record=record)
+                yield Failed(self.source, damage.reason, detail, record=record)
             except OSError as error:
                 detail = f"{place}: cannot be read ({error.strerror})"
-                yield Miss(self.source, "open", detail, record=record)
+                yield Failed(self.source, "open", detail, record=record)
 
 
 def _facts(name: str, source: str, codec: str) -> ClipFacts:

@@ -41,19 +41,19 @@ def make_plan(data: FolderData) -> Plan:
     listing = find_videos(data)
     # Shards hold videos in random order: the first clips of a split are a fair sample.
     shuffled = sorted(listing.videos, key=lambda video: chance(video.name, data.seed))
-    drawn = shuffled[: data.limit]
+    chosen = shuffled[: data.limit]
     notes, findings = list(listing.notes), {"videos": len(shuffled)}
-    if len(drawn) < len(shuffled):
-        notes.append(f"{len(drawn)} of {len(shuffled)} videos drawn (limit)")
-    if data.split == "video" and len(drawn) == 1 and (data.test or data.val):
+    if len(chosen) < len(shuffled):
+        notes.append(f"{len(chosen)} of {len(shuffled)} videos chosen (limit)")
+    if data.split == "video" and len(chosen) == 1 and (data.test or data.val):
         notes.append("a single video cannot be split by video: all of it is in train")
     return Plan(
         spec=spec_of(data),
-        inventory=fingerprint(sorted((video.name, video.bytes) for video in drawn)),
+        inventory=fingerprint(sorted((video.name, video.bytes) for video in chosen)),
         layout=Layout((data.size, data.size, 3)),
         groups=tuple(
             group
-            for name, tasks in _tasks(drawn, data).items()
+            for name, tasks in _tasks(chosen, data).items()
             for group in group_tasks(tasks, SHARD_VIDEOS, name)
         ),
         unit="videos",

@@ -32,7 +32,7 @@ def read_idx_images(path: Path) -> UInt8[np.ndarray, "n rows columns"]:
                 return _images(path, unpacked)
     except (OSError, EOFError, zlib.error) as error:
         raise BadData(
-            f"{path}: cannot be read ({error})", "is the download whole?"
+            f"{path}: cannot be read ({error})", "is the download complete?"
         ) from error
 
 
@@ -59,6 +59,6 @@ def _images(path: Path, file: BufferedIOBase) -> UInt8[np.ndarray, "n rows colum
         held = "more bytes" if len(content) > announced else f"{len(content)} bytes"
         raise BadData(
             f"{path}: {held} do not hold {count} images of {rows} x {columns} pixels: "
-            "is the download whole?"
+            "is the download complete?"
         )
     return np.frombuffer(content, np.uint8).reshape(count, rows, columns)

@@ -172,7 +172,7 @@ def _may_be_list(name: str) -> bool:
 def _clips(videos: tuple[Video, ...], lists: Annotations) -> Iterator[Clip]:
     for video in videos:
         folder, _, file = video.name.rpartition("/")
-        split, said = place(folder)
+        split, folder_label = place(folder)
         named = FILE.fullmatch(file.rpartition(".")[0])
         row: Row | None = None
         key: tuple[str, int | None] = (video.name, None)
@@ -187,8 +187,8 @@ def _clips(videos: tuple[Video, ...], lists: Annotations) -> Iterator[Clip]:
             key,
             row,
             split or (row.split if row else None),
-            listed or (lists.spelled(said) if said else None),
-            bool(listed and said and normal(listed) != normal(said)),
+            listed or (lists.spelled(folder_label) if folder_label else None),
+            bool(listed and folder_label and normal(listed) != normal(folder_label)),
         )
 
 

@@ -15,8 +15,8 @@ from svtcli.clips.format import FLOAT, ClipFacts, Layout
 from svtcli.failure import BadData, Refused
 from svtcli.prepare.plan import (
     Cut,
+    Failed,
     Group,
-    Miss,
     Outcome,
     Plan,
     Promise,
@@ -56,7 +56,7 @@ class RecordFile:
     def count(self) -> int:
         """Return the number of records.
 
-        Of a broken or empty file: the expected number, but more than were found before
+        Of a damaged or empty file: the expected number, but more than were found before
         the damage.
         """
         try:
@@ -112,7 +112,7 @@ class RecordTask(ABC):
     def run(self, frames: Path) -> Outcome:
         return write_videos(frames, self.split, ("actions", "states"), self._videos())
 
-    def _videos(self) -> Iterator[RecordVideo | Miss]:
+    def _videos(self) -> Iterator[RecordVideo | Failed]:
         """Yield the video of each record, or the reason why it has none."""
         name, units, number = self.source, self.units, 0
         try:
@@ -121,7 +121,7 @@ class RecordTask(ABC):
                     return
                 if isinstance(record, BadRecord):
                     lost = units - number if record.rest else 1
-                    yield Miss(name, "decode", record.detail, None, number, lost)
+                    yield Failed(name, "decode", record.detail, None, number, lost)
                     if record.rest:
                         return
                 else:
@@ -129,46 +129,46 @@ class RecordTask(ABC):
                 number += 1
         except OSError as error:
             detail = f"cannot be read ({error.strerror})"
-            yield Miss(name, "open", detail, None, number or None, units - number)
+            yield Failed(name, "open", detail, None, number or None, units - number)
             return
         if not number:
-            yield Miss(name, "open", "holds no records", lost=units)
+            yield Failed(name, "open", "holds no records", lost=units)
         elif number < units:
             detail = f"ends after {number} records, {units} were counted"
-            yield Miss(name, "decode", detail, None, number, units - number)
+            yield Failed(name, "decode", detail, None, number, units - number)
 
-    def _video(self, number: int, record: bytes) -> RecordVideo | Miss:
+    def _video(self, number: int, record: bytes) -> RecordVideo | Failed:
         try:
             return self.video(number, parse_example(record))
         except BadExample as damage:
-            return Miss(self.source, "decode", damage.sentence, record=number)
+            return Failed(self.source, "decode", damage.sentence, record=number)
         except Unusable as damage:
-            return Miss(self.source, damage.reason, damage.detail, record=number)
+            return Failed(self.source, damage.reason, damage.detail, record=number)
 
 
 def write_videos(
     frames: Path,
     split: str,
     names: Iterable[str],
-    videos: Iterable[RecordVideo | Miss],
+    videos: Iterable[RecordVideo | Failed],
 ) -> Outcome:
     """Append videos to a task's files as they come; `names` are the files beside."""
-    cuts, misses, first = list[Cut](), list[Miss](), 0
+    cuts, failures, first = list[Cut](), list[Failed](), 0
     with ExitStack() as stack:
         file = stack.enter_context(frames.open("xb"))
         others = {
             name: stack.enter_context(beside(frames, name).open("xb")) for name in names
         }
         for video in videos:
-            if isinstance(video, Miss):
-                misses.append(video)
+            if isinstance(video, Failed):
+                failures.append(video)
                 continue
             file.write(np.ascontiguousarray(video.pixels).data)
             for name, other in others.items():
                 other.write(video.beside[name].astype(FLOAT).tobytes())
             cuts.append(Cut(split, first, len(video.pixels), video.facts))
             first += len(video.pixels)
-    return Outcome(first, tuple(cuts), tuple(misses))
+    return Outcome(first, tuple(cuts), tuple(failures))
 
 
 def first_bytes(example: Example, key: str) -> bytes | None:
@@ -194,8 +194,8 @@ def float_rows(
         rows.append(value)
     table = np.stack(rows)
     if not np.isfinite(table).all():
-        broken = names[int(np.flatnonzero(~np.isfinite(table).all(1))[0])]
-        raise Unusable("decode", f"{broken} is not finite")
+        invalid = names[int(np.flatnonzero(~np.isfinite(table).all(1))[0])]
+        raise Unusable("decode", f"{invalid} is not finite")
     return table
 
 
@@ -295,7 +295,7 @@ def tar_members(path: Path, address: str) -> Iterator[tuple[str, int, int]]:
             end = tar.offset
     except (tarfile.TarError, OSError, ValueError, EOFError) as error:
         raise Refused(
-            f"{path}: not a whole, uncompressed tar ({error})", again
+            f"{path}: not a complete, uncompressed tar ({error})", again
         ) from None
     # tarfile takes a damaged header for the end.
     with path.open("rb") as file:

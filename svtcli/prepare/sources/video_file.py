@@ -1,4 +1,4 @@
-"""One video file → its clips: whole, cut end to end, or one window of it."""
+"""Clips of one video file: all of it, cut end to end, or one window."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from svtcli.clips.format import ClipFacts
-from svtcli.prepare.plan import Cut, Miss, Outcome, Promise
+from svtcli.prepare.plan import Cut, Failed, Outcome, Promise
 from svtcli.prepare.sources.source_folder import Video
 from svtcli.recipe.data import Window
 from svtcli.video.decode import (
@@ -137,7 +137,7 @@ class VideoTask:
         return Promise(len(lengths), sum(lengths))
 
     def run(self, frames: Path) -> Outcome:
-        """Write the frames of all clips; a damaged or short video is a `Miss`."""
+        """Write the frames of all clips; a damaged or short video is a `Failed`."""
         try:
             with open_video(self.video.path) as video, frames.open("xb") as file:
                 facts = video.facts
@@ -145,9 +145,9 @@ class VideoTask:
                     return self._cut(_write(file, self._decode(video)), facts)
                 start = self._write_window(file, video, facts)
         except Undecodable as error:
-            return Outcome(misses=(Miss(self.source, error.reason, error.detail),))
+            return Outcome(failures=(Failed(self.source, error.reason, error.detail),))
         except EndsEarly as end:
-            return Outcome(misses=(self._too_short(end.frames),))
+            return Outcome(failures=(self._too_short(end.frames),))
         assert isinstance(self.split, str)
         cut = self._clip(self.split, 0, self.cutting.least, facts, start=start)
         return Outcome(cut.frames, (cut,))
@@ -200,14 +200,14 @@ class VideoTask:
             for split, at, length in self._clips(count)
         )
         parts = self._parts(count)
-        given = {cut.split for cut in cuts}
-        misses = tuple(
+        present = {cut.split for cut in cuts}
+        failures = tuple(
             self._too_short(last - first, split)
             for split, (first, last) in parts.items()
-            if split not in given
+            if split not in present
         )
         left = sum(self._cut_part(first, last)[1] for first, last in parts.values())
-        return Outcome(count, cuts, misses, left)
+        return Outcome(count, cuts, failures, left)
 
     def _clip(
         self, split: str, at: int, length: int, video: VideoFacts, start: int | None
@@ -226,10 +226,10 @@ class VideoTask:
         )
         return Cut(split, at, length, facts)
 
-    def _too_short(self, frames: int, split: str | None = None) -> Miss:
+    def _too_short(self, frames: int, split: str | None = None) -> Failed:
         detail = f"{frames} frames, a clip has {self.cutting.least}"
         whole = self.split if isinstance(self.split, str) else None
-        return Miss(self.source, "too-short", detail, split or whole)
+        return Failed(self.source, "too-short", detail, split or whole)
 
 
 def _write(file: BinaryIO, frames: Iterator[bytes]) -> int:
