@@ -1,4 +1,4 @@
-"""The command table and the global flags. Command bodies import what they need."""
+"""Table of commands, and global flags. Command bodies import what they need."""
 
 import os
 import sys
@@ -18,7 +18,7 @@ from svtcli.cli.run import run
 from svtcli.cli.sample import sample
 from svtcli.cli.train import train
 
-# Flags that mean the same for every command; they may stand before or after it.
+# Flags of every command; they may stand before or after it.
 GLOBAL_FLAGS = frozenset(
     ("-q", "--quiet", "-v", "--verbose", "--json", "--no-color", "--debug")
 )
@@ -38,10 +38,10 @@ ORDER = (
 
 
 class InOrder(TyperGroup):
-    """Lists the commands in the order of the work, not of their kind."""
+    """Group that lists its commands in the order of a project."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """The names, sorted by `ORDER`."""
+        """Return the names, sorted by `ORDER`."""
         return sorted(self.commands, key=ORDER.index)
 
 
@@ -109,7 +109,7 @@ def svt(
 
 
 def hoist(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """(global flags, the other arguments); what follows `--` is left alone."""
+    """Split into global flags and other arguments; those after `--` stay."""
     end = arguments.index("--") if "--" in arguments else len(arguments)
     flags = [word for word in arguments[:end] if word in GLOBAL_FLAGS]
     words = [word for word in arguments[:end] if word not in GLOBAL_FLAGS]
@@ -117,7 +117,7 @@ def hoist(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command line; its exit code."""
+    """Run a command line; return its exit code."""
     flags, words = hoist(sys.argv[1:] if arguments is None else list(arguments))
     console.configure(console.Settings())
     if os.environ.get("_SVT_COMPLETE") == "complete_bash":

@@ -1,8 +1,8 @@
-"""What the shell offers for a word: recipes, runs, checkpoints, samples, clips, keys.
+"""Shell completion of recipes, runs, checkpoints, samples, clips and recipe keys.
 
-Typer asks these functions when the shell asks it (`svt --install-completion`). They
-look at names and small files alone and import neither jax nor NumPy: an answer should
-be there before a finger leaves the key. Whatever goes wrong, there is just no answer.
+Typer calls these functions for the shell (`svt --install-completion`). They read names
+and small files only and import neither jax nor NumPy, to answer at once. An error gives
+no suggestions.
 """
 
 import json
@@ -23,15 +23,14 @@ Offer = Callable[[str], Words]
 
 _BREAKS = re.compile(r"[=:@]")
 _head = ""
-"""What the word begins with that bash does not take for a part of it."""
+"""Start of the word that bash takes for words of their own."""
 
 
 def begin() -> None:
-    """Give bash's words their `=`, `:` and `@` back.
+    """Join the words that bash has split at `=`, `:` and `@`.
 
-    Bash breaks `train.batch=64` into three words and has the last one completed. Here
-    it becomes one again; what stands before the part to complete is kept in mind, for
-    an answer must not repeat it.
+    Bash splits `train.batch=64` into three words and completes the last one. They
+    become one again; the start of the word is kept, as an answer must not repeat it.
     """
     global _head
     _head = ""
@@ -44,7 +43,7 @@ def begin() -> None:
     whole = _rejoined(words)
     current = whole[-1]
     cut = max((found.end() for found in _BREAKS.finditer(current)), default=0)
-    if words[-1] == current:  # it has no breaks, or bash does not break at them
+    if words[-1] == current:  # nothing was split
         cut = 0
     _head = current[:cut]
     os.environ["COMP_WORDS"] = "\n".join([*whole[:-1], current[cut:]])
@@ -52,7 +51,7 @@ def begin() -> None:
 
 
 def _rejoined(words: Words) -> Words:
-    """Words around a lone `=`, `:` or `@` are one."""
+    """Join words around a lone `=`, `:` or `@`."""
     whole: Words = []
     glued = False
     for word in words:
@@ -66,13 +65,13 @@ def _rejoined(words: Words) -> Words:
 
 
 def _completer(offer: Offer) -> Offer:
-    """As Typer calls it: with what the word begins with, by the name `incomplete`."""
+    """Adapt `offer` to Typer, which passes the word by the name `incomplete`."""
 
     def complete(incomplete: str) -> Words:
         whole = _head + incomplete
         try:
             offered = [word for word in offer(whole) if word.startswith(whole)]
-        except Exception:  # A shell that prints a traceback at a Tab is no help.
+        except Exception:  # no traceback in the user's command line
             return []
         return [word[len(_head) :] for word in dict.fromkeys(offered)]
 
@@ -83,7 +82,7 @@ def _completer(offer: Offer) -> Offer:
 def offering(
     command: Callable[..., None], argument: Offer, **options: Offer
 ) -> Callable[..., None]:
-    """`command`, whose argument and options of these names are completed so."""
+    """Set the completion of the command's argument and of the named options."""
     for name, hint in command.__annotations__.items():
         declared = getattr(hint, "__metadata__", (None,))[0]
         if isinstance(declared, ArgumentInfo):
@@ -95,7 +94,7 @@ def offering(
 
 @_completer
 def recipes(word: str) -> Words:
-    """Shipped recipes, and YAML files beside what is typed."""
+    """Shipped recipes, and YAML files in the typed folder."""
     from svtcli.recipe.library import SUFFIXES, shipped_recipes
 
     folder = word.rpartition("/")[0]
@@ -114,25 +113,25 @@ def runs(word: str) -> Words:
 
 @_completer
 def checkpoints(word: str) -> Words:
-    """Names of runs; their steps behind an @."""
+    """Names of runs, or RUN@STEP after an @."""
     return _checkpoints(word)
 
 
 @_completer
 def models_or_samples(word: str) -> Words:
-    """What `svt eval` scores."""
+    """Checkpoints and folders of samples, for `svt eval`."""
     return [*_checkpoints(word), *_samples()]
 
 
 @_completer
 def drawable(word: str) -> Words:
-    """What `svt render` draws: runs, their samples, clips with their splits."""
+    """Runs, folders of samples and clips, for `svt render`."""
     return [*_run_names(), *_samples(), *_clips(word, "clips/"), *_clips(word, "")]
 
 
 @_completer
 def clips(word: str) -> Words:
-    """Folders of clips, with their splits behind a colon."""
+    """Folders of clips, with splits after a colon."""
     return list(_clips(word, "clips/"))
 
 
@@ -144,7 +143,7 @@ def clips_folders(word: str) -> Words:
 
 @_completer
 def chips(word: str) -> Words:
-    """Accelerators that svt knows."""
+    """Known accelerators."""
     from svtcli.train.chips import CHIPS
 
     return [chip.name for chip in CHIPS]
@@ -152,10 +151,10 @@ def chips(word: str) -> Words:
 
 @_completer
 def overrides(word: str) -> Words:
-    """Sections, then their keys, then values: all of a choice, else the default.
+    """Sections, then keys, then values: all choices, or else the default.
 
-    The last key that is left comes with its values, for a shell puts a space behind a
-    word that is alone.
+    A single matching key comes with its values: a shell adds a space after a single
+    suggestion.
     """
     sections = _sections()
     name, dot, _ = word.partition(".")
@@ -199,7 +198,7 @@ def _samples() -> Iterator[str]:
 
 
 def _clips(word: str, before: str) -> Iterator[str]:
-    """Names of clips in clips/, or with a colon their splits."""
+    """Folders in clips/, and the splits of the one before a colon."""
     name, colon, _ = word.partition(":")
     for file in sorted(Path("clips").glob("*/manifest.json")):
         here = f"{before}{file.parent.name}"
@@ -234,7 +233,7 @@ def _values(setting: "Setting") -> Words:
 
 
 def _as_yaml(value: Any) -> str:
-    """A default, as an override says it without a space."""
+    """Format a default as in an override, without spaces."""
     match value:
         case None:
             return "null"

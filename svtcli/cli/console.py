@@ -4,6 +4,8 @@ One `Settings` holds for the process; `cli/app.py` sets it from the global flags
 a command runs.
 """
 
+import codecs
+import io
 import json
 import logging
 import os
@@ -12,13 +14,30 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from svtcli.cli.ascii import spell_out
 from svtcli.run.progress import Progress, Silent
 
 NARROWEST = 16
 """Columns of the last cell of a table, below which it is not wrapped any further."""
 PIPE_WIDTH = 10_000
 """Columns of a pipe or a file: nothing is wrapped there."""
+SPELLED = {
+    "\N{PLUS-MINUS SIGN}": "+-",
+    "\N{MULTIPLICATION SIGN}": "x",
+    "\N{MIDDLE DOT}": "-",
+    "\N{BULLET}": "*",
+    "\N{RIGHTWARDS ARROW}": "->",
+    "\N{HORIZONTAL ELLIPSIS}": "...",
+    "\N{EN DASH}": "-",
+    "\N{EM DASH}": "-",
+    "\N{MINUS SIGN}": "-",
+    "\N{LESS-THAN OR EQUAL TO}": "<=",
+    "\N{GREATER-THAN OR EQUAL TO}": ">=",
+    "\N{SECTION SIGN}": "section ",
+    "\N{RIGHT SINGLE QUOTATION MARK}": "'",
+    "\N{SUPERSCRIPT TWO}": "^2",
+    "\N{SUPERSCRIPT THREE}": "^3",
+}
+"""Replacements of characters that the terminal's encoding lacks; others become `?`."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +64,7 @@ def configure(settings: Settings) -> None:
         format="%(name)s: %(message)s",
         force=True,
     )
-    spell_out(sys.stdout, sys.stderr)
+    replace_unencodable(sys.stdout, sys.stderr)
 
 
 def settings() -> Settings:
@@ -154,3 +173,27 @@ def about(seconds: int | float) -> str:
     if seconds < 5400:
         return f"{round(seconds / 60)} min"
     return f"{seconds / 3600:.3g} h"
+
+
+def replace_unencodable(*streams: object) -> None:
+    """Let `streams` write text with characters that their encoding lacks."""
+    for stream in streams:
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="svt-spelled")
+
+
+def _spelled(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Return the replacement of a character, and the position after it.
+
+    Python represents undecodable bytes of a file name as surrogates: they are written
+    as the bytes, so that a printed path still names its file.
+    """
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    character, after = error.object[error.start], error.start + 1
+    if 0xDC80 <= ord(character) <= 0xDCFF:
+        return bytes([ord(character) - 0xDC00]), after
+    return SPELLED.get(character, "?"), after
+
+
+codecs.register_error("svt-spelled", _spelled)

@@ -1,4 +1,4 @@
-"""Exceptions → one sentence, a hint, and the exit code. Nobody sees a traceback."""
+"""Errors as one sentence, a hint and an exit code, without a traceback."""
 
 import errno
 import sys
@@ -16,12 +16,12 @@ STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 @runtime_checkable
 class UsageFault(Protocol):
-    """A wrong command line, in the words of the parser."""
+    """A wrong command line, as Typer's parser reports it."""
 
     exit_code: int
 
     def format_message(self) -> str:
-        """The parser's sentence."""
+        """Return the parser's sentence."""
         ...
 
 
@@ -40,7 +40,7 @@ def report(error: BaseException) -> int:
 
 
 def explain(error: BaseException) -> tuple[str, str | None, int]:
-    """(sentence, hint, exit code) of `error`; an empty sentence says nothing."""
+    """Return the sentence, hint and exit code of an error; print no empty sentence."""
     error = out_of_memory(error) or error
     match error:
         case Failure():
@@ -50,35 +50,22 @@ def explain(error: BaseException) -> tuple[str, str | None, int]:
         case BrokenPipeError():
             return "", None, 1
         case OSError(errno=number) if number in STORAGE:
-            return _storage_sentence(error), "free some space, then run again", 74
+            place = f"{error.filename}: " if error.filename else ""
+            return f"{place}{error.strerror}", "free some space, then run again", 74
         case OSError(strerror=str(why), filename=name) if name is not None:
             return f"{name}: {why}", _unexpected_hint(), 1
         case UsageFault():
-            return _usage_sentence(error), _help_hint(error), error.exit_code
+            sentence = " ".join(error.format_message().split())
+            context = getattr(error, "ctx", None)
+            command = context.command_path if context else "svt"
+            # Typer reports enums this way.
+            sentence = sentence.replace(": Value error, ", ": ")
+            return sentence, f"see: {command} --help", error.exit_code
         case MemoryError():
             return "out of memory", "a smaller batch needs less", 1
-    return f"{type(error).__name__}: {_one_line(error)}", _unexpected_hint(), 1
-
-
-def _storage_sentence(error: OSError) -> str:
-    where = f"{error.filename}: " if error.filename else ""
-    return f"{where}{error.strerror}"
-
-
-def _usage_sentence(error: UsageFault) -> str:
-    said = " ".join(error.format_message().split())
-    return said.replace(": Value error, ", ": ")  # it says it of enums
-
-
-def _help_hint(error: UsageFault) -> str:
-    context = getattr(error, "ctx", None)
-    return f"see: {context.command_path if context else 'svt'} --help"
+    lines = str(error).strip().splitlines() or ["no message"]
+    return f"{type(error).__name__}: {lines[0]}", _unexpected_hint(), 1
 
 
 def _unexpected_hint() -> str | None:
     return None if console.settings().debug else "run with --debug for the traceback"
-
-
-def _one_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else "no message"

@@ -9,7 +9,6 @@ import termios
 import pytest
 
 from svtcli.cli import console
-from svtcli.cli.ascii import spell_out
 from svtcli.cli.failures import report
 from svtcli.cli.progress import TqdmProgress
 from svtcli.run.progress import Silent
@@ -317,7 +316,7 @@ def test_the_last_column_of_a_table_is_broken_where_a_terminal_is_narrow(monkeyp
 def test_signs_that_an_encoding_lacks_are_spelled_and_file_names_are_kept():
     written = io.BytesIO()
     stream = io.TextIOWrapper(written, encoding="ascii")
-    spell_out(stream)
+    console.replace_unencodable(stream)
     stream.write("1 ± 2 · 3… \N{GREEK SMALL LETTER BETA} a\udcff.npy")
     stream.flush()
     assert written.getvalue() == b"1 +- 2 - 3... ? a\xff.npy"
