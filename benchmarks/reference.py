@@ -77,7 +77,7 @@ def sampling_times() -> tuple[float, float]:
 
     def sample() -> None:
         sampler.continue_video(
-            video, prime=1, overlap=1, keys=keys, choice=SamplingRule.of(0.9)
+            video, prime=1, overlap=1, keys=keys, rule=SamplingRule.of(0.9)
         )
 
     first = cpu_seconds(sample)
