@@ -36,7 +36,7 @@ def film_layout(groups: Sequence[Group], facts: Sequence[str], scale: int) -> La
     sizes = Sizes.of(groups[0].rows[0].video, scale)
     labels = {row.label for group in groups for row in group.rows}
     label = min(max(map(sizes.width, labels)), LETTERS * sizes.font)
-    pitch = max(sizes.frame[1] + 2 * sizes.mark + sizes.gap, label + sizes.font // 2)
+    pitch = max(sizes.frame[1] + 2 * sizes.mark + sizes.gap, label + sizes.font)
     most = max(len(group.rows) for group in groups)
     across = most if most <= LINE else ceil(sqrt(SHAPE * most))
     lines = ceil(most / across)
@@ -71,13 +71,13 @@ def film(groups: Sequence[Group], facts: Sequence[str], scale: int) -> Iterator[
 
 def _block(group: Group, lines: int, across: int, pitch: int, sizes: Sizes) -> Block:
     """A title above the group's videos, each with its label and room for a border."""
-    mark, font = sizes.mark, sizes.font
+    mark = sizes.mark
     height = sizes.line + sizes.frame[0] + 2 * mark
     down = height + sizes.gap
     first = (2 * sizes.line + mark, mark)
     corners = grid(len(group.rows), across, (down, pitch), first)
     labels = tuple(
-        Text(row.label, (top - mark - sizes.line, left), room=pitch - font // 2)
+        Text(row.label, (top - mark - sizes.line, left), room=pitch - sizes.font)
         for row, (top, left) in zip(group.rows, corners, strict=True)
     )
     extent = sizes.line + lines * down - sizes.gap, across * pitch

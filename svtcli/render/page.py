@@ -9,21 +9,21 @@ from base64 import b64encode
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
-from importlib.resources import files
 from math import isfinite
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from svtcli.render.curves import Curve, Panel
 from svtcli.render.groups import Group
 from svtcli.video.encode import png
 
+_HERE = Path(__file__).parent
 WIDEST = 4096
 """Width of a sprite that any browser takes; frames beyond go on further lines."""
-SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0)
 LISTED = 64
 """Most points of a chart whose numbers are listed below it."""
 
@@ -87,14 +87,18 @@ class Page:
 
 def page_html(page: Page) -> str:
     """The whole file as text, to be stored as UTF-8."""
-    style, script = _file("page.css"), _file("page.js")
-    template = _environment().from_string(_file("page.html.jinja"))
-    text = template.render(
-        page=page,
-        policy=_policy(style, script),
-        style=Markup(style),  # noqa: S704 (files of this package)
-        script=Markup(script),  # noqa: S704
-        speeds=SPEEDS,
+    style, script = (
+        _HERE.joinpath(name).read_text("utf-8") for name in ("page.css", "page.js")
+    )
+    text = (
+        _environment()
+        .get_template("page.html.jinja")
+        .render(
+            page=page,
+            policy=_policy(style, script),
+            style=Markup(style),  # noqa: S704 (files of this package)
+            script=Markup(script),  # noqa: S704
+        )
     )
     return text.strip() + "\n"
 
@@ -102,17 +106,15 @@ def page_html(page: Page) -> str:
 @cache
 def _environment() -> Environment:
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(_HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    environment.globals |= {"sprite": sprite, "chart": _chart, "numbers": _numbers}
-    environment.filters["data_address"] = _data_address
+    functions = (sprite, data_address, chart, numbers)
+    environment.globals |= {each.__name__: each for each in functions}
     return environment
-
-
-@cache
-def _file(name: str) -> str:
-    """A file that lies beside this one."""
-    return (files("svtcli.render") / name).read_text(encoding="utf-8")
 
 
 def _policy(style: str, script: str) -> str:
@@ -139,11 +141,11 @@ def sprite(video: UInt8[np.ndarray, "F H W C"]) -> UInt8[np.ndarray, "height wid
     return grid.reshape(lines * H, across * W, 3)
 
 
-def _data_address(picture: UInt8[np.ndarray, "height width 3"]) -> str:
+def data_address(picture: UInt8[np.ndarray, "height width 3"]) -> str:
     return f"data:image/png;base64,{b64encode(png(picture)).decode()}"
 
 
-def _chart(panel: Panel, name: str) -> Markup | None:
+def chart(panel: Panel, name: str) -> Markup | None:
     """The panel as SVG; None if it has no finite number."""
     from svtcli.render.charts import panel_svg  # matplotlib takes its time
 
@@ -152,7 +154,7 @@ def _chart(panel: Panel, name: str) -> Markup | None:
     return Markup(panel_svg(panel, name))  # noqa: S704 (escaped by ElementTree)
 
 
-def _numbers(panel: Panel) -> tuple[tuple[str, ...], ...]:
+def numbers(panel: Panel) -> tuple[tuple[str, ...], ...]:
     """Rows of all values by x, first the names; () where they are too many."""
     xs = sorted({x for curve in panel.curves for x in curve.x})
     if len(xs) > LISTED:

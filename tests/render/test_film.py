@@ -99,7 +99,7 @@ def test_a_long_name_is_cut_and_does_not_push_the_videos_apart():
     groups = (replace(group, rows=rows),)
     layout = film_layout(groups, ("walk",), 2)
     pitch = layout.cell(0, 1)[1] - layout.cell(0, 0)[1]
-    assert pitch == 12 * layout.sizes.font + layout.sizes.font // 2
+    assert pitch == 13 * layout.sizes.font
     (canvas,) = film(groups, ("walk",), 2)
     for row in (1, 2):
         top, left = layout.cell(0, row)

@@ -4,6 +4,7 @@ import re
 from base64 import b64decode, b64encode
 from hashlib import sha256
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -207,7 +208,7 @@ def luminance(colour):
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_all_text_can_be_read(dark):
-    css = page._file("page.css")
+    css = Path(page.__file__).with_name("page.css").read_text("utf-8")
     light, _, rest = css.partition("@media (prefers-color-scheme: dark)")
     found = colours(light) | (colours(rest.partition("\n}\n")[0]) if dark else {})
     assert luminance(found["paper"]) < 0.1 if dark else luminance(found["paper"]) > 0.9

@@ -1,6 +1,7 @@
 """What the page says of a run: the numbers of its files, and what they depend on."""
 
 import math
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -176,6 +177,35 @@ def test_curves_are_those_of_the_files(run):
     assert [(line.label, line.x, line.y) for line in psnr.curves] == [
         ("mean of 2", (2.0, 3.0), (21.0, 19.0)),
         ("best of 2", (2.0, 3.0), (23.0, 21.0)),
+    ]
+
+
+def test_two_runs_share_the_charts_that_can_be_compared(run, tmp_path):
+    other = RunFolder(tmp_path / "runs" / "jog")
+    shutil.copytree(run.path, other.path)
+    facts = replace(SAMPLES.facts, run="jog")
+    write_samples(other.samples / "300", replace(SAMPLES, facts=facts))
+    scored = replace(SCORED, run="jog")
+    (other.eval / "300-test.json").write_text(evaluation_text(scored))
+    made = replace(facts, top_k=5)
+    write_comparison(other.eval / "300-test-samples.json", compared(made=made))
+    page = page_of(run.samples / "300", other.samples / "300")
+    labels = {
+        panel.title: [curve.label for curve in panel.curves]
+        for panel in page.panels
+        if panel.title != "PSNR by frame"
+    }
+    assert labels == {
+        "Training": [
+            *("walk, training", "walk, validation"),
+            *("jog, training", "jog, validation"),
+        ],
+        "Likelihood by frame": ["walk@300", "jog@300"],
+        "Unrolled FVD": ["walk@300", "jog@300"],
+    }
+    notes = [panel.note for panel in page.panels if panel.title == "PSNR by frame"]
+    assert notes == [
+        f"{name}@300, split test; higher is better" for name in ("walk", "jog")
     ]
 
 
