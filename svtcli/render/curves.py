@@ -15,7 +15,12 @@ from math import isfinite
 from pathlib import Path
 
 from svtcli.evaluate.metrics import PAIRED
-from svtcli.evaluate.results import Fvd, MetricsResult, read_results
+from svtcli.evaluate.results import (
+    Fvd,
+    LikelihoodResult,
+    MetricsResult,
+    read_results,
+)
 from svtcli.failure import Refused
 from svtcli.recipe.schema import UNITS
 from svtcli.render import pictures
@@ -66,13 +71,43 @@ class Panel:
     """Small print below the title: what a reader has to know."""
 
 
-Runs = Sequence[RunFolder]
-Steps = set[int] | None
-"""Checkpoints whose evaluations are drawn; None draws all."""
+@dataclass(frozen=True)
+class RunData:
+    """Logs and evaluations of one or more runs."""
+
+    names: tuple[str, ...]
+    """Distinct names of the runs."""
+    logs: tuple[list[Row], ...]
+    likelihoods: tuple[LikelihoodResult, ...]
+    metrics: tuple[MetricsResult, ...]
+
+    @classmethod
+    def read(cls, runs: Sequence[RunFolder]) -> "RunData":
+        """Read all files of the runs. Errors: BadData for a broken one."""
+        names = [run.name for run in runs]
+        if len(set(names)) < len(names):
+            names = [str(run.path) for run in runs]
+        likelihoods, metrics = read_results(
+            file for run in runs for file in evaluation_files(run)
+        )
+        logs = tuple(read_metrics(run.metrics) for run in runs)
+        return cls(tuple(names), logs, tuple(likelihoods), tuple(metrics))
+
+    def of_steps(self, steps: set[int]) -> "RunData":
+        """The data without evaluations of other checkpoints."""
+        return replace(
+            self,
+            likelihoods=tuple(each for each in self.likelihoods if each.step in steps),
+            metrics=tuple(
+                each
+                for each in self.metrics
+                if each.made is None or each.made.step in steps
+            ),
+        )
 
 
 def draw_curves(
-    runs: Runs,
+    runs: Sequence[RunFolder],
     out: Path,
     progress: Progress,
     force: bool = False,
@@ -83,7 +118,11 @@ def draw_curves(
     Errors: Refused where the runs have no curve yet or, without `force`, a picture
     exists already; BadData for a file of a run.
     """
-    panels = _some(runs)
+    panels = panels_by_file(runs)
+    if not panels:
+        named = ", ".join(str(run.path) for run in runs)
+        hint = "curves show the log of a training, and svt eval --metric fvd-avg"
+        raise Refused(f"{named}: nothing is logged or measured here yet", hint)
 
     def inputs() -> dict[str, object]:
         names = [run.name for run in runs]
@@ -94,7 +133,7 @@ def draw_curves(
     return write_pictures(draws, out, progress, force, dry_run, RECORD, inputs)
 
 
-def curves_fresh(runs: Runs, out: Path) -> bool:
+def curves_fresh(runs: Sequence[RunFolder], out: Path) -> bool:
     """Whether `out` already holds the curves that `draw_curves` would draw."""
     return pictures.fresh(out, RECORD, partial(_fingerprint, runs))
 
@@ -110,7 +149,7 @@ def _draw(panels: Sequence[Panel], path: Path) -> None:
     write_png(path, draw_panels(panels))
 
 
-def _fingerprint(runs: Runs) -> str:
+def _fingerprint(runs: Sequence[RunFolder]) -> str:
     files = (file for run in runs for file in (run.metrics, *evaluation_files(run)))
     return fingerprint(
         "curves",
@@ -124,48 +163,36 @@ def evaluation_files(run: RunFolder) -> list[Path]:
     return sorted(run.eval.glob("*.json"))
 
 
-def panels_by_file(runs: Runs) -> dict[str, tuple[Panel, ...]]:
+def panels_by_file(runs: Sequence[RunFolder]) -> dict[str, tuple[Panel, ...]]:
     """Panels of each picture that has any."""
-    files = ((file, chart(runs, None)) for chart, file in CHARTS.items() if file)
+    data = RunData.read(runs)
+    files = ((file, chart(data)) for chart, file in CHARTS.items() if file)
     return {file: panels for file, panels in files if panels}
 
 
-def page_panels(runs: Runs, steps: set[int]) -> tuple[Panel, ...]:
-    """Panels of the report page of samples from these `steps`."""
-    return tuple(panel for chart in CHARTS for panel in chart(runs, steps))
+def page_panels(data: RunData) -> tuple[Panel, ...]:
+    """Panels of the report page."""
+    return tuple(panel for chart in CHARTS for panel in chart(data))
 
 
-def _some(runs: Runs) -> dict[str, tuple[Panel, ...]]:
-    """Panels of each picture. Errors: Refused if there is none."""
-    found = panels_by_file(runs)
-    if not found:
-        named = ", ".join(str(run.path) for run in runs)
-        hint = "curves show the log of a training, and svt eval --metric fvd-avg"
-        raise Refused(f"{named}: nothing is logged or measured here yet", hint)
-    return found
+def training(data: RunData) -> tuple[Panel, ...]:
+    """Scores by step, a panel for each unit."""
+    title = f"Training of {data.names[0]}" if len(data.names) == 1 else "Training"
+    panels = []
+    for score, unit in UNITS.items():
+        if curves := tuple(_scores(data, score)):
+            points = max(sum(score in row for row in log) for log in data.logs)
+            every = _every(points)
+            note = f"each point is the mean of {every} logged values"
+            shown = note if every > 1 else ""
+            panels.append(Panel(title, "step", unit, curves, shown))
+    return tuple(panels)
 
 
-def training(runs: Runs, steps: Steps) -> tuple[Panel, ...]:
-    """A panel for each unit that the runs were scored in, of all their steps."""
-    names = [run.name for run in runs]
-    if len(set(names)) < len(names):
-        names = [str(run.path) for run in runs]
-    logs = [read_metrics(run.metrics) for run in runs]
-    title = f"Training of {names[0]}" if len(runs) == 1 else "Training"
-    panels = (
-        Panel(title, "step", unit, tuple(_scores(names, logs, score)), note)
-        for score, unit in UNITS.items()
-        for note in [_thinned(max(sum(score in row for row in log) for log in logs))]
-    )
-    return tuple(panel for panel in panels if panel.curves) if runs else ()
-
-
-def _scores(
-    names: Sequence[str], logs: Sequence[list[Row]], score: str
-) -> Iterator[Curve]:
+def _scores(data: RunData, score: str) -> Iterator[Curve]:
     """Training scores of each run, pale where there is validation beside them."""
-    for number, (name, rows) in enumerate(zip(names, logs, strict=True)):
-        prefix = f"{name}, " if len(names) > 1 else ""
+    for number, (name, rows) in enumerate(zip(data.names, data.logs, strict=True)):
+        prefix = f"{name}, " if len(data.names) > 1 else ""
         trained = _curve(f"{prefix}training", rows, score, number)
         held_out = _curve(f"{prefix}validation", rows, f"validation_{score}", number)
         if trained:
@@ -186,11 +213,6 @@ def _curve(label: str, rows: Sequence[Row], name: str, number: int) -> Curve | N
     return Curve(label, steps, values, of=number)
 
 
-def _thinned(points: int) -> str:
-    every = _every(points)
-    return f"each point is the mean of {every} logged values" if every > 1 else ""
-
-
 def _every(points: int) -> int:
     """Neighbours that become one point of a curve."""
     return max(1, -(-points // POINTS))
@@ -202,20 +224,18 @@ def _mean(values: Sequence[float]) -> float:
     return sum(finite) / len(finite) if finite else float("nan")
 
 
-def likelihood(runs: Runs, steps: Steps) -> tuple[Panel, ...]:
+def likelihood(data: RunData) -> tuple[Panel, ...]:
     """Scores of the trained models frame by frame; a panel for each set of clips."""
-    found, _ = read_results(file for run in runs for file in evaluation_files(run))
     # Of each run, step and split, the evaluation of the most clips.
-    found.sort(key=lambda each: each.clips)
+    found = sorted(data.likelihoods, key=lambda each: each.clips)
     fullest = {(each.run, each.step, each.split): each for each in found}
     panels: dict[tuple[str, str, int, int], list[Curve]] = {}
-    for (run, step, split), each in fullest.items():
-        if steps is None or step in steps:
-            note = f"split {split} of {each.dataset}, {each.clips} clips"
-            curves = panels.setdefault((note, each.unit, each.prime, each.frames), [])
-            frames = tuple(map(float, range(each.prime, each.frames)))
-            label, values = f"{run}@{step}", each.trained.per_frame
-            curves.append(Curve(label, frames, values, of=len(curves)))
+    for each in fullest.values():
+        note = f"split {each.split} of {each.dataset}, {each.clips} clips"
+        curves = panels.setdefault((note, each.unit, each.prime, each.frames), [])
+        frames = tuple(map(float, range(each.prime, each.frames)))
+        label, values = f"{each.run}@{each.step}", each.trained.per_frame
+        curves.append(Curve(label, frames, values, of=len(curves)))
     return tuple(
         Panel(
             "Likelihood by frame",
@@ -228,22 +248,12 @@ def likelihood(runs: Runs, steps: Steps) -> tuple[Panel, ...]:
     )
 
 
-def _comparisons(runs: Runs, steps: Steps) -> list[MetricsResult]:
-    """Comparisons of samples from these steps, and of samples from elsewhere."""
-    _, found = read_results(file for run in runs for file in evaluation_files(run))
-    return [
-        each
-        for each in found
-        if steps is None or each.made is None or each.made.step in steps
-    ]
-
-
-def unrolled_fvd(runs: Runs, steps: Steps) -> tuple[Panel, ...]:
+def unrolled_fvd(data: RunData) -> tuple[Panel, ...]:
     """FVD window by window, a panel for each protocol: others are not comparable."""
     found = [
-        (compared, fvd)
-        for compared in _comparisons(runs, steps)
-        if (fvd := compared.fvd) and len(fvd.starts) > 1
+        (result, fvd)
+        for result in data.metrics
+        if (fvd := result.fvd) and len(fvd.starts) > 1
     ]
     # Stable: within a protocol, runs stay in their order.
     found.sort(key=_protocol)
@@ -253,21 +263,21 @@ def unrolled_fvd(runs: Runs, steps: Steps) -> tuple[Panel, ...]:
 
 def _protocol(pair: tuple[MetricsResult, Fvd]) -> tuple[str, str]:
     """Everything that FVD depends on besides the samples, and the network's digest."""
-    compared, fvd = pair
+    result, fvd = pair
     facts = (
-        *([f"split {compared.made.split}"] if compared.made else []),
-        f"{compared.samples.clips} samples, {compared.reference.clips} clips",
-        f"{compared.samples.frames} frames",
-        *([f"{compared.prime} of them prime"] if compared.prime else []),
+        *([f"split {result.made.split}"] if result.made else []),
+        f"{result.samples.clips} samples, {result.reference.clips} clips",
+        f"{result.samples.frames} frames",
+        *([f"{result.prime} of them prime"] if result.prime else []),
         f"windows of {fvd.window}",
         f"{fvd.resize} resizing",
-        *(["gray"] if compared.settings.gray else []),
+        *(["gray"] if result.settings.gray else []),
     )
     return ", ".join(facts), fvd.weights
 
 
 def _unrolled_panel(note: str, found: list[tuple[MetricsResult, Fvd]]) -> Panel:
-    labels = _labels([compared for compared, _ in found])
+    labels = _labels([result for result, _ in found])
     curves = tuple(
         Curve(
             label,
@@ -279,7 +289,7 @@ def _unrolled_panel(note: str, found: list[tuple[MetricsResult, Fvd]]) -> Panel:
         )
         for number, (label, (_, fvd)) in enumerate(zip(labels, found, strict=True))
     )
-    trials = {compared.trials for compared, _ in found}
+    trials = {result.trials for result, _ in found}
     if max(trials) > 1:
         note += f"; band: ± std of {'/'.join(map(str, sorted(trials)))} trials"
     return Panel("Unrolled FVD", "first frame of the window", "FVD", curves, note)
@@ -287,15 +297,15 @@ def _unrolled_panel(note: str, found: list[tuple[MetricsResult, Fvd]]) -> Panel:
 
 def _labels(found: Sequence[MetricsResult]) -> list[str]:
     """Run and step, and what else sets the samples apart; no two alike."""
-    made = [compared.made for compared in found]
+    made = [result.made for result in found]
     telling = {
         name: words
         for name, words in TELLING.items()
         if len({getattr(facts, name) for facts in made if facts}) > 1
     }
     labels: list[str] = []
-    for compared, facts in zip(found, made, strict=True):
-        label = compared.samples.name
+    for result, facts in zip(found, made, strict=True):
+        label = result.samples.name
         if facts:
             apart = [
                 words.format(getattr(facts, name))
@@ -308,13 +318,13 @@ def _labels(found: Sequence[MetricsResult]) -> list[str]:
     return labels
 
 
-def pair_metrics(runs: Runs, steps: Steps) -> tuple[Panel, ...]:
-    """Mean and best of K of every metric of pairs, frame by frame."""
+def paired_metrics(data: RunData) -> tuple[Panel, ...]:
+    """Mean and best of K of every paired metric, frame by frame."""
     panels = []
-    for compared in _comparisons(runs, steps):
-        for name, found in compared.quality.items():
+    for result in data.metrics:
+        for name, found in result.quality.items():
             metric = PAIRED[name]
-            first = compared.prime or 0
+            first = result.prime or 0
             frames = tuple(float(first + n) for n in range(len(found.mean_per_frame)))
             curves = [Curve(f"mean of {found.k}", frames, found.mean_per_frame)]
             if found.k == 1:
@@ -322,19 +332,19 @@ def pair_metrics(runs: Runs, steps: Steps) -> tuple[Panel, ...]:
             else:
                 best = f"best of {found.k}", frames, found.best_per_frame
                 curves.append(Curve(*best, of=1))
-            (label,) = _labels([compared])
+            (label,) = _labels([result])
             better = "higher" if metric.higher_is_better else "lower"
-            split = f", split {compared.made.split}" if compared.made else ""
+            split = f", split {result.made.split}" if result.made else ""
             note = f"{label}{split}; {better} is better"
             title, axis = f"{metric.label} by frame", metric.axis_label
             panels.append(Panel(title, "frame", axis, tuple(curves), note))
     return tuple(panels)
 
 
-CHARTS: dict[Callable[[Runs, Steps], tuple[Panel, ...]], str | None] = {
+CHARTS: dict[Callable[[RunData], tuple[Panel, ...]], str | None] = {
     training: "training.png",
     likelihood: None,
     unrolled_fvd: "fvd.png",
-    pair_metrics: None,
+    paired_metrics: None,
 }
 """Every chart, with the picture that shows it by itself; None: the page alone."""

@@ -15,10 +15,9 @@ from svtcli.evaluate.results import (
     count,
     metric_rows,
     protocol_notes,
-    read_results,
 )
 from svtcli.recipe.schema import UNITS, Render
-from svtcli.render.curves import evaluation_files, page_panels
+from svtcli.render.curves import RunData, page_panels
 from svtcli.render.groups import Group, runs_of
 from svtcli.render.page import Origin, Page, Player, Table
 from svtcli.run.directory import RunFolder
@@ -47,65 +46,65 @@ def report(
 def report_of_runs(folders: Sequence[Path]) -> Page:
     """The page without its samples. Errors: those of `report`."""
     runs = runs_of(folders)
-    facts = [read_facts(folder) for folder in folders]
+    facts, data = [read_facts(folder) for folder in folders], RunData.read(runs)
     return Page(
         title=" beside ".join(f"{each.run}, step {each.step}" for each in facts),
         about="; ".join(dict.fromkeys(run.recipe().about for run in runs)),
-        tables=_tables(runs),
-        panels=page_panels(runs, {each.step for each in facts}),
+        tables=_tables(data),
+        panels=page_panels(data.of_steps({each.step for each in facts})),
         origins=tuple(map(_origin, runs)),
         version=__version__,
     )
 
 
-def _tables(runs: Sequence[RunFolder]) -> tuple[Table, ...]:
+def _tables(data: RunData) -> tuple[Table, ...]:
     """All evaluations, the latest step's first: likelihoods, then comparisons."""
-    files = [file for run in runs for file in evaluation_files(run)]
-    scored, compared = read_results(files)
-    scored.sort(key=lambda each: -each.step)
-    compared.sort(key=lambda each: -(each.made.step if each.made else 0))
-    return (*map(likelihood_table, scored), *map(comparison_table, compared))
+    likelihoods = sorted(data.likelihoods, key=lambda each: -each.step)
+    metrics = sorted(
+        data.metrics, key=lambda each: -(each.made.step if each.made else 0)
+    )
+    return (*map(likelihood_table, likelihoods), *map(metrics_table, metrics))
 
 
-def likelihood_table(scored: LikelihoodResult) -> Table:
+def likelihood_table(result: LikelihoodResult) -> Table:
     """Score of each model and baseline, mean ± standard error over clips."""
-    unit = UNITS[scored.unit]
+    unit = UNITS[result.unit]
     rows = [
         (row.model, f"{row.mean:.3f}", "" if row.error is None else f"{row.error:.3f}")
-        for row in scored.rows
+        for row in result.rows
     ]
-    if scored.lower_bound is not None:
-        rows.append(("lower bound", f"{scored.lower_bound:.3f}", ""))
+    if result.lower_bound is not None:
+        rows.append(("lower bound", f"{result.lower_bound:.3f}", ""))
     about = (
-        f"{scored.run}@{scored.step}, split {scored.split} of {scored.dataset}, "
-        f"{count(scored.clips, 'clip')}, frames {scored.prime} to "
-        f"{scored.frames - 1} scored; lower is better"
+        f"{result.run}@{result.step}, split {result.split} of {result.dataset}, "
+        f"{count(result.clips, 'clip')}, frames {result.prime} to "
+        f"{result.frames - 1} scored; lower is better"
     )
-    unusual = scored.precision != "float32"
+    unusual = result.precision != "float32"
     return Table(
         f"Likelihood, {unit}",
         about,
         ("model", unit, "± s.e."),
         tuple(rows),
-        (f"computed in {scored.precision}",) if unusual else (),
+        (f"computed in {result.precision}",) if unusual else (),
     )
 
 
-def comparison_table(compared: MetricsResult) -> Table:
+def metrics_table(result: MetricsResult) -> Table:
     """Mean ± spread of every metric, with its protocol and its warnings."""
-    made = compared.made
+    made = result.made
     name = f"{made.run}@{made.step}, split {made.split}" if made else None
     return Table(
         "Samples against clips",
-        f"{name or compared.samples.name}; {count(compared.samples.clips, 'sample')} "
-        f"per trial against {count(compared.reference.clips, 'clip')}",
+        f"{name or result.samples.name}; {count(result.samples.clips, 'sample')} "
+        f"per trial against {count(result.reference.clips, 'clip')}",
         ("metric", "value", "±", "over"),
         tuple(
             (f"{each.metric}, {each.of}", each.value, each.spread, each.over)
-            for each in metric_rows(compared)
+            for each in metric_rows(result)
         ),
-        protocol_notes(compared),
-        compared.warnings,
+        protocol_notes(result),
+        result.warnings,
     )
 
 

@@ -80,7 +80,7 @@ def render(
     read = [_drawable(read_samples(folder), folder) for folder in folders]
     drawings = plan_drawings(side_by_side(folders, read), settings)
     if "html" in settings.formats:
-        # Only now, for it brings jax, and pictures need none.
+        # Only now: jinja2 takes its time.
         from svtcli.render.report import report_of_runs
 
         report_of_runs(folders)  # a broken file is found before anything is drawn
@@ -201,7 +201,7 @@ def draw(
     groups, scale = drawing.groups, settings.scale
     facts, times = drawing.facts, drawing.times
     if drawing.format == "html":
-        # Only now, for it brings jax, and pictures need none.
+        # Only now: jinja2 takes its time.
         from svtcli.render.page import page_html
         from svtcli.render.report import report
 

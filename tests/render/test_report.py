@@ -186,9 +186,9 @@ def test_two_runs_share_the_charts_that_can_be_compared(run, tmp_path):
     facts = replace(SAMPLES.facts, run="jog")
     write_samples(other.samples / "300", replace(SAMPLES, facts=facts))
     scored = replace(SCORED, run="jog")
-    (other.eval / "300-test.json").write_text(evaluation_text(scored))
+    (other.eval / "300-test.json").write_text(result_json(scored))
     made = replace(facts, top_k=5)
-    write_comparison(other.eval / "300-test-samples.json", compared(made=made))
+    write_result(other.eval / "300-test-samples.json", compared(made=made))
     page = page_of(run.samples / "300", other.samples / "300")
     labels = {
         panel.title: [curve.label for curve in panel.curves]
