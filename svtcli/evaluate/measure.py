@@ -30,8 +30,8 @@ from svtcli.run.signals import StopSignals
 from svtcli.train.compilation_cache import use_compilation_cache
 from svtcli.train.memory import less_for_features, within_memory
 
-NEEDS_LESS_FVD = f"{AT_ONCE} clips", "features that are there are kept"
-NEEDS_LESS_LPIPS = "a few frames", "FVD's features are kept, LPIPS is computed anew"
+NEEDS_LESS_FVD = f"{AT_ONCE} clips", "finished features are kept"
+NEEDS_LESS_LPIPS = "a few frames", "FVD's features are kept, LPIPS starts again"
 
 OnClips = Callable[[int], None]
 """Called with the number of clips just done; may raise to stop."""
@@ -99,7 +99,7 @@ def _paired(
                 values[rows, k] = function(video, truth)
                 done += len(video)
                 progress.advance(done)
-                stop.check(f"{name} is computed anew, FVD's features kept")
+                stop.check(f"{name} starts again, FVD's features are kept")
     finally:
         progress.end()
     return metric.summarize(values, plan.prime or 0)
@@ -122,7 +122,7 @@ def _fvd(plan: MetricsPlan, progress: Progress, stop: StopSignals) -> Fvd:
         progress.advance(done)
         stop.check(f"the features of {done} of {clips} clips are kept")
 
-    progress.note("features that are not kept wait until FVD's network is compiled")
+    progress.note("compiling FVD's network (the first features wait for it)")
     progress.begin("features", clips, "clips")
     try:
         found, real_against_real = _distances(plan, features, progress, on_clips)

@@ -63,7 +63,7 @@ def test_a_model_that_is_always_right_has_no_bits_and_an_even_one_eight(
     assert even.per_frame == pytest.approx((8, 8, 8), abs=1e-6)
 
 
-def test_an_evaluation_says_what_it_depends_on_and_stands_in_the_run(place):
+def test_a_result_has_its_protocol_and_is_stored_in_the_run(place):
     evaluation = scored(prime=2, frames=6)
     facts = asdict(evaluation)
     assert facts.pop("rows")
@@ -118,7 +118,7 @@ def test_prime_frames_are_not_scored(place):
     assert three.mean == pytest.approx(two.per_frame[1], rel=1e-5)
 
 
-def test_an_untrained_model_is_the_one_that_training_began_with(place):
+def test_the_untrained_baseline_is_the_initial_model(place):
     first = scored(baselines=("untrained",)).rows
     again = scored(baselines=("uniform", "untrained")).rows
     assert [row.model for row in again] == ["trained", "uniform", "untrained"]
@@ -126,7 +126,7 @@ def test_an_untrained_model_is_the_one_that_training_began_with(place):
     assert again[2].mean != again[0].mean
 
 
-def test_what_is_scored_is_not_scored_again(place, monkeypatch):
+def test_scored_clips_are_not_scored_again(place, monkeypatch):
     first = scored()
     monkeypatch.setattr(stage, "Scorer", None)
     assert scored() == first
@@ -135,7 +135,7 @@ def test_what_is_scored_is_not_scored_again(place, monkeypatch):
 
 
 @pytest.mark.parametrize("text", ["{", "{}", '{"rows": [{"model": "trained"}]}'])
-def test_a_torn_evaluation_is_named(place, text):
+def test_a_damaged_result_is_reported(place, text):
     scored()
     (path,) = (place / RUN / "eval").iterdir()
     path.write_text(text)
@@ -159,7 +159,7 @@ def test_the_file_is_plain_json(place):
         ({"split": "tset"}, "no split 'tset'; it has train, test"),
     ],
 )
-def test_what_cannot_be_scored_is_refused_before_the_start(place, changes, why):
+def test_impossible_settings_are_refused_by_the_plan(place, changes, why):
     with pytest.raises(Refused, match=why):
         scored(**changes)
     assert not (place / RUN / "eval").exists()

@@ -111,7 +111,7 @@ def test_stopped_before_a_batch_is_scored_nothing_is_left(place, after):
         (signal.SIGINT, 16, 130, "interrupted; 4 of 4"),
     ],
 )
-def test_the_same_call_goes_on_with_what_is_missing(place, number, after, code, said):
+def test_the_same_call_resumes_with_missing_clips(place, number, after, code, said):
     plan = planned()
     true = whole(plan)
     failure = stopped(plan, after, number)
@@ -141,7 +141,7 @@ def test_the_models_of_an_evaluation_are_counted_together(place):
 
 
 @pytest.mark.parametrize("batch", [1, 3])
-def test_it_may_go_on_with_another_batch(place, batch):
+def test_it_resumes_with_another_batch(place, batch):
     plan = planned()
     whole(plan)
     true = evaluate(plan, Silent())
@@ -173,7 +173,7 @@ def of_another_plan(kept: Path) -> None:
 
 
 @pytest.mark.parametrize("break_", [torn, flipped, of_another_plan])
-def test_what_is_not_whole_and_its_own_is_scored_again(place, break_):
+def test_damaged_and_foreign_pieces_are_scored_again(place, break_):
     plan = planned()
     true = whole(plan)
     stopped(plan, 10)
@@ -185,7 +185,7 @@ def test_what_is_not_whole_and_its_own_is_scored_again(place, break_):
     assert progress.total == 4
 
 
-def test_what_a_kill_leaves_is_swept_up(place):
+def test_leftovers_of_a_kill_are_removed(place):
     """While a batch is written, and when the result is in place."""
     plan = planned()
     true = whole(plan)
@@ -286,7 +286,7 @@ def test_a_task_without_clips_scores_none_and_may_be_the_last(place):
     assert plan.finished
 
 
-def test_the_scorer_is_compiled_once_for_all_it_has_to_do(place):
+def test_the_scorer_is_compiled_once(place):
     """All slices, windows, models and batches, and what is missing after a stop."""
     likelihood._scored_nll.clear_cache()
     plan = planned(frames=6, batch=3, baselines=("uniform", "untrained"))
@@ -295,7 +295,7 @@ def test_the_scorer_is_compiled_once_for_all_it_has_to_do(place):
     assert likelihood._scored_nll._cache_size() == 1
 
 
-def test_other_devices_go_on_to_the_same_scores(place):
+def test_other_devices_resume_to_the_same_scores(place):
     """Two of four clips are scored on one device, the others on three of four."""
     plan = planned(baselines=("uniform",))
     true = _evaluation(place, whole(plan))

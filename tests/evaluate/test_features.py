@@ -29,7 +29,7 @@ def clips(count: int) -> np.ndarray:
     return np.random.default_rng(count).integers(0, 256, (count, 9, 4, 4, 3), np.uint8)
 
 
-def test_what_was_computed_is_found_again(cheap_features):
+def test_computed_features_are_cached(cheap_features):
     video = clips(3)
     first = of_network().of(video)
     assert cheap_features == [(3, 9, 4, 4, 3)]
@@ -40,7 +40,7 @@ def test_what_was_computed_is_found_again(cheap_features):
 
 
 @pytest.mark.parametrize("other", ["pixels", "weights", "resize", "order"])
-def test_nothing_is_found_of_other(cheap_features, other):
+def test_the_cache_has_nothing_for_other(cheap_features, other):
     video = clips(3)
     of_network().of(video)
     features = of_network("b" if other == "weights" else "a")
@@ -65,7 +65,7 @@ def test_a_damaged_file_is_computed_again(cheap_features, tmp_path):
     assert len(cheap_features) == 2
 
 
-def test_features_that_are_no_numbers_are_not_kept(cheap_features, monkeypatch):
+def test_features_that_are_not_finite_are_not_cached(cheap_features, monkeypatch):
     video, right = clips(3), stage.features
 
     def broken(params, video, resize):
@@ -94,7 +94,7 @@ def constant(monkeypatch, tmp_path):
     return answers
 
 
-def test_the_first_use_tells_the_constant_and_the_second_does_not(constant):
+def test_the_self_test_runs_once_on_a_machine(constant):
     told = Told()
     assert load_network(None, told).constant == 152.9021
     compiling, line = told.lines
@@ -106,7 +106,7 @@ def test_the_first_use_tells_the_constant_and_the_second_does_not(constant):
 
 
 @pytest.mark.parametrize("off", [152.7, 153.1, 0.0, float("nan")])
-def test_a_constant_that_is_off_ends_it_every_time(constant, off):
+def test_a_wrong_constant_fails_every_time(constant, off):
     constant[:] = [off, off]
     for _ in range(2):
         with pytest.raises(CheckFailed, match="self-test: FVD of 16 black frames"):

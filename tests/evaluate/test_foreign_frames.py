@@ -89,7 +89,7 @@ def test_a_frame_that_does_not_fit_is_named_when_the_folder_is_opened(
     assert caught.value.hint
 
 
-def test_what_only_a_later_frame_shows_is_named_when_it_is_read(folder: Path) -> None:
+def test_damage_of_a_later_frame_is_reported_when_it_is_read(folder: Path) -> None:
     transparent(VIDEOS[0, 0]).save(folder / "v1" / "frame9.png")
     whole = (folder / "v2" / "frame9.png").read_bytes()
     (folder / "v2" / "frame9.png").write_bytes(whole[: len(whole) - 40])

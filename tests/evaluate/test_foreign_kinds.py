@@ -57,7 +57,7 @@ def test_every_kind_of_source_gives_the_same_pixels(
 
 
 @pytest.mark.parametrize("kind", EVERY_KIND)
-def test_frames_that_are_asked_for_are_the_first(kind: str, tmp_path: Path) -> None:
+def test_the_first_frames_are_read(kind: str, tmp_path: Path) -> None:
     videos = noise(3, 5, 4, 6, 3)
     source = EVERY_KIND[kind](tmp_path / "videos", videos)
     opened = open_videos(source, frames=4)
@@ -70,7 +70,7 @@ def test_frames_that_are_asked_for_are_the_first(kind: str, tmp_path: Path) -> N
             opened.read(np.array([rows]), continuation, wanted)
 
 
-def test_samples_have_a_truth_and_facts(tmp_path: Path) -> None:
+def test_samples_have_ground_truth_and_facts(tmp_path: Path) -> None:
     videos, truth = noise(3, 2, 4, 4, 4, 3), noise(3, 4, 4, 4, 3)
     source = samples(tmp_path / "a", videos, truth)
     made, true = open_videos(source), open_videos(source, truth=True)

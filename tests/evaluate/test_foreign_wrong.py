@@ -135,7 +135,7 @@ def said_of(source: str, **how: object) -> tuple[Failure, str]:
     ],
 )
 @pytest.mark.parametrize("write", [npy, compressed])
-def test_an_array_of_another_form_says_how_to_convert_it(
+def test_an_array_of_another_form_comes_with_a_conversion(
     tmp_path: Path, write: Callable, array: np.ndarray, sentence: str, hint: str | None
 ) -> None:
     failure, said = said_of(write(tmp_path / "x", array))
@@ -147,9 +147,7 @@ def test_an_array_of_another_form_says_how_to_convert_it(
     "how",
     ["x.transpose(0, 1, 3, 4, 2)", "(255 * x).round().astype(np.uint8)", "x[None]"],
 )
-def test_the_conversion_that_is_said_gives_the_videos_back(
-    tmp_path: Path, how: str
-) -> None:
+def test_the_suggested_conversion_restores_the_videos(tmp_path: Path, how: str) -> None:
     wrong = {"x.t": np.moveaxis(GOOD, -1, 2), "(25": UNIT, "x[N": GOOD[0]}[how[:3]]
     failure, _ = said_of(npy(tmp_path / "x", wrong))
     assert (failure.hint or "").endswith(how)
@@ -205,7 +203,7 @@ def test_a_pickle_is_named_and_not_run(tmp_path: Path, write: Callable) -> None:
         (b"\x93NUMPY\x01\x00\xff\xff{", "its header is damaged"),
     ],
 )
-def test_what_is_no_array_is_bad_data(
+def test_files_that_are_not_arrays_are_bad_data(
     tmp_path: Path, content: bytes, sentence: str
 ) -> None:
     (tmp_path / "x.npy").write_bytes(content)
@@ -269,7 +267,7 @@ def test_several_arrays_in_an_archive_are_named(tmp_path: Path) -> None:
     assert said_of(str(source))[1] == "holds no array"
 
 
-def test_what_is_not_there_names_what_is_near(
+def test_a_missing_source_suggests_a_similar_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

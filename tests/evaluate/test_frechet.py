@@ -34,7 +34,7 @@ def by_definition(real: np.ndarray, fake: np.ndarray) -> float:
 
 @pytest.mark.parametrize("real", [16, 24, 150], ids="{} real".format)
 @pytest.mark.parametrize("fake", [16, 31, 150], ids="{} fake".format)
-def test_it_is_the_definition_of_full_and_of_lesser_rank(real, fake):
+def test_the_distance_matches_its_definition_at_full_and_lower_rank(real, fake):
     first, second = drawn(real, 60, 1), drawn(fake, 60, 2)
     distance = frechet(first, second).distance
     assert distance == pytest.approx(by_definition(first, second), rel=1e-9)
@@ -59,7 +59,7 @@ def test_equal_sets_are_at_no_distance(clips):
 
 
 @given(st.integers(2, 40), st.integers(2, 40), st.integers(1, 20), st.integers(0, 9))
-def test_it_is_symmetric_and_does_not_see_order_or_a_common_shift(N, M, D, seed):
+def test_it_is_symmetric_and_ignores_order_and_a_common_shift(N, M, D, seed):
     first, second = drawn(N, D, seed), drawn(M, D, seed + 10)
     distance = frechet(first, second).distance
     shuffled = np.random.default_rng(seed).permutation(first)
@@ -73,7 +73,7 @@ def test_it_is_symmetric_and_does_not_see_order_or_a_common_shift(N, M, D, seed)
 
 
 @pytest.mark.parametrize("distance", [frechet, kernel_distance])
-def test_one_clip_or_a_feature_that_is_no_number_is_refused(distance):
+def test_one_clip_or_features_that_are_not_finite_are_refused(distance):
     features = drawn(5, 3, 0)
     with pytest.raises(ValueError, match="2 clips or more, not 1"):
         distance(features, features[:1])

@@ -51,7 +51,7 @@ def cheap(array):
     return features_stage.features(None, array, "tf1")
 
 
-def test_it_is_said_that_networks_are_compiled(pair):
+def test_compilation_is_announced(pair):
     class Told(Silent):
         def note(self, line):
             said.append(line)
@@ -59,8 +59,8 @@ def test_it_is_said_that_networks_are_compiled(pair):
     said: list[str] = []
     samples, clips = pair
     measure(plan_metrics(samples, clips, FVD), Told())
-    assert [line for line in said if "compiled" in line] == [
-        "features that are not kept wait until FVD's network is compiled"
+    assert [line for line in said if "compiling" in line] == [
+        "compiling FVD's network (the first features wait for it)"
     ]
 
 
@@ -129,7 +129,9 @@ def test_clips_are_at_no_distance_from_themselves(pair):
     assert found.quality["psnr"].capped == 5 * 11
 
 
-def test_the_floor_is_fvd_of_two_halves_of_real_clips(pair, tmp_path, cheap_features):
+def test_real_against_real_is_fvd_of_two_halves_of_real_clips(
+    pair, tmp_path, cheap_features
+):
     samples, clips = pair
     many = videos(tmp_path, "many", 10, 11, 12, 12, 3, seed=1)
     found = measure(plan_metrics(samples, many, FVD), Silent())
@@ -179,7 +181,7 @@ class StopsAt(Silent):
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)]
 )
-def test_a_stopped_comparison_computes_nothing_twice(
+def test_a_stopped_measurement_computes_nothing_twice(
     pair, cheap_features, number, code
 ):
     plan = plan_metrics(*pair, replace(ALL, metrics=("fvd-avg",)))
@@ -222,7 +224,7 @@ def test_more_clips_than_features_need_no_warning(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "extra"), [(FVD, "fvd"), (LPIPS, "lpips")], ids=["fvd", "lpips"]
 )
-def test_a_network_that_is_not_installed_is_told_before_anything_else(
+def test_a_network_that_is_not_installed_is_reported_first(
     pair, monkeypatch, settings, extra
 ):
     monkeypatch.setattr(metadata, "distribution", not_installed)
@@ -255,9 +257,7 @@ def not_installed(package):
         ),
     ],
 )
-def test_what_cannot_be_compared_is_refused(
-    tmp_path, samples, clips, settings, prime, said
-):
+def test_incomparable_sets_are_refused(tmp_path, samples, clips, settings, prime, said):
     sides = videos(tmp_path, "samples", *samples), videos(tmp_path, "clips", *clips)
     with pytest.raises((Refused, BadData), match=said) as refused:
         plan_metrics(*sides, settings, prime=prime)
@@ -272,7 +272,7 @@ def test_prime_frames_are_not_scored(pair):
     assert plan_metrics(samples, clips, ALL, prime=7).prime == 7
 
 
-def test_features_that_are_no_numbers_end_it(pair, monkeypatch):
+def test_features_that_are_not_finite_are_an_error(pair, monkeypatch):
     def broken(params, video, resize):
         values = np.zeros((len(video), 400), np.float32)
         values[min(1, len(video) - 1)] = np.nan

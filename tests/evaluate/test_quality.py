@@ -187,14 +187,14 @@ def test_a_single_video_has_no_error():
     assert summary.best_error is None
 
 
-def test_prime_frames_have_no_say():
+def test_prime_frames_do_not_count():
     given = values(3, 2, 4)
     of_frames = given.copy()
     of_frames[:, :, :2] = -inf
     assert PAIRED["ssim"].summarize(of_frames, 2) == PAIRED["ssim"].summarize(given, 2)
 
 
-def test_nothing_to_compare_is_said():
+def test_nothing_to_compare_is_refused():
     with pytest.raises(Refused, match="4 frames with 4 prime frames leave none"):
         PAIRED["psnr"].summarize(values(2, 2, 4), prime=4)
     with pytest.raises(ValueError, match="0 videos with 2 continuations cannot be"):

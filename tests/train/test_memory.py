@@ -248,12 +248,12 @@ def test_fvd_and_lpips_say_that_no_setting_helps(
     with monkeypatch.context() as patch:
         patch.setattr(features, "features", ask_for_too_much)
         said = svt_here(capfd, *asked, "fvd")
-    assert_told(said, "FVD", hint.format("8 clips", "features that are there are kept"))
+    assert_told(said, "FVD", hint.format("8 clips", "finished features are kept"))
     assert svt_here(capfd, *asked, "fvd").code == 0
     monkeypatch.setattr(lpips, "read_lpips", lambda net: None)
     monkeypatch.setattr(lpips, "lpips", ask_for_too_much)
     said = svt_here(capfd, *asked[:4], "--prime", "0", "--metric", "lpips")
-    lost = "FVD's features are kept, LPIPS is computed anew"
+    lost = "FVD's features are kept, LPIPS starts again"
     assert_told(said, "LPIPS", hint.format("a few frames", lost))
 
 

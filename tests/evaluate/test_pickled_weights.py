@@ -1,4 +1,4 @@
-"""Pickles of arrays are read; whatever else a pickle would do is not done."""
+"""Pickled weights: arrays are read, and nothing that a pickle names is run."""
 
 import builtins
 import importlib
@@ -82,7 +82,7 @@ def assert_same(found: dict, expected: dict) -> None:
 
 
 @pytest.mark.parametrize("protocol", [3, 4])
-def test_arrays_come_out_by_their_whole_names(file, protocol):
+def test_arrays_are_read_by_their_full_names(file, protocol):
     file.write_bytes(pickle.dumps(ARRAYS, protocol))
     assert_same(read_pickled_arrays(file), FLAT)
 
@@ -173,7 +173,7 @@ def test_a_file_with_any_byte_wrong_is_read_or_refused(file):
         assert array.dtype == np.float32
 
 
-def test_what_is_no_pickle_is_refused(file):
+def test_files_that_are_not_pickles_are_refused(file):
     assert "not a pickle of arrays" in refusal(file, b"PK\x03\x04 a zip archive")
 
 
@@ -233,7 +233,7 @@ def test_a_pickle_that_would_write_a_file_writes_none(file, trap, protocol):
 
 
 @pytest.mark.parametrize("way", programs(Path()))
-def test_that_pickle_does_write_the_file_where_pickles_are_run(trap, way):
+def test_an_ordinary_unpickler_does_write_the_file(trap, way):
     """So the test above tells something."""
     content = pickle.dumps(programs(trap)[way])
     with suppress(TypeError):  # some make it, then fail
@@ -247,7 +247,7 @@ def text(value: str) -> bytes:
     return b"X" + struct.pack("<I", len(value.encode())) + value.encode()
 
 
-def test_no_other_way_to_a_name_leads_further(file, trap):
+def test_no_other_way_to_a_name_works(file, trap):
     """Opcodes that Python does not write, or not any more."""
     command = text(f"touch {trap}")
     ways = {
@@ -269,7 +269,7 @@ def test_no_other_way_to_a_name_leads_further(file, trap):
         assert not trap.exists()
 
 
-def test_what_a_file_names_is_told_without_its_control_characters(file):
+def test_names_from_a_file_are_shown_without_control_characters(file):
     said = refusal(file, b"c\x1b[2Jos\nsys\rtem\n.")
     assert said == "asks for  [2Jos.sys tem: weights hold nothing but arrays"
     long = refusal(file, b"c" + b"o" * 999 + b"\nsystem\n.")
@@ -285,7 +285,7 @@ def test_the_names_that_are_known_cannot_be_changed(file, named):
     for state in (b"}" + text("kind") + text("f4") + b"s", b"N"):
         refusal(file, b"\x80\x03" + named + state + b"b.")
         refusal(file, b"\x80\x03" + named + b"N" + state + b"\x86b.")
-    test_arrays_come_out_by_their_whole_names(file, 4)
+    test_arrays_are_read_by_their_full_names(file, 4)
 
 
 def test_arrays_are_not_made_but_by_their_parts(file):
