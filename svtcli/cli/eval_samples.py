@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from svtcli.cli import console
 from svtcli.cli.eval_tables import metrics_by_frame, metrics_table
+from svtcli.cli.flags import flag
 from svtcli.failure import Refused
 
 if TYPE_CHECKING:
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 
 
 ARRAYS = (".npy", ".npz")
-FLAGS = {"temperature": "temp", "lpips": "lpips-net"}
-"""Flags that are not called like their setting."""
 
 
 def refuse_idle(flags: Iterable[str], metrics: Collection[str]) -> None:
@@ -26,9 +25,8 @@ def refuse_idle(flags: Iterable[str], metrics: Collection[str]) -> None:
     for name in flags:
         readers = metrics_reading(name)
         if not set(readers).intersection(metrics):
-            flag = f"--{FLAGS.get(name, name).replace('_', '-')}"
             raise Refused(
-                f"{flag}: no metric that is asked for depends on it",
+                f"{flag(name)}: no metric that is asked for depends on it",
                 f"ask for one that does, as with --metric {readers[0]}",
             )
 

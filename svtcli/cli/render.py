@@ -1,40 +1,30 @@
 """`svt render`: pictures of samples, and of prepared clips."""
 
-from collections.abc import Sequence
-from dataclasses import replace
-from enum import StrEnum
+from collections.abc import Collection, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from svtcli.cli import console
-from svtcli.cli.arguments import said
+from svtcli.cli.flags import WHERE, DryRun, flag, takes
 from svtcli.cli.render_sources import clips_of, run_to_plot, samples_folder
 from svtcli.failure import Refused
+from svtcli.recipe.schema import Render
+from svtcli.recipe.setting import CLIPS, settings_of
 
 if TYPE_CHECKING:
-    from svtcli.recipe.schema import Format, Render
     from svtcli.run.directory import RunFolder
 
 
-class Picture(StrEnum):
-    """What can be made; a test holds it equal to the recipe's formats."""
-
-    png = "png"
-    gif = "gif"
-    mp4 = "mp4"
-    html = "html"
-    curves = "curves"
-
-
-class Each(StrEnum):
-    """What gets a file of its own; a test holds it equal to the recipe's."""
-
-    clip = "clip"
-    video = "video"
-
-
+@takes(
+    settings_of(Render),
+    {
+        "What to draw (default: the recipe's)": CLIPS,
+        "How (default: the recipe's)": None,
+    },
+)
 def render(
     sources: Annotated[
         list[str] | None,
@@ -46,148 +36,84 @@ def render(
             show_default=False,
         ),
     ] = None,
-    formats: Annotated[
-        list[Picture] | None,
-        typer.Option(
-            "--format",
-            help="What to make; may be repeated. html: a page that plays the samples, "
-            "with all numbers. curves: training, and unrolled FVD.",
-        ),
-    ] = None,
-    every: Annotated[
-        int | None,
-        typer.Option(
-            min=1, help="Show every k-th frame. Default for clips: spread over each."
-        ),
-    ] = None,
-    frames: Annotated[
-        str | None,
-        typer.Option(help="Show these frames in a strip, for example 0,5,10,15."),
-    ] = None,
-    per_prime: Annotated[
-        int | None,
-        typer.Option(
-            min=1, help="Samples shown of each clip. Default: all; of several runs, 1."
-        ),
-    ] = None,
-    diversity: Annotated[
-        bool | None,
-        typer.Option(
-            "--diversity",
-            help="PNG: all samples of a clip in a grid, for each frame shown.",
-        ),
-    ] = None,
-    each: Annotated[
-        Each | None,
-        typer.Option(help="One file for each clip, or for each video of it."),
-    ] = None,
-    rows: Annotated[
-        int | None,
-        typer.Option(min=1, help="How many clips are shown; of CLIPS, in each split."),
-    ] = None,
-    scale: Annotated[
-        int | None, typer.Option(min=1, help="Screen pixels per video pixel.")
-    ] = None,
-    smooth: Annotated[
-        bool | None,
-        typer.Option("--smooth", help="Enlarge smoothly; else pixels stay pixels."),
-    ] = None,
-    fps: Annotated[
-        float | None, typer.Option(help="Frames per second of GIF and MP4.")
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder of the pictures. Default: RUN/figures/NAME of a run's "
-            "samples, else SAMPLES/figures or CLIPS/figures[/SPLIT].",
-            show_default=False,
-        ),
-    ] = None,
     seed: Annotated[
         int | None,
         typer.Option(
             min=0,
-            help="Which clips of CLIPS are shown. Default: 0.",
-            show_default=False,
+            metavar="N",
+            help="Random seed of the clips of CLIPS that are shown (default: 0).",
+            rich_help_panel="Of CLIPS",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder of the pictures (default: RUN/figures/NAME of a run's "
+            "samples, else SAMPLES/figures or CLIPS/figures[/SPLIT]).",
+            rich_help_panel=WHERE,
         ),
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Replace pictures that are there.")
+        bool, typer.Option("--force", help="Replace pictures that exist already.")
     ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("-n", "--dry-run", help="Only say what would be drawn.")
-    ] = False,
+    dry_run: DryRun = False,
+    **given: Any,
 ) -> None:
     """Draw samples: a film strip (PNG), a GIF, an MP4, a page. Of clips: a sheet.
 
-    For samples, what no flag says, the recipe of the run says (its section `render`).
-    Of several runs each clip is shown with its truth and a row for each run, and curves
-    stand in one picture.
+    Several runs are drawn side by side: each clip with its ground truth and a row for
+    each run, and all curves in one picture.
+
+    A sheet of CLIPS takes --format, --every, --rows (clips of each split), --scale and
+    --fps alone; by default its frames are spread over each clip.
     """
-    if fps is not None and not 0.01 <= fps <= 1000:
-        raise Refused(f"--fps {fps:g}: must lie between 0.01 and 1000")
-    stated = said(rows=rows, every=every, scale=scale, fps=fps)
-    of_samples = said(
-        frames=_frame_numbers(frames),
-        per_prime=per_prime,
-        diversity=diversity,
-        each=each.value if each else None,
-        smooth=smooth,
-    )
     first, *others = sources or (None,)
     if first is not None and (found := clips_of(first)):
+        from svtcli.render.clips_sheet import SheetSettings
+
+        of_samples = given.keys() - {field.name for field in fields(SheetSettings)}
         _only_clips(first, others, of_samples)
-        _draw_sheet(*found, out, formats, stated, seed or 0, force, dry_run)
+        _draw_sheet(*found, out, given, seed or 0, force, dry_run)
         return
     if seed is not None:
         raise Refused("--seed: samples are not drawn by chance; clips are")
-    if every is not None and (frames is not None or diversity):
-        other = "--frames" if frames is not None else "--diversity"
-        raise Refused(f"--every and {other}: choose one", "--frames 0,5 names frames")
-    for other in filter(clips_of, others):
-        _only_clips(other, [other], {})
-    if set(formats or ()) == {Picture.curves}:
-        _refuse_flags({**stated, **of_samples}, "of samples, not of curves")
+    if "every" in given and (other := {"frames", "diversity"} & given.keys()):
+        raise Refused(
+            f"--every and {flag(max(other))}: choose one", "--frames 0,5 names frames"
+        )
+    for other_clips in filter(clips_of, others):
+        _only_clips(other_clips, [other_clips], ())
+    if given.get("formats") == ("curves",):
+        _refuse_flags(given.keys() - {"formats"}, "of samples, not of curves")
         runs = [run_to_plot(source) for source in (first, *others)]
         _show({}, _draw_curves(runs, out, force, dry_run), dry_run)
         return
     samples, *beside = [samples_folder(source) for source in (first, *others)]
-    if every is not None:
-        of_samples |= {"frames": None, "diversity": False}
-    settings = replace(_recipe_settings(samples), **stated, **of_samples)
-    settings = replace(settings, formats=_formats(formats) or settings.formats)
+    if "every" in given:
+        given |= {"frames": None, "diversity": False}
+    settings = replace(_recipe_settings(samples), **given)
     _draw_samples(samples, tuple(beside), out, settings, force, dry_run)
 
 
-def _frame_numbers(text: str | None) -> tuple[int, ...] | None:
-    """Frames as they are typed: 0,5,10."""
-    if text is None:
-        return None
-    words = text.split(",")
-    if not all(word.strip().isdecimal() for word in words):
-        raise Refused(f"--frames {text}: name frames by number, as in 0,5,10,15")
-    return tuple(int(word) for word in words)
-
-
-def _only_clips(clips: str, others: list[str], of_samples: dict[str, Any]) -> None:
+def _only_clips(clips: str, others: list[str], of_samples: Collection[str]) -> None:
     """Refuse other sources and flags that only samples have."""
     if others:
         raise Refused(f"{clips}: clips; only samples are drawn side by side")
     _refuse_flags(of_samples, f"of samples; {clips} are clips")
 
 
-def _refuse_flags(stated: dict[str, Any], why: str) -> None:
-    """Refuse the first of the flags, if any."""
-    for name in stated:
-        raise Refused(f"--{name.replace('_', '-')}: {why}")
+def _refuse_flags(names: Collection[str], why: str) -> None:
+    """Refuse the first of the settings, if any."""
+    if names:
+        raise Refused(f"{flag(min(names))}: {why}")
 
 
 def _draw_sheet(
     clips: Path,
     split: str | None,
     out: Path | None,
-    formats: list[Picture] | None,
-    stated: dict[str, Any],
+    given: dict[str, Any],
     seed: int,
     force: bool,
     dry_run: bool,
@@ -195,8 +121,7 @@ def _draw_sheet(
     """Draw the contact sheet of clips; its paths go to stdout."""
     from svtcli.render import clips_sheet as stage
 
-    default = stage.SheetSettings()
-    settings = replace(default, formats=_formats(formats) or default.formats, **stated)
+    settings = stage.SheetSettings(**given)
     place = out or clips / "figures" / (split or "")
     pictures = stage.render_sheet(
         clips, place, split, settings, seed, console.progress(), force, dry_run
@@ -208,7 +133,7 @@ def _draw_samples(
     samples: Path,
     beside: tuple[Path, ...],
     out: Path | None,
-    settings: "Render",
+    settings: Render,
     force: bool,
     dry_run: bool,
 ) -> None:
@@ -252,13 +177,8 @@ def _show(source: dict[str, Any], pictures: list[Path], dry_run: bool) -> None:
     console.show("\n".join(lines), {**data, "dry_run": dry_run})
 
 
-def _formats(pictures: list[Picture] | None) -> "tuple[Format, ...]":
-    return tuple(picture.value for picture in pictures or ())
-
-
-def _recipe_settings(samples: Path) -> "Render":
+def _recipe_settings(samples: Path) -> Render:
     """Section `render` of the run's recipe; else the schema's defaults."""
-    from svtcli.recipe.schema import Render
     from svtcli.run.directory import run_of_samples
 
     run = run_of_samples(samples)

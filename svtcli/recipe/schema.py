@@ -259,19 +259,20 @@ class Render:
     formats: tuple[Format, ...] = ("png", "gif")
     """Files to write: film strips (png), animations (gif, mp4), a page that plays the
     samples with all numbers (html), and curves of training and of FVD by window."""
-    every: PositiveInt = 1
+    every: Annotated[PositiveInt, CLIPS] = 1
     """Show every k-th frame in a strip."""
-    frames: tuple[Annotated[int, Ge(0)], ...] | None = None
+    frames: Annotated[tuple[Annotated[int, Ge(0)], ...] | None, CLIPS] = None
     """Show these frames in a strip, for example 0,5,10,15 (Fig. 3). None leaves it to
     `every`."""
-    per_prime: PositiveInt | None = None
-    """Maximum number of samples shown of each clip (Fig. 13: 2). None shows all."""
+    per_prime: Annotated[PositiveInt | None, CLIPS] = None
+    """Maximum number of samples shown of each clip (Fig. 13: 2). None shows all, of
+    several runs one each."""
     diversity: bool = False
     """In PNG, show all samples of a clip as a grid per frame (Figs. 7 to 12), not in
     rows. Where `frames` is None: the last prime frame and three later ones."""
     each: Literal["clip", "video"] | None = None
     """Write a file for each clip, or for each of its videos. None draws all in one."""
-    rows: PositiveInt = 8
+    rows: Annotated[PositiveInt, CLIPS] = 8
     """Maximum number of clips in a picture, each with its ground truth and samples."""
     scale: PositiveInt = 2
     """Screen pixels per video pixel."""

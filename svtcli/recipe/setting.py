@@ -110,8 +110,8 @@ def settings_of(section: type) -> tuple[Setting, ...]:
 
 
 def without_sections(text: str | None) -> str:
-    """`text` without the paper's sections in parentheses."""
-    return re.sub(r" \([^()]*§[^()]*\)", "", text or "")
+    """`text` without references to the paper in parentheses."""
+    return re.sub(r" \([^()]*(§|Fig)[^()]*\)", "", text or "")
 
 
 def influential(section: Any) -> dict[str, Any]:

@@ -2,12 +2,9 @@
 
 import json
 from dataclasses import replace
-from typing import get_args
 
 from svtcli.cli.eval_tables import likelihood_by_frame
-from svtcli.cli.evaluate import Baseline
 from svtcli.evaluate.results import LikelihoodResult, ModelScore, read_result
-from svtcli.recipe.schema import Eval
 from tests.cli.terminal import svt, svt_here
 
 KEYS = [
@@ -184,11 +181,6 @@ def test_the_same_in_a_process_of_its_own(place):
     said = svt("eval", "mine", "-q", cwd=place)
     assert (said.code, said.err) == (0, "")
     assert "uniform  8.000" in said.out
-
-
-def test_the_flag_has_the_recipe_s_baselines():
-    (choices,) = get_args(Eval.__annotations__["baselines"])[:1]
-    assert {each.value for each in Baseline} == set(get_args(choices))
 
 
 def test_a_shorter_precision_is_another_score_and_says_so(place, capfd):

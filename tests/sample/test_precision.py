@@ -7,19 +7,16 @@ can tell, schedules may differ, as much as from float32: 27 of 4,000 samples her
 
 from dataclasses import replace
 from functools import partial
-from typing import get_args
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from svtcli.cli.arguments import Precision as Flag
 from svtcli.model.codes import codes_from_video
 from svtcli.model.likelihood import Scorer
 from svtcli.model.parameters import for_products_in
 from svtcli.model.svt import network
-from svtcli.recipe.schema import Precision
 from svtcli.run.directory import RunFolder
 from svtcli.sample.sampler import Sampler
 from svtcli.sample.sampling_rule import SamplingRule
@@ -196,7 +193,3 @@ def test_weights_are_loaded_in_the_precision_that_is_asked_for(place):
         jax.tree.leaves(short), jax.tree.leaves(rounded), strict=True
     ):
         assert (np.asarray(one) == np.asarray(other)).all()
-
-
-def test_the_flag_has_the_recipe_s_precisions():
-    assert {each.value for each in Flag} == set(get_args(Precision))
