@@ -13,9 +13,8 @@ from typing import Any
 from svtcli.failure import Failure
 from svtcli.recipe.schema import UNITS
 from svtcli.run.directory import RunFolder
-from svtcli.run.goodput import Goodput, goodput
 from svtcli.run.manifest import RunFacts, read_run
-from svtcli.run.metrics_log import Row, read_metrics, read_rows
+from svtcli.run.metrics_log import Goodput, Row, goodput, read_metrics, read_rows
 
 
 @dataclass(frozen=True)

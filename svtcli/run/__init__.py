@@ -1,1 +1,1 @@
-"""The run folder: where everything that one recipe makes is kept. No jax."""
+"""The run folder, and safe work in it: durable files, locks, resuming. No jax."""

@@ -1,4 +1,4 @@
-"""Bytes in words, and how a device says that it has too few of them; no jax here."""
+"""Out of memory on a device, recognized by the messages of jax's libraries."""
 
 import re
 
@@ -6,24 +6,24 @@ from svtcli.failure import Failure
 
 
 class OutOfMemory(Failure):
-    """A device has too little memory for the `work` that was asked of it.
+    """A device has too little memory for `work`, such as "training".
 
-    `said` is what its library told of bytes; where `work` is empty, who knows it may
-    still name it, and what needs less.
+    `amount` tells what its library said about bytes. If `work` is empty, a caller that
+    knows it can add it, together with a hint.
     """
 
     def __init__(
-        self, said: str, work: str = "", device: str = "", hint: str | None = None
+        self, amount: str, work: str = "", device: str = "", hint: str | None = None
     ) -> None:
-        named = f"the device ({device})" if device else "the device"
-        begun = f"{work}: " if work else ""
-        super().__init__(f"{begun}{named} has too little memory{said}", hint or FREE_IT)
-        self.said, self.work = said, work
+        name = f"the device ({device})" if device else "the device"
+        start = f"{work}: " if work else ""
+        super().__init__(f"{start}{name} has too little memory{amount}", hint or HINT)
+        self.amount, self.work = amount, work
 
 
-FREE_IT = (
+HINT = (
     "a smaller batch or model needs less; nvidia-smi tells whether another process has "
-    "it; of a GPU jax takes 75 %, or what XLA_PYTHON_CLIENT_MEM_FRACTION says"
+    "it; jax takes 75 % of a GPU's memory, or XLA_PYTHON_CLIENT_MEM_FRACTION of it"
 )
 FULL = re.compile(
     r"out[ _]of[ _]memory|OutOfMemory|Failed to allocate|_STATUS_ALLOC_FAILED"
@@ -31,9 +31,9 @@ FULL = re.compile(
     r"|would exceed memory",
     re.IGNORECASE,
 )
-"""What jax and its libraries say of a full device; they have no class for it."""
+"""Messages of jax and its libraries about a full device; they have no class for it."""
 SMALLER = re.compile(r"shared memory|memory space [a-z]*mem\b|space=[a-z]*mem\b")
-"""The memory of one kernel on a chip: a smaller batch would not help."""
+"""On-chip memory of a single kernel: a smaller batch would not help."""
 QUANTITY = r"(\d+(?:\.\d+)?) ?(bytes|[KMGT]i?B?|B)\b"
 WANTED = re.compile(rf"(?:allocat\w+|reserve)[^\d\n]{{0,40}}{QUANTITY}")
 OF_ALL = re.compile(rf"(?:Used|Requires) {QUANTITY}(?: of|, has) {QUANTITY}")
@@ -41,9 +41,9 @@ POWERS = {"K": 1, "M": 2, "G": 3, "T": 4}
 
 
 def out_of_memory(error: BaseException) -> OutOfMemory | None:
-    """What `error` is, where a device had too little memory; None for any other.
+    """Return `error` as OutOfMemory; None if it is any other error.
 
-    Told by its text, without jax. TensorStore says RESOURCE_EXHAUSTED of a full disk.
+    Its text decides, without jax. TensorStore calls a full disk RESOURCE_EXHAUSTED too.
     """
     if isinstance(error, OutOfMemory):
         return error
@@ -54,26 +54,26 @@ def out_of_memory(error: BaseException) -> OutOfMemory | None:
         return None
     if isinstance(error, ValueError) and not text.startswith("RESOURCE_EXHAUSTED"):
         return None
-    return OutOfMemory(_bytes_in(text))
+    return OutOfMemory(_amount(text))
 
 
-def _bytes_in(text: str) -> str:
-    """How much was wanted, as far as it is said."""
+def _amount(text: str) -> str:
+    """Amount of memory that was requested, if the text tells it."""
     if found := OF_ALL.search(text):
-        used, there = _of(found[1], found[2]), _of(found[3], found[4])
-        return f" ({used} are needed, it has {there})"
+        used, total = _size(found[1], found[2]), _size(found[3], found[4])
+        return f" ({used} are needed, it has {total})"
     if found := WANTED.search(text):
-        return f" ({_of(found[1], found[2])} more were asked for)"
+        return f" ({_size(found[1], found[2])} more were asked for)"
     return ""
 
 
-def _of(number: str, unit: str) -> str:
-    """In words; XLA's G is its GiB."""
+def _size(number: str, unit: str) -> str:
+    """Size in words; XLA's G is GiB."""
     return size(float(number) * 1024 ** POWERS.get(unit[0], 0))
 
 
 def size(count: int | float) -> str:
-    """Bytes, in powers of 1000: `9.83 GB`."""
+    """Number of bytes in words, with powers of 1000: `9.83 GB`."""
     for unit in ("bytes", "kB", "MB", "GB"):
         if count < 999.5:
             return f"{count:.3g} {unit}"

@@ -1,7 +1,7 @@
-"""Where a run keeps its files, and how a run or a checkpoint is named.
+"""The run folder: its files, and the names of runs and checkpoints.
 
 runs/NAME/recipe.yaml   the recipe, resolved
-runs/NAME/run.json      what made it (manifest.py)
+runs/NAME/run.json      provenance (manifest.py)
 runs/NAME/metrics.jsonl tensorboard/ profile/
 runs/NAME/checkpoints/STEP/ samples/ eval/ figures/
 """
@@ -20,60 +20,45 @@ NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 
 
 @dataclass(frozen=True)
+class Inside:
+    """Attribute of a run folder: the path of a file or folder in it."""
+
+    name: str
+
+    def __get__(self, run: "RunFolder", owner: type) -> Path:
+        return run.path / self.name
+
+
+@dataclass(frozen=True)
 class RunFolder:
-    """The places inside `path`; none of them has to exist."""
+    """Paths inside the folder of a run; none of them has to exist."""
 
     path: Path
 
+    recipe_file = Inside("recipe.yaml")
+    run_file = Inside("run.json")
+    metrics = Inside("metrics.jsonl")
+    tensorboard = Inside("tensorboard")
+    profile = Inside("profile")
+    checkpoints = Inside("checkpoints")
+    samples = Inside("samples")
+    eval = Inside("eval")
+    figures = Inside("figures")
+
     @property
     def name(self) -> str:
+        """Name of the run."""
         return self.path.resolve().name
 
-    @property
-    def recipe_file(self) -> Path:
-        return self.path / "recipe.yaml"
-
-    @property
-    def run_file(self) -> Path:
-        return self.path / "run.json"
-
-    @property
-    def metrics(self) -> Path:
-        return self.path / "metrics.jsonl"
-
-    @property
-    def tensorboard(self) -> Path:
-        return self.path / "tensorboard"
-
-    @property
-    def profile(self) -> Path:
-        return self.path / "profile"
-
-    @property
-    def checkpoints(self) -> Path:
-        return self.path / "checkpoints"
-
-    @property
-    def samples(self) -> Path:
-        return self.path / "samples"
-
-    @property
-    def eval(self) -> Path:
-        return self.path / "eval"
-
-    @property
-    def figures(self) -> Path:
-        return self.path / "figures"
-
     def recipe(self) -> Recipe:
-        """The recipe this run follows; Refused where there is none."""
+        """Recipe of this run. Errors: Refused if there is none."""
         if not self.recipe_file.is_file():
             raise Refused(f"{self.path}: not a run folder (recipe.yaml is missing)")
         text = self.recipe_file.read_text(encoding="utf-8")
         return recipe_from_text(text, str(self.recipe_file))
 
     def steps(self) -> tuple[int, ...]:
-        """Steps that have a checkpoint folder, ascending."""
+        """Steps of the checkpoints, ascending."""
         if not self.checkpoints.is_dir():
             return ()
         names = (entry.name for entry in self.checkpoints.iterdir() if entry.is_dir())
@@ -81,12 +66,12 @@ class RunFolder:
 
 
 def runs_root() -> Path:
-    """Where the runs are: `$SVT_RUNS`, else `runs` in the working directory."""
+    """Folder of all runs: `$SVT_RUNS`, else `runs` in the working directory."""
     return Path(os.environ.get("SVT_RUNS") or "runs")
 
 
 def run_folder(name: str) -> RunFolder:
-    """The folder of the run called `name`; Refused for a name that is no file name."""
+    """Folder of the run `name`. Errors: Refused for a name that is no file name."""
     if not NAME.fullmatch(name):
         raise Refused(
             f"{name!r} cannot name a run",
@@ -96,10 +81,10 @@ def run_folder(name: str) -> RunFolder:
 
 
 def find_checkpoint(ckpt: str) -> tuple[RunFolder, int | None]:
-    """The run and step that CKPT means; step None is the latest.
+    """Run and step that CKPT refers to; step None is the latest.
 
     CKPT is a run folder, its name, RUN@STEP, or a checkpoint folder
-    (RUN/checkpoints/STEP). Errors: Refused when it is not there, with what is.
+    (RUN/checkpoints/STEP). Errors: Refused if it does not exist.
     """
     path = Path(ckpt)
     if path.parent.name == "checkpoints" and path.name.isdecimal():
@@ -113,7 +98,7 @@ def find_checkpoint(ckpt: str) -> tuple[RunFolder, int | None]:
 
 
 def newest_samples() -> Path:
-    """The newest finished samples folder under the runs; Refused when there is none."""
+    """Newest finished samples of all runs. Errors: Refused if there are none."""
     finished = list(runs_root().glob("*/samples/*/samples.json"))
     if not finished:
         raise Refused(
@@ -123,7 +108,7 @@ def newest_samples() -> Path:
 
 
 def run_of_samples(samples: Path) -> RunFolder | None:
-    """The run whose samples lie in this folder; None if they are not in one."""
+    """Run whose samples are in this folder; None for a folder outside of a run."""
     whole = samples if samples.name not in ("", "..") else samples.resolve()
     run = RunFolder(whole.parent.parent)
     inside = whole.parent == run.samples and run.recipe_file.is_file()
@@ -131,7 +116,7 @@ def run_of_samples(samples: Path) -> RunFolder | None:
 
 
 def find_run(name_or_path: str) -> RunFolder:
-    """The run of that path, else of that name; Refused when there is none."""
+    """Run with this path, else with this name. Errors: Refused if there is none."""
     for path in (Path(name_or_path), runs_root() / name_or_path):
         if (path / "recipe.yaml").is_file():
             return RunFolder(path)

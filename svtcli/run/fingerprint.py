@@ -1,4 +1,4 @@
-"""Short names for contents: equal fingerprints mean equal inputs."""
+"""Fingerprints: equal ones mean equal values or equal files."""
 
 import hashlib
 import json
@@ -11,8 +11,8 @@ def fingerprint(*parts: object) -> str:
     """SHA-256 (64 hex digits) of plain values, the same in every process and release.
 
     Parts may be None, bool, int, float, str, paths, dataclasses, mappings with string
-    keys, lists and tuples of them. A tuple counts as the list that JSON makes of it; a
-    mapping's order does not count. Errors: TypeError for anything else.
+    keys, lists and tuples of them. Tuples equal lists, and the order of a mapping does
+    not matter. Errors: TypeError for anything else.
     """
     text = json.dumps(
         [_plain(part) for part in parts],
@@ -30,7 +30,7 @@ def fingerprint_file(path: Path | str) -> str:
 
 
 def _plain(value: object) -> object:
-    """`value` as JSON can say it."""
+    """Equivalent of `value` in JSON's types."""
     match value:
         case None | bool() | int() | float() | str():
             return value

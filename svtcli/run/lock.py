@@ -1,4 +1,4 @@
-"""One writer at a time: a lock that the kernel drops when its holder dies."""
+"""Locks on folders, which the kernel releases when the holder dies."""
 
 import os
 import socket
@@ -17,10 +17,10 @@ NAME = ".lock"
 
 @contextmanager
 def only_writer(folder: Path, wait: float = 0.0) -> Iterator[None]:
-    """Hold `folder` against every other writer; `Locked` names the one that has it.
+    """Hold the lock of `folder`, after waiting for at most `wait` seconds.
 
-    Waits at most `wait` seconds for it. Holds between processes of one machine; a
-    network file system may not honour it.
+    It works between processes of one machine; a network file system may ignore it.
+    Errors: `Locked`, which names the holder.
     """
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / NAME
@@ -43,7 +43,7 @@ def only_writer(folder: Path, wait: float = 0.0) -> Iterator[None]:
 
 
 def is_held(folder: Path) -> bool:
-    """Whether some process is the writer of `folder` at this moment."""
+    """Return True if a process holds the lock of `folder` at this moment."""
     if not (folder / NAME).is_file():
         return False
     lock = FileLock(folder / NAME, timeout=0)

@@ -1,4 +1,4 @@
-"""`run.json`: what made a run, enough to make it again."""
+"""Provenance of a run in `run.json`: enough to repeat it."""
 
 import json
 import platform
@@ -29,13 +29,13 @@ PACKAGES = (
 
 @dataclass(frozen=True)
 class RunFacts:
-    """The contents of `run.json`."""
+    """Contents of `run.json`."""
 
     command: tuple[str, ...]
     recipe: str
-    """The recipe's name."""
+    """Name of the recipe."""
     source: str
-    """The file it came from."""
+    """File of the recipe."""
     overrides: tuple[str, ...]
     recipe_fingerprint: str
     seed: int
@@ -43,7 +43,7 @@ class RunFacts:
     devices: tuple[str, ...]
     versions: dict[str, str]
     git_commit: str | None
-    """Of svt's own source tree, `-dirty` when it was changed; None when installed."""
+    """Commit of svt's source tree, `-dirty` if modified; None for an installed svt."""
 
 
 def write_run(
@@ -54,7 +54,7 @@ def write_run(
     data_fingerprint: str,
     command: Sequence[str] | None = None,
 ) -> RunFacts:
-    """Write `recipe.yaml` and `run.json`; `command` defaults to this process's own."""
+    """Write `recipe.yaml` and `run.json`; `command` defaults to this process's."""
     facts = RunFacts(
         command=tuple(command or ("svt", *sys.argv[1:])),
         recipe=loaded.name,
@@ -73,7 +73,7 @@ def write_run(
 
 
 def read_run(folder: RunFolder) -> RunFacts:
-    """The facts of a run. Errors: Refused without `run.json`, BadData if torn."""
+    """Read `run.json`. Errors: Refused if it is missing, BadData if it is damaged."""
     if not folder.run_file.is_file():
         raise Refused(f"{folder.path}: not a run folder (run.json is missing)")
     try:
@@ -86,7 +86,7 @@ def read_run(folder: RunFolder) -> RunFacts:
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that decide what a run computes."""
+    """Versions of Python and of the packages that influence results."""
     installed = {"python": platform.python_version(), "svt": __version__}
     for package in PACKAGES:
         try:
@@ -97,9 +97,9 @@ def versions() -> dict[str, str]:
 
 
 def git_commit() -> str | None:
-    """The commit of the tree svt runs from, None outside of one."""
+    """Commit of the source tree that svt runs from, None outside of one."""
     here = Path(__file__)
-    # A package installed below some other project must not report that one's commit.
+    # An svt installed inside of another project must not report its commit.
     if _git(here.parent, "ls-files", "--error-unmatch", here.name) is None:
         return None
     describe = ("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
@@ -107,7 +107,7 @@ def git_commit() -> str | None:
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
-    """What git prints, None where it fails or is not installed."""
+    """Output of git, None if it fails or is not installed."""
     try:
         answer = subprocess.run(  # noqa: S603
             ["git", "-C", str(folder), *arguments],  # noqa: S607

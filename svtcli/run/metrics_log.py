@@ -1,12 +1,13 @@
-"""`metrics.jsonl`: one JSON object per line, `{"step": 50, "loss": 2.31, ...}`.
+"""Metrics of a run in `metrics.jsonl`: a line per row, `{"step": 50, "loss": 2.31}`.
 
-A line is flushed as it is written, so that a killed run loses at most a torn last line;
-after a power cut the lines are there that were written before the last `sync`.
-A number that is not finite is written as null: JSON has no NaN.
+Lines are flushed one by one: a killed run loses at most part of the last line; a power
+cut, the lines since the last `sync`. A number that is not finite is written as null, as
+JSON has no NaN.
 """
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -16,25 +17,25 @@ from svtcli.failure import BadData
 from svtcli.run.durable import sync_file, sync_path, writing
 
 Row = dict[str, int | float]
-"""`step` and whatever else a stage measured there."""
+"""`step`, and the metrics of that step by name."""
 
 
 @runtime_checkable
 class Rows(Protocol):
-    """Whatever takes rows of metrics."""
+    """Destination of rows of metrics."""
 
     def append(self, step: int, **values: float | int) -> None:
         """Add the row of `step`."""
         ...
 
     def sync(self) -> None:
-        """Wait until every row is on the disk."""
+        """Flush every row to the disk."""
         ...
 
 
 @dataclass(frozen=True)
 class Together:
-    """Several that take the same rows, or none that takes any."""
+    """Several destinations of the same rows, or none."""
 
     logs: tuple[Rows, ...]
 
@@ -44,13 +45,13 @@ class Together:
             log.append(step, **values)
 
     def sync(self) -> None:
-        """Wait until the rows of each are on the disk."""
+        """Flush the rows of each to the disk."""
         for log in self.logs:
             log.sync()
 
 
 class MetricsLog:
-    """Appends rows to `path` while it is open as a context manager."""
+    """Context manager that appends rows to the file `path`."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -72,10 +73,10 @@ class MetricsLog:
             self._file.flush()
 
     def sync(self) -> None:
-        """Wait until every row is on the disk."""
+        """Flush every row to the disk."""
         with writing(self._path):
             sync_file(self._file)
-        # Its own name, that of the run, and of the folder of runs.
+        # Names of the file, of the run, and of the folder of runs.
         for folder in self._path.absolute().parents[:3]:
             sync_path(folder)
 
@@ -90,11 +91,11 @@ class MetricsLog:
 
 
 def read_metrics(path: Path) -> list[Row]:
-    """The rows in order of steps; [] when there is no file yet.
+    """Rows in order of steps, one a step; [] if there is no file.
 
-    A step may have several rows, one beside the other: of training, of validation. A
-    resumed run repeats steps: the last value of a name counts. null reads as NaN.
-    Errors: BadData for a line that is not a row, unless it is a torn last line.
+    Rows of one step (training, validation) are merged. A resumed run repeats steps: the
+    last value of a name counts. null is read as NaN. Errors: BadData for a line that is
+    not a row, except an incomplete last line.
     """
     latest: dict[int | float, Row] = {}
     for row in read_rows(path):
@@ -103,7 +104,7 @@ def read_metrics(path: Path) -> list[Row]:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """Every row as it was written, repeated steps too; otherwise as `read_metrics`."""
+    """Every row as it was written, repeated steps too; else as `read_metrics`."""
     if not path.is_file():
         return []
     text = path.read_bytes().decode("utf-8", errors="replace")
@@ -124,10 +125,50 @@ def _row(path: Path, number: int, line: str) -> Row:
 
 
 def _drop_torn_line(path: Path) -> None:
-    """Cut what a killed process left after the last whole line."""
+    """Remove the incomplete last line that a killed process left."""
     if path.is_file():
         content = path.read_bytes()
         whole = content[: content.rfind(b"\n") + 1]
         if len(whole) < len(content):
             with path.open("r+b") as file:
                 file.truncate(len(whole))
+
+
+@dataclass(frozen=True)
+class Goodput:
+    """Seconds since the first step, and how many of them were productive."""
+
+    wall: float
+    """Seconds from the first step to the last row, stops included."""
+    productive: float
+    """Seconds of steps that were taken for the first time."""
+    replayed: int
+    """Number of steps that were taken again after a stop."""
+
+    @property
+    def share(self) -> float:
+        """Fraction of time that was productive."""
+        return self.productive / self.wall if self.wall else 1.0
+
+
+def goodput(rows: Sequence[Row]) -> Goodput | None:
+    """Goodput according to `read_rows`; None if no row has a time.
+
+    A row stands for all steps since the one before, so losses shorter than the distance
+    of two rows are not seen.
+    """
+    timed = [row for row in rows if "time" in row and "steps_per_second" in row]
+    if not timed:
+        return None
+    productive, replayed, reached, before = 0.0, 0, 0, 0
+    begun = timed[0]["time"] - timed[0]["step"] / timed[0]["steps_per_second"]
+    for row in timed:
+        step, rate = int(row["step"]), row["steps_per_second"]
+        if step > reached:
+            productive += (step - reached) / rate
+            reached = step
+        else:
+            # The first row after a stop resumed somewhere after the row before it.
+            replayed += step - before if step > before else 1
+        before = step
+    return Goodput(timed[-1]["time"] - begun, productive, replayed)

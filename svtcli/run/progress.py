@@ -1,4 +1,4 @@
-"""How a stage tells what it is doing; the terminal decides how that looks."""
+"""Progress reports of a stage; the terminal decides how to show them."""
 
 from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
@@ -6,27 +6,27 @@ from typing import Protocol, runtime_checkable
 
 @runtime_checkable
 class Progress(Protocol):
-    """What a stage may say while it works. Implemented by `cli/console.py`."""
+    """Receiver of progress reports. Implemented by `cli/console.py`."""
 
     def begin(self, task: str, total: int | None = None, unit: str = "") -> None:
-        """A task starts; `total` in units of `unit`, None when it is not known."""
+        """Begin a task of `total` units; None if the number is unknown."""
         ...
 
     def advance(self, done: int, facts: Mapping[str, str] | None = None) -> None:
-        """`done` units are finished in all; `facts` are shown beside them."""
+        """Report that `done` units are finished in all; `facts` are shown beside."""
         ...
 
     def end(self) -> None:
-        """The task is over, finished or not."""
+        """End the task, finished or not."""
         ...
 
     def note(self, line: str) -> None:
-        """A line that should stay on the screen."""
+        """Show a line that stays on the screen."""
         ...
 
 
 class Silent:
-    """Progress that says nothing, for tests and for use as a library."""
+    """Progress that shows nothing, for tests and for use as a library."""
 
     def begin(self, task: str, total: int | None = None, unit: str = "") -> None: ...
 

@@ -1,15 +1,15 @@
-"""A folder of samples: lossless arrays and what they depend on.
+"""Samples folder: lossless arrays and their provenance.
 
     samples.npy    uint8    [N, M, F, H, W, C]  N clips, M continuations of each
     truth.npy      uint8    [N, F, H, W, C]     the clips themselves
-    log_prob.npy   float32  [N, M, F]           nats of each frame under the model
-    samples.json   what made them; written last, so its presence means "whole"
+    log_prob.npy   float32  [N, M, F]           log-likelihood of each frame in nats
+    samples.json   provenance; written last, so a folder that has it is complete
 
-Prime frames are included everywhere; their log-probability is 0.
+Prime frames are included everywhere; their log-likelihood is 0.
 """
 
 import json
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Literal
 
@@ -22,7 +22,7 @@ from svtcli.run.durable import sync_file, write_atomic, writing
 
 @dataclass(frozen=True)
 class SampleFacts:
-    """Everything that the samples depend on."""
+    """Contents of `samples.json`: everything that the samples depend on."""
 
     run: str
     step: int
@@ -34,25 +34,23 @@ class SampleFacts:
     schedule: str
     split: str
     clips: tuple[str, ...]
-    """Which clip each row continues, as its dataset names it."""
+    """IDs of the continued clips, one for each of the N rows."""
     fingerprint: str = ""
-    """Of everything that went in; `svt run` compares it."""
+    """Fingerprint of everything that the samples depend on."""
     pixels_per_pass: float = 1.0
-    """Positions that became final by one pass of the decoder over a video, on average;
-    samples that do not say were made one by one."""
+    """Mean number of pixels that one pass of the decoder over a video samples."""
     top_k: int | None = None
-    """Of how many likeliest values each code was drawn; None for all."""
+    """Number of most likely values that each code was sampled from; None for all."""
     top_p: float | None = None
-    """What the values that a code was drawn from had to have together."""
+    """Total probability of the values that each code was sampled from; None for all."""
     precision: str = "float32"
-    """Of the products of the network that made them."""
+    """Number format of the network's weights and products."""
     deterministic: bool = False
-    """Whether the loss is deterministic: then nothing is drawn, and temperature, top-k
-    and top-p are without effect."""
+    """True for a deterministic loss: temperature, top-k and top-p have no effect."""
 
     @property
     def sampling_rule(self) -> tuple[str, ...]:
-        """The rule that drew each code, in words, and a precision that is not usual."""
+        """How codes were sampled, in words; the precision, unless it is float32."""
         drawn = (
             f"temperature {self.temperature:g}",
             *([f"top-k {self.top_k}"] if self.top_k is not None else []),
@@ -75,7 +73,7 @@ class Samples:
 
 
 def write_samples(folder: Path, samples: Samples) -> None:
-    """Write a whole samples folder; `samples.json` last."""
+    """Write a complete samples folder; `samples.json` last."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "samples.json").unlink(missing_ok=True)
     _write_array(folder / "samples.npy", samples.video)
@@ -86,9 +84,9 @@ def write_samples(folder: Path, samples: Samples) -> None:
 
 
 def _write_array(path: Path, array: NDArray) -> None:
-    """What `np.save` writes, and have it on the disk.
+    """Write what `np.save` writes, and flush it to the disk.
 
-    NumPy's own way past Python's files does not say why a write has failed.
+    NumPy itself bypasses Python's files, and loses the reason of a failed write.
     """
     array = np.ascontiguousarray(array)
     header = np.lib.format.header_data_from_array_1_0(array)
@@ -99,7 +97,7 @@ def _write_array(path: Path, array: NDArray) -> None:
 
 
 def read_facts(folder: Path) -> SampleFacts:
-    """What made the samples in `folder`; refuses a folder that holds none."""
+    """Read `samples.json`. Errors: Refused if it is missing; BadData."""
     path = folder / "samples.json"
     if not path.is_file():
         raise Refused(
@@ -108,20 +106,16 @@ def read_facts(folder: Path) -> SampleFacts:
         )
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
-        known = {
-            field.name: facts[field.name]
-            for field in fields(SampleFacts)
-            if field.default is MISSING or field.name in facts
-        }
+        known = {field.name: facts[field.name] for field in fields(SampleFacts)}
     except (ValueError, KeyError, TypeError) as error:
         raise BadData(f"{path}: not a description of samples ({error})") from error
     return SampleFacts(**{**known, "clips": tuple(known["clips"])})
 
 
 def read_samples(folder: Path, mapped: bool = False) -> Samples:
-    """The samples in `folder`, in memory or `mapped` from their files.
+    """Read a samples folder, in memory or `mapped` from its files.
 
-    Errors: no samples there, or arrays that don't fit.
+    Errors: Refused if it holds no finished samples; BadData.
     """
     facts = read_facts(folder)
     mode: Literal["r"] | None = "r" if mapped else None
@@ -132,10 +126,14 @@ def read_samples(folder: Path, mapped: bool = False) -> Samples:
         )
     except (OSError, ValueError, EOFError) as error:
         raise BadData(f"{folder}: unreadable samples ({error})") from error
-    whole = video.ndim == 6 and truth.shape == video.shape[:1] + video.shape[2:]
-    pixels = video.dtype == truth.dtype == np.uint8
-    if not whole or log_prob.shape != video.shape[:3] or not pixels:
+    consistent = (
+        video.ndim == 6
+        and truth.shape == video.shape[:1] + video.shape[2:]
+        and log_prob.shape == video.shape[:3]
+        and video.dtype == truth.dtype == np.uint8
+    )
+    if not consistent:
         named = {"samples": video, "truth": truth, "log_prob": log_prob}
-        said = (f"{name} {array.dtype} {array.shape}" for name, array in named.items())
-        raise BadData(f"{folder}: arrays do not fit each other: {', '.join(said)}")
+        found = (f"{name} {array.dtype} {array.shape}" for name, array in named.items())
+        raise BadData(f"{folder}: arrays do not fit each other: {', '.join(found)}")
     return Samples(video, truth, log_prob, facts)

@@ -48,7 +48,7 @@ def within_memory(work: str, hint: Callable[[], str]) -> Iterator[None]:
             device = str(jax.local_devices()[0].device_kind)
         except RuntimeError:  # jax could not start the devices
             device = ""
-        raise OutOfMemory(full.said, work, device, hint()) from error
+        raise OutOfMemory(full.amount, work, device, hint()) from error
 
 
 def less_for_training(

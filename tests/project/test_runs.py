@@ -8,9 +8,8 @@ import pytest
 
 from svtcli.project.runs import details, differences, list_runs, overview
 from svtcli.run.directory import RunFolder
-from svtcli.run.goodput import goodput
 from svtcli.run.manifest import write_run
-from svtcli.run.metrics_log import MetricsLog
+from svtcli.run.metrics_log import MetricsLog, goodput
 from tests.train import tiny_run
 
 Make = Callable[..., RunFolder]
