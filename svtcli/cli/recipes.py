@@ -1,4 +1,4 @@
-"""`svt recipes`: what can be run, and whether a recipe of one's own is right."""
+"""`svt recipes`: list, show, copy and check recipes."""
 
 import json
 import sys
@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from svtcli.cli import completion, console
+from svtcli.cli.flags import DryRun, Overrides
 from svtcli.failure import CheckFailed, Refused
 
 app = typer.Typer(help="List, show, copy and check recipes.")
@@ -20,19 +21,11 @@ Recipe = Annotated[
         autocompletion=completion.recipes,
     ),
 ]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="[K=V]...",
-        help="Keys to change: section.key=value.",
-        autocompletion=completion.overrides,
-    ),
-]
 
 
 @app.command("list")
 def list_() -> None:
-    """The recipes that come with svt, and what each is for.
+    """List the shipped recipes, with a line about each.
 
     For example: svt recipes list
     """
@@ -48,11 +41,8 @@ def list_() -> None:
 
 
 @app.command()
-def show(
-    name: Recipe,
-    overrides: Overrides = None,
-) -> None:
-    """A recipe with every default, its base and the overrides filled in.
+def show(name: Recipe, overrides: Overrides = None) -> None:
+    """Show a recipe with every default, its base and the overrides filled in.
 
     For example: svt recipes show bair_large train.batch=32
     """
@@ -66,16 +56,14 @@ def show(
 def copy(
     name: Recipe,
     dest: Annotated[
-        Path | None, typer.Argument(help="A file or folder. [default: ./NAME.yaml]")
+        Path | None, typer.Argument(help="A file or folder (default: ./NAME.yaml).")
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Overwrite what is there.")
+        bool, typer.Option("--force", help="Overwrite an existing file.")
     ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("-n", "--dry-run", help="Only say what would be written.")
-    ] = False,
+    dry_run: DryRun = False,
 ) -> None:
-    """Copy a recipe, comments and all, to change it.
+    """Copy a recipe with its comments, to edit it.
 
     For example: svt recipes copy quickstart mine.yaml
     """
@@ -98,11 +86,8 @@ def copy(
 
 
 @app.command()
-def check(
-    file: Recipe,
-    overrides: Overrides = None,
-) -> None:
-    """Read a recipe and say everything that is wrong with it; 3 if anything is.
+def check(file: Recipe, overrides: Overrides = None) -> None:
+    """Check a recipe and report all of its problems; exit code 3 if there are any.
 
     For example: svt recipes check mine.yaml train.steps=1000
     """
@@ -130,13 +115,13 @@ def check(
 
 @app.command()
 def schema() -> None:
-    """The JSON schema of a recipe, for editors that complete and check YAML.
+    """Print the JSON schema of a recipe, for editors that complete and check YAML.
 
     For example: svt recipes schema > recipe.schema.json
     """
     from svtcli.recipe.validate import recipe_schema
 
     described = recipe_schema()
-    # Escaped where letters would be lost: this is for programs.
+    # For programs: escape letters that the encoding lacks.
     plain = not (sys.stdout.encoding or "").lower().startswith("utf")
     console.show(json.dumps(described, indent=2, ensure_ascii=plain), described)

@@ -1,28 +1,19 @@
-"""`svt run`: every stage of a recipe, in order, only what is not done."""
+"""`svt run`: all stages of a recipe in order, only what is missing or stale."""
 
 from dataclasses import asdict
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from svtcli.cli import console
 from svtcli.cli.eval_tables import likelihood_table, metrics_table
-from svtcli.cli.flags import Overrides, RecipeName, RunName
+from svtcli.cli.flags import DryRun, Overrides, RecipeName, RunName
 from svtcli.train.memory import keep_freed_memory
 
 if TYPE_CHECKING:
-    from svtcli.project.chain import Results, Status
+    from svtcli.project.chain import Results
 
-
-class StageName(StrEnum):
-    """The stages in order; a test holds them equal to `stages.chain.STAGES`."""
-
-    prepare = "prepare"
-    train = "train"
-    sample = "sample"
-    eval = "eval"
-    render = "render"
+Stage = Literal["prepare", "train", "sample", "eval", "render"]
 
 
 def run(
@@ -30,68 +21,62 @@ def run(
     overrides: Overrides = None,
     name: RunName = None,
     first: Annotated[
-        StageName | None, typer.Option("--from", help="Begin with this stage.")
+        Stage | None, typer.Option("--from", help="First stage (default: prepare).")
     ] = None,
     last: Annotated[
-        StageName | None, typer.Option("--to", help="End with this stage.")
+        Stage | None, typer.Option("--to", help="Last stage (default: render).")
     ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("-n", "--dry-run", help="Only say what is done and why.")
-    ] = False,
+    dry_run: DryRun = False,
 ) -> None:
-    """Prepare, train, sample, eval, render: in order, and only what is not done.
+    """Prepare, train, sample, eval, render: in order, only what is missing or stale.
 
-    For example: svt run quickstart. The same command again goes on where it stopped.
+    Re-run the same command to resume. -n lists the state of every stage, and why.
+
+    For example: svt run quickstart
     """
     keep_freed_memory()
+    from svtcli.project.chain import chosen_stages, run_chain, survey
     from svtcli.recipe.load import load_recipe
     from svtcli.run.directory import run_folder
 
     loaded = load_recipe(recipe, overrides or ())
     folder = run_folder(name or loaded.name)
-    # Only now, for it brings jax: a typo is answered at once.
-    from svtcli.project import chain
-
-    stages = chain.chosen_stages(
-        first.value if first else None, last.value if last else None
+    stages = chosen_stages(first, last)
+    if not dry_run:
+        _show(run_chain(loaded, folder, stages, console.progress()))
+        return
+    found = [each for each in survey(loaded, folder) if each.stage in stages]
+    text = console.table(
+        "",
+        ("stage", "state", "why"),
+        [(each.stage, each.state, each.why) for each in found],
     )
-    if dry_run:
-        _show_survey([s for s in chain.survey(loaded, folder) if s.stage in stages])
-    else:
-        _show(chain.run_chain(loaded, folder, stages, console.progress()))
-
-
-def _show_survey(statuses: "list[Status]") -> None:
-    rows = [(status.stage, status.state, status.why) for status in statuses]
-    data = {"stages": [asdict(status) for status in statuses], "dry_run": True}
-    console.show(console.table("", ("stage", "state", "why"), rows), data)
+    console.show(text, {"stages": [asdict(each) for each in found], "dry_run": True})
 
 
 def _show(results: "Results") -> None:
-    """The scores and the paths of what was made."""
-    lines = []
+    """Print scores, then the paths of all results."""
     data: dict[str, object] = {"dry_run": False}
+    rows: list[tuple[str, object]] = []
+    tables: list[str] = []
     if results.prepared:
-        data["clips"] = str(results.prepared.folder)
-        lines.append(f"clips    {results.prepared.folder}")
+        rows.append(("clips", results.prepared.folder))
     if results.trained:
-        data["run"] = str(results.trained.run.path)
-        lines.append(f"run      {results.trained.run.path}")
+        rows.append(("run", results.trained.run.path))
     if results.samples:
-        data["samples"] = str(results.samples)
-        lines.append(f"samples  {results.samples}")
+        rows.append(("samples", results.samples))
+    data |= {name: str(path) for name, path in rows}
     if results.pictures:
-        data["pictures"] = [str(picture) for picture in results.pictures]
-        lines += [f"{path.suffix[1:]:<7}  {path}" for path in results.pictures]
-    tables = []
+        data["pictures"] = [str(path) for path in results.pictures]
+        rows += [(path.suffix[1:], path) for path in results.pictures]
     if results.evaluations or results.comparisons:
         from svtcli.evaluate.results import result_data
     if results.evaluations:
         scores = [result_data(each) for each in results.evaluations]
         data |= {"evaluation": scores[0], "evaluations": scores}
-        tables += [likelihood_table(results.evaluations), ""]
+        tables.append(likelihood_table(results.evaluations))
     if results.comparisons:
         data["comparisons"] = [result_data(each) for each in results.comparisons]
-        tables += [metrics_table(results.comparisons), ""]
-    lines = [*tables, *lines]
-    console.show("\n".join(lines), data)
+        tables.append(metrics_table(results.comparisons))
+    paths = [console.table("", ("", ""), rows)] if rows else []
+    console.show("\n\n".join([*tables, *paths]), data)

@@ -1,4 +1,4 @@
-"""`svt runs`: what was trained, how it went, and how two runs differ."""
+"""`svt runs`: list, show and compare runs; export and import weights."""
 
 import math
 import time
@@ -10,28 +10,23 @@ import typer
 
 from svtcli.cli import completion, console
 from svtcli.cli.console import about
+from svtcli.cli.flags import DryRun
 from svtcli.recipe.schema import UNITS
 from svtcli.run.device_memory import size
 
 if TYPE_CHECKING:
     from svtcli.project.runs import Details, Overview
 
-app = typer.Typer(help="List, show and compare runs; pass their weights on.")
+app = typer.Typer(help="List, show and compare runs; export and import weights.")
 
-Run = Annotated[
-    str,
-    typer.Argument(
-        metavar="RUN", help="A run's name or folder.", autocompletion=completion.runs
-    ),
-]
-DryRun = Annotated[
-    bool, typer.Option("-n", "--dry-run", help="Only say what would be written.")
-]
+
+def _run_argument(metavar: str, help_: str) -> Any:
+    return typer.Argument(metavar=metavar, help=help_, autocompletion=completion.runs)
 
 
 @app.command("list")
 def list_() -> None:
-    """Every run here, the last changed first.
+    """List the runs, the last changed first.
 
     For example: svt runs list --json
     """
@@ -44,13 +39,15 @@ def list_() -> None:
     broken = [f"{run.name}: {run.problem}" for run in found if run.problem]
     text = console.table("", columns, rows) if rows else ""
     if not found:
-        text = f"no runs in {runs_root()}/ yet: svt train RECIPE makes one"
+        text = f"no runs in {runs_root()}/ yet; start one: svt train RECIPE"
     console.show("\n".join([text, *broken]).strip(), {"runs": list(map(asdict, found))})
 
 
 @app.command()
-def show(run: Run) -> None:
-    """What made a run, what is special about its recipe, and how far it got.
+def show(
+    run: Annotated[str, _run_argument("RUN", "A run's name or folder.")],
+) -> None:
+    """Show a run: its origin, its non-default settings, its progress.
 
     For example: svt runs show quickstart
     """
@@ -67,22 +64,10 @@ def show(run: Run) -> None:
 
 @app.command()
 def diff(
-    a: Annotated[
-        str,
-        typer.Argument(
-            metavar="A",
-            help="A run's name or folder.",
-            autocompletion=completion.runs,
-        ),
-    ],
-    b: Annotated[
-        str,
-        typer.Argument(
-            metavar="B", help="Another one.", autocompletion=completion.runs
-        ),
-    ],
+    a: Annotated[str, _run_argument("A", "A run's name or folder.")],
+    b: Annotated[str, _run_argument("B", "Another one.")],
 ) -> None:
-    """The recipe keys in which two runs differ, and their scores side by side.
+    """Show the recipe keys in which two runs differ, and their scores.
 
     For example: svt runs diff bair_spatiotemporal bair_spatial
     """
@@ -119,9 +104,9 @@ def export_(
             autocompletion=completion.checkpoints,
         ),
     ],
-    file: Annotated[Path, typer.Argument(help="Where to, as NAME.safetensors.")],
+    file: Annotated[Path, typer.Argument(help="The new file, NAME.safetensors.")],
     force: Annotated[
-        bool, typer.Option("--force", help="Overwrite what is there.")
+        bool, typer.Option("--force", help="Overwrite an existing file.")
     ] = False,
     dry_run: DryRun = False,
 ) -> None:
@@ -130,13 +115,12 @@ def export_(
     For example: svt runs export bair_large@300000 bair_large.safetensors
     """
     from svtcli.run.directory import find_checkpoint
-
-    found = find_checkpoint(ckpt)
-    # Only now, for it brings jax: a typo is answered at once.
-    from svtcli.project.export import export_weights, refuse_existing
     from svtcli.train.commit_record import open_checkpoint
 
-    checkpoint = open_checkpoint(*found)
+    checkpoint = open_checkpoint(*find_checkpoint(ckpt))
+    # Refusals come before the import of JAX, which takes seconds.
+    from svtcli.project.export import export_weights, refuse_existing
+
     refuse_existing(file, force)
     if not dry_run:
         export_weights(checkpoint, file, force)
@@ -151,7 +135,7 @@ def import_(
     run: Annotated[str, typer.Argument(metavar="RUN", help="The new run's name.")],
     dry_run: DryRun = False,
 ) -> None:
-    """Make a new run out of exported weights, to be sampled, scored or trained on.
+    """Create a run from exported weights, to be sampled, scored or trained further.
 
     For example: svt runs import bair_large.safetensors bair_large
     """
@@ -165,10 +149,10 @@ def import_(
     else:
         weights = import_weights(file, folder, console.progress())
     console.note(
-        f"step {weights.step} of {weights.recipe.name}; training would go on from "
-        "there with a new optimizer state"
+        f"step {weights.step} of {weights.recipe.name}; further training begins with "
+        "a new optimizer state"
     )
-    text = f"would make {folder.path}" if dry_run else str(folder.path)
+    text = f"would create {folder.path}" if dry_run else str(folder.path)
     data = {"run": str(folder.path), "step": weights.step, "dry_run": dry_run}
     console.show(text, data)
 
@@ -214,7 +198,7 @@ def _text(found: "Details") -> str:
 
 
 def _progress(found: "Details") -> dict[str, Any]:
-    """What can be compared of two runs: how far they are, and their scores."""
+    """Step and scores of a run."""
     run = found.overview
     scores: dict[str, Any] = {k: v for k, v in found.metrics.items() if k in UNITS}
     if run.score_name is not None:
@@ -232,7 +216,7 @@ def _value(value: object) -> str:
 
 
 def _finite(data: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no NaN; null stands for it."""
+    """Replace NaN and infinity, which JSON lacks, with None."""
     return {
         key: _finite(value)
         if isinstance(value, dict)

@@ -113,7 +113,7 @@ def test_the_schema_describes_its_keys(here):
     schema = json.loads(here("recipes", "schema").out)
     assert "base" in schema["properties"]
     steps = schema["$defs"]["Train"]["properties"]["warmup"]
-    assert steps["description"].startswith("Steps over which")
+    assert steps["description"].startswith("Steps of linear warm-up")
 
 
 def test_the_schema_loses_no_letter_where_there_is_only_ascii(here):

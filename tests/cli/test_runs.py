@@ -54,7 +54,7 @@ def test_no_runs_are_told_with_the_command_that_makes_one(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert said(capfd, "runs", "list").out == (
-        "no runs in runs/ yet: svt train RECIPE makes one\n"
+        "no runs in runs/ yet; start one: svt train RECIPE\n"
     )
 
 
