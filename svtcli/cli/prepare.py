@@ -1,4 +1,4 @@
-"""`svt prepare`: raw data → clips. One command for each kind of dataset."""
+"""`svt prepare`: one command for each kind of dataset, and `verify`."""
 
 from dataclasses import asdict
 from inspect import getdoc
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 WORK, CLUSTER = "Work", "Ray cluster"
 
-app = typer.Typer(help="Make clips of raw videos, and check them.")
+app = typer.Typer(help="Prepare clips of raw videos, and verify them.")
 
 
 def _add(dataset: Any) -> None:
@@ -156,8 +156,8 @@ def verify(
     """
     from svtcli.clips.verify import verify as verify_clips
 
-    held = verify_clips(clips, console.progress())
-    console.show(f"{clips}: {held} clips are as they were written", {"clips": held})
+    count = verify_clips(clips, console.progress())
+    console.show(f"{clips}: {count} clips are unchanged", {"clips": count})
 
 
 def _prepare(
@@ -167,8 +167,8 @@ def _prepare(
     retry_failed: bool,
     force: bool,
 ) -> dict[str, Any]:
-    """Facts about the clips, or about the tasks that are not done."""
-    from svtcli.prepare import stage as stage
+    """Prepare, and return facts about the clips, or about unfinished tasks."""
+    from svtcli.prepare import stage
     from svtcli.run.partial import Unfinished
 
     if retry_failed:
@@ -186,7 +186,7 @@ def _prepare(
 
 
 def _check(options: "PrepareOptions", retry: bool, force: bool) -> None:
-    """Errors: `Refused` for flags that do not go together."""
+    """Refuse flags that cannot be combined. Errors: `Refused`."""
     if options.task is not None:
         clashes = {
             "--engine ray": options.engine == "ray",
@@ -199,32 +199,31 @@ def _check(options: "PrepareOptions", retry: bool, force: bool) -> None:
     if options.address is not None and options.engine != "ray":
         raise Refused("--address: goes with --engine ray")
     if retry and force:
-        raise Refused("--retry-failed keeps what is whole, --force replaces it: choose")
+        raise Refused(
+            "--retry-failed keeps finished clips, --force replaces them: choose"
+        )
 
 
 def _download(data: "Data") -> None:
-    """Fetch the raw data of `data` to where its source is looked for."""
+    """Download missing raw data to the folder of the source."""
     from svtcli.prepare.download.download import download
     from svtcli.prepare.sources.source_folder import download_folder
     from svtcli.recipe.data import label_pattern
 
-    labels = None
-    if data.kind == "kinetics":
-        labels = label_pattern(data.subset, data.match)
-    splits = None if data.kind == "moving-mnist" else data.splits
+    labels = label_pattern(getattr(data, "subset", None), getattr(data, "match", ""))
     folder = download_folder(data.source, data.kind)
-    download(data.kind, folder, console.progress(), splits, labels)
+    download(data.kind, folder, console.progress(), data.splits, labels)
 
 
 def _name(data: "Data") -> str:
-    """Of the dataset: the last part of a folder's source, else its kind."""
+    """Name the dataset: the last part of a folder's source, else its kind."""
     if data.kind != "folder" or data.source is None:
         return data.kind
     return Path(data.source.removeprefix("package:")).resolve().name
 
 
 def _report(done: "Prepared") -> None:
-    """What a person should know, on stderr; stdout has the folder alone."""
+    """Summarise the clips on stderr; stdout has the folder alone."""
     for split, clips in done.clips.items():
         bound = done.lower_bound.get(split)
         tail = f", lower bound {bound:.2f} nats/frame" if bound is not None else ""
@@ -235,9 +234,9 @@ def _report(done: "Prepared") -> None:
 
 
 def _in_words(would: "Preview") -> str:
-    """The answer of -n."""
+    """Describe a dry run."""
     videos = f"{would.sources} videos -> " if would.sources else ""
-    state = "these clips are there already" if would.finished else "not made yet"
+    state = "prepared already" if would.finished else "not prepared yet"
     time = ""
     if would.seconds is not None:
         pace = f"{would.workers} worker{'s' if would.workers > 1 else ''}"
@@ -250,6 +249,7 @@ def _in_words(would: "Preview") -> str:
 
 
 def _share(text: str) -> float:
+    """Parse a share: `5%` or `0.05`. Errors: `Refused`."""
     try:
         share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
     except ValueError:
@@ -260,7 +260,7 @@ def _share(text: str) -> float:
 
 
 def _data(dataset: Any, kind: str, given: dict[str, Any]) -> "Data":
-    """The recipe's section `data`. Errors: Refused, named by flags."""
+    """Check the section `data`. Errors: `Refused`, which names the flags."""
     try:
         data: Data = dataset(kind, **given)
     except Misfit as error:

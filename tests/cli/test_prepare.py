@@ -41,7 +41,7 @@ def test_a_dry_run_says_what_and_where_and_makes_nothing(place: Path, here) -> N
     )
     assert said.code == 0
     promised = r"new: 3 videos -> about 6 clips, 23 kB, about \d+ s with \d+ workers?"
-    assert re.fullmatch(promised + "; not made yet\n", said.out)
+    assert re.fullmatch(promised + "; not prepared yet\n", said.out)
     assert not (place / "new").exists()
     said = here("prepare", "moving-mnist", "--source", "digits", "-n")
     assert "clips/moving-mnist: about 120000 clips, 9.83 GB" in said.out
@@ -59,7 +59,7 @@ def test_moving_mnist_tells_its_lower_bound_and_can_be_verified(
     assert float(found[1]) > 0
     said = here("prepare", "verify", "clips/moving-mnist")
     assert said.code == 0
-    assert "6 clips are as they were written" in said.out
+    assert "6 clips are unchanged" in said.out
     shard = place / "clips/moving-mnist/test-00000-of-00001.frames.npy"
     content = bytearray(shard.read_bytes())
     content[-1] ^= 128
