@@ -13,10 +13,10 @@ from typing import Any
 
 from measure import print_rows, print_title
 
+from svtcli.recipe.schema import UNITS
 from svtcli.run.metrics_log import Row, read_rows
 
 MOST_ROWS = 10
-UNITS = {"bits_per_dim": "bits/dim", "nats_per_frame": "nats/frame"}
 
 
 @dataclass

@@ -8,8 +8,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from learning_page import UNITS, Page, Section
+from learning_page import Page, Section
 from user import STOPPED, Failed, User
+
+from svtcli.recipe.schema import UNITS
 
 Change = tuple[str, str, str | None, str]
 """Key of a recipe, its value here, with --tiny (None: the same), and why."""
