@@ -1,4 +1,4 @@
-"""The reliability bar of training: what goes wrong in a long run, done on purpose.
+"""Reliability of training: faults of long runs, provoked on purpose.
 
 A small share of each fault runs in CI, the nightly numbers with `-m slow`. Faults of a
 part are beside its tests: locks and the second Ctrl-C in tests/training and

@@ -1,7 +1,7 @@
-"""A run of `svt train` that is ended from outside again and again, and what it did.
+"""A training run that is killed or stopped again and again.
 
-The promise: its log is that of a run that nothing ever happened to, bit for bit, and
-what was once safe on the disk is never lost.
+The guarantee: its log equals that of an undisturbed run, bit for bit, and what was once
+safe on the disk is never lost.
 """
 
 import json
@@ -26,16 +26,16 @@ from tests.train import tiny_run, toy
 
 SAVE_EVERY = 5
 MOST_ROWS = 12
-"""How far a process comes, more or less, before it is ended."""
+"""Maximum number of rows that a process logs before it gets a signal."""
 TRAIN = (sys.executable, "-m", "svtcli", "train")
 ENDLESS = 1_000_000
-"""Steps that no run here comes to."""
+"""Number of steps that no run here reaches."""
 PATIENCE = 600
-"""Seconds in which what ends will have ended, on a busy machine too."""
+"""Seconds to wait for a process to end, on a busy machine too."""
 
 
 def compiled_once(jit_update: Callable[..., Any]) -> Callable[..., Any]:
-    """The same, but later trainings of this process take the first one's step."""
+    """Wrap `jit_update` so that all trainings of this process share one compiled step."""
     made: list[Any] = []
 
     def first(*setting: Any) -> Any:
@@ -47,21 +47,21 @@ def compiled_once(jit_update: Callable[..., Any]) -> Callable[..., Any]:
 
 @dataclass(frozen=True)
 class Ended:
-    """How one process ended, and what it had reached."""
+    """Exit of one process, and its progress."""
 
     code: int
     first_row: int
-    """Rows in the log when it began."""
+    """Rows in the log at its start."""
     rows: int
-    """Whole rows in the log when it ended."""
+    """Complete rows in the log at its end."""
     before: int
-    """The newest checkpoint's step when it began; 0 for none."""
+    """Step of the newest checkpoint at its start; 0 for none."""
     saved: int
-    """The newest checkpoint's step when it had ended."""
+    """Step of the newest checkpoint at its end."""
     out: str
-    """What it said on stdout."""
+    """Output on stdout."""
     said: str
-    """What it said on stderr."""
+    """Output on stderr."""
 
 
 class FaultedRun:
@@ -77,25 +77,25 @@ class FaultedRun:
         self.ended: list[Ended] = []
 
     def folder(self, name: str) -> RunFolder:
-        """One more run of the same recipe."""
+        """Folder of another run of the same recipe."""
         return RunFolder(self.place / "runs" / name)
 
     def train_here(self, run: RunFolder) -> None:
-        """Train in this process, or go on, to the end."""
+        """Train in this process, or resume, to the end."""
         loaded = tiny_run.loaded(self.recipe, *self.settings)
         train(loaded, run, Silent(), stop_at=self.steps)
 
     def train_straight(self) -> None:
-        """The run that nothing happens to."""
+        """Train the undisturbed run."""
         self.train_here(self.straight)
 
     def steps_logged(self) -> list[int]:
-        """The step of every whole row as it stands in the file, repeated ones too."""
+        """Steps of all complete rows in the file, repeated ones too."""
         text = self.run.metrics.read_text() if self.run.metrics.exists() else ""
         return [json.loads(line)["step"] for line in text.split("\n")[:-1]]
 
     def process(self, program: Sequence[str] = TRAIN, *more: str) -> subprocess.Popen:
-        """A process that trains on."""
+        """Start a process that trains, or resumes."""
         return subprocess.Popen(
             (*program, self.recipe.name, *self.settings, *more),
             cwd=self.place,
@@ -105,10 +105,10 @@ class FaultedRun:
         )
 
     def end(self, number: signal.Signals, draw: random.Random) -> Ended:
-        """Start a process, end it by a signal at a random moment."""
+        """Start a process, and send it a signal at a random moment."""
         first_row, before = len(self.steps_logged()), self.saved()
         process = self.process()
-        # Now and then while it imports, compiles and restores; else while it trains.
+        # Sometimes while it imports, compiles and restores; else while it trains.
         if draw.random() < 0.3:
             time.sleep(draw.uniform(0, 4))
         else:
@@ -118,7 +118,7 @@ class FaultedRun:
         return self.note_end(process, first_row, before)
 
     def note_end(self, process: subprocess.Popen, first_row: int, before: int) -> Ended:
-        """Wait for a process to end; remember how."""
+        """Wait for a process to end, and record its exit."""
         out, said = process.communicate(timeout=PATIENCE)
         assert "Traceback" not in said, said
         rows, saved = len(self.steps_logged()), self.saved()
@@ -127,7 +127,7 @@ class FaultedRun:
         return ended
 
     def finish(self) -> None:
-        """Let it come to its end, which is now soon after what was reached."""
+        """Train two more steps, to the end of the run."""
         row, before = len(self.steps_logged()), self.saved()
         self.steps = max([before, *self.steps_logged()]) + 2
         last = self.process(TRAIN, "--steps", str(self.steps))
@@ -136,20 +136,20 @@ class FaultedRun:
         assert ended.saved == self.steps
 
     def check(self) -> None:
-        """The promise, of the run and of each process."""
+        """Check the guarantee, for the run and for each process."""
         self.check_as_straight(self.run)
         steps = self.steps_logged()
         for ended in self.ended:
             assert ended.saved >= ended.before
-            # It went on from the newest checkpoint, one step after it.
+            # It resumed from the newest checkpoint, one step after it.
             if ended.rows > ended.first_row:
                 assert steps[ended.first_row] == ended.before + 1
-                # One save is under way, the next waits for it: no more is repeated.
+                # One save is in progress, the next waits for it: no more is repeated.
                 reached = steps[ended.rows - 1]
                 assert reached - ended.saved <= 2 * SAVE_EVERY
 
     def check_as_straight(self, run: RunFolder) -> None:
-        """Losses and parameters are those of the straight run; nothing is left over."""
+        """Check losses and parameters against the undisturbed run; no leftovers."""
         logs = [
             [(row["step"], row["loss"]) for row in read_metrics(one.metrics)]
             for one in (self.straight, run)
@@ -165,7 +165,7 @@ class FaultedRun:
         assert not (run.checkpoints / "quarantine").exists()
 
     def saved(self) -> int:
-        """The newest checkpoint's step; 0 for none."""
+        """Step of the newest checkpoint; 0 for none."""
         return latest_step(self.run.checkpoints) or 0
 
     def _wait_for_rows(self, rows: int, process: subprocess.Popen) -> None:

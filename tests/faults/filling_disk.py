@@ -1,7 +1,7 @@
-"""Train on a disk that is full from the N-th write on, for every N. A program.
+"""Program that trains on a disk that is full from the N-th write on, for every N.
 
-`filling_disk.py PLACE LIBRARY`, with LIBRARY, made of `filling_disk.c`, preloaded,
-prints how many writes a whole training does.
+`filling_disk.py PLACE LIBRARY` prints the number of writes of a whole training. LIBRARY
+is compiled from `filling_disk.c`, and preloaded.
 """
 
 import ctypes
@@ -16,25 +16,25 @@ from tests.faults.faulted_run import FaultedRun, compiled_once
 
 
 class Disk:
-    """Room for so many writes below a folder."""
+    """Disk with room for a number of writes below a folder."""
 
     def __init__(self, library: str) -> None:
         self._library = ctypes.CDLL(library)
         self._library.fill_disk_after.argtypes = [ctypes.c_long, ctypes.c_char_p]
 
     def fill_after(self, writes: int, folder: Path) -> None:
-        """Count from now on."""
+        """Allow this number of writes from now on."""
         self._library.fill_disk_after(writes, str(folder).encode())
 
     def make_room(self) -> int:
-        """End it; how many writes were asked for."""
+        """Remove the limit; return the number of writes since."""
         asked = self._library.room_asked()
         self._library.fill_disk_after(-1, b"")
         return int(asked)
 
 
 def train_on_full_disk(faulted: FaultedRun, run: RunFolder, disk: Disk, n: int) -> bool:
-    """Whether it was through before the disk was full; if not, it was told as it is."""
+    """Return True if training finished; otherwise check its error message."""
     disk.fill_after(n, run.path)
     try:
         faulted.train_here(run)
@@ -51,14 +51,14 @@ def train_on_full_disk(faulted: FaultedRun, run: RunFolder, disk: Disk, n: int) 
 
 
 def train_at_every_write(place: Path, library: str) -> int:
-    """The least number of writes that is enough."""
+    """Return the smallest number of writes that is enough for a training."""
     faulted, disk = FaultedRun(place, 7, "train.keep=1"), Disk(library)
     stage.jit_update = compiled_once(stage.jit_update)
     faulted.train_straight()
-    n, through = 0, False
-    while not through:
+    n, finished = 0, False
+    while not finished:
         run = faulted.folder(f"full-{n}")
-        through = train_on_full_disk(faulted, run, disk, n)
+        finished = train_on_full_disk(faulted, run, disk, n)
         faulted.train_here(run)
         faulted.check_as_straight(run)
         n += 1

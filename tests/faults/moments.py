@@ -1,12 +1,12 @@
-"""The moments of a save, told by what it does to its files.
+"""Moments of a save, recognized by its file operations.
 
-Python announces each opened, made, renamed and removed file before it is done (audit
-events), so neither svt nor orbax needs a hook to be caught at a moment of our choice.
+Python announces each file that is opened, created, renamed or removed beforehand (audit
+events), so a process can be killed at any of them without hooks in svt or orbax.
 As a program, `moments.py K STEPS_BEFORE train …` is `svt train …` that kills itself
 just before the K-th operation of its first save beyond step STEPS_BEFORE.
 
 The arrays themselves are written by TensorStore, whose threads announce nothing: they
-are at it between the moments "its folder is made" and "its metadata is written".
+work between the moments "its folder is made" and "its metadata is written".
 """
 
 import os
@@ -30,9 +30,9 @@ MOMENTS = {
     "the older is thrown away": r"shutil\.rmtree unfinished/old-\d+",
     "the older is nearly gone": r"os\.rmdir unfinished/old-\d+$",
 }
-"""What is next to be done, in the order of a save → how it is announced."""
+"""Next operation, in the order of a save → pattern of its announcement."""
 PLACED = tuple(MOMENTS)[tuple(MOMENTS).index("it has its number") :]
-"""From here on the new checkpoint is the newest."""
+"""Moments from which on the new checkpoint is the newest."""
 _OPERATIONS = ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir")
 
 _listener: Callable[[str], None] | None = None
@@ -41,10 +41,10 @@ _inside = threading.local()
 
 
 def listen(listener: Callable[[str], None] | None) -> None:
-    """Tell `listener` of every operation below a `checkpoints/`, before it is done.
+    """Call `listener` before every operation below a `checkpoints/`.
 
-    It is told as `os.rename unfinished/5 5`, in the thread that is about to do it; what
-    it does to files itself is not told. None ends it (the hook stays, and is idle).
+    Its argument is like `os.rename unfinished/5 5`; it runs in the thread of the
+    operation, and its own operations are not announced. None turns it off.
     """
     global _listener, _hooked
     if not _hooked:
@@ -53,8 +53,8 @@ def listen(listener: Callable[[str], None] | None) -> None:
 
 
 def moment_of(operation: str, step: int) -> str | None:
-    """Which of `MOMENTS` this operation of the save of `step` is, if any."""
-    # The later ones are the closer described.
+    """Name in `MOMENTS` of this operation of the save of `step`, if any."""
+    # Later patterns are more specific.
     for name, pattern in reversed(MOMENTS.items()):
         if re.match(pattern.replace("STEP", str(step)), operation):
             return name
@@ -77,7 +77,7 @@ def _hook(event: str, arguments: tuple) -> None:
 
 
 def _inside_checkpoints(argument: object) -> str | None:
-    """The path below `checkpoints/`, `.` for that folder; None for anything else."""
+    """Path below `checkpoints/`, `.` for that folder; None for anything else."""
     if not isinstance(argument, str | os.PathLike):
         return None
     _, inside, below = f"{os.fspath(argument)}/".rpartition("/checkpoints/")
@@ -85,18 +85,18 @@ def _inside_checkpoints(argument: object) -> str | None:
 
 
 def _kill_before(operation: int, beyond: int) -> Callable[[str], None]:
-    """Kills this process; on stdout it says of which save's step, and before what."""
+    """Listener that kills this process, and prints the save's step and the operation."""
     count = step = 0
     lock = threading.Lock()
 
-    def listener(told: str) -> None:
+    def listener(announced: str) -> None:
         nonlocal count, step
         with lock:
-            if named := re.search(r" unfinished/(\d+)", told):
+            if named := re.search(r" unfinished/(\d+)", announced):
                 step = int(named.group(1))
             count += step > beyond
             if count == operation:
-                os.write(1, f"{step} {told}".encode())
+                os.write(1, f"{step} {announced}".encode())
                 os.kill(os.getpid(), signal.SIGKILL)
 
     return listener

@@ -1,4 +1,4 @@
-"""`svt train` that stands still after some steps, with every thread alive."""
+"""Program: `svt train` that hangs after some steps, with every thread alive."""
 
 import sys
 import time
@@ -10,7 +10,7 @@ STEPS = 8
 
 
 def stuck(agreed: AgreedStop) -> bool:
-    """Asked for a signal once too often, it never answers."""
+    """Hang in the eighth query for a signal."""
     while agreed._polled == STEPS:
         time.sleep(1)
     return answer(agreed)

@@ -1,4 +1,4 @@
-"""What the system calls of a program have made sure is on the disk, from strace's log.
+"""Files that a program has flushed to the disk, according to strace's log.
 
 A path is unsafe from the call that changes it to the end of an fsync that began later:
 a file by what is written, a folder by the names that come into it or leave it.
@@ -25,7 +25,7 @@ NAME = re.compile(r'"([^"]*)"')
 
 
 def can_trace() -> bool:
-    """Whether there is a strace that may be used; a container may forbid it."""
+    """Return True if strace works here; a container may forbid it."""
     try:
         return subprocess.run((STRACE, "-qo", os.devnull, "true")).returncode == 0
     except OSError:
@@ -33,20 +33,20 @@ def can_trace() -> bool:
 
 
 def traced(program: tuple[str, ...], log: Path) -> tuple[str, ...]:
-    """The program under strace, its threads and processes too."""
+    """Command that runs a program under strace, with its threads and processes."""
     return (STRACE, "-fy", "-o", str(log), "-e", f"trace={CALLS}", *program)
 
 
 @dataclass
 class Disk:
-    """What is not yet safe, below `place`."""
+    """Paths below `place` that a power cut could undo."""
 
     place: Path
     unsafe: set[Path] = field(default_factory=set)
     _syncing: dict[str, Path] = field(default_factory=dict)
 
     def renames(self, log: Path) -> Iterator[tuple[Path, Path, set[Path]]]:
-        """Each rename, with what was unsafe below the old name just before it."""
+        """Renames, each with the paths below the old name that were unsafe before it."""
         for line in log.read_text(errors="replace").splitlines():
             if resumed := RESUMED.match(line):
                 self._end_sync(resumed["thread"])
@@ -80,7 +80,7 @@ class Disk:
     def _change(self, path: Path) -> None:
         if inside(path, self.place):
             self.unsafe.add(path)
-            # What an fsync that is under way has seen of it is not known.
+            # An fsync in progress may or may not have seen the change.
             self._syncing = {t: p for t, p in self._syncing.items() if p != path}
 
     def _end_sync(self, thread: str) -> None:
@@ -96,5 +96,5 @@ class Disk:
 
 
 def inside(path: Path, folder: Path) -> bool:
-    """Whether it is that folder, or below it."""
+    """Return True for the folder itself, or a path below it."""
     return path == folder or folder in path.parents

@@ -1,4 +1,4 @@
-"""Processes of `svt train` that train together on this machine, over 127.0.0.1."""
+"""Several processes of `svt train` on this machine that train as one."""
 
 import os
 import socket
@@ -11,12 +11,12 @@ from pathlib import Path
 from types import MappingProxyType
 
 PATIENCE = 240
-"""Seconds: CI machines are loaded."""
+"""Seconds to wait for a process; CI machines are loaded."""
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How one process ended."""
+    """Exit of one process."""
 
     code: int
     out: str
@@ -24,9 +24,9 @@ class Ended:
 
 
 class Team:
-    """`count` processes in `place`, each with one device.
+    """Team of `count` processes in `place`, each with one device.
 
-    `flags` are of one process only: `of_1="train.batch=8"`; so are `programs`.
+    `flags` are for one process only, as `of_1="train.batch=8"`; so are `programs`.
     """
 
     def __init__(
@@ -45,16 +45,16 @@ class Team:
         ]
 
     def meeting(self, process: int) -> tuple[list[str], dict[str, str]]:
-        """How a process is told where to meet: words and variables."""
-        told = [f"--coordinator=127.0.0.1:{self.port}", f"--processes={self.count}"]
-        return [*told, f"--process={process}"], {}
+        """Arguments and environment variables that tell a process where to meet."""
+        flags = [f"--coordinator=127.0.0.1:{self.port}", f"--processes={self.count}"]
+        return [*flags, f"--process={process}"], {}
 
     def _start(self, process: int, *words: str) -> subprocess.Popen:
-        told, variables = self.meeting(process)
+        flags, variables = self.meeting(process)
         program = self.programs.get(process, "svtcli")
         with (self.place / f"err.{process}").open("w") as err:
             return subprocess.Popen(
-                [sys.executable, "-m", program, "train", "tiny.yaml", *words, *told],
+                [sys.executable, "-m", program, "train", "tiny.yaml", *words, *flags],
                 cwd=self.place,
                 env={**os.environ, "JAX_NUM_CPU_DEVICES": "1", **variables},
                 stdout=subprocess.PIPE,
@@ -63,7 +63,7 @@ class Team:
             )
 
     def until(self, reached: Callable[[], bool]) -> None:
-        """Wait for it, while all of them are alive."""
+        """Wait for a condition, while all processes are alive."""
         late = time.monotonic() + PATIENCE
         while not reached():
             dead = [i for i, each in enumerate(self.processes) if each.poll()]
@@ -72,7 +72,7 @@ class Team:
             time.sleep(0.01)
 
     def ended(self, *only: int) -> list[Ended]:
-        """Wait for all, or some, to end."""
+        """Wait for all or some processes to end."""
         ends = []
         for number in only or range(len(self.processes)):
             process = self.processes[number]
@@ -86,20 +86,20 @@ class Team:
         return ends
 
     def kill(self, process: int) -> None:
-        """As the loss of its machine does it."""
+        """Kill a process, as the loss of its machine would."""
         self.processes[process].kill()
         self.processes[process].communicate()
 
     def said(self, process: int) -> str:
-        """What a process has said on stderr."""
+        """Output of a process on stderr."""
         return (self.place / f"err.{process}").read_text()
 
 
 class ByVariables(Team):
-    """Told by the environment, as a launcher's script does it."""
+    """Team that meets by environment variables, as a launcher sets them."""
 
     def meeting(self, process: int) -> tuple[list[str], dict[str, str]]:
-        """No words at all."""
+        """No arguments."""
         return [], {
             "SVT_COORDINATOR": f"127.0.0.1:{self.port}",
             "SVT_PROCESSES": str(self.count),
@@ -108,10 +108,10 @@ class ByVariables(Team):
 
 
 class SlurmJob(Team):
-    """Tasks of a job of Slurm, as far as jax looks at one."""
+    """Team of tasks of a Slurm job, as far as jax looks at one."""
 
     def meeting(self, process: int) -> tuple[list[str], dict[str, str]]:
-        """What srun sets; jax makes a port of the job's number."""
+        """Variables that srun sets; jax derives a port from the job's number."""
         job = self.port % 2**12
         return ["--cluster"], {
             "SLURM_JOB_ID": str(job),
@@ -124,7 +124,7 @@ class SlurmJob(Team):
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens on."""
+    """Port of this machine on which nobody listens."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         number: int = listener.getsockname()[1]

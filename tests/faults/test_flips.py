@@ -1,4 +1,4 @@
-"""R5: a checkpoint that a disk has changed is found out, and the one before it used."""
+"""R5: a damaged checkpoint is detected, and the previous one used."""
 
 import random
 import shutil
@@ -14,14 +14,14 @@ from tests.train import toy
 
 
 def state(step: int) -> State:
-    """A state that no other step has."""
+    """State that differs from that of any other step."""
     made = toy.state()
     moved = jax.tree.map(lambda w: w + 0.1 * step, made["params"])
     return State(params=moved, opt=made["opt"], step=jnp.int32(step))
 
 
 def damage(checkpoint: Path, draw: random.Random) -> str:
-    """Flip a bit, cut or lengthen a file, somewhere; what was done."""
+    """Flip a bit, truncate or extend a file; return what was done."""
     files = sorted(path for path in checkpoint.rglob("*") if path.is_file())
     path = draw.choice([path for path in files if path.stat().st_size])
     content = bytearray(path.read_bytes())
@@ -59,11 +59,13 @@ def damage_and_restore(folder: Path, times: int) -> None:
         shutil.rmtree(copy)
 
 
-def test_damage_is_found_and_the_older_checkpoint_used(tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_detected_and_the_older_one_used(
+    tmp_path: Path,
+) -> None:
     damage_and_restore(tmp_path, 20)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_all_damage_is_found(tmp_path: Path) -> None:
+def test_every_flipped_bit_is_detected(tmp_path: Path) -> None:
     damage_and_restore(tmp_path, 2000)

@@ -1,4 +1,4 @@
-"""R8: whatever write fails, the checkpoint before stays, and the save works later.
+"""R8: whichever write fails, the previous checkpoint stays, and a later save works.
 
 A limit on the size of files stands for a disk that fills up: the write that passes it
 fails inside orbax as well as in svt. Which write that is depends on the limit.
@@ -38,7 +38,7 @@ pytestmark = pytest.mark.filterwarnings(
 
 @contextmanager
 def largest_file(size: int) -> Iterator[None]:
-    """No file can be written beyond `size` bytes; Python ignores the signal of it."""
+    """Limit files to `size` bytes; Python ignores the signal for larger ones."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -48,7 +48,7 @@ def largest_file(size: int) -> Iterator[None]:
 
 
 def saved_within(checkpoints: Checkpoints, new: State, limit: int) -> bool:
-    """Whether the save worked; a failure is one line that tells what to do."""
+    """Return True if the save worked; otherwise check its error message."""
     failure = None
     with largest_file(limit):
         try:
@@ -65,7 +65,7 @@ def saved_within(checkpoints: Checkpoints, new: State, limit: int) -> bool:
 
 
 def save_on_a_full_disk(folder: Path, limits: list[int]) -> list[bool]:
-    """Whether a save worked at each limit; it always does when there is room again."""
+    """Save at each limit, and again without one; return which saves worked."""
     abstract, worked = abstract_state(toy.params(), toy.TRAIN), []
     with Checkpoints(folder, 1, "clips", print) as checkpoints:
         checkpoints.save(state(0))
@@ -84,7 +84,7 @@ def save_on_a_full_disk(folder: Path, limits: list[int]) -> list[bool]:
     return worked
 
 
-def test_a_full_disk_costs_one_save_and_nothing_else(tmp_path: Path) -> None:
+def test_a_full_disk_costs_only_one_save(tmp_path: Path) -> None:
     worked = save_on_a_full_disk(tmp_path / "checkpoints", [0, 300, 1 << 20])
     assert worked == [False, False, True]
 
@@ -92,7 +92,7 @@ def test_a_full_disk_costs_one_save_and_nothing_else(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("limit", "file"), [(0, ".lock"), (100, "recipe.yaml"), (2000, "metrics.jsonl")]
 )
-def test_a_full_disk_is_told_by_the_file_that_it_refused(
+def test_the_error_of_a_full_disk_names_the_file(
     faulted: FaultedRun, limit: int, file: str
 ) -> None:
     run = faulted.folder(str(limit))
@@ -108,7 +108,7 @@ def test_a_full_disk_is_told_by_the_file_that_it_refused(
 
 @pytest.fixture(scope="module")
 def faulted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultedRun]:
-    """Its first checkpoint is that of its last step, after 2000 bytes of rows."""
+    """The first checkpoint is that of the last step, after 2000 bytes of rows."""
     faulted = FaultedRun(tmp_path_factory.mktemp("full"), 12, "train.save_every=100")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stage, "jit_update", compiled_once(stage.jit_update))
@@ -116,7 +116,7 @@ def faulted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultedRun]:
         yield faulted
 
 
-def test_samples_on_a_full_disk_are_not_called_whole(tmp_path: Path) -> None:
+def test_samples_on_a_full_disk_have_no_samples_json(tmp_path: Path) -> None:
     video = np.zeros((2, 3, 4, 4, 4, 3), np.uint8)
     log_prob = np.zeros((2, 3, 4), np.float32)
     facts = SampleFacts("run", 1, 1, 4, 1, 1.0, 0, "auto", "test", ("a", "b"))
@@ -134,8 +134,8 @@ def test_samples_on_a_full_disk_are_not_called_whole(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.skipif(COMPILER is None, reason="there is no C compiler")
-def test_a_disk_that_is_full_from_any_write_on(tmp_path: Path) -> None:
-    """In a process of its own, with all its writes: of Python and of TensorStore."""
+def test_a_disk_that_fills_up_before_any_write(tmp_path: Path) -> None:
+    """Count the writes of Python and of TensorStore in a process of its own."""
     here, library = Path(__file__).parent, tmp_path / "filling_disk.so"
     source = here / "filling_disk.c"
     made = (str(COMPILER), "-shared", "-fPIC", "-o", str(library), str(source), "-ldl")
@@ -153,17 +153,15 @@ def test_a_disk_that_is_full_from_any_write_on(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_a_disk_that_is_full_at_any_byte(tmp_path: Path) -> None:
+def test_a_disk_that_fills_up_at_any_byte(tmp_path: Path) -> None:
     worked = save_on_a_full_disk(tmp_path / "checkpoints", list(range(0, 6000, 40)))
     assert worked == sorted(worked)  # no limit works below one that does not
     assert worked[-1]
 
 
 @pytest.mark.slow
-def test_any_write_through_may_fail(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Each fsync of a save in turn says that the disk is full."""
+def test_any_fsync_may_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail each fsync of a save in turn, as on a full disk."""
     abstract = abstract_state(toy.params(), toy.TRAIN)
     real, left = os.fsync, [0]
 

@@ -1,4 +1,4 @@
-"""Sampling that is killed at any moment goes on to the same bytes."""
+"""Sampling that is killed at any moment resumes to the same bytes."""
 
 import random
 import subprocess
@@ -10,7 +10,7 @@ import pytest
 
 LINE = "sample mine --schedule sequential --per-prime 20 --batch 2 --out"
 SLICES = 240
-"""In how many the 30 batches are made."""
+"""Slices of the 30 batches."""
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -18,7 +18,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def killed(out: str, slices: int, seconds: float) -> bool:
-    """Whether a call was killed so long after so many slices; else it has ended."""
+    """Kill a call some seconds after some slices; return False if it ended before."""
     process = subprocess.Popen(
         [sys.executable, "-m", "svtcli", "-v", *LINE.split(), out],
         stdout=subprocess.DEVNULL,
@@ -39,7 +39,7 @@ def killed(out: str, slices: int, seconds: float) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
-def test_the_same_call_makes_the_same_bytes_after_any_kill(place, seed):
+def test_killed_sampling_resumes_to_the_same_bytes(place, seed):
     draw = random.Random(seed)
     assert not killed("whole", SLICES + 1, 0)
     kills = 0

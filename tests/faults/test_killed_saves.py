@@ -1,4 +1,4 @@
-"""R2: a run that is killed at any moment of a save is the run that was meant.
+"""R2: a kill at any moment of a save does not change the run.
 
 In CI a copy of the run's folder stands for a kill: it is taken at the moment, from
 within, and holds what a killed process would have left. The real kills are slow.
@@ -22,7 +22,7 @@ SECOND, LAST = 2 * SAVE_EVERY, 2 * SAVE_EVERY + 2
 
 
 def left_at_each_moment(faulted: FaultedRun) -> dict[str, RunFolder]:
-    """Train straight; what a kill at each moment of the second save would leave."""
+    """Train undisturbed; copy what a kill at each moment of the second save leaves."""
     left: dict[str, RunFolder] = {}
 
     def copy(operation: str) -> None:
@@ -42,7 +42,7 @@ def left_at_each_moment(faulted: FaultedRun) -> dict[str, RunFolder]:
 
 
 def copy_what_is_there(folder: Path, place: Path) -> None:
-    """Copy a folder in which other threads write and rename meanwhile."""
+    """Copy a folder in which other threads write and rename at the same time."""
 
     def copy(one: str, other: str) -> None:
         with suppress(FileNotFoundError):
@@ -67,7 +67,7 @@ def test_a_kill_at_each_moment_of_a_save_changes_nothing(
 
 
 def files(run: RunFolder) -> set[str]:
-    """Every file of a run but those that TensorStore names by chance."""
+    """Files of a run, except those that TensorStore names randomly."""
     found = (path.relative_to(run.path) for path in run.path.rglob("*"))
     return {str(path) for path in found if "d" not in path.parts[:-1]}
 

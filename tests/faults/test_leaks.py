@@ -1,4 +1,4 @@
-"""R14: a long run's memory and open files stay what they were at its beginning."""
+"""R14: memory and open files of a long run do not grow."""
 
 import time
 from collections.abc import Mapping
@@ -14,12 +14,12 @@ from svtcli.train.stage import train
 from tests.train import tiny_run
 
 SAVE_EVERY = 2
-# Wide, so that a state that is kept after each save would be seen.
+# Wide, so that a state that is leaked at each save would be noticed.
 WIDE = ("model.d=192", "model.de=64")
 
 
 class Scales(Silent):
-    """Weighs the process between saves, once `first` steps have warmed it up.
+    """Measure memory and open files between saves, after `first` steps of warm-up.
 
     A save that is under way holds a copy of the state and some 27 files (orbax's event
     loops), so each is waited for: on a loaded machine it would be weighed or not, by
@@ -39,12 +39,12 @@ class Scales(Silent):
             self.open_files.append(len(list(Path("/proc/self/fd").iterdir())))
 
     def growth(self) -> int:
-        """From the first quarter to the last; the least of each, as noise only adds."""
+        """Growth of memory from the first quarter to the last, between their minima."""
         quarter = len(self.resident) // 4
         return min(self.resident[-quarter:]) - min(self.resident[:quarter])
 
     def more_files(self) -> int:
-        """The same of open files."""
+        """Growth of the number of open files."""
         quarter = len(self.open_files) // 4
         return min(self.open_files[-quarter:]) - min(self.open_files[:quarter])
 
@@ -54,7 +54,7 @@ def resident_bytes() -> int:
 
 
 def weigh(place: Path, saves: int) -> tuple[Scales, int]:
-    """Train for so many saves after a warm-up; also the bytes that one save writes."""
+    """Train for some saves after a warm-up; return the bytes of one save too."""
     recipe = tiny_run.write_recipe(place, tiny_run.write_clips(place / "clips"))
     warm = saves * SAVE_EVERY // 5
     steps = warm + saves * SAVE_EVERY
@@ -70,8 +70,7 @@ def weigh(place: Path, saves: int) -> tuple[Scales, int]:
 
 def test_memory_and_open_files_are_flat_over_many_saves(tmp_path: Path) -> None:
     scales, saved = weigh(tmp_path, 60)
-    # Had each save kept its state or a file, there would be 45 of them more. Caches
-    # fill up.
+    # If each save leaked its state or a file, there would be 45 more. Caches fill up.
     assert scales.growth() < 10 * saved
     assert scales.more_files() < 15
 

@@ -1,4 +1,4 @@
-"""R9: a loss that is not finite at some steps leaves no trace but in the log."""
+"""R9: a non-finite loss at some steps leaves traces only in the log."""
 
 import math
 from pathlib import Path
@@ -18,7 +18,7 @@ from svtcli.train.checkpoint import restore_params
 from tests.train import tiny_run, toy
 
 BAD = 8 - 1
-"""A batch whose first row is this slice has no finite loss."""
+"""Batches whose first row is this slice have a non-finite loss."""
 STEPS = 24
 
 

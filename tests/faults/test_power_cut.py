@@ -1,4 +1,4 @@
-"""R4: after a power cut nothing has its name whose bytes are not on the disk."""
+"""R4: after a power cut every file that has its final name is complete."""
 
 import os
 import time
@@ -16,12 +16,12 @@ from tests.faults.faulted_run import PATIENCE, SAVE_EVERY, TRAIN, FaultedRun
 
 
 def rows_in(metrics: Path) -> list[int]:
-    """The steps that have a row."""
+    """Steps that have a row."""
     return [int(row["step"]) for row in read_rows(metrics)]
 
 
 def slow_input(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After each save the next batch comes only when the checkpoint is in place."""
+    """Hold back the batch after each save until the checkpoint is in place."""
     prefetch = stage.prefetch
 
     def slow(batches: Any, start: int) -> Iterator[Any]:
@@ -39,7 +39,7 @@ def slow_input(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_checkpoint_is_never_ahead_of_the_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else a row would be lost: what goes on from there does not repeat its step."""
+    """Otherwise a row would be lost: the resumed run does not repeat its step."""
     faulted = FaultedRun(tmp_path, 2 * SAVE_EVERY + 1)
     run, real = faulted.straight, os.fsync
     safe: list[int] = []

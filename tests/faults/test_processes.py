@@ -1,4 +1,4 @@
-"""R12, R13: several processes train as one, stop as one, and miss one that is lost."""
+"""R12, R13: several processes train as one, stop as one, and notice a lost one."""
 
 import signal
 from pathlib import Path
@@ -16,7 +16,7 @@ from tests.train import tiny_run
 
 SCORED = ("train.validate_every=3", "train.validate_clips=3")
 TOLERANCE = 1e-6
-"""Relative: sums over two devices are taken in another order."""
+"""Relative tolerance: sums over two devices have another order."""
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def alone(place: Path, run: str, until: int, *words: str) -> RunFolder:
     return folder
 
 
-def test_two_processes_train_as_one_go_on_from_one_and_stop_together(
+def test_two_processes_train_as_one_resume_and_stop_together(
     place: Path,
 ) -> None:
     straight = alone(place, "straight", 12)
@@ -56,7 +56,7 @@ def test_two_processes_train_as_one_go_on_from_one_and_stop_together(
     assert "2 x cpu (data 2, shard 1)" in first.err
     assert "step 3: validation" in first.err
     assert "validation" not in second.err
-    # One process goes on from what two have saved, and two from that.
+    # One process resumes from what two have saved, and two from that.
     alone(place, "tiny", 7)
     words = ("train.save_every=1000", "train.steps=1000000")
     team = Team(place, *words)
@@ -68,11 +68,11 @@ def test_two_processes_train_as_one_go_on_from_one_and_stop_together(
     saved = saved_in(place)[-1]
     assert f"stopped by SIGTERM; step {saved} is saved" in first.err
     assert holds(run.checkpoints, saved)
-    # Nothing is lost, nothing twice: the log ends with the step that was saved.
+    # Nothing is lost or repeated: the log ends with the saved step.
     steps = [row["step"] for row in read_rows(run.metrics) if "loss" in row]
     assert steps == list(range(1, saved + 1))
     one, together = read_metrics(straight.metrics), read_metrics(run.metrics)
-    # They were scored while the first processes trained, and while one alone did.
+    # Validation ran while the first two processes trained, and while one alone did.
     for name, steps in (("loss", 12), ("validation_bits_per_dim", 6)):
         np.testing.assert_allclose(
             [row[name] for row in together[:steps] if name in row],
@@ -81,7 +81,7 @@ def test_two_processes_train_as_one_go_on_from_one_and_stop_together(
         )
 
 
-def test_what_differs_between_processes_is_refused_by_all(place: Path) -> None:
+def test_all_processes_refuse_differing_recipes_and_clips(place: Path) -> None:
     ends = Team(place, of_1="train.seed=5").ended()
     assert [ended.code for ended in ends] == [2, 2]
     for ended in ends:
@@ -92,7 +92,7 @@ def test_what_differs_between_processes_is_refused_by_all(place: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", [ByVariables, SlurmJob])
-def test_processes_meet_as_their_launcher_says(place: Path, kind: type[Team]) -> None:
+def test_processes_meet_by_launcher(place: Path, kind: type[Team]) -> None:
     ends = kind(place, "--steps", "2").ended()
     assert [ended.code for ended in ends] == [0, 0], ends[0].err + ends[1].err
     assert "2 x cpu (data 2, shard 1)" in ends[0].err
@@ -100,12 +100,12 @@ def test_processes_meet_as_their_launcher_says(place: Path, kind: type[Team]) ->
 
 @pytest.mark.slow
 @pytest.mark.parametrize("victim", [0, 1])
-def test_a_killed_process_is_missed_at_once(place: Path, victim: int) -> None:
+def test_a_killed_process_is_noticed_at_once(place: Path, victim: int) -> None:
     team = Team(place, "train.steps=1000000")
     team.until(lambda: bool(saved_in(place)))
     team.kill(victim)
     (other,) = team.ended(1 - victim)
-    # jax's own watch may be faster than ours: it aborts.
+    # jax's own watchdog may be faster than ours: it aborts.
     assert other.code in (76, -signal.SIGABRT), other.err
     if other.code == 76:
         assert "svt: error: another process was lost" in other.err
@@ -116,7 +116,7 @@ def test_a_killed_process_is_missed_at_once(place: Path, victim: int) -> None:
 
 
 @pytest.mark.slow
-def test_a_stuck_process_is_given_up_with_all_stacks(place: Path) -> None:
+def test_a_stuck_process_ends_all_with_stack_traces(place: Path) -> None:
     words = ("train.steps=1000000", "--patience", "60")
     team = Team(place, *words, programs={1: "tests.faults.stuck"})
     for process, where in enumerate(("loop.py", "stuck.py")):
@@ -131,7 +131,7 @@ def test_a_stuck_process_is_given_up_with_all_stacks(place: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_device_that_is_full_is_said_by_its_process_and_ends_all(place: Path) -> None:
+def test_out_of_memory_in_one_process_ends_all(place: Path) -> None:
     team = Team(place, programs={1: "tests.faults.too_large"})
     lost, full = team.ended()
     assert full.code == 1, full.err
@@ -143,7 +143,7 @@ def test_a_device_that_is_full_is_said_by_its_process_and_ends_all(place: Path) 
 
 
 @pytest.mark.slow
-def test_a_ctrl_c_of_one_stops_all(place: Path) -> None:
+def test_ctrl_c_in_one_process_stops_all(place: Path) -> None:
     team = Team(place, "train.steps=1000000", "train.save_every=1000")
     team.until(lambda: rows_in(place) > 6)
     team.processes[0].send_signal(signal.SIGINT)
@@ -154,7 +154,7 @@ def test_a_ctrl_c_of_one_stops_all(place: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_loss_that_stays_bad_ends_all(place: Path) -> None:
+def test_a_loss_that_stays_non_finite_ends_all(place: Path) -> None:
     ends = Team(place, "train.learning_rate=1e30", "train.steps=1000").ended()
     assert [ended.code for ended in ends] == [65, 65], ends[0].err + ends[1].err
     assert "for the 10th time in a row; clips: clip " in ends[0].err
@@ -179,7 +179,7 @@ def test_a_run_that_another_process_trains_is_refused_by_all(place: Path) -> Non
 
 
 @pytest.mark.slow
-def test_a_process_that_never_comes_is_not_waited_for_without_end(
+def test_waiting_for_a_missing_process_ends(
     place: Path,
 ) -> None:
     team = Team(place, "--patience", "10", count=3)

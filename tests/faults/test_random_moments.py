@@ -1,4 +1,4 @@
-"""R1, R10: a run that is killed and stopped at any moment is the run that was meant."""
+"""R1, R10: kills and stops at any moment do not change the run."""
 
 import random
 import signal
@@ -12,7 +12,7 @@ KILL, TERM = signal.SIGKILL, signal.SIGTERM
 
 
 def check_stop(ended: Ended, steps: list[int]) -> None:
-    """SIGTERM loses no step: what was logged last is what was saved last."""
+    """Check that SIGTERM lost no step: the last logged one is the last saved one."""
     if ended.code == 75:
         trained = ended.rows > ended.first_row
         assert ended.saved == (steps[ended.rows - 1] if trained else ended.before)

@@ -1,4 +1,4 @@
-"""R10: a stop that is asked for in the middle of anything loses no step."""
+"""R10: a stop request at any moment loses no step."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ LAST = 2 * SAVE_EVERY + 2
 
 @pytest.fixture(scope="module")
 def faulted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultedRun]:
-    """It is scored on held-out clips when a checkpoint is saved."""
+    """Run that is validated whenever a checkpoint is saved."""
     place = tmp_path_factory.mktemp("stopped")
     faulted = FaultedRun(place, LAST, f"train.validate_every={SAVE_EVERY}")
     with pytest.MonkeyPatch.context() as patch:
@@ -37,7 +37,7 @@ def faulted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultedRun]:
 
 
 def interrupted(real: Callable[..., Any], number: signal.Signals) -> Callable[..., Any]:
-    """The same, and the first time a signal comes in the middle of it."""
+    """Wrap a function: a signal arrives in the middle of its first call."""
     times = 0
 
     def then(*arguments: Any, **named: Any) -> Any:
@@ -51,11 +51,11 @@ def interrupted(real: Callable[..., Any], number: signal.Signals) -> Callable[..
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_a_stop_while_it_does_anything_loses_nothing(
+def test_a_stop_at_any_moment_loses_nothing(
     faulted: FaultedRun, moment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = faulted.folder(moment.replace(" ", "-"))
-    # First Ctrl-C in a new run, then SIGTERM in one that goes on.
+    # First Ctrl-C in a new run, then SIGTERM in the resumed one.
     for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 75)):
         with monkeypatch.context() as patch:
             place, name = MOMENTS[moment]
@@ -71,7 +71,7 @@ def test_a_stop_while_it_does_anything_loses_nothing(
 
 
 def written(metrics: Path) -> list[str]:
-    """What each line is of, with those that a stop may have repeated."""
+    """Kind and step of each line, including lines that a stop may have repeated."""
     return [
         f"{row['step']} {row.get('validation_bits_per_dim', row.get('loss'))}"
         for row in read_rows(metrics)

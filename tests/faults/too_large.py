@@ -1,4 +1,4 @@
-"""`svt train` whose device has too little memory for a step after a checkpoint."""
+"""Program: `svt train` that runs out of memory in a step after a checkpoint."""
 
 import sys
 import time
@@ -15,7 +15,7 @@ SAVED = 5
 
 
 def grows(*given: Any) -> Update:
-    """The compiled step, of which one asks for more than there is."""
+    """Compiled step that allocates too much once a checkpoint is saved."""
     step, place = jit_update(*given), Path("runs/tiny/checkpoints") / f"{SAVED}"
 
     def grown(state: Any, batch: Any) -> Any:

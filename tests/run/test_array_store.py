@@ -1,4 +1,4 @@
-"""Arrays that are store by name: trusted only as they were written."""
+"""Arrays stored by name: trusted only as they were written."""
 
 import threading
 from pathlib import Path

@@ -13,33 +13,33 @@ def _plain(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
 
 
-def test_a_wanted_folder_wins(monkeypatch, tmp_path):
+def test_svt_cache_overrides_the_users_cache(monkeypatch, tmp_path):
     monkeypatch.setenv("SVT_CACHE", str(tmp_path / "mine"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "users"))
     assert cache_folder("weights") == tmp_path / "mine" / "weights"
     assert not (tmp_path / "mine").exists()
 
 
-def test_a_wanted_folder_may_be_said_from_here(monkeypatch, tmp_path):
+def test_svt_cache_may_be_relative(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SVT_CACHE", "kept")
     assert cache_folder("features") == tmp_path / "kept" / "features"
 
 
-def test_else_it_is_in_the_users_cache(monkeypatch, tmp_path):
+def test_the_default_is_xdg_cache_home(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "users"))
     assert cache_folder("weights") == tmp_path / "users" / "svt" / "weights"
 
 
 @pytest.mark.parametrize("wanted", [{}, {"SVT_CACHE": "", "XDG_CACHE_HOME": ""}])
-def test_else_it_is_in_the_home(monkeypatch, tmp_path, wanted):
+def test_the_default_without_xdg_is_in_the_home(monkeypatch, tmp_path, wanted):
     monkeypatch.setenv("HOME", str(tmp_path))
     for name, value in wanted.items():
         monkeypatch.setenv(name, value)
     assert cache_folder("weights") == tmp_path / ".cache" / "svt" / "weights"
 
 
-def test_a_users_cache_that_is_not_absolute_is_passed_over(monkeypatch, tmp_path):
+def test_a_relative_xdg_cache_home_is_ignored(monkeypatch, tmp_path):
     """As the XDG base directory specification asks for."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", "somewhere")

@@ -57,7 +57,7 @@ OTHERS = {
 
 
 @pytest.mark.parametrize(("text", "said"), FULL.items())
-def test_a_full_device_is_known_by_its_words(text: str, said: str) -> None:
+def test_out_of_memory_is_recognized_by_its_message(text: str, said: str) -> None:
     full = out_of_memory(RuntimeError(text))
     assert full is not None
     assert full.sentence == f"the device has too little memory{said}"
@@ -65,12 +65,12 @@ def test_a_full_device_is_known_by_its_words(text: str, said: str) -> None:
 
 
 @pytest.mark.parametrize("text", OTHERS.values(), ids=OTHERS)
-def test_kernels_disks_and_libraries_are_no_full_device(text: str) -> None:
+def test_other_resources_are_not_device_memory(text: str) -> None:
     for kind in (RuntimeError, ValueError):
         assert out_of_memory(kind(text)) is None
 
 
-def test_only_jax_says_it_as_a_value_error() -> None:
+def test_a_value_error_counts_only_with_jax_s_prefix() -> None:
     """Seen of TPUs; that a file asks for too much is another thing."""
     text = "Attempting to allocate 3.98G. That was not possible."
     assert out_of_memory(ValueError(f"RESOURCE_EXHAUSTED: {text}")) is not None
@@ -79,7 +79,7 @@ def test_only_jax_says_it_as_a_value_error() -> None:
     assert out_of_memory(Failure(f"RESOURCE_EXHAUSTED: {text}")) is None
 
 
-def test_what_ran_out_is_said_even_where_nobody_knows_the_work() -> None:
+def test_the_error_is_explained_without_knowing_the_work() -> None:
     sentence, hint, code = explain(RuntimeError(next(iter(FULL))))
     assert (sentence, code) == (
         "the device has too little memory (4.77 GB more were asked for)",
@@ -90,14 +90,14 @@ def test_what_ran_out_is_said_even_where_nobody_knows_the_work() -> None:
     assert "XLA_PYTHON_CLIENT_MEM_FRACTION" in hint
 
 
-def test_work_and_device_are_named_where_they_are_known() -> None:
+def test_work_and_device_are_named_if_known() -> None:
     full = OutOfMemory("", "training", "TPU v3", "wait")
     assert full.sentence == "training: the device (TPU v3) has too little memory"
     assert full.hint == "wait"
     assert out_of_memory(full) is full
 
 
-def test_a_full_device_is_not_the_loss_of_another_process(
+def test_out_of_memory_is_not_a_lost_peer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """XLA lists the operations of the step; one may be called opt-barrier."""

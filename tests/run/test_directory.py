@@ -37,7 +37,7 @@ def test_runs_are_in_runs_unless_the_environment_says_otherwise(monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a@3", "-x", "a b", "é"])
-def test_a_run_s_name_is_a_plain_file_name(name):
+def test_a_run_name_is_a_plain_file_name(name):
     with pytest.raises(Refused, match="cannot name a run"):
         run_folder(name)
 
@@ -79,14 +79,16 @@ def test_a_checkpoint_is_found_from_inside_the_run(runs, monkeypatch):
         ("runs/digits/checkpoints/30", "no checkpoint of step 30", "10, 200"),
     ],
 )
-def test_what_is_not_there_is_refused_with_what_is(runs, ckpt, sentence, hint):
+def test_the_error_for_a_missing_run_or_step_lists_existing_ones(
+    runs, ckpt, sentence, hint
+):
     with pytest.raises(Refused) as caught:
         find_checkpoint(ckpt)
     assert sentence in caught.value.sentence
     assert hint is None or hint in str(caught.value.hint)
 
 
-def test_a_run_knows_its_recipe(runs):
+def test_the_recipe_of_a_run_is_read_from_its_folder(runs):
     assert run_folder("digits").recipe().data.kind == "folder"
     with pytest.raises(Refused, match="not a run folder"):
         RunFolder(runs).recipe()

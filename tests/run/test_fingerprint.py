@@ -76,7 +76,7 @@ def test_it_is_the_same_in_another_process():
     assert said.stdout.strip() == fingerprint({"a": "é", "b": 1})
 
 
-def test_what_json_cannot_say_is_refused():
+def test_values_without_json_are_refused():
     with pytest.raises(TypeError, match="set has no fingerprint"):
         fingerprint({1})
     with pytest.raises(TypeError, match="key must be text"):

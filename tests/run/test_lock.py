@@ -19,7 +19,7 @@ with only_writer(Path(sys.argv[1])):
 """
 
 
-def test_a_second_writer_is_told_who_has_it_and_gets_it_when_the_first_is_killed(
+def test_a_lock_names_its_holder_and_is_free_when_that_is_killed(
     tmp_path: Path,
 ) -> None:
     holder = subprocess.Popen(
@@ -40,7 +40,7 @@ def test_a_second_writer_is_told_who_has_it_and_gets_it_when_the_first_is_killed
         assert f"process {os.getpid()} " in (tmp_path / ".lock").read_text()
 
 
-def test_a_lock_is_given_back(tmp_path: Path) -> None:
+def test_a_lock_is_released(tmp_path: Path) -> None:
     for _ in range(2):
         with only_writer(tmp_path / "new"):
             assert (tmp_path / "new").is_dir()

@@ -40,7 +40,7 @@ def ready(program: str) -> subprocess.Popen:
     return process
 
 
-def test_the_second_interrupt_ends_at_once_whatever_still_writes() -> None:
+def test_a_second_interrupt_exits_while_a_thread_still_writes() -> None:
     process = ready(WORKS_ON)
     assert process.stdout is not None
     process.send_signal(signal.SIGINT)
@@ -62,7 +62,7 @@ with StopSignals():
 """
 
 
-def test_the_second_interrupt_ends_at_once_though_python_is_not_running() -> None:
+def test_a_second_interrupt_exits_while_c_code_runs() -> None:
     process = ready(IN_C)
     began = time.monotonic()
     # Two that follow closely may reach it as one.

@@ -35,7 +35,7 @@ def test_the_header_is_read_without_decoding() -> None:
         ("http:x.mp4", b"", "open"),
     ],
 )
-def test_what_is_not_a_video_says_so(
+def test_files_that_are_no_videos_are_refused_with_a_reason(
     tmp_path: Path, name: str, content: bytes, reason: str
 ) -> None:
     path = tmp_path / name
@@ -78,7 +78,7 @@ def test_flipped_bytes_are_an_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("turn", [90, 180, 270])
-def test_a_turned_video_comes_out_upright(tmp_path: Path, turn: int) -> None:
+def test_a_rotated_video_is_decoded_upright(tmp_path: Path, turn: int) -> None:
     ffmpeg = imageio_ffmpeg.get_ffmpeg_exe()
     flat = write_video(tmp_path / "flat.mp4", moving_square(2, 48, 32))
     turned = tmp_path / "turned.mp4"
@@ -93,7 +93,7 @@ def test_a_turned_video_comes_out_upright(tmp_path: Path, turn: int) -> None:
     assert np.abs(ours - next(decode(flat, 16))).mean() > 10
 
 
-def test_a_video_may_change_its_size_on_the_way(tmp_path: Path) -> None:
+def test_a_video_may_change_its_size_midway(tmp_path: Path) -> None:
     small = write_video(tmp_path / "a.h264", moving_square(4, 32, 32), gop=1)
     large = write_video(tmp_path / "b.h264", moving_square(4, 64, 48), gop=1)
     both = tmp_path / "both.h264"
@@ -125,7 +125,7 @@ def test_half_the_rate_keeps_every_second_frame() -> None:
     st.lists(st.integers(1, 400), min_size=1, max_size=40),
     st.sampled_from([1.0, 5.0, 23.976, 30.0, 120.0]),
 )
-def test_each_beat_takes_what_is_nearest(gaps: list[int], fps: float) -> None:
+def test_each_tick_takes_the_nearest_frame(gaps: list[int], fps: float) -> None:
     times = (np.cumsum(gaps) / 1000).tolist()
     kept = list(nearest_in_time(zip(times, times, strict=True), fps))
     beats = times[0] + np.arange(len(kept)) / fps

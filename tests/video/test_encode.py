@@ -120,7 +120,7 @@ def test_an_mp4_starts_playing_before_it_is_all_there(tmp_path, film):
     assert content.index(b"moov") < content.index(b"mdat")
 
 
-def test_names_that_ffmpeg_could_misread_are_only_names(tmp_path, film, monkeypatch):
+def test_file_names_that_look_like_ffmpeg_syntax_work(tmp_path, film, monkeypatch):
     monkeypatch.chdir(tmp_path)
     odd = Path("http:-a %03d 'b'.gif")
     write_gif(odd, iter(film), fps=8.0)
@@ -136,12 +136,12 @@ def test_a_file_that_cannot_be_written_is_one_sentence(tmp_path, film, write):
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux's full disk")
 @pytest.mark.parametrize("write", [write_gif, write_mp4])
-def test_a_full_disk_is_said_to_be_full(film, write):
+def test_a_full_disk_is_reported(film, write):
     with pytest.raises(StorageFailed, match="no space left on the disk"):
         write(Path("/dev/full"), iter(film), 8.0)
 
 
-def test_an_error_while_drawing_comes_through(tmp_path, film):
+def test_an_error_of_the_frame_iterator_is_raised(tmp_path, film):
     def frames():
         yield from film[:2]
         raise KeyboardInterrupt

@@ -121,7 +121,7 @@ def several(path: Path) -> None:
         (".png", several, "holds several pictures"),
     ],
 )
-def test_what_is_not_one_picture_of_bytes_is_refused(
+def test_anything_but_one_8_bit_picture_is_refused(
     tmp_path: Path, ending: str, write, sentence: str
 ) -> None:
     path = tmp_path / f"a{ending}"
@@ -147,7 +147,7 @@ def test_transparent_pixels_are_refused(tmp_path: Path, mode: str) -> None:
         read_frame(path)
 
 
-def test_another_format_under_the_ending_is_damage(tmp_path: Path) -> None:
+def test_a_wrong_file_extension_is_damage(tmp_path: Path) -> None:
     pil(RGB).save(tmp_path / "a.jpg")
     path = (tmp_path / "a.jpg").rename(tmp_path / "a.png")
     with pytest.raises(BadData) as caught:
@@ -156,7 +156,7 @@ def test_another_format_under_the_ending_is_damage(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ending", [".png", ".bmp", ".tif", ".ppm"])
-def test_a_cut_picture_is_damage(tmp_path: Path, ending: str) -> None:
+def test_a_truncated_picture_is_damage(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"a{ending}"
     pil(RGB).save(path)
     whole = path.read_bytes()

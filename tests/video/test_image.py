@@ -85,7 +85,7 @@ def test_dimensions_are_width_and_height() -> None:
 
 @pytest.mark.parametrize("kept", [0.3, 0.6, 0.99])
 @pytest.mark.parametrize("write", [jpeg, png])
-def test_a_cut_off_picture_is_an_error(write, kept: float) -> None:
+def test_a_truncated_picture_is_an_error(write, kept: float) -> None:
     data = write(TABLE)
     with pytest.raises(Unreadable) as error:
         read_resized(data[: int(len(data) * kept)], 64, "crop")
@@ -100,7 +100,7 @@ def gif() -> bytes:
 
 
 @pytest.mark.parametrize("data", [b"", b"<html>", gif(), b"%!PS-Adobe-3.0 EPSF"])
-def test_what_is_no_jpeg_or_png_is_not_opened(data: bytes) -> None:
+def test_other_formats_than_jpeg_and_png_are_not_opened(data: bytes) -> None:
     with pytest.raises(Unreadable) as error:
         read_resized(data, 64, "crop")
     assert error.value.reason == "open"

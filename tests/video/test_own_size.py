@@ -26,7 +26,7 @@ NOISE = np.random.default_rng(0).integers(0, 256, (5, 10, 14, 3), np.uint8)
         ("a.apng", "apng", "rgb24"),
     ],
 )
-def test_what_counts_as_exact_gives_back_what_was_written(
+def test_lossless_videos_are_read_to_the_bit(
     tmp_path: Path, name: str, codec: str, pix_fmt: str
 ) -> None:
     path = write_video(tmp_path / name, NOISE, codec, pix_fmt)
@@ -45,7 +45,7 @@ def test_what_counts_as_exact_gives_back_what_was_written(
         ("a.gif", "gif", "rgb8"),
     ],
 )
-def test_nothing_else_counts_as_exact(
+def test_other_videos_are_not_lossless(
     tmp_path: Path, name: str, codec: str, pix_fmt: str
 ) -> None:
     path = write_video(tmp_path / name, NOISE, codec, pix_fmt)
@@ -63,7 +63,7 @@ def test_a_real_video_keeps_its_size() -> None:
     assert off.mean() < 0.5
 
 
-def test_a_turned_video_has_its_sides_exchanged(tmp_path: Path) -> None:
+def test_a_rotated_video_has_its_sides_exchanged(tmp_path: Path) -> None:
     flat = write_video(tmp_path / "a.mp4", moving_square(2, 48, 32))
     turned = tmp_path / "b.mp4"
     ffmpeg = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error"]

@@ -25,9 +25,7 @@ CODECS = {
 
 
 @pytest.mark.parametrize("name", CODECS)
-def test_a_cut_between_two_packets_is_no_shorter_video(
-    tmp_path: Path, name: str
-) -> None:
+def test_truncation_between_two_packets_is_detected(tmp_path: Path, name: str) -> None:
     pictures = moving_square(40)
     if codec := CODECS[name]:
         path = write_video(tmp_path / name, pictures, codec, gop=5)
@@ -50,7 +48,7 @@ def test_a_video_beside_longer_sound_is_whole(tmp_path: Path) -> None:
         assert count_frames(path) == 10
 
 
-def test_frames_that_an_edit_hides_are_not_missing(tmp_path: Path) -> None:
+def test_frames_hidden_by_an_edit_list_are_not_missing(tmp_path: Path) -> None:
     """Cut without encoding again, at no keyframe: an MP4 lists more than it shows."""
     import subprocess
 
@@ -65,7 +63,7 @@ def test_frames_that_an_edit_hides_are_not_missing(tmp_path: Path) -> None:
     assert shown == 20 < probe(part).frames
 
 
-def test_a_box_that_is_too_large_for_its_frames_hides_none(tmp_path: Path) -> None:
+def test_a_box_larger_than_its_frames_is_no_truncation(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mp4", moving_square(10))
     content = bytearray(path.read_bytes())
     at = content.index(b"mdat") - 4
