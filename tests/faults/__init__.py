@@ -1,6 +1,6 @@
 """Reliability of training: faults of long runs, provoked on purpose.
 
-A small share of each fault runs in CI, the nightly numbers with `-m slow`. Faults of a
-part are beside its tests: locks and the second Ctrl-C in tests/training and
-tests/cli/test_train.py, preparing in tests/stages, old checkpoints in tests/golden.
+A few of each fault run in CI, many more with `-m slow`. Others are tested beside their
+code: locks, signals and partial results in tests/run, stopped stages in tests/prepare,
+tests/sample, tests/evaluate and tests/cli, old checkpoints in tests/golden.
 """

@@ -35,7 +35,7 @@ PATIENCE = 600
 
 
 def compiled_once(jit_update: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap `jit_update` so that all trainings of this process share one compiled step."""
+    """Wrap `jit_update`: all trainings of this process share one compiled step."""
     made: list[Any] = []
 
     def first(*setting: Any) -> Any:

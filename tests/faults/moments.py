@@ -85,7 +85,7 @@ def _inside_checkpoints(argument: object) -> str | None:
 
 
 def _kill_before(operation: int, beyond: int) -> Callable[[str], None]:
-    """Listener that kills this process, and prints the save's step and the operation."""
+    """Listener that kills this process; prints the save's step and the operation."""
     count = step = 0
     lock = threading.Lock()
 

@@ -46,7 +46,7 @@ class Disk:
     _syncing: dict[str, Path] = field(default_factory=dict)
 
     def renames(self, log: Path) -> Iterator[tuple[Path, Path, set[Path]]]:
-        """Renames, each with the paths below the old name that were unsafe before it."""
+        """Renames, each with the paths below the old name that were unsafe then."""
         for line in log.read_text(errors="replace").splitlines():
             if resumed := RESUMED.match(line):
                 self._end_sync(resumed["thread"])
