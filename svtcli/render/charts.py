@@ -61,9 +61,10 @@ def plot(panels: Sequence[Panel]) -> Figure:
     cells = figure.subplots(len(panels), squeeze=False)[:, 0]
     for panel, axes in zip(panels, cells, strict=True):
         _draw_axes(panel, axes)
-        note = wrap(panel.note, LINE)
-        axes.set_title(panel.title, loc="left", fontsize=12, pad=6 + 11 * len(note))
-        axes.title.set_parse_math(False)
+        title, note = _printable(panel.title), wrap(_printable(panel.note), LINE)
+        pad = 6 + 11 * len(note)
+        heading = axes.set_title(title, loc="left", fontsize=12, pad=pad)
+        heading.set_parse_math(False)
         axes.text(
             *(0, 1.02, "\n".join(note)),
             transform=axes.transAxes,
@@ -82,12 +83,12 @@ def plot(panels: Sequence[Panel]) -> Figure:
 
 
 def panel_svg(panel: Panel, name: str) -> str:
-    """An SVG element with the axes of the panel and a key of several curves.
+    """An SVG element with the axes of the panel and a key of its labels.
 
     Title and note are the page's. All ids are unique for a unique `name`.
     """
-    labels = ["\n".join(wrap(curve.label, KEY_LETTERS)) for curve in panel.curves]
-    lines = sum(label.count("\n") + 1 for label in labels) if len(labels) > 1 else 0
+    labels = ["\n".join(wrap(_printable(c.label), KEY_LETTERS)) for c in panel.curves]
+    lines = sum(label.count("\n") + 1 for label in labels) if any(labels) else 0
     width, height = PAGE_INCHES
     # Text stays text, in the reader's font; equal panels become equal bytes.
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": name, "font.size": 11}):
@@ -96,7 +97,7 @@ def panel_svg(panel: Panel, name: str) -> str:
         axes = figure.subplots()
         axes.patch.set_visible(False)
         _draw_axes(panel, axes)
-        if lines or any(labels):
+        if lines:
             key = figure.legend(
                 axes.lines,
                 labels,
@@ -159,13 +160,18 @@ def _draw_curve(curve: Curve, axes: Axes) -> None:
         markersize=4.5,
     )
     # matplotlib leaves labels out of the key that begin with an underscore.
-    hidden = curve.label.startswith("_")
-    line.set_label(f" {curve.label}" if hidden else curve.label)
+    label = _printable(curve.label)
+    line.set_label(f" {label}" if label.startswith("_") else label)
     if curve.spread:
         y, spread = np.array(curve.y), np.array(curve.spread)
         axes.fill_between(
             curve.x, y - spread, y + spread, color=colour, alpha=0.18, linewidth=0
         )
+
+
+def _printable(words: str) -> str:
+    """Words that XML and fonts can hold: a folder's name may have any bytes."""
+    return "".join(letter if letter.isprintable() else "?" for letter in words)
 
 
 def _inline(svg: bytes, panel: Panel) -> str:

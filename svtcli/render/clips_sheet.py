@@ -1,4 +1,4 @@
-"""render, of clips: a contact sheet, so that a person sees what was prepared.
+"""render, of clips: a contact sheet, for a look at the prepared clips.
 
 sheet.png      random clips of each split, a few frames of each
 sheet.gif      the same clips, playing

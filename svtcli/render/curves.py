@@ -68,7 +68,7 @@ class Panel:
     y_name: str
     curves: tuple[Curve, ...]
     note: str = ""
-    """Small print below the title: what a reader has to know."""
+    """Small print below the title: the protocol."""
 
 
 @dataclass(frozen=True)
@@ -134,12 +134,12 @@ def draw_curves(
 
 
 def curves_fresh(runs: Sequence[RunFolder], out: Path) -> bool:
-    """Whether `out` already holds the curves that `draw_curves` would draw."""
+    """Return whether `out` already holds what `draw_curves` would draw."""
     return pictures.fresh(out, RECORD, partial(_fingerprint, runs))
 
 
 def any_curves(run: RunFolder) -> bool:
-    """Whether the run has anything to draw yet."""
+    """Return whether the run has any curve yet."""
     return bool(panels_by_file((run,)))
 
 
@@ -159,7 +159,7 @@ def _fingerprint(runs: Sequence[RunFolder]) -> str:
 
 
 def evaluation_files(run: RunFolder) -> list[Path]:
-    """All results measured of a run, in a lasting order."""
+    """Results measured of a run, in a lasting order."""
     return sorted(run.eval.glob("*.json"))
 
 
@@ -296,15 +296,15 @@ def _unrolled_panel(note: str, found: list[tuple[MetricsResult, Fvd]]) -> Panel:
 
 
 def _labels(found: Sequence[MetricsResult]) -> list[str]:
-    """Run and step, and what else sets the samples apart; no two alike."""
-    made = [result.made for result in found]
+    """Run and step, and the facts in which samples differ; no two alike."""
+    each_facts = [result.made for result in found]
     telling = {
         name: words
         for name, words in TELLING.items()
-        if len({getattr(facts, name) for facts in made if facts}) > 1
+        if len({getattr(facts, name) for facts in each_facts if facts}) > 1
     }
     labels: list[str] = []
-    for result, facts in zip(found, made, strict=True):
+    for result, facts in zip(found, each_facts, strict=True):
         label = result.samples.name
         if facts:
             apart = [

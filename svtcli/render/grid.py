@@ -109,7 +109,7 @@ class Layout:
     head: int = 0
     """Height kept free above the blocks."""
     key: bool = True
-    """Whether the caption explains the amber."""
+    """Explain the amber in the caption."""
 
     def corner(self, block: int) -> Corner:
         """Upper left corner of a block, or of the one that would follow the last."""

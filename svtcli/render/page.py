@@ -39,14 +39,14 @@ class Player:
     scale: int
     """Screen pixels per video pixel, where there is room."""
     smooth: bool
-    """Whether the browser blurs enlarged pixels."""
+    """Let the browser blur enlarged pixels."""
     fps: float
     """Frames per second at speed 1."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """Numbers, and what a reader has to know of them."""
+    """Numbers with their protocol."""
 
     title: str
     about: str
@@ -131,7 +131,7 @@ def _policy(style: str, script: str) -> str:
 
 
 def sprite(video: UInt8[np.ndarray, "F H W C"]) -> UInt8[np.ndarray, "height width 3"]:
-    """All frames side by side, or on several lines; gray becomes RGB."""
+    """Tile all frames side by side, or on several lines; gray becomes RGB."""
     F, H, W, _ = video.shape
     across = min(F, max(1, WIDEST // W))
     lines = -(-F // across)

@@ -33,8 +33,8 @@ def write_pictures(
     """Draw the pictures into `out`, and return their paths; all appear at once.
 
     `inputs`, with the fingerprint that `fresh` compares, become the file `record` after
-    them; `dry_run` writes nothing. Errors: Refused where `out` is a file
-    or, without `force`, a picture exists already; those of the drawing.
+    them; `dry_run` writes nothing. Errors: Refused where `out` is a file or, without
+    `force`, a picture exists already; those of the drawing.
     """
     paths = [out / name for name in pictures]
     if out.exists() and not out.is_dir():
@@ -62,8 +62,8 @@ def write_pictures(
 
 
 def fresh(out: Path, record: str, fingerprint: Callable[[], str]) -> bool:
-    """Whether `out` holds all pictures of its record, drawn from inputs of that
-    `fingerprint`, which is computed only if there is a record."""
+    """Return whether `out` holds all pictures of its record, drawn from the inputs of
+    this fingerprint, which is computed only if there is a record."""
     try:
         inputs = json.loads((out / record).read_text(encoding="utf-8"))
         same: bool = inputs["fingerprint"] == fingerprint()

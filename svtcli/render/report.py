@@ -34,7 +34,7 @@ def report(
 ) -> Page:
     """Everything on the page; `groups`, `facts` and `times` as in other pictures.
 
-    Errors: BadData for a file of a run that is not what it should be.
+    Errors: BadData for a broken file of a run.
     """
     return replace(
         report_of_runs(folders),
@@ -58,7 +58,7 @@ def report_of_runs(folders: Sequence[Path]) -> Page:
 
 
 def _tables(data: RunData) -> tuple[Table, ...]:
-    """All evaluations, the latest step's first: likelihoods, then comparisons."""
+    """Tables of all evaluations: likelihoods, then metrics; the latest step first."""
     likelihoods = sorted(data.likelihoods, key=lambda each: -each.step)
     metrics = sorted(
         data.metrics, key=lambda each: -(each.made.step if each.made else 0)
@@ -92,8 +92,8 @@ def likelihood_table(result: LikelihoodResult) -> Table:
 
 def metrics_table(result: MetricsResult) -> Table:
     """Mean ± spread of every metric, with its protocol and its warnings."""
-    made = result.made
-    name = f"{made.run}@{made.step}, split {made.split}" if made else None
+    facts = result.made
+    name = f"{facts.run}@{facts.step}, split {facts.split}" if facts else None
     return Table(
         "Samples against clips",
         f"{name or result.samples.name}; {count(result.samples.clips, 'sample')} "

@@ -109,7 +109,7 @@ def render(
 
 
 def fresh(samples_folder: Path, out: Path, settings: Render) -> bool:
-    """Whether `out` already holds the pictures that `render` would draw."""
+    """Return whether `out` already holds what `render` would draw."""
     expected = partial(figures_fingerprint, samples_folder, settings)
     return pictures.fresh(out, RECORD, expected)
 
@@ -207,7 +207,8 @@ def draw(
 
         text = page_html(report(folders, groups, facts, times, settings))
         with writing(path):
-            path.write_text(text, encoding="utf-8")
+            # Names of files may hold bytes that are no text.
+            path.write_bytes(text.encode("utf-8", "replace"))
         return
     if settings.smooth:
         # Then one screen pixel per pixel: all sizes are those of the enlarged frame.

@@ -121,3 +121,12 @@ def test_the_global_state_of_matplotlib_is_not_touched(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)  # not to be imported
     importlib.reload(charts)
     charts.plot([panel(Curve("a", (1.0,), (2.0,)))])
+
+
+def test_any_name_of_a_folder_can_be_drawn():
+    odd = "_a\x1b[0m\udcff $x$ <b>"
+    curves = (Curve(odd, STEPS, SCORES), Curve("b", STEPS, SCORES, of=1))
+    one = Panel(odd, "step", "bits/dim", curves, odd)
+    draw_panels([one])
+    texts = {text.text for text in drawn(one).all("text")}
+    assert "_a?[0m? $x$ <b>" in texts

@@ -1,5 +1,7 @@
 """The page among the pictures: fresh while nothing that it shows has changed."""
 
+from dataclasses import replace
+
 import pytest
 
 from svtcli.evaluate.results import LikelihoodResult, ModelScore, result_json
@@ -119,3 +121,11 @@ def test_a_page_that_is_slow_to_open_is_said(run, monkeypatch):
     assert notes == [
         "report.html has 0 MB; show fewer videos with --rows or --per-prime"
     ]
+
+
+def test_a_clip_whose_name_is_no_text_has_a_page(run):
+    samples = made_up_samples()
+    facts = replace(samples.facts, clips=("a\udcff", "b"))
+    write_samples(run.samples / "300", replace(samples, facts=facts))
+    (page,) = render(run.samples / "300", run.figures, PAGE, Silent())
+    assert "<h3>a?</h3>" in page.read_text(encoding="utf-8")
