@@ -123,9 +123,9 @@ def sample(plan: SamplePlan, progress: Progress) -> Path:
 def sample_task(
     plan: SamplePlan, progress: Progress, task: ArrayTask
 ) -> Path | Unfinished:
-    """Sample the videos of one task of a job array; the last task makes the folder.
+    """Sample the videos of one task of a job array; the last one publishes the folder.
 
-    Errors: those of `sample`; `Refused` while other samples are made there.
+    Errors: those of `sample`; `Refused` while other samples are in progress there.
     """
     done = plan.partial.complete(task, *_steps(plan, progress, task))
     return done or Unfinished(plan.out, len(plan.partial.finished()), plan.videos)
@@ -152,11 +152,11 @@ def _steps(
             _sample_missing(plan, np.array(own, int), progress, stop)
 
     def publish() -> Path | None:
-        made = plan.partial.gather(np.arange(plan.videos))
-        if made is None:
+        rows = plan.partial.gather(np.arange(plan.videos))
+        if rows is None:
             return None
         aside = plan.partial.folder / "whole"
-        write_samples(aside, _samples(plan, plan.read(), made))
+        write_samples(aside, _samples(plan, plan.read(), rows))
         move_into_place(aside, plan.out)
         return plan.out
 
@@ -194,7 +194,7 @@ def _sample_missing(
     held_out = plan.read()
     layout, size = sampling_layout(len(rows)), plan.settings.batch
     batches = full_batches(len(missing), size, layout.devices, len(rows), _least_rows())
-    continued = _continuing(plan, held_out, layout, len(batches[0]))
+    sample_rows = _row_sampler(plan, held_out, layout, len(batches[0]))
     _, H, W = plan.checkpoint.recipe.model.video
     pixels = len(missing) * (plan.frames - plan.prime) * H * W
     slices = len(batches) * plan.slices
@@ -214,13 +214,13 @@ def _sample_missing(
             real = slice(len(missing) - batch[0])  # without the padding of the last one
             own = missing[batch][real]
             clock.begin_batch(done + 1, done + len(own), len(rows))
-            made = continued(missing[batch], on_slice)
+            result = sample_rows(missing[batch], on_slice)
             partial.add(
                 own,
-                video=made.video[real],
-                nll=made.nll[real],
-                passes=made.passes[real],
-                pixels=np.full(len(own), made.pixels),
+                video=result.video[real],
+                nll=result.nll[real],
+                passes=result.passes[real],
+                pixels=np.full(len(own), result.pixels),
             )
             done += len(own)
             check()
@@ -237,7 +237,7 @@ def _least_rows() -> int:
     return 1 if jax.local_devices()[0].platform == "cpu" else 2
 
 
-def _continuing(
+def _row_sampler(
     plan: SamplePlan, held_out: HeldOut, layout: Layout, batch: int
 ) -> Callable[[Int[np.ndarray, " B"], OnSlice], Continuation]:
     """Return a function that samples `batch` of the N·M videos at once."""
@@ -253,7 +253,7 @@ def _continuing(
     )
     rule = SamplingRule.of(settings.temperature, settings.top_k, settings.top_p)
 
-    def continued(rows: Int[np.ndarray, " B"], on_slice: OnSlice) -> Continuation:
+    def sample_rows(rows: Int[np.ndarray, " B"], on_slice: OnSlice) -> Continuation:
         clips, continuations = np.divmod(rows, settings.per_prime)
         actions = held_out.actions
         return sampler.continue_video(
@@ -266,7 +266,7 @@ def _continuing(
             on_slice,
         )
 
-    return continued
+    return sample_rows
 
 
 def chosen_schedule(plan: SamplePlan, batch: int | None = None) -> Schedule:
@@ -281,7 +281,7 @@ def sampling_layout(videos: int) -> Layout:
     return side_by_side(jax.local_devices()[: max(1, videos)])
 
 
-def _samples(plan: SamplePlan, held_out: HeldOut, made: np.ndarray) -> Samples:
+def _samples(plan: SamplePlan, held_out: HeldOut, rows: np.ndarray) -> Samples:
     """Contents of the folder: M continuations of each of N clips."""
     N, M = len(held_out.video), plan.settings.per_prime
     facts = SampleFacts(
@@ -296,16 +296,16 @@ def _samples(plan: SamplePlan, held_out: HeldOut, made: np.ndarray) -> Samples:
         split=plan.settings.split,
         clips=held_out.ids,
         fingerprint=plan.fingerprint,
-        pixels_per_pass=round(int(made["pixels"].sum()) / int(made["passes"].sum()), 3),
+        pixels_per_pass=round(int(rows["pixels"].sum()) / int(rows["passes"].sum()), 3),
         top_k=plan.settings.top_k,
         top_p=plan.settings.top_p,
         precision=plan.settings.precision,
         deterministic=not head_class(plan.checkpoint.recipe.model).draws_codes,
     )
     return Samples(
-        video=made["video"].reshape(N, M, *held_out.video.shape[1:]),
+        video=rows["video"].reshape(N, M, *held_out.video.shape[1:]),
         truth=held_out.video,
-        log_prob=-made["nll"].reshape(N, M, plan.frames),
+        log_prob=-rows["nll"].reshape(N, M, plan.frames),
         facts=facts,
     )
 
