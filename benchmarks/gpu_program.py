@@ -41,7 +41,7 @@ from jax._src.pallas.triton import gpu_info  # noqa: E402
 from jax.experimental import topologies  # noqa: E402
 from kernels import Kernel, Program  # noqa: E402
 from measure import print_rows, print_title  # noqa: E402
-from slices import CHOICE, SCHEDULES  # noqa: E402
+from slices import RULE, SCHEDULES  # noqa: E402
 
 from svtcli.model.flops import training_flops  # noqa: E402
 from svtcli.model.parameters import for_products_in  # noqa: E402
@@ -139,12 +139,12 @@ def sampling(place: jax.sharding.Sharding, name: str, B: int) -> Compiled:
         parts = graphdef, params, model, codes, inputs
         return sample_slice(*parts, schedule=SCHEDULES[name])
 
-    inputs = jax.eval_shape(lambda: SliceInputs(*numbers, keys, CHOICE))
+    inputs = jax.eval_shape(lambda: SliceInputs(*numbers, keys, RULE))
     return compiled(place, program, 1, params, codes, inputs)
 
 
 def training(place: jax.sharding.Sharding, name: str, rows: int, remat: bool) -> tuple:
-    """A step of a recipe on so many slices, and its FLOPs that count."""
+    """A training step of a recipe on `rows` slices, and its FLOPs."""
     changes = (f"train.batch={rows}", "train.precision=bfloat16",
                f"train.remat={remat}".lower())  # fmt: skip
     recipe = load_recipe(name, changes).recipe

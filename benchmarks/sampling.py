@@ -31,7 +31,7 @@ if not ON_CHIP:
 import jax  # noqa: E402
 import numpy as np  # noqa: E402
 from slices import (  # noqa: E402
-    CHOICE,
+    RULE,
     SCHEDULES,
     copy_bandwidth,
     one_slice,
@@ -83,7 +83,7 @@ def _rows_of_trained(
     for B in sorted({min(B, len(clips.video)) for B in batches}):
         actions = None if clips.actions is None else clips.actions[:B]
         keys = row_keys(0, np.array(plan.numbers[:B]), np.zeros(B, int))
-        shape = (clips.video[:B], plan.prime, plan.overlap, keys, CHOICE, actions)
+        shape = (clips.video[:B], plan.prime, plan.overlap, keys, RULE, actions)
         yield from _compared(sampler, shape)
 
 

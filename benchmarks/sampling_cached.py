@@ -26,7 +26,7 @@ from svtcli.sample.sequential import Sequential  # noqa: E402
 from svtcli.sample.slice_state import SliceInputs, sample_slice  # noqa: E402
 
 NARROW_PAPER = Model(de=64, d=128, na=4, da=32)
-INDEX, CHOICE = 5, SamplingRule.of(0.9)
+INDEX, RULE = 5, SamplingRule.of(0.9)
 
 
 @partial(jax.jit, static_argnames=("graphdef", "config", "positions"))
@@ -44,7 +44,7 @@ def resample(graphdef, params, config, codes, keys, positions):
         y = y.reshape(len(codes), -1, config.d)[:, position]
         pixel, _ = decoder.head.sample(
             y,
-            lambda k, logits: choose(logits, noise[:, position, k], CHOICE),
+            lambda k, logits: choose(logits, noise[:, position, k], RULE),
             decoder.head.loop_weights(),
         )
         flat = made.reshape(len(codes), -1, config.codes)
@@ -66,7 +66,7 @@ def compare(name: str, config: Model, positions: int) -> tuple[object, ...]:
         return jax.block_until_ready(
             sample_slice(
                 graphdef, params, config, codes + 0,
-                SliceInputs(jnp.array(INDEX), jnp.array(0), jnp.array(0), keys, CHOICE),
+                SliceInputs(jnp.array(INDEX), jnp.array(0), jnp.array(0), keys, RULE),
                 schedule=Sequential(),
             )
         )  # fmt: skip

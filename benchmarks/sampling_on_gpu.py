@@ -26,7 +26,7 @@ from kernel_times import HEADER as TRACE_HEADER
 from kernel_times import trace_rows
 from measure import print_rows, print_title
 from slices import (
-    CHOICE,
+    RULE,
     SCHEDULES,
     OneSlice,
     copy_bandwidth,
@@ -63,7 +63,7 @@ CELLS = (
 
 @dataclass(frozen=True)
 class Large:
-    """The model, and what is known of the place it is on."""
+    """The model, and the device it is on."""
 
     model: Model
     graphdef: object
@@ -90,7 +90,7 @@ class Large:
 
     @property
     def last(self) -> int:
-        """Given frames of a window of whose slices only the last frame is made."""
+        """Prime frames with which only the last frame of a slice is sampled."""
         return self.model.video[0] - self.model.s[0] + 1
 
     @property
@@ -154,7 +154,7 @@ def _times(large: Large, B: int, name: str) -> tuple[object, ...]:
 
 
 def _steps(model: Model, name: str) -> int:
-    """Passes of a slice of which nothing is given, where they are known."""
+    """Passes of a slice without prime frames, where they are known."""
     parallel = _kind(name) == "parallel"
     return connectivity(model).steps if parallel else pixels_of(model)
 
@@ -183,9 +183,9 @@ def headline_rows(large: Large, tiny: bool) -> Iterator[tuple]:
         sampler = Sampler(model, large.graphdef, large.params, SCHEDULES[name])
         small = video[:, : model.video[0]]
         begun = CLOCK()
-        sampler.continue_video(small, model.video[0] - 1, 1, keys, CHOICE)
+        sampler.continue_video(small, model.video[0] - 1, 1, keys, RULE)
         compiled = CLOCK()
-        made = sampler.continue_video(video, 1, 1, keys, CHOICE)
+        made = sampler.continue_video(video, 1, 1, keys, RULE)
         spent = CLOCK() - compiled
         passes = int(made.passes.max())
         yield (

@@ -25,7 +25,7 @@ from svtcli.sample.slice_state import (
     sample_slice,
 )
 
-CHOICE = SamplingRule.of(0.9)
+RULE = SamplingRule.of(0.9)
 WINDOWS = (16, 64, 256)
 SCHEDULES: dict[str, Schedule] = {
     "sequential": Sequential(),
@@ -39,7 +39,7 @@ Clock = Callable[[], float]
 
 
 def seconds(work: Callable[[], object], clock: Clock) -> float:
-    """The least of two calls."""
+    """Least time of two calls."""
     spent = []
     for _ in range(2):
         begun = clock()
@@ -49,7 +49,7 @@ def seconds(work: Callable[[], object], clock: Clock) -> float:
 
 
 def window_of(name: str, pixels: int) -> int | None:
-    """Pixels of a pass, of a schedule that guesses."""
+    """Pixels of a pass of fixed-point sampling."""
     word, *rest = name.split(", ")
     return min(int(rest[0]), pixels) if word == "guess" else None
 
@@ -62,29 +62,29 @@ def passes_of_trained(name: str, pixels: int, own: int) -> int:
 
 @dataclass(frozen=True)
 class OneSlice:
-    """A compiled program that makes one slice of a batch of grey windows."""
+    """A compiled program that samples one slice of a batch of grey windows."""
 
     run: Callable[[int], SliceResult]
-    """With so many frames of the window given: a slice of which all is given takes no
-    pass, and so tells what stands beside the passes."""
+    """Sample with this number of prime frames; a slice of only prime frames takes no
+    pass, so its time is the overhead of a slice."""
     compiling: float
     """Wall seconds."""
     memory: int
-    """Bytes of what goes in and out of the program and what it needs besides."""
+    """Bytes of the program's inputs, outputs and temporary arrays."""
 
 
 def one_slice(
     model: Model, graphdef: object, params: object, name: str, B: int
 ) -> OneSlice:
-    """By the schedule `name`, of `B` videos at once."""
+    """Compile a slice of `B` videos by the schedule `name`."""
     shape = (B, *model.video, model.codes)
     keys = row_keys(0, np.arange(B), np.zeros(B, int))
     actions = jnp.zeros((B, model.video[0], model.actions)) if model.actions else None
     index = min(SLICE, model.slices - 1)
 
-    def wanted(given: int) -> SliceInputs:
-        numbers = (jnp.array(index), jnp.array(given), jnp.array(0))
-        return SliceInputs(*numbers, keys, CHOICE, actions)
+    def inputs_of(prime: int) -> SliceInputs:
+        numbers = (jnp.array(index), jnp.array(prime), jnp.array(0))
+        return SliceInputs(*numbers, keys, RULE, actions)
 
     def program(params: object, codes: object, inputs: SliceInputs) -> SliceResult:
         parts = graphdef, params, model, codes, inputs
@@ -93,13 +93,13 @@ def one_slice(
     begun = time.perf_counter()
     grey = jax.ShapeDtypeStruct(shape, jnp.uint8)
     with jax.default_matmul_precision("highest"):  # as `Sampler` does
-        lowered = jax.jit(program, donate_argnums=1).lower(params, grey, wanted(1))
+        lowered = jax.jit(program, donate_argnums=1).lower(params, grey, inputs_of(1))
     ready = lowered.compile()
     needs = ready.memory_analysis()
 
-    def run(given: int) -> SliceResult:
+    def run(prime: int) -> SliceResult:
         codes = jnp.full(shape, model.values // 2, jnp.uint8)
-        return jax.block_until_ready(ready(params, codes, wanted(given)))
+        return jax.block_until_ready(ready(params, codes, inputs_of(prime)))
 
     return OneSlice(
         run,
