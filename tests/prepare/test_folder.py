@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from svtcli.failure import Refused
 from svtcli.prepare.sources import make_plan
 from svtcli.prepare.sources.folder import assign_splits, find_videos
-from svtcli.prepare.sources.video_file import Cutting, TimeSplit, VideoTask, cut_clips
+from svtcli.prepare.sources.video_file import Cutting, TimeSplit, VideoTask
 from svtcli.recipe.data import FolderData
 
 DATA = FolderData(kind="folder")
@@ -108,7 +108,7 @@ def test_another_seed_holds_out_other_videos() -> None:
 def test_time_is_cut_in_order_and_no_frame_is_in_two_splits(
     frames: int, val: float, test: float
 ) -> None:
-    parts = TimeSplit(val, test).parts(frames)
+    parts = TimeSplit(val, test).ranges(frames)
     assert list(parts) == [
         split for split, share in (("train", 1), ("val", val), ("test", test)) if share
     ]
@@ -126,7 +126,7 @@ def test_time_is_cut_in_order_and_no_frame_is_in_two_splits(
 def test_clips_lie_end_to_end_inside_their_part(
     first: int, length: int, frames: int
 ) -> None:
-    clips, left = cut_clips(first, first + length, frames)
+    clips, left = Cutting(8, frames=frames).clips(first, first + length)
     assert [at for at, _ in clips] == [first + i * frames for i in range(len(clips))]
     assert all(count == frames for _, count in clips)
     assert len(clips) * frames + left == (length if clips else 0)
@@ -135,8 +135,8 @@ def test_clips_lie_end_to_end_inside_their_part(
 
 
 def test_all_makes_one_clip_of_a_part_and_none_of_nothing() -> None:
-    assert cut_clips(3, 9, "all") == ([(3, 6)], 0)
-    assert cut_clips(3, 3, "all") == ([], 0)
+    assert Cutting(8).clips(3, 9) == ([(3, 6)], 0)
+    assert Cutting(8).clips(3, 3) == ([], 0)
 
 
 def tasks_of(data: FolderData) -> list[VideoTask]:

@@ -57,7 +57,7 @@ def make_plan(data: FolderData) -> Plan:
             for group in group_tasks(tasks, SHARD_VIDEOS, name)
         ),
         unit="videos",
-        pixels=_cutting(data).pixels,
+        pixels=Cutting.of(data).pixels,
         notes=tuple(notes),
         findings=findings | listing.findings,
     )
@@ -65,7 +65,7 @@ def make_plan(data: FolderData) -> Plan:
 
 def _tasks(videos: list[Video], data: FolderData) -> dict[str, list[VideoTask]]:
     """Tasks of each split, or of `all` where every video is cut in time."""
-    cutting = _cutting(data)
+    cutting = Cutting.of(data)
     labels = not (data.source or "").startswith(PACKAGE)
 
     def task(video: Video, split: str | TimeSplit) -> VideoTask:
@@ -79,12 +79,6 @@ def _tasks(videos: list[Video], data: FolderData) -> dict[str, list[VideoTask]]:
         split: [task(video, split) for video in videos if split_of[video.name] == split]
         for split in ("train", "val", "test")
     }
-
-
-def _cutting(data: FolderData) -> Cutting:
-    return Cutting(
-        data.size, data.fps, data.frames, data.window, data.min_frames, data.seed
-    )
 
 
 def _folder_of(video: Video) -> str | None:

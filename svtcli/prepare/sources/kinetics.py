@@ -115,9 +115,7 @@ def make_plan(data: KineticsData) -> Plan:
     """Plan the wanted videos. Errors: `Refused` where there are none."""
     survey = survey_source(data)
     pattern = label_pattern(data.subset, data.match)
-    cutting = Cutting(
-        data.size, data.fps, data.frames, data.window, data.min_frames, data.seed
-    )
+    cutting = Cutting.of(data)
     per_shard = SHARD_WHOLE if data.frames == "all" else SHARD_CUTS
     chosen = _choose(data, survey, pattern)
     groups = []

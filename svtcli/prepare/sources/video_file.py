@@ -1,7 +1,7 @@
 """Clips of one video file: all of it, cut end to end, or one window."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -9,7 +9,7 @@ from typing import BinaryIO, Literal
 from svtcli.clips.format import ClipFacts
 from svtcli.prepare.plan import Cut, Failed, Outcome, Promise
 from svtcli.prepare.sources.source_folder import Video
-from svtcli.recipe.data import Window
+from svtcli.recipe.data import FolderData, KineticsData, Window
 from svtcli.video.decode import (
     EndsEarly,
     OpenVideo,
@@ -36,6 +36,11 @@ class Cutting:
     """Shortest clip, with `frames: all`."""
     seed: int = 0
 
+    @classmethod
+    def of(cls, data: FolderData | KineticsData) -> "Cutting":
+        """Take the settings from a recipe's `data` section."""
+        return cls(**{each.name: getattr(data, each.name) for each in fields(cls)})
+
     @property
     def pixels(self) -> str:
         """Description of the frames, for the manifest."""
@@ -51,6 +56,17 @@ class Cutting:
     def least(self) -> int:
         """Shortest clip, in frames."""
         return self.min_frames if self.frames == "all" else self.frames
+
+    def clips(self, first: int, last: int) -> tuple[list[tuple[int, int]], int]:
+        """Return clips (first frame, length), end to end, and the count of frames left.
+
+        A range shorter than one clip gives none, and its frames are not "left".
+        """
+        length, size = last - first, self.frames
+        if size == "all":
+            return ([(first, length)] if length >= max(1, self.least) else []), 0
+        clips = [(at, size) for at in range(first, last - size + 1, size)]
+        return clips, length % size if clips else 0
 
     def window_start(self, name: str, frames: int) -> int:
         """First frame of the window of a video with this number of frames."""
@@ -69,16 +85,16 @@ class TimeSplit:
     val: float
     test: float
 
-    def parts(self, frames: int) -> dict[str, tuple[int, int]]:
+    def ranges(self, frames: int) -> dict[str, tuple[int, int]]:
         """First and last + 1 frame of each split."""
         test = frames - round(self.test * frames)
         val = max(0, test - round(self.val * frames))
-        parts = {"train": (0, val)}
+        ranges = {"train": (0, val)}
         if self.val:
-            parts["val"] = (val, test)
+            ranges["val"] = (val, test)
         if self.test:
-            parts["test"] = (test, frames)
-        return parts
+            ranges["test"] = (test, frames)
+        return ranges
 
 
 def chance(name: str, seed: int) -> bytes:
@@ -86,22 +102,9 @@ def chance(name: str, seed: int) -> bytes:
     return sha256(f"{seed}\0{name}".encode()).digest()
 
 
-def cut_clips(
-    first: int, last: int, frames: Frames, least: int = 1
-) -> tuple[list[tuple[int, int]], int]:
-    """Return clips (first frame, length), end to end, and the number of frames left.
-
-    A range shorter than one clip gives none, and its frames are not "left".
-    """
-    if frames == "all":
-        return ([(first, last - first)] if last - first >= max(1, least) else []), 0
-    clips = [(at, frames) for at in range(first, last - frames + 1, frames)]
-    return clips, (last - first) % frames if clips else 0
-
-
 @dataclass(frozen=True)
 class VideoTask:
-    """Decodes one video, in a process that it may take with it."""
+    """Decodes one video and writes its clips."""
 
     video: Video
     cutting: Cutting
@@ -133,7 +136,8 @@ class VideoTask:
         if cutting.windowed:
             fits = count >= cutting.least
             return Promise(1, cutting.least) if fits else Promise(0, 0)
-        lengths = [length for _, _, length in self._clips(count)]
+        ranges = self._ranges(count).values()
+        lengths = [n for each in ranges for _, n in cutting.clips(*each)[0]]
         return Promise(len(lengths), sum(lengths))
 
     def run(self, frames: Path) -> Outcome:
@@ -180,34 +184,23 @@ class VideoTask:
                 _write(file, self._decode(again, start, wanted))
         return start
 
-    def _clips(self, count: int) -> Iterator[tuple[str, int, int]]:
-        """Split, first frame and length of each clip of `count` frames."""
-        for split, (first, last) in self._parts(count).items():
-            for at, length in self._cut_part(first, last)[0]:
-                yield split, at, length
-
-    def _parts(self, count: int) -> dict[str, tuple[int, int]]:
+    def _ranges(self, count: int) -> dict[str, tuple[int, int]]:
+        """First and last + 1 frame of each split."""
         if isinstance(self.split, TimeSplit):
-            return self.split.parts(count)
+            return self.split.ranges(count)
         return {self.split: (0, count)}
 
-    def _cut_part(self, first: int, last: int) -> tuple[list[tuple[int, int]], int]:
-        return cut_clips(first, last, self.cutting.frames, self.cutting.least)
-
     def _cut(self, count: int, facts: VideoFacts) -> Outcome:
-        cuts = tuple(
-            self._clip(split, at, length, facts, start=None if length == count else at)
-            for split, at, length in self._clips(count)
-        )
-        parts = self._parts(count)
-        present = {cut.split for cut in cuts}
-        failures = tuple(
-            self._too_short(last - first, split)
-            for split, (first, last) in parts.items()
-            if split not in present
-        )
-        left = sum(self._cut_part(first, last)[1] for first, last in parts.values())
-        return Outcome(count, cuts, failures, left)
+        cuts, failures, left = list[Cut](), list[Failed](), 0
+        for split, (first, last) in self._ranges(count).items():
+            clips, rest = self.cutting.clips(first, last)
+            for at, length in clips:
+                start = None if length == count else at
+                cuts.append(self._clip(split, at, length, facts, start))
+            if not clips:
+                failures.append(self._too_short(last - first, split))
+            left += rest
+        return Outcome(count, tuple(cuts), tuple(failures), left)
 
     def _clip(
         self, split: str, at: int, length: int, video: VideoFacts, start: int | None
