@@ -1,4 +1,4 @@
-"""`svt eval RUN`: likelihood on held-out clips, and samples against those clips."""
+"""`svt eval RUN`: likelihood of held-out clips, and metrics of samples of them."""
 
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -6,14 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from svtcli.cli import console
 from svtcli.cli.eval_samples import refuse_idle
-from svtcli.cli.eval_tables import (
-    likelihood_by_frame,
-    likelihood_table,
-    metrics_by_frame,
-    metrics_table,
-    paper_data,
-    paper_table,
-)
+from svtcli.cli.eval_tables import paper_data, paper_table, result_text
 from svtcli.failure import Refused
 from svtcli.recipe.schema import UNITS
 
@@ -41,7 +34,7 @@ class Call:
     """Keys of the section `eval`."""
     sampling: dict[str, Any]
     """Keys of the section `sample`, for the samples of the other metrics."""
-    asked: tuple[str, ...]
+    names: tuple[str, ...]
     """Metrics as named by --metric."""
     most: int | None
     """Maximum number of clips, for every metric."""
@@ -91,7 +84,7 @@ def _plans(
 
     recipe = checkpoint.recipe
     unit = unit_of(recipe.model).name
-    for word in call.asked:
+    for word in call.names:
         if WORDS.get(word, unit) != unit:
             other = next(each for each, of_unit in WORDS.items() if of_unit == unit)
             raise Refused(
@@ -139,23 +132,15 @@ def _score(
         "comparisons": [result_data(each) for each in comparisons],
         "dry_run": False,
     }
-    texts = []
-    if evaluations:
-        texts.append(likelihood_table(evaluations))
-    if comparisons:
-        texts.append(metrics_table(comparisons))
-    if call.per_frame:
-        if evaluations:
-            texts.append(likelihood_by_frame(evaluations))
-        texts += filter(None, [metrics_by_frame(comparisons)])
+    if unfinished:
+        data["unfinished"] = unfinished
+    text = result_text(evaluations, comparisons, call.per_frame)
     if call.table:
         from svtcli.evaluate.paper_table import paper_lines
 
         lines = [line for each in checkpoints for line in paper_lines(each)]
-        texts, data["table"] = [paper_table(lines)], paper_data(lines)
-    console.show(
-        "\n\n".join(texts), data | ({"unfinished": unfinished} if unfinished else {})
-    )
+        text, data["table"] = paper_table(lines), paper_data(lines)
+    console.show(text, data)
     written = [plan.out for plan in plans if plan.finished]
     for out in [*written, *(plan.out for plan in trials)]:
         console.note(f"written to {out}")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from svtcli.cli import console
-from svtcli.cli.eval_tables import metrics_by_frame, metrics_table
+from svtcli.cli.eval_tables import result_text
 from svtcli.cli.flags import flag
 from svtcli.failure import Refused
 
@@ -62,11 +62,8 @@ def compare_videos(
     """
     if out is not None and len(sources) > 1:
         raise Refused(f"--out {out}: one file, and {len(sources)} samples")
-    # Only now, for it brings jax: a typo is answered at once.
     from svtcli.evaluate.foreign import open_videos
-    from svtcli.evaluate.measure import measure
     from svtcli.evaluate.plan import plan_metrics
-    from svtcli.evaluate.results import result_data
     from svtcli.recipe.schema import Compare
 
     settings = replace(Compare(metrics=("fvd",)), **flags)
@@ -82,12 +79,13 @@ def compare_videos(
         facts = {"samples": sources, "reference": reference, "dry_run": True}
         console.show("\n".join(lines), facts)
         return
+    # Only now, for it brings jax: a refusal is printed at once.
+    from svtcli.evaluate.measure import measure
+    from svtcli.evaluate.results import result_data
+
     results = [measure(plan, console.progress()) for plan in plans]
-    text = metrics_table(results)
-    if per_frame and (by_frame := metrics_by_frame(results)):
-        text += f"\n\n{by_frame}"
     data = {"comparisons": [result_data(each) for each in results], "dry_run": False}
-    console.show(text, data)
+    console.show(result_text((), results, per_frame), data)
     if out is not None:
         console.note(f"written to {out}")
 

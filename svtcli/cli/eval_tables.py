@@ -15,6 +15,20 @@ if TYPE_CHECKING:
 NONE = "-"
 
 
+def result_text(
+    likelihoods: Sequence["LikelihoodResult"],
+    metrics: Sequence["MetricsResult"],
+    per_frame: bool = False,
+) -> str:
+    """Tables of all results; `per_frame` adds the scores of each frame and window."""
+    tables = [likelihood_table(likelihoods)] if likelihoods else []
+    tables += [metrics_table(metrics)] if metrics else []
+    if per_frame:
+        tables += [likelihood_by_frame(likelihoods)] if likelihoods else []
+        tables += [metrics_by_frame(metrics)]
+    return "\n\n".join(filter(None, tables))
+
+
 def likelihood_table(results: Sequence["LikelihoodResult"]) -> str:
     """One row for each model, with everything that its score depends on."""
     rows: list[tuple[object, ...]] = []

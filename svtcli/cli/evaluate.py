@@ -1,4 +1,4 @@
-"""`svt eval`: how good a model is, or samples of any model."""
+"""`svt eval`: score trained models, or samples of any model."""
 
 from dataclasses import fields
 from difflib import get_close_matches
@@ -27,7 +27,7 @@ from svtcli.recipe.setting import CLIPS, NO_INFLUENCE, settings_of
 NAMES = (*WORDS, *METRICS[1:])
 """Metrics as --metric names them."""
 SAMPLING = ("temperature", "seed")
-"""Settings of the samples that are compared, with a flag here too."""
+"""Settings of the section `sample` with a flag here: those of the scored samples."""
 WHAT = "What to score (default: the recipe's)"
 
 
@@ -147,25 +147,24 @@ def evaluate(
     """Score trained models, or samples of any model.
 
     Of a model, by default: bits/dim, or nats/frame with the deterministic loss. Every
-    clip is scored by the windows and slices that would sample it; given frames are not
-    scored. The other metrics make samples first and compare them with the clips. What
-    no flag says, the run's recipe says (its section `eval`). For example:
+    clip is scored by the windows and slices that would sample it; prime frames are not
+    scored. The other metrics first sample, then compare the samples with the clips.
+    Defaults are those of the run's recipe (its section `eval`). For example:
 
     svt eval bair_large --metric bits,fvd,fvd-avg
 
     svt eval samples.npy --reference clips.npy --metric fvd,ssim --prime 1
 
-    All devices of the machine take part. The same command again goes on where it was
-    stopped.
+    All devices of the machine take part. Re-run the same command to resume.
     """
-    asked = _asked(metrics)
+    names = _metric_names(metrics)
     if not _are_runs(sources):
-        kind = f"{sources[0]} is no run, but samples that are there"
+        kind = f"{sources[0]} is a set of samples, not a run"
         compare = {field.name for field in fields(Compare)} - {"videos"}
         only_runs = [name for name in given if name not in compare]
-        _refuse({flag(name): given[name] for name in only_runs}, kind)
         _refuse(
             {
+                **{flag(name): given[name] for name in only_runs},
                 "--data": data,
                 "--split": split,
                 "--table": table or None,
@@ -174,12 +173,12 @@ def evaluate(
             },
             kind,
         )
-        if likelihoods := [word for word in asked if word in WORDS]:
+        if likelihoods := [word for word in names if word in WORDS]:
             raise Refused(
                 f"--metric {likelihoods[0]}: samples alone have no likelihood",
-                "name the run that made them",
+                "name the run that they come from",
             )
-        flags = given | ({"metrics": asked} if asked else {})
+        flags = given | ({"metrics": names} if names else {})
         compare_videos(
             *(sources, reference, flags, frames, prime, clips, i3d, out),
             *(allow_lossy, per_frame, dry_run),
@@ -187,7 +186,7 @@ def evaluate(
         return
     _refuse(
         {"--reference": reference, "--out": out, "--allow-lossy": allow_lossy or None},
-        f"{sources[0]} is a run, whose own clips are taken",
+        f"{sources[0]} is a run, which is scored on its own clips",
     )
     if prime == 0:
         raise Refused("--prime 0: a model continues one frame or more")
@@ -195,10 +194,10 @@ def evaluate(
     if of_data and split:
         raise Refused(f"--data {data} --split {split[0]}: both name a split")
     splits = [of_data] if of_data else split or []
-    likelihood = ("likelihood",) if set(WORDS) & set(asked) else ()
-    rest = tuple(word for word in asked if word not in WORDS)
+    likelihood = ("likelihood",) if set(WORDS) & set(names) else ()
+    others = tuple(name for name in names if name not in WORDS)
     scoring = given_flags(
-        metrics=likelihood + rest or None,
+        metrics=likelihood + others or None,
         prime=prime,
         sampled_prime=prime,
         frames=frames,
@@ -213,7 +212,7 @@ def evaluate(
             clips=folder,
             scoring=scoring | given,
             sampling=sampling,
-            asked=asked,
+            names=names,
             most=clips,
             i3d=i3d,
             task=(task_index, task_count),
@@ -224,8 +223,8 @@ def evaluate(
     )
 
 
-def _asked(metric: list[str] | None) -> tuple[str, ...]:
-    """The words of all --metric flags, once each. Errors: Refused for no metric."""
+def _metric_names(metric: list[str] | None) -> tuple[str, ...]:
+    """Names in all --metric flags, once each. Errors: Refused for an unknown one."""
     words = [word.strip() for each in metric or () for word in each.split(",")]
     for word in words:
         if word not in NAMES:
@@ -236,7 +235,7 @@ def _asked(metric: list[str] | None) -> tuple[str, ...]:
 
 
 def _are_runs(sources: list[str]) -> bool:
-    """Whether runs are to be scored. Errors: Refused for runs and samples together."""
+    """Tell runs from samples. Errors: Refused for both together."""
     runs = [is_run(source) for source in sources]
     if any(runs) and not all(runs):
         one, other = sources[runs.index(True)], sources[runs.index(False)]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from svtcli.cli import console
-from svtcli.cli.eval_tables import likelihood_table, metrics_table
+from svtcli.cli.eval_tables import result_text
 from svtcli.cli.flags import DryRun, Overrides, RecipeName, RunName
 from svtcli.train.memory import keep_freed_memory
 
@@ -58,7 +58,6 @@ def _show(results: "Results") -> None:
     """Print scores, then the paths of all results."""
     data: dict[str, object] = {"dry_run": False}
     rows: list[tuple[str, object]] = []
-    tables: list[str] = []
     if results.prepared:
         rows.append(("clips", results.prepared.folder))
     if results.trained:
@@ -74,9 +73,8 @@ def _show(results: "Results") -> None:
     if results.evaluations:
         scores = [result_data(each) for each in results.evaluations]
         data |= {"evaluation": scores[0], "evaluations": scores}
-        tables.append(likelihood_table(results.evaluations))
     if results.comparisons:
         data["comparisons"] = [result_data(each) for each in results.comparisons]
-        tables.append(metrics_table(results.comparisons))
-    paths = [console.table("", ("", ""), rows)] if rows else []
-    console.show("\n\n".join([*tables, *paths]), data)
+    tables = result_text(results.evaluations or (), results.comparisons or ())
+    paths = console.table("", ("", ""), rows) if rows else ""
+    console.show("\n\n".join(filter(None, [tables, paths])), data)

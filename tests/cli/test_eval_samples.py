@@ -186,7 +186,7 @@ def test_the_table_shows_what_is_on_disk_beside_the_paper(place, capfd):
         ),
         (
             "eval made.npy --reference true.npy --temp 1",
-            "--temp: made.npy is no",
+            "--temp: made.npy is a set",
             "leave",
         ),
         ("eval made.npy --reference true.npy --metric psnt", "'psnt'", "mean psnr?"),
