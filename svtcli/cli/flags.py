@@ -19,6 +19,7 @@ from typer.core import TyperCommand
 from typer.models import ArgumentInfo
 
 from svtcli.cli import completion, console
+from svtcli.clips import find_clips
 from svtcli.failure import Refused
 from svtcli.recipe.setting import Mark, Setting
 
@@ -181,23 +182,14 @@ def given(**flags: Any) -> dict[str, Any]:
 
 
 def clips_and_split(text: str | None) -> tuple[Path | None, str | None]:
-    """CLIPS[:SPLIT] as a folder and a split, None for each that is left out.
+    """Folder and split of CLIPS[:SPLIT], None for each that is left out.
 
-    CLIPS is a folder of prepared clips, or the name of one in clips/.
+    Notes the folder where CLIPS is a name in `clips/`.
     """
-    if not text or is_clips(Path(text)):  # a folder's name may hold a colon
-        return (Path(text) if text else None), None
-    name, _, split = text.partition(":")
-    folder, named = Path(name), Path("clips") / name
-    if name and not is_clips(folder) and is_clips(named):
-        console.note(f"clips: {named}")
-        folder = named
-    return (folder if name else None), (split or None)
-
-
-def is_clips(folder: Path) -> bool:
-    """Whether prepared clips are in this folder."""
-    return (folder / "manifest.json").is_file()
+    folder, split = find_clips(text or "")
+    if folder and text and not text.startswith(str(folder)):
+        console.note(f"clips: {folder}")
+    return folder, split
 
 
 def _is_constant(setting: Setting) -> bool:

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from svtcli.cli import console
-from svtcli.cli.flags import clips_and_split, is_clips
+from svtcli.cli.flags import clips_and_split
+from svtcli.clips import is_clips
 from svtcli.failure import Refused
 
 if TYPE_CHECKING:

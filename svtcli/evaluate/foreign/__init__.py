@@ -7,6 +7,7 @@ folders of video files.
 from difflib import get_close_matches
 from pathlib import Path
 
+from svtcli.clips import find_clips, is_clips
 from svtcli.evaluate.foreign.arrays import open_npy, open_npz, open_samples
 from svtcli.evaluate.foreign.folders import (
     ONE_FOLDER_EACH,
@@ -32,7 +33,6 @@ __all__ = [
     "PreparedVideos",
     "Selection",
     "Videos",
-    "find_clips",
     "open_videos",
     "videos_of",
 ]
@@ -63,8 +63,9 @@ def open_videos(
         return open_samples(path, source, frames, truth)
     if truth:
         raise Refused(f"{source}: only a folder of samples holds their ground truth")
-    if clips := find_clips(source):
-        return open_prepared(*clips, source, frames)
+    folder, split = find_clips(source)
+    if folder and is_clips(folder) and (is_clips(path) or not path.exists()):
+        return open_prepared(folder, split, source, frames)
     if path.is_dir():
         return _open_folder(path, source, frames, allow_lossy)
     if path.is_file():
@@ -75,23 +76,6 @@ def open_videos(
     if (run := runs_root() / source).is_dir():
         return _open_folder(run, source, frames, allow_lossy)
     raise Refused(f"{source}: no such file, folder or clips", _suggestion(source))
-
-
-def find_clips(source: str) -> tuple[Path, str | None] | None:
-    """Find the prepared clips and the split of CLIPS[:SPLIT]; None if there are none.
-
-    CLIPS is a folder, or a name in `clips/`; a path that exists is never a name.
-    """
-    if (Path(source) / "manifest.json").is_file():
-        return Path(source), None
-    if Path(source).exists():
-        return None
-    before, _, split = source.rpartition(":")
-    for folder, named in ((source, None), (before, split or None)):
-        for place in (Path(folder), Path("clips") / folder) if folder else ():
-            if (place / "manifest.json").is_file():
-                return place, named
-    return None
 
 
 def _open_folder(
