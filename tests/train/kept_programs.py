@@ -17,6 +17,12 @@ from svtcli.train.mesh import Layout
 from svtcli.train.state import State
 from svtcli.train.step import Update, jit_update, recipe_update
 
+FREE = {
+    *("seed", "save_every", "keep", "keep_every", "log_every", "tensorboard"),
+    *("validate_every", "validate_split", "validate_clips"),
+}
+"""Settings of `train` that a step does not depend on."""
+
 _updates: dict[Any, Update] = {}
 _compiled: dict[Any, Update] = {}
 
@@ -28,7 +34,9 @@ def keep_programs(patch: pytest.MonkeyPatch) -> None:
 
 
 def _update(graphdef: Any, config: Model, train: Train, layout: Layout) -> Update:
-    key = (config, train, layout)
+    free = FREE if train.schedule == "cosine" else FREE | {"steps"}
+    settings = tuple((k, v) for k, v in vars(train).items() if k not in free)
+    key = (config, settings, layout)
     if key not in _updates:
         _updates[key] = recipe_update(graphdef, config, train, layout)
     return _updates[key]

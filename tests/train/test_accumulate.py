@@ -47,7 +47,7 @@ def flat(tree) -> np.ndarray:
         "first slice decoder",
     ],
 )
-def test_parts_of_a_batch_give_the_batch_s_loss_and_gradient(name: str) -> None:
+def test_micro_batches_give_the_loss_and_gradient_of_the_batch(name: str) -> None:
     config, train = VARIANTS[name], Train(prime=1, batch=BATCH, accumulate=2)
     graphdef, params = network_of(config)
     inputs, weight = (
@@ -65,7 +65,7 @@ def test_parts_of_a_batch_give_the_batch_s_loss_and_gradient(name: str) -> None:
     assert difference < 1e-6 * np.linalg.norm(flat(expected[1]))
 
 
-def test_rows_are_dealt_out_in_turn_and_each_is_seen_once() -> None:
+def test_rows_are_dealt_to_micro_batches_in_turn() -> None:
     seen = []
 
     def whole(params, rows):
@@ -93,7 +93,7 @@ def test_an_accumulated_step_is_the_step() -> None:
             np.testing.assert_allclose(b, a, rtol=1e-6)
 
 
-def test_one_poisoned_part_keeps_the_whole_batch_out() -> None:
+def test_one_poisoned_micro_batch_skips_the_whole_batch() -> None:
     train = replace(toy.TRAIN, accumulate=4)
     batch = toy.batch(0)
     update = jit_update(make_update(toy.loss, train), toy.state(train), batch)
@@ -113,7 +113,7 @@ def recipe_of(batch: int, accumulate: int) -> Recipe:
     )
 
 
-def test_first_slices_that_cannot_be_dealt_out_evenly_are_refused() -> None:
+def test_first_slices_that_do_not_divide_evenly_are_refused() -> None:
     assert recipe_of(16, 2).model.first_rows(16) == 2
     with pytest.raises(Misfit, match="the 2 first slices of a batch too") as caught:
         recipe_of(16, 4)

@@ -7,7 +7,7 @@ import pytest
 from svtcli.train.arrays import _DropLateReports
 
 
-def test_a_report_to_a_closed_loop_is_dropped_and_nothing_else(
+def test_only_reports_to_a_closed_event_loop_are_dropped(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     told = []

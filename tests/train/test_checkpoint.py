@@ -57,7 +57,7 @@ def flip_a_bit(path: Path) -> None:
     path.write_bytes(bytes(content))
 
 
-def test_a_state_comes_back_bit_for_bit(opened) -> None:
+def test_a_state_is_restored_bit_for_bit(opened) -> None:
     saved(opened, 7)
     with opened() as checkpoints:
         state = checkpoints.restore(abstract())
@@ -65,12 +65,12 @@ def test_a_state_comes_back_bit_for_bit(opened) -> None:
     assert toy.same(state, at(7))
 
 
-def test_nothing_saved_is_nothing_restored(opened) -> None:
+def test_an_empty_folder_restores_nothing(opened) -> None:
     with opened() as checkpoints:
         assert checkpoints.restore(abstract()) is None
 
 
-def test_what_is_saved_may_be_donated_at_once(opened) -> None:
+def test_a_saved_state_may_be_donated_at_once(opened) -> None:
     step = jax.jit(lambda s: jax.tree.map(lambda x: x * 0, s), donate_argnums=0)
     big = State(params={"w": jnp.ones((512, 1024))}, opt={}, step=jnp.int32(1))
     with opened() as checkpoints:
@@ -99,7 +99,7 @@ def test_only_the_newest_are_kept(opened) -> None:
     assert latest_step(folder) == 20
 
 
-def test_multiples_stay_for_good_beside_the_newest(tmp_path: Path) -> None:
+def test_multiples_of_keep_every_are_kept_beside_the_newest(tmp_path: Path) -> None:
     folder = tmp_path / "checkpoints"
     with Checkpoints(folder, 2, "clips-1", print, keep_every=4) as checkpoints:
         for step in range(1, 11):
@@ -111,14 +111,14 @@ def test_the_latest_step_of_an_empty_folder_is_none(tmp_path: Path) -> None:
     assert latest_step(tmp_path / "nowhere") is None
 
 
-def test_parameters_alone_come_back(opened) -> None:
+def test_parameters_are_restored_alone(opened) -> None:
     folder = saved(opened, 7)
     shapes = jax.eval_shape(toy.params)
     assert toy.same(restore_params(folder, 7, shapes), at(7)["params"])
 
 
 @pytest.mark.parametrize("part", ["array", "record", "metadata", "truncated", "lost"])
-def test_a_broken_checkpoint_is_set_aside_and_the_older_one_used(
+def test_a_damaged_checkpoint_is_quarantined_and_the_older_one_used(
     opened, notes: list[str], part: str
 ) -> None:
     folder = saved(opened, 5, 10)
@@ -157,7 +157,7 @@ def test_every_flipped_bit_is_found(opened) -> None:
     restore_params(folder, 5, jax.eval_shape(toy.params))
 
 
-def test_a_run_whose_checkpoints_are_all_broken_never_starts_at_zero(opened) -> None:
+def test_a_run_whose_checkpoints_are_all_damaged_never_restarts_at_zero(opened) -> None:
     folder = saved(opened, 5)
     flip_a_bit(folder / "5" / "params" / "_METADATA")
     for _ in range(2):  # the second time, quarantine is all there is
@@ -179,7 +179,7 @@ def test_a_checkpoint_of_another_model_is_refused_with_its_shapes(opened) -> Non
     assert latest_step(folder) == 5  # it is not broken, so it stays
 
 
-def test_another_type_is_refused_and_not_cast(opened) -> None:
+def test_another_dtype_is_refused_and_not_cast(opened) -> None:
     folder = saved(opened, 5)
     half = jax.tree.map(lambda w: w.astype(jnp.bfloat16), toy.params())
     with pytest.raises(Refused, match=r"float32\[3,2\] in the .*bfloat16\[3,2\]"):
@@ -209,7 +209,7 @@ def test_a_full_disk_is_noticed_before_anything_is_written(opened, monkeypatch) 
     assert latest_step(folder) == 10
 
 
-def test_a_failure_in_the_background_comes_up_and_leaves_nothing(
+def test_a_failed_background_save_raises_and_leaves_no_files(
     opened, monkeypatch
 ) -> None:
     def broken_disk(*_: object) -> None:
@@ -225,16 +225,14 @@ def test_a_failure_in_the_background_comes_up_and_leaves_nothing(
     assert not any((folder / "unfinished").iterdir())
 
 
-def test_a_failure_on_its_way_up_is_not_hidden_by_a_failed_save(
-    opened, monkeypatch
-) -> None:
+def test_a_failed_save_does_not_hide_another_error(opened, monkeypatch) -> None:
     monkeypatch.setattr(module, "seal", lambda *_: 1 / 0)
     with pytest.raises(KeyError), opened() as checkpoints:  # noqa: PT012
         checkpoints.save(at(10))
         raise KeyError
 
 
-def test_all_is_on_the_disk_before_the_folder_gets_its_number(
+def test_every_byte_is_on_the_disk_before_the_folder_is_renamed(
     opened, monkeypatch
 ) -> None:
     order: list[str] = []

@@ -44,7 +44,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize(("kind", "name"), KINDS.items())
-def test_a_device_is_known_by_what_jax_calls_it(kind: str, name: str) -> None:
+def test_a_chip_is_found_by_its_device_kind(kind: str, name: str) -> None:
     chip = find_chip(kind)
     assert chip is not None
     assert chip.name == name
@@ -73,7 +73,7 @@ def test_a_chip_is_found_by_its_own_name(chip) -> None:
         "TPU v4 lite",
     ],
 )
-def test_of_a_cpu_or_an_unknown_chip_nothing_is_said(kind: str) -> None:
+def test_a_cpu_or_an_unknown_chip_is_not_found(kind: str) -> None:
     assert find_chip(kind) is None
     assert peak_flops(kind, "bfloat16") is None
 

@@ -12,7 +12,7 @@ from svtcli.train.compilation_cache import VARIABLE, private_folder
 from tests.train import tiny_run
 
 
-def test_a_new_folder_is_ours_alone(tmp_path: Path) -> None:
+def test_a_new_folder_is_private(tmp_path: Path) -> None:
     folder = private_folder(tmp_path / "a" / "b")
     assert folder.stat().st_mode & 0o777 == 0o700
     assert private_folder(folder) == folder
@@ -57,7 +57,7 @@ def test_it_is_on_for_accelerators_and_off_for_cpu(tmp_path, monkeypatch) -> Non
     assert module.compilation_root("gpu") is None
 
 
-def test_another_processor_s_programs_are_never_looked_at(monkeypatch) -> None:
+def test_programs_of_another_processor_are_never_read(monkeypatch) -> None:
     key = module._key("cpu")
     read = Path.read_text
 

@@ -51,7 +51,7 @@ def recipe(tmp_path_factory):
     return write_recipe(folder, write_clips(folder / "clips", held_out=("val",)))
 
 
-def test_a_run_compiles_its_step_once_and_so_does_the_one_that_goes_on(
+def test_a_run_and_its_resumption_each_compile_the_step_once(
     recipe, tmp_path, monkeypatch
 ) -> None:
     run, given_up = RunFolder(tmp_path / "run"), []

@@ -11,7 +11,7 @@ from svtcli.failure import PeerLost, Refused
 from svtcli.train.distributed import ALONE, Meeting, joined
 
 
-def test_without_a_word_a_process_is_alone_and_decides_for_itself() -> None:
+def test_a_single_process_decides_for_itself() -> None:
     with joined(None) as peers:
         assert peers == ALONE
         assert peers.first
@@ -20,7 +20,7 @@ def test_without_a_word_a_process_is_alone_and_decides_for_itself() -> None:
     assert not jax.distributed.is_initialized()
 
 
-def test_process_0_says_where_it_cannot_listen() -> None:
+def test_process_0_names_the_address_it_cannot_listen_at() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -45,7 +45,7 @@ def test_a_name_that_only_this_machine_knows_is_refused(
         pass
 
 
-def test_a_coordinator_that_does_not_answer_is_missed() -> None:
+def test_a_coordinator_that_does_not_answer_is_lost() -> None:
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))  # and does not listen
         place = f"127.0.0.1:{reserved.getsockname()[1]}"
@@ -87,7 +87,7 @@ def ended(**settings: object) -> subprocess.CompletedProcess:
     )
 
 
-def test_a_process_that_stands_still_ends_and_says_where_it_stood() -> None:
+def test_a_stuck_process_ends_and_prints_its_stacks() -> None:
     # A busy machine must not stand still for so long between two beats.
     done = ended(patience=3, stacks=True, beats=3, asleep=600)
     assert done.returncode == 76
@@ -95,11 +95,11 @@ def test_a_process_that_stands_still_ends_and_says_where_it_stood() -> None:
     assert 'File "<string>", line 9 in <module>' in done.stderr
 
 
-def test_without_stacks_it_only_says_so() -> None:
+def test_a_watchdog_without_stacks_prints_one_sentence() -> None:
     done = ended(patience=0.2, stacks=False, beats=0, asleep=600)
     assert (done.returncode, done.stderr) == (76, "svt: error: no progress\n")
 
 
-def test_one_that_moves_is_left_alone() -> None:
+def test_a_process_that_makes_progress_is_left_alone() -> None:
     done = ended(patience=300, stacks=True, beats=5, asleep=0)
     assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")

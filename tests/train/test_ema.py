@@ -19,7 +19,7 @@ def update():
     return jit_update(make_update(toy.loss, TRAIN), toy.state(TRAIN), toy.batch(0))
 
 
-def test_the_average_is_the_recipe_s(update) -> None:
+def test_the_average_has_the_recipe_s_decay(update) -> None:
     state = toy.state(TRAIN)
     expected = np.asarray(state["params"]["layer"]["w"])
     assert toy.same(state["ema"], state["params"])
@@ -32,7 +32,7 @@ def test_the_average_is_the_recipe_s(update) -> None:
     assert {leaf.dtype for leaf in toy.arrays(state["ema"])} == {np.dtype("float32")}
 
 
-def test_a_poisoned_step_does_not_move_it(update) -> None:
+def test_a_poisoned_step_does_not_change_the_average(update) -> None:
     state, _ = update(toy.state(TRAIN), toy.batch(0))
     before = jax.device_get(state["ema"])
     state, metrics = update(state, toy.batch(1, np.nan))
@@ -40,7 +40,7 @@ def test_a_poisoned_step_does_not_move_it(update) -> None:
     assert toy.same(state["ema"], before)
 
 
-def test_the_training_itself_does_not_feel_it(update) -> None:
+def test_averaging_does_not_change_the_training(update) -> None:
     plain = jit_update(make_update(toy.loss, toy.TRAIN), toy.state(), toy.batch(0))
     one, other = toy.state(TRAIN), toy.state()
     for step in range(3):
@@ -50,14 +50,14 @@ def test_the_training_itself_does_not_feel_it(update) -> None:
     assert toy.same(one["opt"], other["opt"])
 
 
-def test_without_it_the_state_carries_none() -> None:
+def test_without_averaging_the_state_has_no_average() -> None:
     assert "ema" not in toy.state()
     assert "ema" not in abstract_state(toy.params(), toy.TRAIN)
     state = toy.state()
     assert used_params(state) is state["params"]
 
 
-def test_it_comes_back_from_a_checkpoint_bit_for_bit(update, tmp_path) -> None:
+def test_the_average_is_restored_bit_for_bit(update, tmp_path) -> None:
     state = toy.state(TRAIN)
     for step in range(3):
         state, _ = update(state, toy.batch(step))
@@ -73,7 +73,7 @@ def test_it_comes_back_from_a_checkpoint_bit_for_bit(update, tmp_path) -> None:
     assert toy.same(restore_params(tmp_path, 3, shapes), kept["params"])
 
 
-def test_a_resumed_average_goes_on_as_if_it_had_not_stopped(update, tmp_path) -> None:
+def test_a_resumed_average_equals_an_uninterrupted_one(update, tmp_path) -> None:
     straight = toy.state(TRAIN)
     for step in range(4):
         straight, _ = update(straight, toy.batch(step))

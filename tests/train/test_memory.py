@@ -28,6 +28,8 @@ from svtcli.train.memory import (
 )
 from tests.cli.terminal import Said, svt_here
 
+pytestmark = pytest.mark.usefixtures("kept_programs")
+
 WANTED = "has too little memory (281 TB more were asked for)"
 
 
@@ -91,7 +93,7 @@ def test_a_step_that_cannot_be_compiled_names_what_needs_less(
     assert logged(place) == [1, 2, 3]
 
 
-def test_a_step_that_fails_later_keeps_what_was_saved_and_names_what_goes_on(
+def test_a_later_step_without_memory_keeps_the_checkpoints_and_names_keys_that_resume(
     place, capfd, monkeypatch
 ):
     compiled = train.jit_update
@@ -106,7 +108,7 @@ def test_a_step_that_fails_later_keeps_what_was_saved_and_names_what_goes_on(
     assert logged(place) == [1, 2, 3]
 
 
-def test_so_does_a_result_that_is_only_read_later(place, capfd, monkeypatch):
+def test_so_does_a_result_that_does_not_fit_when_it_is_read(place, capfd, monkeypatch):
     compiled = train.jit_update
 
     def update(*given):
@@ -167,7 +169,7 @@ def test_a_checkpoint_that_cannot_be_copied_is_no_full_disk(
     assert logged(place)[-3:] == [1, 2, 3]
 
 
-def test_scoring_beside_a_training_has_keys_of_its_own(place, capfd, monkeypatch):
+def test_validation_has_advice_of_its_own(place, capfd, monkeypatch):
     validated = (*TRAIN, "train.validate_every=2", "train.validate_split=test")
     with monkeypatch.context() as patch:
         patch.setattr(validation.Scorer, "frame_nll", ask_for_too_much)
@@ -186,7 +188,7 @@ VIDEOS = (
 )
 
 
-def test_sampling_keeps_the_finished_videos_and_goes_on_with_fewer_at_once(
+def test_sampling_keeps_finished_videos_and_resumes_with_a_smaller_batch(
     place, capfd, monkeypatch
 ):
     asked = ("sample", "mine", "--count", "4", "--json")
@@ -205,7 +207,9 @@ def test_sampling_keeps_the_finished_videos_and_goes_on_with_fewer_at_once(
     assert not list(Path().glob(".again*"))
 
 
-def test_parameters_that_do_not_fit_are_no_broken_checkpoint(place, capfd, monkeypatch):
+def test_parameters_that_do_not_fit_are_not_a_damaged_checkpoint(
+    place, capfd, monkeypatch
+):
     monkeypatch.setattr(arrays.ocp, "load_checkpointables", ask_for_too_much)
     assert_told(svt_here(capfd, "sample", "mine"), "sampling", VIDEOS)
     said = svt_here(capfd, "runs", "export", "mine", "exported.safetensors")
@@ -214,7 +218,7 @@ def test_parameters_that_do_not_fit_are_no_broken_checkpoint(place, capfd, monke
     assert not Path("exported.safetensors").exists()
 
 
-def test_scoring_keeps_the_scored_clips_and_goes_on_with_fewer_at_once(
+def test_scoring_keeps_scored_clips_and_resumes_with_a_smaller_batch(
     place, capfd, monkeypatch
 ):
     asked = ("eval", "mine", "--batch", "2")
@@ -257,7 +261,7 @@ def test_fvd_and_lpips_say_that_no_setting_helps(
     assert_told(said, "LPIPS", hint.format("a few frames", lost))
 
 
-def test_where_a_device_cannot_even_be_started_another_process_is_named(
+def test_a_device_that_cannot_be_started_points_to_another_process(
     place, capfd, monkeypatch
 ):
     monkeypatch.setattr("svtcli.train.stage.layout_of", ask_for_too_much)
@@ -300,11 +304,11 @@ LEAST = {"remat": True, "precision": "bfloat16"}
         (recipe(batch=1, **LEAST), (1, 1), "a smaller model needs less; "),
     ],
 )  # fmt: skip
-def test_what_is_proposed_for_training_can_be_done(made, grid, hint):
+def test_advice_for_training_is_feasible(made, grid, hint):
     assert less_for_training(made, *grid) == hint + PLAN
 
 
-def test_a_run_with_checkpoints_is_told_what_it_can_go_on_with():
+def test_advice_for_a_run_with_checkpoints_separates_keys_that_resume():
     said = less_for_training(recipe(batch=1, **LEAST), 1, 1, saved=7)
     assert said == f"a smaller model needs less in a new run (--run NAME); {PLAN}"
 

@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_every_grid_trains_as_one_device_and_goes_on_from_any_other(
+def test_every_mesh_trains_as_one_device_and_resumes_from_any_other(
     folder: Path,
 ) -> None:
     """A step or two on each grid, each from the checkpoint of the one before."""
@@ -56,7 +56,7 @@ def test_every_grid_trains_as_one_device_and_goes_on_from_any_other(
     assert together["losses"][:5] == chain[-2]["losses"]
 
 
-def test_all_that_a_recipe_can_ask_of_training_is_the_same_on_a_grid(
+def test_every_training_option_gives_the_same_result_on_a_mesh(
     tmp_path: Path,
 ) -> None:
     """First slices, parts of a batch, averages, remat, held-out scores; then go on.
@@ -89,7 +89,7 @@ def test_all_that_a_recipe_can_ask_of_training_is_the_same_on_a_grid(
 
 
 @pytest.mark.slow
-def test_a_grid_changes_bfloat16_training_less_than_bfloat16_changes_it(
+def test_a_mesh_changes_bfloat16_training_less_than_bfloat16_does(
     folder: Path,
 ) -> None:
     """Each device rounds its gradient to 8 bits before they are added, so 1e-6 is lost.
@@ -113,7 +113,7 @@ def test_a_grid_changes_bfloat16_training_less_than_bfloat16_changes_it(
         assert 0 < np.linalg.norm(many - one) < 0.5 * np.linalg.norm(one - exact)
 
 
-def test_what_does_not_divide_is_refused_with_what_would(folder: Path) -> None:
+def test_uneven_meshes_are_refused_with_a_setting_that_divides(folder: Path) -> None:
     cases = {
         "train.batch=8 mesh.shard=3": "mesh.shard=3: does not divide the 8 devices "
         "here; mesh.shard=2 does",
@@ -189,7 +189,7 @@ def test_the_paper_s_models_train_on_its_128_devices(
     assert moved == gathers
 
 
-def test_one_device_keeps_everything_as_it_was() -> None:
+def test_one_device_leaves_arrays_unchanged() -> None:
     layout = layout_of(Mesh(), Train(batch=3))
     inputs = {"video": np.zeros((3, 2))}
     assert layout.devices == 1

@@ -17,13 +17,13 @@ from tests.train.on_devices import on_devices
     ],
     ids=str,
 )
-def test_every_device_has_the_first_rows_that_stand_on_it(
+def test_first_rows_are_counted_for_each_device(
     first: int, rows: int, devices: int, each: tuple[int, ...]
 ) -> None:
     assert first_of_each(first, rows, devices) == each
 
 
-def test_each_device_doing_its_own_kind_adds_up_to_what_one_would() -> None:
+def test_devices_with_rows_of_their_own_kind_sum_to_the_result_of_one() -> None:
     """Value and gradient, for devices with first rows only, with some, with none."""
     (found,), _ = on_devices(8, "kinds_worker")
     for case in found:

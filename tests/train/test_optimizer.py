@@ -42,7 +42,7 @@ def test_rmsprop_is_the_formula_of_tf1(rate: float) -> None:
         np.testing.assert_allclose(params_then, params, rtol=3e-6)
 
 
-def test_every_setting_of_every_optimizer_changes_what_it_does() -> None:
+def test_every_setting_of_every_optimizer_has_an_effect() -> None:
     gradients = some_gradients()
     for changed in (
         {"optimizer": "rmsprop", "momentum": 0.0},

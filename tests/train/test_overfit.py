@@ -18,7 +18,7 @@ SIZES = {"de": 16, "d": 48, "na": 2, "da": 16, "encoder_layers": 1, "decoder_lay
 
 
 @pytest.mark.parametrize("first_slice_layers", [None, 1])
-def test_one_batch_of_noise_is_learned_by_heart(tmp_path, first_slice_layers) -> None:
+def test_one_batch_of_noise_is_overfitted(tmp_path, first_slice_layers) -> None:
     """8 bits/dim of noise can only be lowered by remembering which noise it was."""
     model = Model(
         video=(4, 4, 4),

@@ -64,7 +64,7 @@ def loss_in(dtype, config: Model, graphdef):
 
 
 @pytest.mark.parametrize("name", WITH_SOME_SLOW)
-def test_a_bfloat16_loss_and_gradient_are_those_of_float32_but_for_rounding(
+def test_a_bfloat16_loss_and_gradient_equal_those_of_float32_up_to_rounding(
     name: str,
 ) -> None:
     # Random networks as narrow as the others here blow rounding up to tens of percent.
@@ -90,7 +90,7 @@ def test_a_bfloat16_loss_and_gradient_are_those_of_float32_but_for_rounding(
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_nothing_but_products_and_activations_is_in_bfloat16(name: str) -> None:
+def test_only_products_and_activations_are_in_bfloat16(name: str) -> None:
     config = VARIANTS[name]
     graphdef, params = network_of(config)
     step = jax.grad(loss_in(jnp.bfloat16, config, graphdef), has_aux=True)

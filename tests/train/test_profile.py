@@ -14,6 +14,8 @@ from svtcli.train import throughput as module
 from svtcli.train.stage import train
 from tests.train import tiny_run
 
+pytestmark = pytest.mark.usefixtures("kept_programs")
+
 
 class Notes(Silent):
     def __init__(self) -> None:
@@ -59,14 +61,14 @@ def steps_in(trace: Path) -> list[int]:
     return sorted(int(dict(event.stats)["step_num"]) for event in events)
 
 
-def test_a_trace_holds_the_steps_that_were_asked_for(trained, run, notes) -> None:
+def test_a_trace_holds_the_requested_steps(trained, run, notes) -> None:
     trained(2)
     (trace,) = traces(run)
     assert steps_in(trace) == [3, 4]
     assert f"trace of 2 steps: {run.profile}" in notes.lines
 
 
-def test_no_trace_is_written_unless_asked_for(trained, run) -> None:
+def test_no_trace_is_written_by_default(trained, run) -> None:
     trained(0, stop_at=6)
     assert not run.profile.exists()
 

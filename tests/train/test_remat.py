@@ -27,7 +27,7 @@ def gradient_of(config: Model, *, remat: bool):
 @pytest.mark.parametrize(
     "name", [pytest.param("rgb", marks=pytest.mark.slow), "first slice decoder"]
 )
-def test_loss_and_gradient_stay_what_they_are(name: str) -> None:
+def test_loss_and_gradient_do_not_change(name: str) -> None:
     config = VARIANTS[name]
     results = []
     for remat in (False, True):
@@ -41,7 +41,7 @@ def test_loss_and_gradient_stay_what_they_are(name: str) -> None:
         np.testing.assert_allclose(other, one, rtol=1e-4, atol=1e-6)
 
 
-def test_a_deep_model_needs_less_than_half_the_memory() -> None:
+def test_remat_halves_the_memory_of_a_deep_model() -> None:
     config = replace(VARIANTS["spatiotemporal"], encoder_layers=8, decoder_layers=8)
     config = replace(config, video=(4, 16, 16), d=64)
     bytes_ = []
@@ -53,7 +53,7 @@ def test_a_deep_model_needs_less_than_half_the_memory() -> None:
 
 
 @pytest.mark.parametrize("name", ["rgb", "first slice decoder"])
-def test_what_is_computed_twice_are_the_products_of_the_layers(name: str) -> None:
+def test_only_products_of_the_layers_are_recomputed(name: str) -> None:
     config = VARIANTS[name]
     for remat in (False, True):
         gradient, params = gradient_of(config, remat=remat)

@@ -39,7 +39,7 @@ def test_one_step_is_the_gradient_through_the_optimizer(update) -> None:
 
 
 @pytest.mark.parametrize("poison", [np.nan, np.inf, 1e30])
-def test_what_is_not_finite_never_enters_the_state(update, poison: float) -> None:
+def test_a_non_finite_update_never_enters_the_state(update, poison: float) -> None:
     state, _ = update(toy.state(), toy.batch(0))
     before = jax.device_get(state)
     after, metrics = update(state, toy.batch(1, poison))
@@ -51,7 +51,7 @@ def test_what_is_not_finite_never_enters_the_state(update, poison: float) -> Non
     assert metrics.finite
 
 
-def test_a_finite_loss_with_an_infinite_gradient_is_kept_out_too() -> None:
+def test_a_finite_loss_with_an_infinite_gradient_is_skipped_too() -> None:
     def steep(params, batch):
         w = params["layer"]["w"]
         return jax.numpy.sqrt(jax.numpy.abs(w - w[0, 0])).mean(), w.sum()
@@ -73,7 +73,7 @@ def test_a_schedule_follows_the_step_and_not_the_accepted_updates() -> None:
     np.testing.assert_allclose(rates, [0.0025, 0.005, 0.0075, 0.01, 0.01], rtol=1e-6)
 
 
-def test_the_state_is_given_up_to_the_step(update) -> None:
+def test_the_step_donates_its_state(update) -> None:
     state = toy.state()
     update(state, toy.batch(0))
     assert state["params"]["layer"]["w"].is_deleted()

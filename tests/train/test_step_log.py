@@ -62,7 +62,7 @@ def test_metrics_are_read_one_step_late(terminal, log, tmp_path) -> None:
     assert [row["loss"] for row in read_metrics(tmp_path / "metrics.jsonl")] == [1, 2]
 
 
-def test_nats_per_frame_are_called_so(terminal, log, tmp_path) -> None:
+def test_nats_per_frame_have_their_own_name_and_digits(terminal, log, tmp_path) -> None:
     step_log = StepLog(Train(log_every=1), "nats_per_frame", clips_of, log, terminal)
     step_log.sent(1, metrics(45.0))
     step_log.flush()
@@ -70,9 +70,7 @@ def test_nats_per_frame_are_called_so(terminal, log, tmp_path) -> None:
     assert read_metrics(tmp_path / "metrics.jsonl")[0]["nats_per_frame"] == 90
 
 
-def test_a_row_says_how_fast_the_steps_since_the_row_before_were(
-    terminal, log, tmp_path
-) -> None:
+def test_a_row_has_the_speed_since_the_previous_row(terminal, log, tmp_path) -> None:
     clock = iter([10.0, 12.0, 12.0, 22.0, 22.0])
     throughput = Throughput(8, clock=lambda: next(clock))
     step_log = StepLog(
@@ -87,7 +85,7 @@ def test_a_row_says_how_fast_the_steps_since_the_row_before_were(
     assert terminal.seen[-1] == (11, {"bits/dim": "2.000", "slices/s": "4"})
 
 
-def test_a_validation_is_a_row_of_its_own_and_stays_on_the_line(
+def test_a_validation_has_its_own_row_and_stays_on_the_progress_bar(
     terminal, log, tmp_path
 ) -> None:
     step_log = StepLog(Train(log_every=1), "bits_per_dim", clips_of, log, terminal)
@@ -128,9 +126,7 @@ def test_bad_steps_are_named_and_only_ten_in_a_row_end_the_run(terminal, log) ->
     assert "clip 0, clip 1, clip 2, clip 3, clip 4 and 3 more" in str(bad.value)
 
 
-def test_a_row_of_a_bad_step_says_so_and_keeps_the_log_readable(
-    terminal, log, tmp_path
-) -> None:
+def test_the_row_of_a_bad_step_keeps_the_log_readable(terminal, log, tmp_path) -> None:
     step_log = StepLog(Train(log_every=1), "bits_per_dim", clips_of, log, terminal)
     step_log.sent(1, metrics(1.0))
     step_log.sent(2, metrics(np.nan, finite=False))

@@ -18,6 +18,8 @@ from svtcli.train.stage import train
 from svtcli.train.step_log import TensorBoard
 from tests.train import tiny_run
 
+pytestmark = pytest.mark.usefixtures("kept_programs")
+
 
 @pytest.fixture
 def run(tmp_path: Path) -> RunFolder:
@@ -50,7 +52,7 @@ def scalars(of: list[Event]) -> dict[tuple[int, str], float]:
     }
 
 
-def test_the_event_file_says_what_the_log_says(trained, run) -> None:
+def test_the_event_file_equals_the_log(trained, run) -> None:
     trained("train.tensorboard=true", "train.log_every=5")
     (only,) = events(run.tensorboard)
     assert only[0].file_version == "brain.Event:2"
@@ -62,7 +64,7 @@ def test_the_event_file_says_what_the_log_says(trained, run) -> None:
     assert read == pytest.approx(wanted, rel=1e-6)
 
 
-def test_a_resumed_run_appends_and_takes_back_what_it_repeats(trained, run) -> None:
+def test_a_resumed_run_appends_and_retracts_repeated_steps(trained, run) -> None:
     trained("train.tensorboard=true", stop_at=3)
     trained("train.tensorboard=true", stop_at=5)
     first, second = events(run.tensorboard)
@@ -75,19 +77,19 @@ def test_a_resumed_run_appends_and_takes_back_what_it_repeats(trained, run) -> N
     assert len(events(run.path / "earlier" / "1" / "tensorboard")) == 2
 
 
-def test_what_is_not_finite_is_left_out(tmp_path: Path) -> None:
+def test_non_finite_values_are_left_out(tmp_path: Path) -> None:
     with TensorBoard(tmp_path / "board") as board:
         board.append(1, loss=math.nan, rate=2.0)
     (only,) = events(tmp_path / "board")
     assert scalars(only) == {(1, "rate"): 2.0}
 
 
-def test_no_file_is_made_where_none_is_wanted(trained, run) -> None:
+def test_no_file_is_written_by_default(trained, run) -> None:
     trained(stop_at=1)
     assert not run.tensorboard.exists()
 
 
-def test_a_missing_extra_is_told_before_the_first_step(
+def test_a_missing_extra_is_refused_before_the_first_step(
     trained, run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "tensorboardX", None)

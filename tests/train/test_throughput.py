@@ -14,13 +14,15 @@ from svtcli.train.throughput import Throughput, throughput_of
 from tests.tiny import VARIANTS
 from tests.train.tiny_run import loaded, write_clips, write_recipe
 
+pytestmark = pytest.mark.usefixtures("kept_programs")
+
 
 def ticking(*times: float) -> Callable[[], float]:
     clock = iter(times)
     return lambda: next(clock)
 
 
-def test_waiting_for_a_batch_is_told_as_a_share_of_the_time() -> None:
+def test_waiting_for_batches_is_a_share_of_the_time() -> None:
     throughput = Throughput(4, clock=ticking(0, 1, 3, 8, 8))
     with throughput.waiting():
         pass
@@ -28,7 +30,7 @@ def test_waiting_for_a_batch_is_told_as_a_share_of_the_time() -> None:
     assert throughput.read()["input_wait"] == 2 / 8
 
 
-def test_a_pause_counts_as_no_time_at_all() -> None:
+def test_a_pause_is_excluded() -> None:
     throughput = Throughput(4, clock=ticking(0, 1, 91, 95, 95))
     with throughput.paused():
         pass
@@ -37,7 +39,7 @@ def test_a_pause_counts_as_no_time_at_all() -> None:
     assert throughput.read()["steps_per_second"] == 10 / 5
 
 
-def test_each_reading_starts_anew() -> None:
+def test_each_reading_restarts_the_counter() -> None:
     throughput = Throughput(4, clock=ticking(0, 1, 1, 5, 5))
     throughput.step()
     assert throughput.read()["slices_per_second"] == 4
@@ -45,7 +47,7 @@ def test_each_reading_starts_anew() -> None:
     assert throughput.read()["slices_per_second"] == 1
 
 
-def test_use_of_the_chip_is_told_only_where_the_chip_is_known() -> None:
+def test_mfu_is_reported_only_for_a_known_chip() -> None:
     known = Throughput(4, 3e9, 12e9, clock=ticking(0, 2, 2))
     known.step()
     row = known.read()
@@ -67,7 +69,7 @@ MODEL = VARIANTS["spatiotemporal"]
 TRAIN = Train(batch=8, precision="bfloat16")
 
 
-def test_use_is_the_global_batch_s_arithmetic_over_the_peak_of_all_devices() -> None:
+def test_mfu_divides_the_flops_of_the_global_batch_by_the_peak_of_all_devices() -> None:
     one, eight = (throughput_of(MODEL, TRAIN, [H100] * count) for count in (1, 8))
     assert one.peak == 989.4e12
     assert eight.peak == pytest.approx(8 * 989.4e12)
@@ -76,7 +78,7 @@ def test_use_is_the_global_batch_s_arithmetic_over_the_peak_of_all_devices() -> 
     assert precise.peak == 494.7e12
 
 
-def test_how_a_step_is_computed_does_not_change_what_the_model_needs() -> None:
+def test_recomputation_does_not_count_as_model_flops() -> None:
     plain = throughput_of(MODEL, TRAIN, [H100])
     for change in ({"remat": True}, {"accumulate": 4}, {"ema": 0.9}):
         other = throughput_of(MODEL, replace(TRAIN, **change), [H100])
@@ -84,7 +86,7 @@ def test_how_a_step_is_computed_does_not_change_what_the_model_needs() -> None:
 
 
 @pytest.mark.parametrize("kinds", [["cpu"], ["cpu"] * 8, [H100, "Gadget 7"], []])
-def test_no_peak_is_made_up_for_devices_that_are_not_known(kinds: list[str]) -> None:
+def test_unknown_devices_have_no_peak(kinds: list[str]) -> None:
     assert throughput_of(MODEL, TRAIN, kinds).peak is None
 
 
@@ -99,7 +101,7 @@ class Facts(Silent):
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_log_and_line_carry_the_use_of_a_known_chip_and_nothing_for_another(
+def test_log_and_progress_bar_show_mfu_of_a_known_chip_only(
     known: bool, tmp_path, monkeypatch
 ) -> None:
     if known:

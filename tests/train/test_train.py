@@ -78,7 +78,9 @@ def break_checkpoint(run: RunFolder, step: int) -> None:
     (run.checkpoints / str(step) / "params" / "_METADATA").write_bytes(b"{}")
 
 
-def test_a_run_folder_holds_what_training_made(trained: Train, run: RunFolder) -> None:
+def test_a_run_folder_holds_log_recipe_and_checkpoints(
+    trained: Train, run: RunFolder
+) -> None:
     result = trained()
     rows = read_metrics(run.metrics)
     assert (result.run, result.step) == (run, 12)
@@ -104,21 +106,19 @@ def test_a_run_folder_holds_what_training_made(trained: Train, run: RunFolder) -
     assert json.loads(run.run_file.read_text())["data_fingerprint"]
 
 
-def test_kept_multiples_are_saved_even_between_two_saves(
+def test_multiples_of_keep_every_are_saved_between_two_saves(
     trained: Train, run: RunFolder
 ) -> None:
     trained("train.keep_every=4", "train.keep=1")
     assert run.steps() == (4, 8, 12)
 
 
-def test_rows_are_as_far_apart_as_the_recipe_says(
-    trained: Train, run: RunFolder
-) -> None:
+def test_rows_are_log_every_steps_apart(trained: Train, run: RunFolder) -> None:
     trained("train.log_every=5")
     assert [row["step"] for row in read_metrics(run.metrics)] == [5, 10]
 
 
-def test_resuming_is_the_same_as_never_stopping(
+def test_a_resumed_run_equals_an_uninterrupted_one(
     trained: Train, run: RunFolder, recipe: Path, tmp_path: Path
 ) -> None:
     straight = RunFolder(tmp_path / "runs" / "straight")
@@ -129,7 +129,7 @@ def test_resuming_is_the_same_as_never_stopping(
     assert toy.same(final_params(run, recipe), final_params(straight, recipe))
 
 
-def test_a_lost_stretch_is_trained_again_to_the_same_bits(
+def test_lost_steps_are_trained_again_to_the_same_bits(
     trained: Train, run: RunFolder, recipe: Path, tmp_path: Path
 ) -> None:
     straight = RunFolder(tmp_path / "runs" / "straight")
@@ -159,7 +159,7 @@ def test_a_finished_run_says_so_and_does_nothing(
     assert "already trained to step 12" in notes.lines[-1]
 
 
-def test_a_finished_run_with_a_broken_end_is_trained_to_its_end_again(
+def test_a_finished_run_with_a_damaged_last_checkpoint_is_finished_again(
     trained: Train, run: RunFolder, notes: Notes
 ) -> None:
     trained()
@@ -169,22 +169,20 @@ def test_a_finished_run_with_a_broken_end_is_trained_to_its_end_again(
     assert latest_step(run.checkpoints) == 12
 
 
-def test_the_step_that_is_told_is_the_one_that_was_reached(
-    trained: Train, run: RunFolder
-) -> None:
+def test_the_reported_step_is_the_one_reached(trained: Train, run: RunFolder) -> None:
     trained()
     break_checkpoint(run, 12)
     assert trained(stop_at=6).step == 10  # of what is left, and past the wish
 
 
-def test_more_steps_go_on_from_the_end(trained: Train, run: RunFolder) -> None:
+def test_more_steps_resume_from_the_end(trained: Train, run: RunFolder) -> None:
     trained()
     assert trained("train.steps=15", "train.keep=1", "train.save_every=2").step == 15
     assert run.recipe().train.steps == 15
     assert run.steps() == (15,)
 
 
-def test_a_recipe_that_changed_in_what_matters_is_refused_with_the_difference(
+def test_a_changed_recipe_is_refused_with_the_difference(
     trained: Train, run: RunFolder
 ) -> None:
     trained(stop_at=2)
@@ -240,7 +238,7 @@ def test_a_run_that_never_saved_may_change_its_recipe(
     assert (run.path / "earlier" / "1" / "metrics.jsonl").is_file()
 
 
-def test_broken_checkpoints_are_never_answered_by_starting_at_zero(
+def test_damaged_checkpoints_never_restart_at_zero(
     trained: Train, run: RunFolder
 ) -> None:
     trained(stop_at=3)
@@ -265,7 +263,7 @@ def test_more_steps_than_the_recipe_has_are_refused(trained: Train) -> None:
     assert "train.steps=13" in str(refused.value.hint)
 
 
-def test_missing_clips_are_answered_by_the_command_that_makes_them(
+def test_missing_clips_are_refused_with_the_command_that_prepares_them(
     trained: Train, recipe: Path, run: RunFolder, tmp_path: Path
 ) -> None:
     nowhere = tmp_path / "no where"
@@ -304,7 +302,7 @@ def test_clips_that_do_not_fit_the_model_are_refused(
     assert not run.path.exists()
 
 
-def test_actions_that_the_model_does_not_want_are_left_out(
+def test_actions_that_the_model_does_not_take_are_left_out(
     trained: Train, tmp_path: Path
 ) -> None:
     folder = tiny_run.write_clips(tmp_path / "acted", actions=2)

@@ -28,7 +28,9 @@ def losses_of(recipe, folder, *overrides: str) -> list[float]:
     return [row["loss"] for row in read_metrics(run.metrics) if "loss" in row]
 
 
-def test_each_option_trains_as_the_plain_step_does(recipe, tmp_path) -> None:
+def test_remat_accumulation_and_bfloat16_train_as_the_plain_step_does(
+    recipe, tmp_path
+) -> None:
     plain = losses_of(recipe, tmp_path / "plain")
     again = losses_of(recipe, tmp_path / "remat", "train.remat=true")
     np.testing.assert_allclose(again, plain, rtol=1e-4)
@@ -39,7 +41,7 @@ def test_each_option_trains_as_the_plain_step_does(recipe, tmp_path) -> None:
     assert rounded != plain
 
 
-def test_samples_and_scores_come_of_the_average(recipe, tmp_path) -> None:
+def test_samples_and_scores_use_the_average(recipe, tmp_path) -> None:
     run = RunFolder(tmp_path / "ema")
     train(loaded(recipe, "train.steps=6", "train.ema=0.9"), run, Silent())
     checkpoint = open_checkpoint(run)

@@ -67,7 +67,7 @@ def validations(run: RunFolder) -> dict[int | float, float]:
     [["train.ema=0"], ["train.ema=0.5", "eval.precision=bfloat16"]],
     ids=["as it is", "averaged and rounded"],
 )
-def test_a_validation_is_what_eval_gives_for_that_checkpoint_and_those_clips(
+def test_a_validation_score_is_that_of_svt_eval(
     trained: Train, run: RunFolder, notes: Notes, settings: list[str]
 ) -> None:
     result = trained(*EVERY_FOUR, "eval.batch=2", *settings)
@@ -82,7 +82,7 @@ def test_a_validation_is_what_eval_gives_for_that_checkpoint_and_those_clips(
     assert f"step 8: validation {scores[8]:.3f} bits/dim" in notes.lines
 
 
-def test_validating_changes_nothing_of_the_training_and_nor_does_resuming(
+def test_neither_validation_nor_resuming_changes_the_training(
     trained: Train, run: RunFolder, tmp_path: Path
 ) -> None:
     without = RunFolder(tmp_path / "runs" / "without")
@@ -110,7 +110,7 @@ def test_the_scorer_is_compiled_once(trained: Train) -> None:
         (("test", "val"), "train.validate_split=test", "test"),
     ],
 )
-def test_the_split_is_val_where_there_is_one(
+def test_val_is_the_preferred_split(
     recipe: Path, run: RunFolder, tmp_path: Path, splits, override, taken
 ) -> None:
     clips = tiny_run.write_clips(tmp_path / "others", held_out=splits)
@@ -158,7 +158,7 @@ def signal_while_scoring(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return slices
 
 
-def test_a_signal_during_validation_is_served_at_once_and_all_is_saved(
+def test_a_signal_during_validation_stops_at_once_with_everything_saved(
     trained: Train, run: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slices = signal_while_scoring(monkeypatch)
@@ -170,7 +170,7 @@ def test_a_signal_during_validation_is_served_at_once_and_all_is_saved(
     assert validations(run) == {}
 
 
-def test_the_last_score_that_was_cut_short_is_taken_by_the_next_call(
+def test_a_last_score_cut_short_is_taken_by_the_next_call(
     trained: Train, run: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
