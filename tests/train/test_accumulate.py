@@ -42,7 +42,7 @@ def flat(tree) -> np.ndarray:
 @pytest.mark.parametrize(
     "name",
     [
-        "spatiotemporal",
+        pytest.param("spatiotemporal", marks=pytest.mark.slow),
         pytest.param("actions", marks=pytest.mark.slow),
         "first slice decoder",
     ],

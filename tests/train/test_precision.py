@@ -29,9 +29,9 @@ SENSITIVE = {
 
 SLOW = (
     *("wide context kernel", "wide masked kernel", "heads by layer", "rgb"),
-    *("spatial", "single frame"),
+    *("spatial", "single frame", "dilated", "actions"),
 )
-"""Variants whose layers others of CI have as well."""
+"""Variants whose layers the fast tests of other variants cover."""
 WITH_SOME_SLOW = [
     pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name
     for name in VARIANTS

@@ -64,8 +64,11 @@ def validations(run: RunFolder) -> dict[int | float, float]:
 
 @pytest.mark.parametrize(
     "settings",
-    [["train.ema=0"], ["train.ema=0.5", "eval.precision=bfloat16"]],
-    ids=["as it is", "averaged and rounded"],
+    [
+        pytest.param(["train.ema=0"], marks=pytest.mark.slow),
+        ["train.ema=0.5", "eval.precision=bfloat16"],
+    ],
+    ids=["parameters in float32", "average in bfloat16"],
 )
 def test_a_validation_score_is_that_of_svt_eval(
     trained: Train, run: RunFolder, notes: Notes, settings: list[str]
