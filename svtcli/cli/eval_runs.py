@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from svtcli.evaluate.results import LikelihoodResult
     from svtcli.evaluate.trials import TrialsPlan
     from svtcli.recipe.schema import Eval
-    from svtcli.run.job_array import ArrayTask
+    from svtcli.run.partial import ArrayTask
     from svtcli.train.commit_record import Checkpoint
 
 WORDS = {unit.partition("_")[0]: unit for unit in UNITS}
@@ -51,7 +51,7 @@ def score_runs(runs: list[str], call: Call) -> None:
     from svtcli.run.directory import find_checkpoint
 
     checkpoints = [find_checkpoint(run) for run in runs]
-    from svtcli.run.job_array import ArrayTask
+    from svtcli.run.partial import ArrayTask
     from svtcli.train.commit_record import open_checkpoint
     from svtcli.train.held_out import open_held_out
 

@@ -110,7 +110,7 @@ def _add(dataset: Any) -> None:
     ) -> None:
         from svtcli.prepare.build import PrepareOptions
         from svtcli.prepare.stage import preview
-        from svtcli.run.job_array import ArrayTask
+        from svtcli.run.partial import ArrayTask
 
         task = ArrayTask.from_flags(task_index, task_count)
         options = PrepareOptions(

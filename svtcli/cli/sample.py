@@ -21,7 +21,7 @@ from svtcli.recipe.schema import Sample
 from svtcli.recipe.setting import CLIPS, NO_INFLUENCE, non_default, settings_of
 
 if TYPE_CHECKING:
-    from svtcli.run.job_array import ArrayTask
+    from svtcli.run.partial import ArrayTask
     from svtcli.sample.stage import SamplePlan
 
 SHOWN = ("split", "count", "per_prime", "prime", "frames", "temperature", "seed")
@@ -75,7 +75,7 @@ def sample(
         if "split" in given:
             raise Refused(f"--data {data} --split {given['split']}: both name a split")
         given["split"] = split
-    from svtcli.run.job_array import ArrayTask
+    from svtcli.run.partial import ArrayTask
     from svtcli.train.commit_record import open_checkpoint
     from svtcli.train.held_out import open_held_out
 

@@ -1,7 +1,6 @@
 """Likelihood of held-out clips under a trained network and baselines (§4.1, A.1)."""
 
 import time
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -24,8 +23,7 @@ from svtcli.model.likelihood import Scorer, score
 from svtcli.model.parameters import for_products_in
 from svtcli.model.svt import create, structure, uniform_params
 from svtcli.prepare.sources.moving_mnist import level_counts, lower_bound
-from svtcli.run.job_array import ArrayTask
-from svtcli.run.partial import Unfinished
+from svtcli.run.partial import ArrayTask, Steps, Unfinished
 from svtcli.run.progress import Progress
 from svtcli.run.signals import StopSignals
 from svtcli.train.compilation_cache import use_compilation_cache
@@ -43,7 +41,7 @@ def evaluate(plan: LikelihoodPlan, progress: Progress) -> LikelihoodResult:
     Errors: `Stopped` after SIGTERM or Ctrl-C, with all scored clips kept; `Locked`;
     StorageFailed for a broken checkpoint, Refused for another model's; OutOfMemory.
     """
-    return plan.partial.complete(None, *_steps(plan, progress, None))
+    return plan.partial.complete(_steps(plan, progress, None))
 
 
 def evaluate_task(
@@ -53,7 +51,7 @@ def evaluate_task(
 
     Errors: those of `evaluate`; Refused while other scores are computed there.
     """
-    result = plan.partial.complete(task, *_steps(plan, progress, task))
+    result = plan.partial.complete_task(task, _steps(plan, progress, task))
     return result or plan.progress
 
 
@@ -65,11 +63,7 @@ def scoring_layout(plan: LikelihoodPlan, clips: int) -> Layout:
 
 def _steps(
     plan: LikelihoodPlan, progress: Progress, task: ArrayTask | None
-) -> tuple[
-    Callable[[], LikelihoodResult | None],
-    Callable[[StopSignals], None],
-    Callable[[], LikelihoodResult | None],
-]:
+) -> Steps[LikelihoodResult]:
     """Functions that find, compute and publish the scores."""
 
     def found() -> LikelihoodResult | None:
@@ -89,7 +83,7 @@ def _steps(
             write_result(plan.out, result)
         return result
 
-    return found, compute, publish
+    return Steps(found, compute, publish)
 
 
 def _within_memory(plan: LikelihoodPlan, clips: int) -> AbstractContextManager[None]:

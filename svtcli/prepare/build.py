@@ -28,7 +28,7 @@ from svtcli.prepare.plan import (
     units_of,
 )
 from svtcli.prepare.workers import outcomes
-from svtcli.run.job_array import ArrayTask
+from svtcli.run.partial import ArrayTask
 from svtcli.run.progress import Progress
 
 EARLIEST = 100

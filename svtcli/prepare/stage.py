@@ -27,9 +27,8 @@ from svtcli.prepare.sources import make_plan
 from svtcli.prepare.workers import outcomes
 from svtcli.recipe.data import Data
 from svtcli.run.fingerprint import fingerprint
-from svtcli.run.partial import Unfinished
+from svtcli.run.partial import Steps, Unfinished
 from svtcli.run.progress import Progress
-from svtcli.run.signals import StopSignals
 
 NOTHING: Mapping[str, Built] = {}
 PREVIEW_HEADERS = 64
@@ -55,7 +54,7 @@ def prepare(
         return finished
     work = _new(data, folder, progress, options or PrepareOptions())
     found = (lambda: None) if force else partial(_found, data, folder, progress)
-    return work.journal.complete(None, found, *_steps(work, work.plan.groups))
+    return work.journal.complete(_steps(work, found, work.plan.groups))
 
 
 def prepare_task(
@@ -65,11 +64,13 @@ def prepare_task(
 
     Errors: those of `prepare`; `Refused` while other clips are prepared there.
     """
+    task = options.task
+    assert task is not None
     if finished := _found(data, folder, progress):
         return finished
     work = _new(data, folder, progress, options)
     found, groups = partial(_found, data, folder, progress), work.plan.groups
-    done = work.journal.complete(options.task, found, *_steps(work, groups))
+    done = work.journal.complete_task(task, _steps(work, found, groups))
     return done or Unfinished(folder, len(work.journal.read_all(groups)), len(groups))
 
 
@@ -97,7 +98,7 @@ def retry(
     journal = Journal(folder, identity)
     work = Preparation(plan, journal, options or PrepareOptions(), progress)
     kept = kept_groups(plan, groups, manifest, failures)
-    return journal.complete(None, lambda: None, *_steps(work, groups, kept))
+    return journal.complete(_steps(work, lambda: None, groups, kept))
 
 
 def _found(data: Data, folder: Path, progress: Progress) -> Prepared | None:
@@ -116,8 +117,11 @@ def _new(
 
 
 def _steps(
-    work: Preparation, groups: tuple[Group, ...], kept: Mapping[str, Built] = NOTHING
-) -> tuple[Callable[[StopSignals], None], Callable[[], Prepared | None]]:
+    work: Preparation,
+    found: Callable[[], Prepared | None],
+    groups: tuple[Group, ...],
+    kept: Mapping[str, Built] = NOTHING,
+) -> Steps[Prepared]:
     """Functions that build `groups`, and publish them with those that are `kept`."""
     task = work.options.task
     own = groups if task is None else groups[task.index :: task.count]
@@ -127,7 +131,7 @@ def _steps(
         built = work.journal.read_all(groups)
         return work.publish({**kept, **built}) if len(built) == len(groups) else None
 
-    return lambda stop: work.build(own, stop, builder), publish
+    return Steps(found, lambda stop: work.build(own, stop, builder), publish)
 
 
 @dataclass(frozen=True)

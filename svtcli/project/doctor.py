@@ -17,9 +17,8 @@ from typing import Any, Literal
 from svtcli import __version__
 from svtcli.failure import BadData, Failure, Refused
 from svtcli.run.cache import cache_folder
-from svtcli.run.directory import runs_root
+from svtcli.run.directory import runs_root, versions
 from svtcli.run.distribution import install_command
-from svtcli.run.manifest import versions
 from svtcli.run.progress import Progress
 
 State = Literal["ok", "note", "broken"]

@@ -24,9 +24,8 @@ from svtcli.failure import BadData, Refused, StorageFailed
 from svtcli.model.svt import structure
 from svtcli.recipe.load import LoadedRecipe, dump_recipe, recipe_from_text
 from svtcli.recipe.problem import BadRecipe
-from svtcli.run.directory import RunFolder
+from svtcli.run.directory import RunFolder, read_run, write_run
 from svtcli.run.durable import replacing
-from svtcli.run.manifest import read_run, write_run
 from svtcli.run.progress import Progress
 from svtcli.train.arrays import differences, named, unnamed
 from svtcli.train.checkpoint import Checkpoints

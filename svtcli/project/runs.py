@@ -12,8 +12,7 @@ from typing import Any
 
 from svtcli.failure import Failure
 from svtcli.recipe.schema import UNITS
-from svtcli.run.directory import RunFolder
-from svtcli.run.manifest import RunFacts, read_run
+from svtcli.run.directory import RunFacts, RunFolder, read_run
 from svtcli.run.metrics_log import Goodput, Row, goodput, read_metrics, read_rows
 
 

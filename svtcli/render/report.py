@@ -20,8 +20,7 @@ from svtcli.recipe.schema import UNITS, Render
 from svtcli.render.curves import RunData, page_panels
 from svtcli.render.groups import Group, runs_of
 from svtcli.render.page import Origin, Page, Player, Table
-from svtcli.run.directory import RunFolder
-from svtcli.run.manifest import RunFacts, read_run
+from svtcli.run.directory import RunFacts, RunFolder, read_run
 from svtcli.run.samples import read_facts
 
 

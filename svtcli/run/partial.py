@@ -1,5 +1,7 @@
 """Partial results: finished pieces, from which a stopped command resumes.
 
+A job array is the same command as several tasks, each with its share of the pieces.
+
 .NAME.work/                        beside the result NAME until that is complete
 .NAME.work/GROUP-PLAN-ROWS.npy     some finished rows (see `PartialResult.add`)
 .NAME.work/.lock                   held by a process that works alone, or looks around
@@ -13,7 +15,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import ClassVar, TypeVar, overload
+from typing import ClassVar, Generic, TypeVar
 
 import numpy as np
 from jaxtyping import Int
@@ -21,7 +23,6 @@ from numpy.typing import NDArray
 
 from svtcli.failure import Locked, Refused, StorageFailed
 from svtcli.run.cache import ArrayStore
-from svtcli.run.job_array import ArrayTask
 from svtcli.run.lock import NAME as LOCK
 from svtcli.run.lock import is_held, only_writer
 from svtcli.run.signals import StopSignals
@@ -33,6 +34,35 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
+class ArrayTask:
+    """Task `index`, from 0, of `count`: it takes every `count`-th piece of the work."""
+
+    index: int
+    count: int
+
+    def __str__(self) -> str:
+        return f"{self.index}-of-{self.count}"
+
+    @classmethod
+    def from_flags(cls, index: int | None, count: int | None) -> "ArrayTask | None":
+        """Task given by `--task-index` and `--task-count`; None without them.
+
+        Errors: Refused if only one is given, or the index is too large.
+        """
+        if (index is None) != (count is None):
+            raise Refused("--task-index and --task-count go together")
+        if index is None or count is None:
+            return None
+        if index >= count:
+            raise Refused(f"--task-index {index}: the last one is {count - 1}")
+        return cls(index, count)
+
+    def share(self, pieces: int) -> range:
+        """Numbers of this task's pieces, out of `pieces`."""
+        return range(self.index, pieces, self.count)
+
+
+@dataclass(frozen=True)
 class Unfinished:
     """A result to which other tasks of a job array still have to add."""
 
@@ -40,6 +70,18 @@ class Unfinished:
     done: int
     """Number of finished pieces."""
     of: int
+
+
+@dataclass(frozen=True)
+class Steps(Generic[Result]):
+    """Functions of a stage that lead to its result."""
+
+    found: Callable[[], Result | None]
+    """Return the result if it is complete already."""
+    compute: Callable[[StopSignals], None]
+    """Add the missing pieces, of a task only its share."""
+    publish: Callable[[], Result | None]
+    """Gather all pieces and publish the result; None while a piece is missing."""
 
 
 @dataclass(frozen=True)
@@ -76,54 +118,41 @@ class WorkFolder(ABC):
     def is_worth_keeping(self) -> bool:
         """Return True if a later call can resume from what is in the folder."""
 
-    @overload
-    def complete(
-        self,
-        task: None,
-        found: Callable[[], Result | None],
-        compute: Callable[[StopSignals], None],
-        publish: Callable[[], Result | None],
-    ) -> Result: ...
+    def complete(self, steps: Steps[Result]) -> Result:
+        """Return the result: found complete, or computed now and published.
 
-    @overload
-    def complete(
-        self,
-        task: ArrayTask | None,
-        found: Callable[[], Result | None],
-        compute: Callable[[StopSignals], None],
-        publish: Callable[[], Result | None],
-    ) -> Result | None: ...
-
-    def complete(
-        self,
-        task: ArrayTask | None,
-        found: Callable[[], Result | None],
-        compute: Callable[[StopSignals], None],
-        publish: Callable[[], Result | None],
-    ) -> Result | None:
-        """Return the result: `found` complete, or computed now and published.
-
-        `compute` adds the missing pieces, of a task only its share. `publish` gathers
-        all of them, and returns None while one is missing: whichever task ends last
-        publishes, and the others return None. A signal during publishing is obeyed
-        afterwards. Errors: Stopped; Locked; Refused while another plan is at work;
+        A signal during publishing is obeyed afterwards. Errors: Stopped; Locked;
         StorageFailed if a piece cannot be read back.
         """
         with StopSignals() as stop, self._at_work():
-            if (result := found()) is not None:
+            if (result := steps.found()) is not None:
                 return result
-            with self._alone() if task is None else self._as_task(task):
-                if (result := found()) is not None:  # by another process meanwhile
+            with self._alone():
+                if (result := steps.found()) is not None:  # by another process
                     return result
-                compute(stop)
-                if task is None:
-                    result = publish()
-            if task is not None:
-                with only_writer(self.guard, PATIENCE):
-                    if (result := found()) is None:
-                        result = publish()
-            elif result is None:
+                steps.compute(stop)
+                result = steps.publish()
+            if result is None:
                 raise StorageFailed(f"{self.folder}: does not hold what was written")
+            stop.check(f"{self.out} is complete")
+        return result
+
+    def complete_task(self, task: ArrayTask, steps: Steps[Result]) -> Result | None:
+        """Do the share of a task of a job array; return the result if it is complete.
+
+        Whichever task ends last publishes the result, and the others return None.
+        Errors: Stopped; Locked; Refused while tasks of another plan are at work.
+        """
+        with StopSignals() as stop, self._at_work():
+            if (result := steps.found()) is not None:
+                return result
+            with self._as_task(task):
+                if (result := steps.found()) is not None:
+                    return result
+                steps.compute(stop)
+            with only_writer(self.guard, PATIENCE):
+                if (result := steps.found()) is None:
+                    result = steps.publish()
             if result is not None:
                 stop.check(f"{self.out} is complete")
         return result

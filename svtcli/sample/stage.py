@@ -16,8 +16,7 @@ from svtcli.failure import Refused
 from svtcli.model.heads import head_class
 from svtcli.recipe.schema import Sample
 from svtcli.run.durable import move_into_place
-from svtcli.run.job_array import ArrayTask
-from svtcli.run.partial import PartialResult, Unfinished
+from svtcli.run.partial import ArrayTask, PartialResult, Steps, Unfinished
 from svtcli.run.progress import Progress
 from svtcli.run.samples import SampleFacts, Samples, read_facts, write_samples
 from svtcli.run.signals import StopSignals
@@ -117,7 +116,7 @@ def sample(plan: SamplePlan, progress: Progress) -> Path:
     `Stopped` after SIGTERM or Ctrl-C, with all finished videos kept; `Locked`;
     StorageFailed for a broken checkpoint, Refused for another model's; OutOfMemory.
     """
-    return plan.partial.complete(None, *_steps(plan, progress, None))
+    return plan.partial.complete(_steps(plan, progress, None))
 
 
 def sample_task(
@@ -127,17 +126,11 @@ def sample_task(
 
     Errors: those of `sample`; `Refused` while other samples are in progress there.
     """
-    done = plan.partial.complete(task, *_steps(plan, progress, task))
+    done = plan.partial.complete_task(task, _steps(plan, progress, task))
     return done or Unfinished(plan.out, len(plan.partial.finished()), plan.videos)
 
 
-def _steps(
-    plan: SamplePlan, progress: Progress, task: ArrayTask | None
-) -> tuple[
-    Callable[[], Path | None],
-    Callable[[StopSignals], None],
-    Callable[[], Path | None],
-]:
+def _steps(plan: SamplePlan, progress: Progress, task: ArrayTask | None) -> Steps[Path]:
     """Functions that find, compute and publish the samples."""
 
     def found() -> Path | None:
@@ -160,7 +153,7 @@ def _steps(
         move_into_place(aside, plan.out)
         return plan.out
 
-    return found, compute, publish
+    return Steps(found, compute, publish)
 
 
 def _within_memory(plan: SamplePlan, videos: int) -> AbstractContextManager[None]:

@@ -14,10 +14,9 @@ from svtcli.model.svt import create, parameter_count, structure
 from svtcli.model.windows import slice_choices
 from svtcli.recipe.load import LoadedRecipe
 from svtcli.recipe.schema import UNITS, Train
-from svtcli.run.directory import RunFolder
+from svtcli.run.directory import RunFolder, versions, write_run
 from svtcli.run.fingerprint import fingerprint
 from svtcli.run.lock import only_writer
-from svtcli.run.manifest import versions, write_run
 from svtcli.run.metrics_log import MetricsLog, Row, Rows, Together, read_metrics
 from svtcli.run.progress import Progress, Silent
 from svtcli.run.signals import StopSignals

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from svtcli.run.directory import RunFolder
-from svtcli.run.manifest import write_run
+from svtcli.run.directory import RunFolder, write_run
 from svtcli.run.metrics_log import MetricsLog
 from tests.cli.terminal import Said, svt_here
 from tests.train import tiny_run

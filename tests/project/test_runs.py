@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from svtcli.project.runs import details, differences, list_runs, overview
-from svtcli.run.directory import RunFolder
-from svtcli.run.manifest import write_run
+from svtcli.run.directory import RunFolder, write_run
 from svtcli.run.metrics_log import MetricsLog, goodput
 from tests.train import tiny_run
 

@@ -25,8 +25,7 @@ from svtcli.render.groups import caption, groups_of
 from svtcli.render.page import Player
 from svtcli.render.report import report
 from svtcli.render.stage import report_inputs
-from svtcli.run.directory import RunFolder
-from svtcli.run.manifest import write_run
+from svtcli.run.directory import RunFolder, write_run
 from svtcli.run.metrics_log import MetricsLog
 from svtcli.run.samples import write_samples
 from tests.render.made_up import made_up_samples

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from svtcli.failure import StorageFailed
-from svtcli.run.job_array import ArrayTask
-from svtcli.run.partial import PartialResult
+from svtcli.run.partial import ArrayTask, PartialResult, Steps
 
 
 class Squares(PartialResult):
@@ -32,7 +31,8 @@ class Squares(PartialResult):
             for row in rows:
                 add(self, "all", row)
 
-        return self.complete(task, self.found, compute, self.publish)
+        steps = Steps(self.found, compute, self.publish)
+        return self.complete_task(task, steps) if task else self.complete(steps)
 
 
 def add(work: PartialResult, group: str, *rows: int) -> None:

@@ -12,7 +12,7 @@ from svtcli.evaluate.stage import evaluate, evaluate_task
 from svtcli.failure import Refused, StorageFailed
 from svtcli.recipe.schema import Eval, Sample
 from svtcli.run.directory import RunFolder
-from svtcli.run.job_array import ArrayTask
+from svtcli.run.partial import ArrayTask
 from svtcli.run.progress import Silent
 from svtcli.run.samples import Samples, read_samples
 from svtcli.sample import stage as stage
