@@ -195,7 +195,7 @@ def _show_plans(
 
 def _describe(plan: "TrialsPlan") -> str:
     """One line for --dry-run."""
-    settings, made = plan.comparison.settings, plan.samples
+    settings, made = plan.metrics.settings, plan.samples
     metrics, trials = ", ".join(settings.metrics), settings.trials
     ready = " (they are there)" if made.finished else ""
     many = f"{trials} trial{'s' * (trials > 1)} of {len(made.numbers)} clips"

@@ -23,19 +23,19 @@ class TrialsPlan:
     """Samples to write, and their metrics."""
 
     samples: SamplePlan
-    comparison: MetricsPlan
+    metrics: MetricsPlan
     """Plan with videos that need not exist yet."""
 
     @property
     def out(self) -> Path:
         """File of the result."""
-        assert self.comparison.out is not None
-        return self.comparison.out
+        assert self.metrics.out is not None
+        return self.metrics.out
 
     @property
     def finished(self) -> bool:
         """True if the result of this very plan is on disk."""
-        return self.comparison.finished
+        return self.metrics.finished
 
 
 def plan_trials(
@@ -75,7 +75,7 @@ def run_trials(plan: TrialsPlan, progress: Progress) -> MetricsResult:
 
     Errors: those of `sample` and `measure`.
     """
-    metrics = plan.comparison
+    metrics = plan.metrics
     if plan.finished:
         return measure(metrics, progress)
     folder = str(sample(plan.samples, progress))

@@ -279,7 +279,7 @@ def _inputs(plan: "SamplePlan | LikelihoodPlan | TrialsPlan") -> dict[str, Any]:
     from svtcli.evaluate.trials import TrialsPlan
 
     if isinstance(plan, TrialsPlan):
-        return _inputs(plan.samples) | influential(plan.comparison.settings)
+        return _inputs(plan.samples) | influential(plan.metrics.settings)
     stated: dict[str, Any] = {
         "step": plan.checkpoint.step,
         "clips": len(plan.numbers),
