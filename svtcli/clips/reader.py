@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from math import prod
 from pathlib import Path
-from threading import Lock
 from typing import TypeVar, overload
 from weakref import finalize
 
@@ -223,24 +222,17 @@ class _OpenFile:
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("rb", buffering=0)
-        self._moving = Lock()
         finalize(self, self._file.close)
 
     def read_into(self, wanted: memoryview, place: int) -> bool:
         """Fill `wanted` from byte `place` on; False where the file ends before."""
         done = 0
         while done < len(wanted):
-            if not (got := self._read_some(wanted[done:], place + done)):
+            got = os.preadv(self._file.fileno(), [wanted[done:]], place + done)
+            if not got:
                 return False
             done += got
         return True
-
-    def _read_some(self, wanted: memoryview, place: int) -> int:
-        if hasattr(os, "preadv"):
-            return os.preadv(self._file.fileno(), [wanted], place)
-        with self._moving:  # Windows: a file has one position for all threads
-            self._file.seek(place)
-            return self._file.readinto(wanted) or 0
 
 
 @lru_cache(maxsize=128)

@@ -241,7 +241,7 @@ def test_shards_are_fixed_by_names_alone(tmp_path: Path) -> None:
 def test_without_any_split_the_layouts_are_said(tmp_path: Path) -> None:
     touch(tmp_path, clip_name(1))
     data = replace(DATA, source=str(tmp_path))
-    with pytest.raises(Refused, match="which of 1 videos are for training") as caught:
+    with pytest.raises(Refused, match="assigns its 1 videos") as caught:
         make_plan(data)
     assert "videos_train/LABEL/FILE" in str(caught.value.hint)
     write_list(tmp_path / "train.csv", [f"yoga,{youtube_id(2)},10,20,train"])

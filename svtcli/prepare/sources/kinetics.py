@@ -154,7 +154,7 @@ def survey_source(data: KineticsData) -> Survey:
         clips.setdefault(clip.key, clip)
     if not any(clip.split for clip in clips.values()):
         raise Refused(
-            f"{folder}: nothing says which of {len(clips)} videos are for training",
+            f"{folder}: no list or folder assigns its {len(clips)} videos to splits",
             f"understood are {LAYOUTS}",
         )
     duplicates = len(listing.videos) - len(clips)
