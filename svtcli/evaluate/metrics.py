@@ -28,8 +28,6 @@ class DistanceMetric:
     label: str
     select: Callable[[Distances], Spread]
     """The metric's number among those of the protocol."""
-    unit: str = ""
-    higher_is_better: bool = False
     all_windows: bool = False
     """Needs every window, not only the first."""
     settings: tuple[str, ...] = ("window", "resize", "i3d")
