@@ -57,17 +57,11 @@ app.add_typer(prepare.app, name="prepare")
 app.command(cls=flags.Command)(plan)
 app.command(cls=flags.Command)(train)
 app.command(cls=flags.Command)(sample)
-app.command("eval", cls=flags.Command)(
-    completion.offering(
-        evaluate,
-        completion.models_or_samples,
-        reference=completion.clips,
-    )
-)
+app.command("eval", cls=flags.Command)(evaluate)
 app.command(
     cls=flags.Command,
     epilog="For example: svt render quickstart --format gif --scale 4",
-)(completion.offering(render, completion.drawable))
+)(render)
 app.add_typer(runs.app, name="runs")
 app.add_typer(recipes.app, name="recipes")
 app.command(cls=flags.Command)(doctor)

@@ -13,8 +13,6 @@ from dataclasses import MISSING
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from typer.models import ArgumentInfo
-
 if TYPE_CHECKING:
     from svtcli.recipe.setting import Setting
 
@@ -77,19 +75,6 @@ def _completer(offer: Offer) -> Offer:
 
     complete.__doc__, complete.__name__ = offer.__doc__, offer.__name__
     return complete
-
-
-def offering(
-    command: Callable[..., None], argument: Offer, **options: Offer
-) -> Callable[..., None]:
-    """Set the completion of the command's argument and of the named options."""
-    for name, hint in command.__annotations__.items():
-        declared = getattr(hint, "__metadata__", (None,))[0]
-        if isinstance(declared, ArgumentInfo):
-            declared.autocompletion = argument
-        elif declared is not None and name in options:
-            declared.autocompletion = options[name]
-    return command
 
 
 @_completer

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from svtcli.cli import completion
 from svtcli.cli.eval_runs import WORDS, Call, score_runs
 from svtcli.cli.eval_samples import compare_videos, is_run
 from svtcli.cli.flags import (
@@ -50,6 +51,7 @@ def evaluate(
             help="Runs, RUN@STEP or checkpoints; or samples of any model: a folder of "
             "samples, a .npy or .npz of uint8 [N,T,H,W,C] or [N,M,T,H,W,C], or a "
             "folder with one folder of lossless frames per video.",
+            autocompletion=completion.models_or_samples,
         ),
     ],
     metrics: Annotated[
@@ -104,6 +106,7 @@ def evaluate(
             metavar="CLIPS",
             help="Ground-truth clips for SAMPLES, in any of their forms or "
             "CLIPS[:SPLIT] (default: those in the folder of samples).",
+            autocompletion=completion.clips,
             rich_help_panel=WHERE,
         ),
     ] = None,

@@ -2,14 +2,15 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import fields, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from svtcli.cli import console
-from svtcli.cli.flags import WHERE, DryRun, flag, takes
-from svtcli.cli.render_sources import clips_of, run_to_plot, samples_folder
+from svtcli.cli import completion, console
+from svtcli.cli.flags import WHERE, DryRun, clips_and_split, flag, takes
+from svtcli.clips import is_clips
 from svtcli.failure import Refused
 from svtcli.recipe.schema import Render
 from svtcli.recipe.setting import CLIPS, settings_of
@@ -34,6 +35,7 @@ def render(
             "several are drawn side by side; or prepared clips, a folder or a name in "
             "clips/. Default: the newest samples of all runs.",
             show_default=False,
+            autocompletion=completion.drawable,
         ),
     ] = None,
     seed: Annotated[
@@ -69,7 +71,7 @@ def render(
     --fps alone; by default its frames are spread over each clip.
     """
     first, *others = sources or (None,)
-    if first is not None and (found := clips_of(first)):
+    if first is not None and (found := _clips_of(first)):
         from svtcli.render.clips_sheet import SheetSettings
 
         of_samples = given.keys() - {field.name for field in fields(SheetSettings)}
@@ -82,14 +84,14 @@ def render(
         raise Refused(
             f"--every and {flag(max(other))}: choose one", "--frames 0,5 names frames"
         )
-    for other_clips in filter(clips_of, others):
+    for other_clips in filter(_clips_of, others):
         _only_clips(other_clips, [other_clips], ())
     if given.get("formats") == ("curves",):
         _refuse_flags(given.keys() - {"formats"}, "of samples, not of curves")
-        runs = [run_to_plot(source) for source in (first, *others)]
+        runs = [_run_to_plot(source) for source in (first, *others)]
         _show({}, _draw_curves(runs, out, force, dry_run), dry_run)
         return
-    samples, *beside = [samples_folder(source) for source in (first, *others)]
+    samples, *beside = [_samples_folder(source) for source in (first, *others)]
     if "every" in given:
         given |= {"frames": None, "diversity": False}
     settings = replace(_recipe_settings(samples), **given)
@@ -143,7 +145,7 @@ def _draw_samples(
     place = out or _default_out(samples, beside)
     runs = []
     if "curves" in settings.formats:
-        runs = [run_to_plot(str(folder)) for folder in (samples, *beside)]
+        runs = [_run_to_plot(str(folder)) for folder in (samples, *beside)]
     progress = console.progress()
     # Nothing is drawn before all of it can be.
     for only_check in (True,) if dry_run else (True, False):
@@ -198,3 +200,83 @@ def _default_out(samples: Path, beside: Sequence[Path]) -> Path:
     ]
     figures = run.figures if run else samples / "figures"
     return figures / f"{name}-beside-{'-'.join(names)}"
+
+
+def _clips_of(source: str) -> tuple[Path, str | None] | None:
+    """Clips and split named by the argument; None if it names no clips.
+
+    Where a run and clips have one name, the name alone means the run.
+    """
+    from svtcli.run.directory import runs_root
+
+    whole = Path(source)
+    if not is_clips(whole) and ((runs_root() / source).is_dir() or whole.exists()):
+        return None
+    folder, split = clips_and_split(source)
+    return (folder, split) if folder and is_clips(folder) else None
+
+
+def _samples_folder(source: str | None) -> Path:
+    """Samples named by the argument; notes which where it had to choose."""
+    from svtcli.run.directory import RunFolder, newest_samples, runs_root
+
+    if source is None:
+        newest = newest_samples()
+        console.note(f"samples: {newest}")
+        return newest
+    for folder in (Path(source), runs_root() / source):
+        if (folder / "samples.json").is_file():
+            return folder
+        if folder.is_dir():
+            newest = _newest_of(RunFolder(folder))
+            console.note(f"samples: {newest}")
+            return newest
+    if Path(source).exists():
+        raise Refused(f"{source}: a file; name a folder of samples or a run")
+    raise Refused(f"no run, samples or clips called {source!r}", _nearest(source))
+
+
+def _newest_of(run: "RunFolder") -> Path:
+    """The newest finished samples of a run; Refused, with the reason, if none are."""
+    finished = list(run.samples.glob("*/samples.json"))
+    if finished:
+        return max(finished, key=lambda file: (file.stat().st_mtime_ns, file)).parent
+    if (run.path / "samples.npy").exists():
+        raise Refused(
+            f"{run.path}: sampling did not finish here (samples.json is missing)",
+            "finish it with: svt sample RUN",
+        )
+    if run.recipe_file.is_file():
+        raise Refused(
+            f"{run.path}: no finished samples in this run yet",
+            f"sample with: svt sample {run.path}",
+        )
+    if (run.path / ".work").is_dir():
+        raise Refused(
+            f"{run.path}: its clips are not finished (manifest.json is missing)",
+            "re-run the same svt prepare command to resume",
+        )
+    raise Refused(f"{run.path}: no samples, run or clips are in this folder")
+
+
+def _nearest(wanted: str) -> str | None:
+    """A hint at the run or clips with the most similar name."""
+    from svtcli.run.directory import runs_root
+
+    runs = {file.parent.parent.name for file in runs_root().glob("*/samples/*")}
+    clips = {file.parent.name for file in Path("clips").glob("*/manifest.json")}
+    name = Path(wanted.partition(":")[0]).name
+    near = get_close_matches(name, sorted(runs | clips), n=1)
+    return f"did you mean {near[0]}?" if near else None
+
+
+def _run_to_plot(source: str | None) -> "RunFolder":
+    """The run named by the argument, or the run of the samples that it names."""
+    from svtcli.run.directory import find_run, run_of_samples
+
+    if source is None or (Path(source) / "samples.json").is_file():
+        samples = _samples_folder(source)
+        if run := run_of_samples(samples):
+            return run
+        raise Refused(f"{samples}: these samples lie in no run; curves are of runs")
+    return find_run(source)

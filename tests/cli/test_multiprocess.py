@@ -2,7 +2,7 @@
 
 import pytest
 
-from svtcli.cli.multiprocess import meeting_of
+from svtcli.cli.train import meeting_of
 from svtcli.failure import Refused
 from svtcli.train.distributed import Meeting
 
