@@ -58,10 +58,7 @@ app.command(cls=flags.Command)(plan)
 app.command(cls=flags.Command)(train)
 app.command(cls=flags.Command)(sample)
 app.command("eval", cls=flags.Command)(evaluate)
-app.command(
-    cls=flags.Command,
-    epilog="For example: svt render quickstart --format gif --scale 4",
-)(render)
+app.command(cls=flags.Command)(render)
 app.add_typer(runs.app, name="runs")
 app.add_typer(recipes.app, name="recipes")
 app.command(cls=flags.Command)(doctor)

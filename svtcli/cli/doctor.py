@@ -16,7 +16,7 @@ NARROW = 60
 
 
 def doctor() -> None:
-    """Check this machine: what works, what does not, and what to do; 3 if svt cannot.
+    """Check this machine for all that svt needs; 3 if it cannot run.
 
     Versions, devices and a matrix product on them, codecs, optional extras, folders and
     free disk space, the terminal. A line marked `note` names something missing that svt

@@ -149,10 +149,11 @@ def evaluate(
 ) -> None:
     """Score trained models, or samples of any model.
 
-    Of a model, by default: bits/dim, or nats/frame with the deterministic loss. Every
-    clip is scored by the windows and slices that would sample it; prime frames are not
-    scored. The other metrics first sample, then compare the samples with the clips.
-    Defaults are those of the run's recipe (its section `eval`). For example:
+    A model is scored by default in bits/dim, or in nats/frame with the deterministic
+    loss, by the windows and slices that would sample a clip; prime frames are not
+    scored. The other metrics sample first and compare the samples with the clips.
+
+    For example:
 
     svt eval bair_large --metric bits,fvd,fvd-avg
 

@@ -101,9 +101,10 @@ class Command(TyperCommand):
         for parameter in self.get_params(ctx):
             if record := parameter.get_help_record(ctx):
                 kind = parameter.param_type_name.capitalize() + "s"
+                if kind == "Arguments":  # without its type
+                    record = record[0].partition(" <")[0], record[1]
                 title = getattr(parameter, "rich_help_panel", None) or kind
                 panels.setdefault(title, []).append(record)
-        panels["Options"] = panels.pop("Options")
         for title, records in panels.items():
             with formatter.section(title):
                 formatter.write_dl(records)

@@ -19,28 +19,28 @@ def plan(
     run: RunName = None,
     compile_: Annotated[
         bool,
-        typer.Option("--compile", help="Compile the step, and say what memory it is."),
+        typer.Option("--compile", help="Compile the step and show its memory."),
     ] = False,
     device: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Judge it for this chip, as A100-80GB. Default: the one here.",
+            help="Chip to plan for, such as A100-80GB (default: the one here).",
             autocompletion=completion.chips,
         ),
     ] = None,
 ) -> None:
-    """Say what a recipe needs: parameters, arithmetic, memory, steps of sampling.
+    """Estimate FLOPs, memory and sampling steps of a recipe.
 
-    And which of its stages are done, and why the others are not. Nothing is made. The
+    Shows also which stages are done, and why the others are not; writes nothing. The
     devices are those of the recipe's mesh, so that mesh.data=128 is planned on any
     machine. --compile compiles the step as training would, for devices of the kind
-    here, or for simulated CPUs where there are too few.
+    here, or for simulated CPUs if there are too few.
 
-    Sampling is of one video, as the recipe's section sample has it. Pixels that do not
-    depend on each other can be made together: in so many steps in parallel. What a
-    pixel's slice has before it and it cannot see are its blind spots (appendix C).
-    Scoring is of each of the splits that the section eval names.
+    Sampling steps are those of one video, by the recipe's section sample: pixels that
+    do not depend on each other can be sampled in one parallel step. Blind spots are the
+    earlier pixels of its slice that a pixel cannot see (appendix C). Scoring covers
+    each split of the section eval.
 
     For example: svt plan bair_large train.batch=32 --device H100
     """

@@ -8,22 +8,14 @@ from typing import Annotated
 
 import typer
 
-from svtcli.cli import completion, console
-from svtcli.cli.flags import DryRun, Overrides
+from svtcli.cli import console
+from svtcli.cli.flags import Command, DryRun, Overrides, RecipeName
 from svtcli.failure import CheckFailed, Refused
 
 app = typer.Typer(help="List, show, copy and check recipes.")
 
-Recipe = Annotated[
-    str,
-    typer.Argument(
-        help="A shipped recipe's name, or a file.",
-        autocompletion=completion.recipes,
-    ),
-]
 
-
-@app.command("list")
+@app.command("list", cls=Command)
 def list_() -> None:
     """List the shipped recipes, with a line about each.
 
@@ -40,8 +32,8 @@ def list_() -> None:
     console.show(text, {"recipes": found})
 
 
-@app.command()
-def show(name: Recipe, overrides: Overrides = None) -> None:
+@app.command(cls=Command)
+def show(name: RecipeName, overrides: Overrides = None) -> None:
     """Show a recipe with every default, its base and the overrides filled in.
 
     For example: svt recipes show bair_large train.batch=32
@@ -52,11 +44,14 @@ def show(name: Recipe, overrides: Overrides = None) -> None:
     console.show(dump_recipe(loaded.recipe), asdict(loaded))
 
 
-@app.command()
+@app.command(cls=Command)
 def copy(
-    name: Recipe,
+    name: RecipeName,
     dest: Annotated[
-        Path | None, typer.Argument(help="A file or folder (default: ./NAME.yaml).")
+        Path | None,
+        typer.Argument(
+            metavar="[DEST]", help="A file or folder (default: ./NAME.yaml)."
+        ),
     ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Overwrite an existing file.")
@@ -85,8 +80,8 @@ def copy(
     )
 
 
-@app.command()
-def check(file: Recipe, overrides: Overrides = None) -> None:
+@app.command(cls=Command)
+def check(file: RecipeName, overrides: Overrides = None) -> None:
     """Check a recipe and report all of its problems; exit code 3 if there are any.
 
     For example: svt recipes check mine.yaml train.steps=1000
@@ -113,7 +108,7 @@ def check(file: Recipe, overrides: Overrides = None) -> None:
     console.show(f"{source}: ok", {"file": source, "ok": True, "problems": []})
 
 
-@app.command()
+@app.command(cls=Command)
 def schema() -> None:
     """Print the JSON schema of a recipe, for editors that complete and check YAML.
 

@@ -62,13 +62,15 @@ def render(
     dry_run: DryRun = False,
     **given: Any,
 ) -> None:
-    """Draw samples: a film strip (PNG), a GIF, an MP4, a page. Of clips: a sheet.
+    """Draw samples as strips, GIF, MP4 or a page; clips as a sheet.
 
     Several runs are drawn side by side: each clip with its ground truth and a row for
     each run, and all curves in one picture.
 
     A sheet of CLIPS takes --format, --every, --rows (clips of each split), --scale and
     --fps alone; by default its frames are spread over each clip.
+
+    For example: svt render quickstart --format gif --scale 4
     """
     first, *others = sources or (None,)
     if first is not None and (found := _clips_of(first)):

@@ -1,19 +1,18 @@
 """`svt run`: all stages of a recipe in order, only what is missing or stale."""
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from svtcli.cli import console
 from svtcli.cli.eval_tables import result_text
 from svtcli.cli.flags import DryRun, Overrides, RecipeName, RunName
+from svtcli.recipe.schema import STAGES, Stage
 from svtcli.train.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     from svtcli.project.chain import Results
-
-Stage = Literal["prepare", "train", "sample", "eval", "render"]
 
 
 def run(
@@ -21,14 +20,20 @@ def run(
     overrides: Overrides = None,
     name: RunName = None,
     first: Annotated[
-        Stage | None, typer.Option("--from", help="First stage (default: prepare).")
+        Stage | None,
+        typer.Option(
+            "--from",
+            metavar="STAGE",
+            help=f"First stage: {', '.join(STAGES)} (default: prepare).",
+        ),
     ] = None,
     last: Annotated[
-        Stage | None, typer.Option("--to", help="Last stage (default: render).")
+        Stage | None,
+        typer.Option("--to", metavar="STAGE", help="Last stage (default: render)."),
     ] = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Prepare, train, sample, eval, render: in order, only what is missing or stale.
+    """Run the stages of a recipe in order, only those missing or stale.
 
     Re-run the same command to resume. -n lists the state of every stage, and why.
 

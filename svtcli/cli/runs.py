@@ -10,7 +10,7 @@ import typer
 
 from svtcli.cli import completion, console
 from svtcli.cli.console import about
-from svtcli.cli.flags import DryRun
+from svtcli.cli.flags import Command, DryRun
 from svtcli.recipe.schema import UNITS
 from svtcli.run.device_memory import size
 
@@ -24,7 +24,7 @@ def _run_argument(metavar: str, help_: str) -> Any:
     return typer.Argument(metavar=metavar, help=help_, autocompletion=completion.runs)
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 def list_() -> None:
     """List the runs, the last changed first.
 
@@ -43,7 +43,7 @@ def list_() -> None:
     console.show("\n".join([text, *broken]).strip(), {"runs": list(map(asdict, found))})
 
 
-@app.command()
+@app.command(cls=Command)
 def show(
     run: Annotated[str, _run_argument("RUN", "A run's name or folder.")],
 ) -> None:
@@ -62,7 +62,7 @@ def show(
     console.show(_text(found), data)
 
 
-@app.command()
+@app.command(cls=Command)
 def diff(
     a: Annotated[str, _run_argument("A", "A run's name or folder.")],
     b: Annotated[str, _run_argument("B", "Another one.")],
@@ -94,7 +94,7 @@ def diff(
     console.show(console.table("", ("", *names), rows), data)
 
 
-@app.command("export")
+@app.command("export", cls=Command)
 def export_(
     ckpt: Annotated[
         str,
@@ -104,7 +104,9 @@ def export_(
             autocompletion=completion.checkpoints,
         ),
     ],
-    file: Annotated[Path, typer.Argument(help="The new file, NAME.safetensors.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="The new file, NAME.safetensors.")
+    ],
     force: Annotated[
         bool, typer.Option("--force", help="Overwrite an existing file.")
     ] = False,
@@ -129,10 +131,12 @@ def export_(
     console.show(text, data)
 
 
-@app.command("import")
+@app.command("import", cls=Command)
 def import_(
-    file: Annotated[Path, typer.Argument(help="A file that svt runs export wrote.")],
-    run: Annotated[str, typer.Argument(metavar="RUN", help="The new run's name.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A file of svt runs export.")
+    ],
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Name of the new run.")],
     dry_run: DryRun = False,
 ) -> None:
     """Create a run from exported weights, to be sampled, scored or trained further.

@@ -59,13 +59,12 @@ def sample(
     dry_run: DryRun = False,
     **given: Any,
 ) -> None:
-    """Continue held-out clips: exact samples, every pixel given all before it.
+    """Sample continuations of held-out clips from a trained model.
 
-    All devices of the machine take part. The same command again goes on where it was
-    stopped: with the videos that are not finished.
+    Samples are exact: every pixel depends on all before it. All devices of the machine
+    take part. Re-run the same command to resume with the videos that are missing.
 
-    What no flag says, the run's recipe says (its section `sample`). For example:
-    svt sample quickstart --prime 5 --temp 0.9
+    For example: svt sample quickstart --prime 5 --temp 0.9
     """
     from svtcli.run.directory import find_checkpoint
 
@@ -133,13 +132,13 @@ def _show_plan(plan: "SamplePlan", task: "ArrayTask | None") -> None:
         "writes to": str(plan.out),
         "checkpoint": plan.checkpoint.name,
         "clips": clips,
-        "samples": f"{settings.per_prime} of each, {plan.prime} frames given, "
-        f"{plan.frames - plan.prime} made",
+        "samples": f"{settings.per_prime} of each, {plan.prime} prime frames, "
+        f"{plan.frames - plan.prime} to sample",
         "temperature": f"{settings.temperature:g}, seed {settings.seed}",
         **others,
         "schedule": schedule.name + by_itself + pixels,
         "devices": kinds + (f", task {task.index} of {task.count}" if task else ""),
-        "state": "there already" if plan.finished else f"to be made{so_far}",
+        "state": "there already" if plan.finished else f"to do{so_far}",
     }
     data = {
         "samples": str(plan.out),

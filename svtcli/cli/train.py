@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from svtcli.cli import console, failures
-from svtcli.cli.flags import Overrides, RecipeName, RunName
+from svtcli.cli.flags import DryRun, Overrides, RecipeName, RunName
 from svtcli.failure import Refused, Stopped
 from svtcli.train.memory import keep_freed_memory
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from svtcli.train.stage import Setup, Trained
 
 
+PROCESSES = "Several processes"
+
+
 def train(
     recipe: RecipeName,
     overrides: Overrides = None,
@@ -26,13 +29,15 @@ def train(
     steps: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Stop, and save, at this step. Default: the recipe's last."
+            min=1,
+            metavar="N",
+            help="Save and stop at this step (default: train.steps of the recipe).",
         ),
     ] = None,
     fresh: Annotated[
         bool,
         typer.Option(
-            "--fresh", help="Start over; what the run has saved is moved aside."
+            "--fresh", help="Start over; earlier checkpoints are moved aside."
         ),
     ] = False,
     profile: Annotated[
@@ -40,30 +45,37 @@ def train(
         typer.Option(
             min=0,
             metavar="N",
-            help="Trace N steps, after the first few, into the run's profile/.",
+            help="Profile N steps, after the first few, into the run's profile/.",
         ),
     ] = 0,
-    dry_run: Annotated[
-        bool, typer.Option("-n", "--dry-run", help="Only say what would be done.")
-    ] = False,
+    dry_run: DryRun = False,
     coordinator: Annotated[
         str | None,
         typer.Option(
             metavar="HOST:PORT",
             envvar="SVT_COORDINATOR",
-            help="Train in several processes; where process 0 listens.",
+            help="Address at which process 0 listens.",
+            rich_help_panel=PROCESSES,
         ),
     ] = None,
     processes: Annotated[
         int | None,
         typer.Option(
-            min=1, metavar="N", envvar="SVT_PROCESSES", help="How many there are."
+            min=1,
+            metavar="N",
+            envvar="SVT_PROCESSES",
+            help="Number of processes.",
+            rich_help_panel=PROCESSES,
         ),
     ] = None,
     process: Annotated[
         int | None,
         typer.Option(
-            min=0, metavar="I", envvar="SVT_PROCESS", help="This one, from 0."
+            min=0,
+            metavar="I",
+            envvar="SVT_PROCESS",
+            help="Number of this process, from 0.",
+            rich_help_panel=PROCESSES,
         ),
     ] = None,
     cluster: Annotated[
@@ -72,6 +84,7 @@ def train(
             "--cluster",
             envvar="SVT_CLUSTER",
             help="Find the others through Slurm, Open MPI, Kubernetes or a TPU pod.",
+            rich_help_panel=PROCESSES,
         ),
     ] = False,
     patience: Annotated[
@@ -79,7 +92,8 @@ def train(
         typer.Option(
             min=10,
             metavar="SECONDS",
-            help="How long a process is waited for before it counts as lost.",
+            help="Time to wait for a process before it counts as lost.",
+            rich_help_panel=PROCESSES,
         ),
     ] = 900,
 ) -> None:
@@ -90,8 +104,8 @@ def train(
 
     For example: svt train bair_large train.batch=32 --run smaller-batch
 
-    Several processes, each called with the same recipe in the same folders, train as
-    one: the same batches, shared out among all of their devices.
+    Several processes, each started with the same recipe in the same folders, train as
+    one: all of their devices share the same batches.
     """
     keep_freed_memory()
     from svtcli.recipe.load import load_recipe

@@ -16,6 +16,7 @@ from svtcli.failure import Refused
 from svtcli.prepare import find_clips
 from svtcli.recipe.data import clips_folder
 from svtcli.recipe.load import LoadedRecipe
+from svtcli.recipe.schema import STAGES, Stage
 from svtcli.recipe.setting import influential
 from svtcli.run.directory import RunFolder
 from svtcli.run.progress import Progress
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     from svtcli.sample.stage import SamplePlan
     from svtcli.train.commit_record import Checkpoint
     from svtcli.train.stage import Trained
-
-Stage = Literal["prepare", "train", "sample", "eval", "render"]
-STAGES: tuple[Stage, ...] = ("prepare", "train", "sample", "eval", "render")
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,8 @@ from svtcli.recipe.setting import (
     Share,
 )
 
+Stage = Literal["prepare", "train", "sample", "eval", "render"]
+STAGES: tuple[Stage, ...] = get_args(Stage)
 Format = Literal["png", "gif", "mp4", "html", "curves"]
 Precision = Literal["float32", "bfloat16"]
 """Number format of products and activations; norms, softmax, logits and NLL are always

@@ -17,36 +17,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from svtcli.failure import BadData, Refused
+from svtcli.recipe.schema import Sample
 from svtcli.run.durable import sync_file, write_atomic, writing
 
 
-@dataclass(frozen=True)
-class SampleFacts:
-    """Contents of `samples.json`: everything that the samples depend on."""
+@dataclass(frozen=True, kw_only=True)
+class SampleFacts(Sample):
+    """Everything that the samples depend on: their settings, and what those met."""
 
     run: str
     step: int
     prime: int
     frames: int
     overlap: int
-    temperature: float
-    seed: int
-    schedule: str
-    split: str
     clips: tuple[str, ...]
-    """IDs of the continued clips, one for each of the N rows."""
+    """Clip that each row continues, by its name in the dataset."""
     fingerprint: str = ""
-    """Fingerprint of everything that the samples depend on."""
+    """Fingerprint of all inputs; `svt run` compares it."""
     pixels_per_pass: float = 1.0
-    """Mean number of pixels that one pass of the decoder over a video samples."""
-    top_k: int | None = None
-    """Number of most likely values that each code was sampled from; None for all."""
-    top_p: float | None = None
-    """Total probability of the values that each code was sampled from; None for all."""
-    precision: str = "float32"
-    """Number format of the network's weights and products."""
+    """Pixels of a video that become final in one pass of the decoder, on average."""
     deterministic: bool = False
-    """True for a deterministic loss: temperature, top-k and top-p have no effect."""
+    """The loss is deterministic: nothing is drawn, and temperature, top-k and top-p
+    have no effect."""
 
     @property
     def sampling_rule(self) -> tuple[str, ...]:

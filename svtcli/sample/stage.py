@@ -277,22 +277,20 @@ def sampling_layout(videos: int) -> Layout:
 def _samples(plan: SamplePlan, held_out: HeldOut, rows: np.ndarray) -> Samples:
     """Contents of the folder: M continuations of each of N clips."""
     N, M = len(held_out.video), plan.settings.per_prime
+    settings = {
+        **vars(plan.settings),
+        "prime": plan.prime,
+        "frames": plan.frames,
+        "overlap": plan.overlap,
+        "schedule": chosen_schedule(plan).name,
+    }
     facts = SampleFacts(
+        **settings,
         run=plan.checkpoint.run.name,
         step=plan.checkpoint.step,
-        prime=plan.prime,
-        frames=plan.frames,
-        overlap=plan.overlap,
-        temperature=plan.settings.temperature,
-        seed=plan.settings.seed,
-        schedule=chosen_schedule(plan).name,
-        split=plan.settings.split,
         clips=held_out.ids,
         fingerprint=plan.fingerprint,
         pixels_per_pass=round(int(rows["pixels"].sum()) / int(rows["passes"].sum()), 3),
-        top_k=plan.settings.top_k,
-        top_p=plan.settings.top_p,
-        precision=plan.settings.precision,
         deterministic=not head_class(plan.checkpoint.recipe.model).draws_codes,
     )
     return Samples(

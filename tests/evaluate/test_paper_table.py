@@ -64,7 +64,6 @@ def comparison(mean: float, windows: int) -> MetricsResult:
     average = Spread(mean + 5, 1.0, (mean + 4, mean + 6))
     side = Side("mine@7", 256, 30)
     found = Distances(spread, average, spread, 1.0, 2.0, (spread,) * windows)
-    facts = (7, 1, 30, 1, 0.9, 0, "guess", "test", ("a",))
     return MetricsResult(
         samples=side,
         reference=side,
@@ -74,7 +73,9 @@ def comparison(mean: float, windows: int) -> MetricsResult:
         settings=Compare(),
         fvd=Fvd(found, 16, tuple(range(windows)), "tf1", "af5c", 152.9, None),
         quality={},
-        made=SampleFacts("mine", *facts),
+        made=SampleFacts(
+            run="mine", step=7, prime=1, frames=30, overlap=1, clips=("a",)
+        ),
         warnings=(),
         device="cpu",
         fingerprint=f"of {mean}",

@@ -119,7 +119,9 @@ def faulted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultedRun]:
 def test_samples_on_a_full_disk_have_no_samples_json(tmp_path: Path) -> None:
     video = np.zeros((2, 3, 4, 4, 4, 3), np.uint8)
     log_prob = np.zeros((2, 3, 4), np.float32)
-    facts = SampleFacts("run", 1, 1, 4, 1, 1.0, 0, "auto", "test", ("a", "b"))
+    facts = SampleFacts(
+        run="run", step=1, prime=1, frames=4, overlap=1, clips=("a", "b")
+    )
     samples = Samples(video, video[:, 0], log_prob, facts)
     for limit in (0, 100, 200, 400):  # within: a header, another, numbers, the facts
         with largest_file(limit), pytest.raises(OSError, match="too large") as full:
