@@ -56,7 +56,7 @@ ENDS = {
     "svt run mine.yaml --to prepare": ("", 0, "clips/mine"),
     "svt render clips/mine": ("-n", 0, "clips/mine/figures/sheet.png"),
     "svt sample mine --prime 5 --temp 0.9 --count 4 --per-prime 16": (
-        *("-n --frames 8", 0, "16 of each, 5 frames given, 3 made"),
+        *("-n --frames 8", 0, "16 of each, 5 prime frames, 3 to sample"),
     ),
     "svt eval mine": ("-n", 0, "clips"),
     "svt render": ("-n", 0, "strip.png"),

@@ -80,10 +80,10 @@ def test_a_dry_run_says_what_would_be_made_and_writes_nothing(place, capfd):
     assert facts == [
         "checkpoint   mine@3",
         "clips        4 of mine, split test",
-        "samples      1 of each, 1 frames given, 3 made",
+        "samples      1 of each, 1 prime frames, 3 to sample",
         "temperature  0.9, seed 0",
         "devices      1 x cpu",
-        "state        to be made",
+        "state        to do",
     ]
     data = json.loads(svt_here(capfd, "--json", "sample", "mine", "-n").out)
     assert list(data) == [
@@ -180,7 +180,7 @@ def test_a_ctrl_c_ends_in_130_and_says_what_is_kept(place, capfd):
     )
     assert hint == "hint: re-run the same command to resume"
     said = svt_here(capfd, "sample", "mine", *endless, "-n")
-    so_far = f"to be made, {kept[1]} of 60000 videos are finished"
+    so_far = f"to do, {kept[1]} of 60000 videos are finished"
     assert said.out.splitlines()[-1] == f"state        {so_far}"
     assert int(kept[1]) >= 2
 
@@ -217,7 +217,7 @@ def test_a_task_that_others_do_not_end_with_says_so(place, capfd):
     assert said.err.endswith("1 of 3 videos are finished so far\n")
     planned = svt_here(capfd, *line, "0", "-n").out.splitlines()
     assert planned[-2] == "devices      1 x cpu, task 0 of 2"
-    assert planned[-1] == "state        to be made, 1 of 3 videos are finished"
+    assert planned[-1] == "state        to do, 1 of 3 videos are finished"
     assert svt_here(capfd, *line, "2").code == 2
     assert svt_here(capfd, "sample", "mine", "--task-index", "0").code == 2
 
