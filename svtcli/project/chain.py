@@ -1,4 +1,4 @@
-"""All stages of a recipe in order, each only if its result is missing or stale.
+"""Stages of a recipe in order, each only if its result is missing or stale.
 
 Every result carries a fingerprint of its inputs: a stage is done if the result with the
 fingerprint of today's inputs exists. Nothing is deleted or overwritten: stale results

@@ -34,7 +34,7 @@ class Compiled:
     """XLA's analysis of the step on one device of the mesh."""
 
     flops: float
-    """All FLOPs; the body of a loop over micro-batches counts once."""
+    """FLOPs of all kinds; the body of a loop over micro-batches counts once."""
     bytes_moved: float
     memory: int
     """Bytes of arguments, results (shared buffers once) and temporary buffers."""

@@ -151,7 +151,7 @@ def _nearest_run(wanted: str) -> str:
         return f"did you mean {near[0]}?"
     if runs:
         return f"runs in {runs_root()}/: {', '.join(runs[:10])}"
-    return f"there are no runs in {runs_root()}/ yet: svt train RECIPE makes one"
+    return f"there are no runs in {runs_root()}/ yet; start one: svt train RECIPE"
 
 
 def _with_checkpoint(run: RunFolder, step: int | None) -> tuple[RunFolder, int | None]:
