@@ -153,7 +153,7 @@ class Layout:
         )
 
     def collected(self, rows: jax.Array) -> np.ndarray:
-        """All rows of a result that is sharded over devices, in every process."""
+        """Gather the rows of a sharded result in every process."""
         if rows.is_fully_addressable:
             return np.asarray(rows)
         every: np.ndarray = multihost_utils.process_allgather(rows, tiled=True)

@@ -28,7 +28,7 @@ class Validation:
     """Validation score after each `every` steps."""
 
     every: int | None = None
-    """None never validates."""
+    """Steps between scores; None to never validate."""
     score: Callable[[PyTree], float | None] = lambda params: None
     """Score of parameters; None if a signal cut it short."""
     missed: int | None = None
