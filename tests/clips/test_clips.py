@@ -29,7 +29,7 @@ def test_every_clip_comes_back_as_it_was_written(make_clips: MakeClips) -> None:
         assert clips.actions(i) is None
 
 
-def test_a_part_of_a_clip_is_the_same_as_that_part_of_the_whole(
+def test_a_range_equals_that_range_of_the_clip(
     make_clips: MakeClips,
 ) -> None:
     clips = open_clips(make_clips(LENGTHS, actions=2), "train")
@@ -97,7 +97,7 @@ def test_a_shape_that_does_not_fit_a_header_is_an_error() -> None:
 
 @pytest.mark.parametrize("ending", ["frames.npy", "offsets.npy", "meta.jsonl"])
 @pytest.mark.parametrize("damage", ["short", "absent", "garbage"])
-def test_a_broken_shard_is_named_when_it_is_opened(
+def test_a_damaged_shard_is_named_when_it_is_opened(
     make_clips: MakeClips, ending: str, damage: str
 ) -> None:
     folder = make_clips(LENGTHS)
@@ -112,7 +112,7 @@ def test_a_broken_shard_is_named_when_it_is_opened(
         list(open_clips(folder, "train").ids)
 
 
-def test_what_is_not_there_is_refused(make_clips: MakeClips, tmp_path: Path) -> None:
+def test_missing_clips_are_refused(make_clips: MakeClips, tmp_path: Path) -> None:
     with pytest.raises(Refused, match="no split 'test'; it has train"):
         open_clips(make_clips(LENGTHS), "test")
     with pytest.raises(Refused, match="no such folder"):

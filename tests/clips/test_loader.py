@@ -38,7 +38,7 @@ def test_a_batch_is_a_pure_function_of_its_step(clips: Clips) -> None:
     assert not all(same(other_seed[step], seen[step]) for step in range(5))
 
 
-def test_a_batch_holds_what_it_says(clips: Clips) -> None:
+def test_a_batch_holds_the_frames_it_names(clips: Clips) -> None:
     batches = training_batches(clips, 4, CHOICES, seed=0, actions=True)
     for step in (0, 1, 1_000_000):
         batch = batches[step]
@@ -55,7 +55,7 @@ def test_a_batch_holds_what_it_says(clips: Clips) -> None:
             )
 
 
-def test_everything_is_drawn_and_slices_only_where_allowed(clips: Clips) -> None:
+def test_every_clip_start_and_allowed_slice_is_sampled(clips: Clips) -> None:
     batches = training_batches(clips, 4, CHOICES, seed=0)
     drawn = [batches[step] for step in range(150)]
     crops = {
@@ -79,7 +79,7 @@ def test_every_pass_sees_every_clip_once_in_another_order(clips: Clips) -> None:
     assert len(set(passes)) > 2
 
 
-def test_clip_and_slice_are_independent_draws(clips: Clips) -> None:
+def test_clip_and_slice_are_independent(clips: Clips) -> None:
     batches = training_batches(clips, 4, ((0, 1),) * 3, seed=0)
     pairs = [
         pair

@@ -117,7 +117,7 @@ def test_a_clip_depends_on_seed_split_and_number_alone() -> None:
     assert video(0, "val", 1) == videos[4]
 
 
-def test_everything_moves_everywhere() -> None:
+def test_digits_reach_every_position() -> None:
     digit = np.zeros((1, 28, 28), np.uint8)
     digit[0, 0, 0] = 255
     seen = np.zeros((64, 64), bool)
@@ -137,7 +137,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> GeneratedClips:
     return drawn_clips(tmp_path_factory.mktemp("drawn"), 1000)[0]
 
 
-def test_a_drawn_split_holds_the_clips_of_the_stored_one(tmp_path: Path) -> None:
+def test_a_generated_split_equals_the_stored_one(tmp_path: Path) -> None:
     source = str(write_mnist(tmp_path / "raw"))
     data = MovingMnistData("moving-mnist", source, train=30, val=0, test=2)
     task = make_plan(data).groups[0].tasks[0]
@@ -165,7 +165,7 @@ def test_a_drawn_split_holds_the_clips_of_the_stored_one(tmp_path: Path) -> None
         verify(tmp_path, Silent())
 
 
-def test_a_drawn_clip_is_what_the_generator_says(clips: GeneratedClips) -> None:
+def test_a_generated_clip_equals_the_generator(clips: GeneratedClips) -> None:
     for index in (0, 1, 999):
         wanted = bouncing_clip(DIGITS, clip_rng(5, "train", index), 2, 20, 64)
         np.testing.assert_array_equal(clips.read(index), wanted)
@@ -173,7 +173,7 @@ def test_a_drawn_clip_is_what_the_generator_says(clips: GeneratedClips) -> None:
 
 @settings(max_examples=50, deadline=None)
 @given(st.integers(0, 999), st.integers(0, 20), st.integers(0, 20))
-def test_a_part_has_the_pixels_of_the_whole(
+def test_a_range_has_the_pixels_of_the_clip(
     clips: GeneratedClips, index: int, start: int, frames: int
 ) -> None:
     frames = min(frames, 20 - start)
@@ -183,7 +183,7 @@ def test_a_part_has_the_pixels_of_the_whole(
     np.testing.assert_array_equal(clips.read(index, start), whole[start:])
 
 
-def test_what_lies_outside_is_an_error(clips: GeneratedClips) -> None:
+def test_a_range_outside_the_clip_is_an_error(clips: GeneratedClips) -> None:
     for request in [(1000,), (-1,), (0, 15, 6), (0, -1, 2)]:
         with pytest.raises(IndexError):
             clips.read(*request)
@@ -225,7 +225,7 @@ def test_the_digits_are_read_in_another_process_from_the_folder(
 
 
 @pytest.mark.parametrize("harm", ["flip", "truncate", "remove"])
-def test_harmed_digits_are_named(tmp_path: Path, harm: str) -> None:
+def test_damaged_digits_are_named(tmp_path: Path, harm: str) -> None:
     _, manifest = drawn_clips(tmp_path, 3, seed=6)
     path = tmp_path / "train.digits.npy"
     content = bytearray(path.read_bytes())

@@ -1,4 +1,4 @@
-"""What the tests of downloads share."""
+"""Helpers of the tests of downloads."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,7 +26,7 @@ def publishing(
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """All files below, the lock apart."""
+    """Files below a folder, without the lock."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
@@ -36,7 +36,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 @dataclass
 class Told(Silent):
-    """What progress was told."""
+    """Records what progress was told."""
 
     totals: list[int | None] = field(default_factory=list)
     last: int = 0

@@ -29,5 +29,5 @@ def youtube_id(number: int) -> str:
 
 
 def clip_name(number: int, start: int = 10, ending: str = "mp4") -> str:
-    """As every downloader names a clip."""
+    """Name a clip like every downloader."""
     return f"{youtube_id(number)}_{start:06d}_{start + 10:06d}.{ending}"

@@ -10,16 +10,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class Loopback:
-    """What it serves, how it misbehaves, and what it was asked."""
+    """Files, faults and requests of the server."""
 
     files: dict[str, bytes] = field(default_factory=dict)
     """By path, from `/` on."""
     ranges: bool = True
-    """Whether it knows Range."""
+    """Support Range."""
     tags: bool = True
-    """Whether it sends ETags."""
+    """Send ETags."""
     lengths: bool = True
-    """Whether HEAD tells a size."""
+    """Send a size for HEAD."""
     drops: list[int] = field(default_factory=list)
     """Bytes after which the coming answers end, one each."""
     statuses: dict[str, list[int]] = field(default_factory=dict)

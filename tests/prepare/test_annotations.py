@@ -30,7 +30,7 @@ ID = "-0_bCd-fG_i"
         ("annotations", None),
     ],
 )
-def test_a_name_says_its_split(name: str, split: str | None) -> None:
+def test_a_split_is_found_in_a_name(name: str, split: str | None) -> None:
     assert split_in(name) == split
 
 
@@ -79,7 +79,7 @@ def test_every_known_form_is_read(
         ("train.csv", ""),
     ],
 )
-def test_what_is_no_list_is_passed_over(tmp_path: Path, name: str, text: str) -> None:
+def test_other_files_are_ignored(tmp_path: Path, name: str, text: str) -> None:
     assert list(read_table(write_list(tmp_path / name, [text], header=None))) == []
 
 
@@ -96,7 +96,7 @@ def test_what_is_no_list_is_passed_over(tmp_path: Path, name: str, text: str) ->
         ([HEADER, "yoga"], "train.txt, line 2: "),
     ],
 )
-def test_a_list_that_is_not_understood_says_where(
+def test_an_invalid_list_is_refused_with_its_line(
     tmp_path: Path, lines: list[str], message: str
 ) -> None:
     path = write_list(tmp_path / "train.txt", lines, header=None)
@@ -105,7 +105,7 @@ def test_a_list_that_is_not_understood_says_where(
     assert "label,youtube_id" in str(caught.value.hint)
 
 
-def test_any_bytes_are_rows_or_a_clear_refusal(tmp_path: Path) -> None:
+def test_arbitrary_bytes_give_rows_or_a_clear_refusal(tmp_path: Path) -> None:
     path = tmp_path / "train.csv"
 
     @given(st.binary(max_size=80), st.booleans())

@@ -168,7 +168,7 @@ def test_a_promise_is_exact(tmp_path: Path, form: str) -> None:
     assert task.promise() == Promise(2, 60)
 
 
-def test_a_damaged_record_takes_only_itself_with_it(tmp_path: Path) -> None:
+def test_a_damaged_record_loses_only_its_own_clip(tmp_path: Path) -> None:
     path = tfrecords(write_bair(tmp_path / "raw"), "test", 0)
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
@@ -184,7 +184,7 @@ def test_a_damaged_record_takes_only_itself_with_it(tmp_path: Path) -> None:
     )
 
 
-def test_a_damaged_length_loses_what_the_name_of_the_file_promised(
+def test_a_damaged_length_loses_all_later_records(
     tmp_path: Path,
 ) -> None:
     path = tfrecords(write_bair(tmp_path / "raw"), "test", 0)
@@ -199,7 +199,7 @@ def test_a_damaged_length_loses_what_the_name_of_the_file_promised(
     assert (failure.record, failure.lost) == (1, 255)
 
 
-def test_a_truncated_or_empty_file_is_a_miss(tmp_path: Path) -> None:
+def test_a_truncated_or_empty_file_is_a_failure(tmp_path: Path) -> None:
     raw = write_bair(tmp_path / "raw", 2)
     truncated, empty = tfrecords(raw, "test", 0), tfrecords(raw, "train", 256)
     truncated.write_bytes(truncated.read_bytes()[:-9])
@@ -212,7 +212,7 @@ def test_a_truncated_or_empty_file_is_a_miss(tmp_path: Path) -> None:
     assert (rest.record, rest.lost) == (1, 255)
 
 
-def test_a_file_that_vanishes_or_shrinks_after_planning_is_a_miss(
+def test_a_file_that_vanishes_or_shrinks_after_planning_is_a_failure(
     tmp_path: Path,
 ) -> None:
     raw = write_bair(tmp_path / "raw", 2)
@@ -227,7 +227,7 @@ def test_a_file_that_vanishes_or_shrinks_after_planning_is_a_miss(
     assert (rest.record, rest.lost) == (1, 1)
 
 
-def test_a_file_that_holds_fewer_records_than_were_counted_is_a_miss(
+def test_a_file_with_fewer_records_than_were_counted_is_a_failure(
     tmp_path: Path,
 ) -> None:
     raw = write_bair(tmp_path / "raw", 2)
@@ -267,7 +267,7 @@ WITHOUT_FRAME = {k: v for k, v in ONE.items() if k != "29/image_aux1/encoded"}
         ),
     ],
 )
-def test_a_record_that_lacks_something_is_a_miss(
+def test_an_incomplete_record_is_a_failure(
     tmp_path: Path, features: dict, reason: str, detail: str
 ) -> None:
     raw = write_bair(tmp_path / "raw", 1)
@@ -281,7 +281,7 @@ def test_a_record_that_lacks_something_is_a_miss(
     assert "not a tf.train.Example" in last.detail
 
 
-def test_a_broken_picture_takes_only_its_video_with_it(tmp_path: Path) -> None:
+def test_a_damaged_picture_loses_only_its_video(tmp_path: Path) -> None:
     raw = write_bair_png(tmp_path / "raw", 3)
     videos = raw / "processed_data/test/traj_0_to_255"
     (videos / "1/4.png").write_bytes(b"")

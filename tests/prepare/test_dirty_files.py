@@ -70,7 +70,7 @@ def write_playlist(path: Path, of: Path) -> Path:
     return path
 
 
-def test_what_cannot_be_prepared_is_skipped_with_its_reason(tmp_path: Path) -> None:
+def test_invalid_videos_are_skipped_with_a_reason(tmp_path: Path) -> None:
     whole = write_video(tmp_path / "w.mp4", moving_square(20))
     (tmp_path / "zero.mp4").touch()
     (tmp_path / "page.mp4").write_text("<!doctype html><html>404</html>")
@@ -107,7 +107,7 @@ def test_what_cannot_be_prepared_is_skipped_with_its_reason(tmp_path: Path) -> N
     assert given == reasons
 
 
-def test_a_playlist_would_be_followed_without_our_list_of_formats(
+def test_a_playlist_is_not_followed(
     tmp_path: Path,
 ) -> None:
     """So the test above proves something."""
@@ -122,7 +122,7 @@ def test_a_playlist_would_be_followed_without_our_list_of_formats(
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
-    """What every odd file below should come out as: the pictures without loss."""
+    """Expected frames of every odd file: the pictures without loss."""
     path = tmp_path_factory.mktemp("plain") / "a.mkv"
     return run(write_video(path, moving_square(12), "ffv1", "bgr0"))[1]
 

@@ -81,7 +81,7 @@ def test_after_a_drop_only_the_rest_is_fetched(
     assert host.sent == len(CONTENT)
 
 
-def test_a_network_that_stays_away_leaves_what_was_fetched_for_the_next_run(
+def test_a_lost_network_keeps_the_bytes_for_the_next_run(
     host: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     offer(monkeypatch, checked=False)
@@ -97,7 +97,7 @@ def test_a_network_that_stays_away_leaves_what_was_fetched_for_the_next_run(
     assert files(tmp_path) == {"bair.tar": CONTENT}
 
 
-def test_every_gain_gives_new_patience(
+def test_progress_resets_the_count_of_attempts(
     host: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     offer(monkeypatch)
@@ -107,7 +107,7 @@ def test_every_gain_gives_new_patience(
     assert len(host.gets()) == 11
 
 
-def test_a_server_that_knows_no_ranges_starts_over(
+def test_a_server_without_ranges_starts_over(
     host: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     offer(monkeypatch)
@@ -117,7 +117,7 @@ def test_a_server_that_knows_no_ranges_starts_over(
     assert host.sent == len(CONTENT) + 2 * fetch.CHUNK
 
 
-def test_without_ranges_a_server_that_always_drops_is_left(
+def test_a_server_without_ranges_that_always_drops_is_given_up(
     host: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     offer(monkeypatch)
@@ -139,7 +139,7 @@ def test_a_file_that_changed_meanwhile_is_fetched_anew(
     assert files(tmp_path) == {"bair.tar": OTHER}
 
 
-def test_without_tag_or_hash_nothing_is_continued(
+def test_nothing_is_resumed_without_tag_or_hash(
     host: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     offer(monkeypatch, checked=False)
@@ -150,7 +150,7 @@ def test_without_tag_or_hash_nothing_is_continued(
     assert host.gets() == [(PATH, None)]
 
 
-def test_an_answer_from_another_byte_on_is_not_taken(
+def test_an_answer_for_another_range_is_rejected(
     host: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     offer(monkeypatch, checked=False)
@@ -161,7 +161,7 @@ def test_an_answer_from_another_byte_on_is_not_taken(
 
 
 @pytest.mark.parametrize("sized", [True, False])
-def test_a_part_that_is_whole_is_only_checked(
+def test_a_complete_part_is_only_checked(
     host: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sized: bool
 ) -> None:
     offer(monkeypatch, sized=sized)
@@ -206,7 +206,7 @@ def test_another_size_is_refused_before_its_bytes(
 
 
 @pytest.mark.parametrize("sized", [True, False])
-def test_a_disk_too_small_is_told_before_the_first_byte(
+def test_a_full_disk_is_reported_before_the_first_byte(
     host: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sized: bool
 ) -> None:
     offer(monkeypatch, sized=sized)
@@ -219,7 +219,7 @@ def test_a_disk_too_small_is_told_before_the_first_byte(
     assert files(tmp_path) == {"bair.tar": CONTENT}
 
 
-def test_a_size_told_late_is_still_told_before_the_disk_is_full(
+def test_a_late_size_is_still_compared_with_the_disk(
     host: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     offer(monkeypatch, sized=False)
@@ -252,7 +252,7 @@ def test_a_web_page_is_not_taken_for_the_file(
     assert files(tmp_path) == {}
 
 
-def test_a_server_in_trouble_is_asked_again(
+def test_a_server_error_is_retried(
     host: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     offer(monkeypatch)
@@ -324,7 +324,7 @@ def test_one_process_at_a_time_fetches_to_a_folder(
     assert not host.asked
 
 
-def test_what_is_there_unpacked_is_not_fetched(
+def test_unpacked_data_is_not_fetched(
     host: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     offer(monkeypatch)
@@ -353,6 +353,6 @@ def test_a_mirror_replaces_the_host_and_keeps_the_path() -> None:
             mirrored(URL, base)
 
 
-def test_nobody_publishes_a_folder_of_videos(tmp_path: Path) -> None:
+def test_a_folder_of_videos_has_no_publisher(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="no publisher"):
         download("folder", tmp_path, Silent())

@@ -74,9 +74,7 @@ def test_kinetics_comes_as_videos_and_annotations(
     assert not kinetics.asked
 
 
-def test_what_was_fetched_is_what_the_source_understands(
-    kinetics: Loopback, tmp_path: Path
-) -> None:
+def test_downloaded_files_can_be_prepared(kinetics: Loopback, tmp_path: Path) -> None:
     download("kinetics", tmp_path, Silent(), BOTH)
     survey = survey_source(KineticsData(kind="kinetics", source=str(tmp_path)))
     assert sorted((clip.split, clip.label) for clip in survey.clips) == [
@@ -121,7 +119,7 @@ def test_an_archive_that_is_gone_or_broken_stops_no_other(
     assert len(list((tmp_path / "train").iterdir())) == 2
 
 
-def test_room_is_kept_for_an_archive_and_its_videos(
+def test_room_is_required_for_an_archive_and_its_videos(
     kinetics: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     room(monkeypatch, 19_000)  # the four archives alone have 20,900 bytes
@@ -145,7 +143,7 @@ def test_room_is_kept_for_an_archive_and_its_videos(
         b"\xff\xfe\x00",
     ],
 )
-def test_what_is_no_list_of_archives_is_an_error(
+def test_an_invalid_list_of_archives_is_an_error(
     kinetics: Loopback, tmp_path: Path, text: bytes
 ) -> None:
     kinetics.files["/kinetics/600/val/k600_val_path.txt"] = text

@@ -123,7 +123,7 @@ def test_time_is_cut_in_order_and_no_frame_is_in_two_splits(
 
 
 @given(st.integers(0, 50), st.integers(0, 100), st.integers(1, 20))
-def test_clips_lie_end_to_end_inside_their_part(
+def test_clips_are_cut_end_to_end_inside_their_range(
     first: int, length: int, frames: int
 ) -> None:
     clips, left = Cutting(8, frames=frames).clips(first, first + length)
@@ -134,7 +134,7 @@ def test_clips_lie_end_to_end_inside_their_part(
     assert len(clips) == length // frames
 
 
-def test_all_makes_one_clip_of_a_part_and_none_of_nothing() -> None:
+def test_all_frames_are_one_clip_of_a_range() -> None:
     assert Cutting(8).clips(3, 9) == ([(3, 6)], 0)
     assert Cutting(8).clips(3, 3) == ([], 0)
 
@@ -168,7 +168,7 @@ def test_settings_reach_the_task(tmp_path: Path) -> None:
     )
 
 
-def test_a_limit_draws_videos_by_chance(tmp_path: Path) -> None:
+def test_a_limit_chooses_videos_at_random(tmp_path: Path) -> None:
     data = fill(tmp_path, *(f"{i:02d}.mp4" for i in range(40)))
     limited = replace(data, limit=10)
     drawn = [sorted(task.source for task in tasks_of(limited))]
@@ -209,7 +209,7 @@ def test_links_that_lead_out_of_the_source_are_not_followed(tmp_path: Path) -> N
     assert len(linked.videos) == 3
 
 
-def test_a_source_of_nothing_but_links_says_so(tmp_path: Path) -> None:
+def test_a_source_of_links_alone_is_refused(tmp_path: Path) -> None:
     fill(tmp_path / "outside", "secret.mp4")
     (tmp_path / "source").mkdir()
     (tmp_path / "source/a").symlink_to(tmp_path / "outside")
@@ -218,7 +218,7 @@ def test_a_source_of_nothing_but_links_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names of any bytes")
-def test_a_name_that_is_no_text_is_left_out(tmp_path: Path) -> None:
+def test_names_that_are_not_unicode_are_left_out(tmp_path: Path) -> None:
     data = fill(tmp_path, "a.mp4")
     (tmp_path / os.fsdecode(b"b\xff.mp4")).write_bytes(b"x")
     listing = find_videos(data)

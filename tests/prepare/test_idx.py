@@ -37,7 +37,7 @@ def test_images_come_back_as_they_were_written(tmp_path: Path, name: str) -> Non
     # A gzip holds the time: as names, two workers of xdist would not find them equal.
     ids=["nothing", "a page", "labels", "little", "short", "long", "a bomb", "cut"],
 )
-def test_what_is_not_idx_says_so(tmp_path: Path, content: bytes, says: str) -> None:
+def test_other_contents_are_refused(tmp_path: Path, content: bytes, says: str) -> None:
     path = tmp_path / "train-images-idx3-ubyte"
     path.write_bytes(content)
     with pytest.raises(BadData, match=says) as caught:
@@ -63,7 +63,7 @@ def peak_of(run: Callable[[], object], most: int) -> None:
         assert peak < most, f"took {peak} bytes"
 
 
-def test_a_header_that_announces_too_much_is_not_believed(tmp_path: Path) -> None:
+def test_a_header_beyond_the_limit_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "train-images-idx3-ubyte"
     path.write_bytes(np.array([2051, 1 << 30, 28, 28], ">i4").tobytes())
     with pytest.raises(BadData, match="not believed"):

@@ -70,7 +70,7 @@ def test_the_600_names_stay_apart_in_every_spelling() -> None:
         assert [normal(spelled(c)) for c in CLASSES] == [normal(c) for c in CLASSES]
 
 
-def test_no_class_is_taken_for_a_split_or_for_a_folder_of_everything() -> None:
+def test_no_class_name_is_read_as_a_split_or_a_container() -> None:
     for label in CLASSES:
         for spelled in (str, mmaction, torchvision):
             assert place(f"videos_train/{spelled(label)}") == ("train", spelled(label))
@@ -121,7 +121,7 @@ def test_folders_alone_are_enough(tmp_path: Path) -> None:
     assert "no videos for test" in plan.notes
 
 
-def test_lists_and_files_are_set_against_each_other(tmp_path: Path) -> None:
+def test_lists_and_files_are_compared(tmp_path: Path) -> None:
     write_list(
         tmp_path / "k600/annotations/kinetics-600_val.csv",
         [
@@ -183,7 +183,7 @@ def test_the_first_of_two_files_of_a_clip_is_used(tmp_path: Path) -> None:
     assert [task.source for task in tasks["val"]] == [f"val/a/{clip_name(1)}"]
 
 
-def test_a_subset_leaves_out_other_classes_and_what_has_none(tmp_path: Path) -> None:
+def test_a_subset_leaves_out_other_and_missing_classes(tmp_path: Path) -> None:
     touch(tmp_path, f"train/making tea/{clip_name(1)}", f"train/yoga/{clip_name(2)}")
     touch(tmp_path, f"train/peeling_apples/{clip_name(3)}", f"test/{clip_name(4)}")
     data = replace(DATA, source=str(tmp_path), subset="cooking")
@@ -238,7 +238,7 @@ def test_shards_are_fixed_by_names_alone(tmp_path: Path) -> None:
     assert len(whole.groups) == 5
 
 
-def test_without_any_split_the_layouts_are_said(tmp_path: Path) -> None:
+def test_a_source_without_splits_is_refused_with_the_layouts(tmp_path: Path) -> None:
     touch(tmp_path, clip_name(1))
     data = replace(DATA, source=str(tmp_path))
     with pytest.raises(Refused, match="assigns its 1 videos") as caught:

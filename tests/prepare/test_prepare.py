@@ -141,7 +141,7 @@ REASONS = {
 }
 
 
-def test_a_broken_file_takes_only_itself(dirty: Path, tmp_path: Path) -> None:
+def test_a_damaged_file_loses_only_its_own_clips(dirty: Path, tmp_path: Path) -> None:
     data, progress = folder_data(dirty, frames=8), Recorder()
     done = prepare(data, tmp_path / "out", progress, PrepareOptions(max_failures=0.5))
     rows = (tmp_path / "out/failures.jsonl").read_text().splitlines()
@@ -156,7 +156,7 @@ def test_a_broken_file_takes_only_itself(dirty: Path, tmp_path: Path) -> None:
     assert progress.steps == list(range(1, 12))
 
 
-def test_too_many_broken_files_fail_the_check(dirty: Path, tmp_path: Path) -> None:
+def test_too_many_failures_fail_the_check(dirty: Path, tmp_path: Path) -> None:
     out, data = tmp_path / "out", folder_data(dirty, frames=8)
     with pytest.raises(CheckFailed, match=r"4 of 11 videos could not be read \(2 open"):
         prepare(data, out, Silent())
@@ -314,7 +314,7 @@ def test_fps_is_kept_and_recorded(videos: Path, tmp_path: Path) -> None:
     assert {facts.fps for facts in clips.facts} == {5.0}
 
 
-def test_the_preview_promises_what_is_made(videos: Path, tmp_path: Path) -> None:
+def test_the_preview_estimates_the_result(videos: Path, tmp_path: Path) -> None:
     data = folder_data(videos, frames=8)
     promised = preview(data, tmp_path / "out")
     made = prepare(data, tmp_path / "out", Silent())

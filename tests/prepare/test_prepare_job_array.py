@@ -56,7 +56,7 @@ OPTIONS = PrepareOptions(workers=1, max_failures=0.5)
 
 @pytest.fixture
 def plain(data: FolderData, tmp_path: Path) -> Path:
-    """What one plain run makes."""
+    """Result of one plain run."""
     prepare(data, tmp_path / "plain", Silent(), OPTIONS)
     return tmp_path / "plain"
 
@@ -82,7 +82,7 @@ def test_the_last_task_of_a_job_array_publishes(
     assert late.existed
 
 
-def test_tasks_of_a_job_array_go_on_after_a_stop(
+def test_tasks_of_a_job_array_resume_after_a_stop(
     data: FolderData, plain: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
@@ -97,7 +97,7 @@ def test_tasks_of_a_job_array_go_on_after_a_stop(
     assert contents(out) == contents(plain)
 
 
-def test_tasks_and_whole_runs_keep_out_of_each_other_s_way(
+def test_tasks_and_single_runs_exclude_each_other(
     data: FolderData, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
@@ -132,7 +132,7 @@ print(prepare(data, Path(sys.argv[2]), Silent(), options).clips)
 """
 
 
-def test_ray_makes_the_same_bytes(videos: Path, plain: Path, tmp_path: Path) -> None:
+def test_ray_writes_the_same_bytes(videos: Path, plain: Path, tmp_path: Path) -> None:
     program = [sys.executable, "-c", RAY, str(videos), str(tmp_path / "out")]
     # In a process of its own: Ray's threads and warnings are not ours to judge.
     done = subprocess.run(program, capture_output=True, text=True, timeout=300)
@@ -140,7 +140,7 @@ def test_ray_makes_the_same_bytes(videos: Path, plain: Path, tmp_path: Path) -> 
     assert contents(tmp_path / "out") == contents(plain)
 
 
-def test_only_what_failed_is_tried_again(
+def test_only_failures_are_retried(
     data: FolderData, plain: Path, videos: Path, tmp_path: Path
 ) -> None:
     source = tmp_path / "repaired"
@@ -167,7 +167,7 @@ def contents_without_report(folder: Path) -> dict[str, str]:
     return {k: v for k, v in contents(folder).items() if k != "report.json"}
 
 
-def test_trying_again_needs_the_same_files_and_a_failure(
+def test_a_retry_needs_the_same_files_and_a_failure(
     data: FolderData, plain: Path, videos: Path, tmp_path: Path
 ) -> None:
     source = tmp_path / "more"
@@ -186,7 +186,7 @@ def test_trying_again_needs_the_same_files_and_a_failure(
     assert said.lines[0].endswith("whole: no failures, nothing to retry")
 
 
-def test_hopeless_work_is_given_up_early(
+def test_too_many_failures_stop_the_work_early(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(build, "EARLIEST", 3)
@@ -224,7 +224,7 @@ except Stopped as error:
 """
 
 
-def test_sigterm_leaves_a_folder_that_goes_on(videos: Path, tmp_path: Path) -> None:
+def test_sigterm_leaves_a_resumable_folder(videos: Path, tmp_path: Path) -> None:
     program = [sys.executable, "-c", TERMINATED, str(videos), str(tmp_path / "out")]
     done = subprocess.run(program, capture_output=True, text=True, timeout=300)
     assert done.returncode == 75, done.stderr

@@ -1,4 +1,4 @@
-"""However a preparation ends, the same command goes on, to the same bytes."""
+"""Kills, signals and full disks: the same command resumes, to the same bytes."""
 
 import errno
 import os
@@ -101,7 +101,7 @@ def timed(videos: Path, out: Path) -> float:
     return time.monotonic() - begun
 
 
-def test_a_killed_preparation_goes_on_to_the_same_bytes(
+def test_a_killed_preparation_resumes_to_the_same_bytes(
     videos: Path, tmp_path: Path
 ) -> None:
     timed(videos, tmp_path / "whole")
@@ -124,7 +124,7 @@ def test_thirty_random_kills_leave_the_same_bytes(videos: Path, tmp_path: Path) 
     assert killed >= 15
 
 
-def test_a_full_disk_leaves_a_folder_that_goes_on(
+def test_a_full_disk_leaves_a_resumable_folder(
     videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data, out, room = folder_data(videos, frames=4), tmp_path / "out", 60_000
@@ -162,7 +162,7 @@ def much(tmp_path: Path) -> Path:
     return folder
 
 
-def test_ctrl_c_says_how_to_go_on_and_a_second_writer_is_refused(
+def test_ctrl_c_tells_how_to_resume_and_a_second_writer_is_refused(
     much: Path, tmp_path: Path
 ) -> None:
     words = ["prepare", "folder", "--source", "much", "--size", "8", "--out", "out"]
@@ -186,7 +186,7 @@ def test_ctrl_c_says_how_to_go_on_and_a_second_writer_is_refused(
     assert not list(tmp_path.glob("out/.work/building-*"))
 
 
-def test_nothing_but_a_whole_dataset_can_be_opened(tmp_path: Path) -> None:
+def test_only_a_complete_dataset_can_be_opened(tmp_path: Path) -> None:
     from svtcli.clips.reader import open_clips
 
     (tmp_path / ".work").mkdir()

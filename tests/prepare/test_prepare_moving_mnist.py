@@ -102,7 +102,7 @@ def test_on_the_fly_train_costs_the_same_for_millions(
     np.testing.assert_array_equal(last, wanted)
 
 
-def test_stored_and_drawn_clips_replace_each_other_by_force(
+def test_stored_and_generated_clips_replace_each_other_with_force(
     mnist: Path, tmp_path: Path
 ) -> None:
     data, how = mnist_data(mnist, train=3, val=0, test=2), PrepareOptions(workers=1)
@@ -120,7 +120,7 @@ def test_stored_and_drawn_clips_replace_each_other_by_force(
     assert names[1].isdisjoint(names[0])
 
 
-def test_harmed_digits_are_found_by_verify_and_by_the_reader(
+def test_damaged_digits_are_found_by_verify_and_by_the_reader(
     mnist: Path, tmp_path: Path
 ) -> None:
     data = mnist_data(mnist, train=3, val=0, test=2, on_the_fly=True)
@@ -144,7 +144,7 @@ def test_digits_outside_the_source_are_not_followed(
         prepare(mnist_data(source), tmp_path / "out", Silent())
 
 
-def test_without_t10k_digits_are_held_out_and_it_says_so(tmp_path: Path) -> None:
+def test_without_t10k_digits_are_held_out_with_a_note(tmp_path: Path) -> None:
     source = write_mnist(tmp_path / "raw", train=60, t10k=0)
     progress = Recorder()
     prepare(mnist_data(source, train=2, val=2, test=2), tmp_path / "out", progress)
@@ -156,9 +156,7 @@ def test_without_t10k_digits_are_held_out_and_it_says_so(tmp_path: Path) -> None
     np.testing.assert_array_equal(test, wanted)
 
 
-def test_the_official_test_set_is_used_where_it_lies(
-    mnist: Path, tmp_path: Path
-) -> None:
+def test_the_official_test_set_is_used(mnist: Path, tmp_path: Path) -> None:
     source = tmp_path / "raw"
     shutil.copytree(mnist, source)
     official = np.random.default_rng(0).integers(0, 256, (20, 40, 64, 64), np.uint8)

@@ -1,4 +1,4 @@
-"""What is published, and where it is looked for."""
+"""Offers of publishers, and source folders."""
 
 from pathlib import Path
 
@@ -50,7 +50,7 @@ def test_raw_data_that_is_missing_says_what_to_get_and_how(
     assert caught.value.hint == "get it there"
 
 
-def test_a_download_goes_where_it_is_looked_for(
+def test_a_download_goes_to_the_source_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

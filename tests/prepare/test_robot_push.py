@@ -106,7 +106,7 @@ def test_pictures_actions_and_states_are_those_of_the_record(tmp_path: Path) -> 
         np.testing.assert_array_equal(rows["states"][i], state)
 
 
-def test_the_whole_picture_can_be_squeezed_in(tmp_path: Path) -> None:
+def test_a_picture_can_be_squashed(tmp_path: Path) -> None:
     features = push_features(20)
     push_file(tmp_path, features)
     rows, _ = run(only_task(tmp_path, fit="squash", size=32), tmp_path, 32)
@@ -186,7 +186,7 @@ def test_a_broken_picture_loses_its_video_and_leaves_nothing(tmp_path: Path) -> 
     )
 
 
-def test_a_damaged_record_takes_only_itself_with_it(tmp_path: Path) -> None:
+def test_a_damaged_record_loses_only_its_own_clip(tmp_path: Path) -> None:
     path = write_push_file(tmp_path, "testseen", 0, [small(20, i) for i in range(3)])
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 4
@@ -220,7 +220,7 @@ def test_a_promise_is_taken_from_the_first_video_that_is_long_enough(
     assert only_task(tmp_path, min_frames=99).promise() == Promise(0, 0)
 
 
-def test_a_broken_file_promises_nothing_and_is_a_miss(tmp_path: Path) -> None:
+def test_a_damaged_file_promises_nothing_and_is_a_failure(tmp_path: Path) -> None:
     path = write_push_file(tmp_path, "testseen", 0, [])
     for content in (b"", b"<html>not found</html>"):
         path.write_bytes(content)

@@ -45,7 +45,7 @@ def example_bytes(key: bytes, feature: bytes) -> bytes:
 
 
 @given(st.dictionaries(st.text(max_size=5), values, max_size=4))
-def test_what_was_encoded_is_parsed(features: dict) -> None:
+def test_encoded_examples_are_parsed(features: dict) -> None:
     parsed = parse_example(encode_example(features))
     assert set(parsed) == set(features)
     assert len(parsed) == len(features)
@@ -81,7 +81,7 @@ def test_a_file_of_the_tfrecord_package_is_read(tmp_path: Path) -> None:
     assert len(parsed) == 3
 
 
-def test_a_key_that_is_not_there_stays_away() -> None:
+def test_a_missing_key_is_not_added() -> None:
     parsed = parse_example(encode_example({"a": [b"x"]}))
     assert parsed.get("b") is None
     assert 5 not in parsed
@@ -90,7 +90,7 @@ def test_a_key_that_is_not_there_stays_away() -> None:
     assert list(parsed) == ["a"]
 
 
-def test_a_feature_of_no_kind_is_not_there() -> None:
+def test_a_feature_without_a_kind_is_missing() -> None:
     parsed = parse_example(example_bytes(b"a", b""))
     assert "a" not in parsed
     assert len(parsed) == 0
@@ -117,7 +117,7 @@ def test_malformed_bytes_are_a_clear_error(data: bytes) -> None:
 
 
 @given(st.binary(max_size=60))
-def test_any_bytes_are_an_example_or_a_clear_error(data: bytes) -> None:
+def test_arbitrary_bytes_give_an_example_or_a_clear_error(data: bytes) -> None:
     try:
         parsed = parse_example(data)
     except BadExample:

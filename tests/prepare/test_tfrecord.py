@@ -35,7 +35,7 @@ def spoiled(file: Path, at: int, bit: int = 1) -> Path:
 
 @on_one_file
 @given(some_records)
-def test_what_was_written_is_read_and_counted(file: Path, records: list[bytes]) -> None:
+def test_written_records_are_read_and_counted(file: Path, records: list[bytes]) -> None:
     write_records(file, records)
     assert list(read_records(file)) == records
     assert count_records(file) == len(records)
@@ -63,7 +63,7 @@ def test_records_inside_of_another_file_are_read_in_place(file: Path) -> None:
 
 @on_one_file
 @given(st.binary(max_size=120))
-def test_any_bytes_give_records_or_a_clear_error(file: Path, data: bytes) -> None:
+def test_arbitrary_bytes_give_records_or_a_clear_error(file: Path, data: bytes) -> None:
     file.write_bytes(data)
     given_back = list(read_records(file))
     assert all(isinstance(each, bytes | BadRecord) for each in given_back)
@@ -138,7 +138,7 @@ def test_a_length_beyond_the_file_is_refused_before_it_is_allocated(
     assert "the file ends" in broken.detail
 
 
-def test_a_record_too_large_for_memory_is_hopped_over(
+def test_a_record_beyond_the_limit_is_skipped(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tfrecord, "RECORD_LIMIT", 100)

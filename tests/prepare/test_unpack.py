@@ -28,7 +28,7 @@ def everything(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*")}
 
 
-def test_videos_come_out_flat_and_the_archive_makes_room(tmp_path: Path) -> None:
+def test_videos_are_unpacked_flat_and_the_archive_is_removed(tmp_path: Path) -> None:
     path = archive(
         tmp_path,
         special("k600", tarfile.DIRTYPE),
@@ -47,7 +47,7 @@ def test_videos_come_out_flat_and_the_archive_makes_room(tmp_path: Path) -> None
     }
 
 
-def test_what_a_killed_process_left_is_thrown_away(tmp_path: Path) -> None:
+def test_leftovers_of_a_killed_process_are_removed(tmp_path: Path) -> None:
     path = archive(tmp_path, regular(NAME, NOISE))
     (tmp_path / "source/part_0.tar.gz.unpacking").mkdir()
     (tmp_path / f"source/part_0.tar.gz.unpacking/{NAME}.part").write_bytes(b"half")
@@ -141,7 +141,7 @@ def pax_bomb(bytes_of_header: int) -> bytes:
     ],
     ids=["a video", "no video", "a header", "the end"],
 )
-def test_a_bomb_is_broken_and_leaves_no_video(tmp_path: Path, content: bytes) -> None:
+def test_a_bomb_is_refused_and_leaves_no_video(tmp_path: Path, content: bytes) -> None:
     path = archive(tmp_path)
     path.write_bytes(content)
     with pytest.raises(BrokenArchive, match=r"part_0.*removed"):
@@ -169,7 +169,9 @@ def test_members_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         unpack(path, tmp_path / "source/train")
 
 
-def test_any_damage_is_said_and_the_archive_is_fetched_again(tmp_path: Path) -> None:
+def test_any_damage_is_reported_and_the_archive_is_fetched_again(
+    tmp_path: Path,
+) -> None:
     path = archive(tmp_path)
     whole = tar_gz([regular(f"{i:011}.mp4", NOISE[i : 9000 + i]) for i in range(5)])
     rng = np.random.default_rng(1)

@@ -86,7 +86,7 @@ def test_one_window_is_kept(
     assert task.promise() == Promise(1, 5)
 
 
-def test_of_all_frames_there_is_no_window(video: Video, tmp_path: Path) -> None:
+def test_all_frames_have_no_window(video: Video, tmp_path: Path) -> None:
     task = VideoTask(video, replace(FIVE, frames="all", min_frames=3), "train")
     outcome, numbers = run(task, tmp_path)
     assert starts(outcome) == [("train", "a/b.mkv", 0, 0, 20)]
@@ -94,9 +94,7 @@ def test_of_all_frames_there_is_no_window(video: Video, tmp_path: Path) -> None:
     assert task.promise() == Promise(1, 20)
 
 
-def test_a_random_window_is_drawn_by_seed_and_name(
-    video: Video, tmp_path: Path
-) -> None:
+def test_a_random_window_depends_on_seed_and_name(video: Video, tmp_path: Path) -> None:
     def start(seed: int) -> int:
         cutting = replace(FIVE, window="random", seed=seed)
         outcome, numbers = run(VideoTask(video, cutting, "train"), tmp_path)
@@ -138,7 +136,7 @@ def test_a_header_that_is_wrong_changes_no_window_beyond_the_video(
 
 
 @pytest.mark.parametrize("cutting", [FIVE, ALL])
-def test_what_is_too_short_is_missed_and_not_broken(
+def test_a_short_video_is_readable_but_gives_no_clip(
     video: Video, tmp_path: Path, cutting: Cutting
 ) -> None:
     more = (
@@ -160,7 +158,7 @@ def test_what_is_too_short_is_missed_and_not_broken(
     assert len(run(VideoTask(video, exact, "train"), tmp_path)[0].cuts) == 1
 
 
-def test_a_broken_file_promises_nothing_and_is_an_outcome(tmp_path: Path) -> None:
+def test_a_damaged_file_promises_nothing_and_is_a_failure(tmp_path: Path) -> None:
     (tmp_path / "x.mp4").write_bytes(b"<html>")
     task = VideoTask(Video(tmp_path, "x.mp4", 6), ALL, "train")
     assert task.promise() == Promise(0, 0)

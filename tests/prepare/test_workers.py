@@ -32,7 +32,7 @@ class Job:
         return Outcome(frames=len(self.source))
 
 
-def test_a_crash_and_a_hang_take_only_their_own_task(tmp_path: Path) -> None:
+def test_a_crash_and_a_hang_lose_only_their_own_task(tmp_path: Path) -> None:
     names = [f"work {i}" for i in range(12)]
     names[3], names[7], names[8] = "crash", "hang", "crash again"
     results = outcomes([Job(name) for name in names], tmp_path, 2, time_limit=10.0)
