@@ -85,8 +85,8 @@ def _train_facts(found: "CostEstimate") -> dict[str, str]:
             f"{share.devices} (data {share.data}, shard {share.shard})"
             f"{', simulated here' if share.simulated else ''}"
         )
-        facts["  slices each"] = f"{share.rows:,}"
-        facts["  weights + optimizer each"] = size(share.state_memory)
+        facts["  slices on each"] = f"{share.rows:,}"
+        facts["  memory on each"] = size(share.state_memory)
     facts["model FLOPs per step"] = f"{found.model_flops:.3g}"
     if found.hardware_flops != found.model_flops:
         facts["executed FLOPs"] = f"{found.hardware_flops:.3g}, remat included"

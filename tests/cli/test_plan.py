@@ -184,8 +184,8 @@ def test_people_read_what_a_device_of_a_mesh_has() -> None:
     lines = dict(line.strip().split("  ", 1) for line in said.out.splitlines())
     facts = {name: value.strip() for name, value in lines.items()}
     assert facts["devices"] == "128 (data 16, shard 8), simulated here"
-    assert facts["slices each"] == "2"
-    assert (facts["weights + optimizer"], facts["weights + optimizer each"]) == (
+    assert facts["slices on each"] == "2"
+    assert (facts["weights + optimizer"], facts["memory on each"]) == (
         "8.91 GB",
         "1.11 GB",
     )
