@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from svtcli.cli import console
-from svtcli.recipe.paper import OTHERS, Published
+from svtcli.evaluate.published import OTHERS, Published
 from svtcli.recipe.schema import UNITS
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from svtcli.evaluate.fvd.protocol import Spread
+from svtcli.evaluate.published import PAPER, Published
 from svtcli.evaluate.results import (
     LikelihoodResult,
     MetricsResult,
@@ -12,7 +13,6 @@ from svtcli.evaluate.results import (
 )
 from svtcli.recipe.library import shipped_recipes
 from svtcli.recipe.load import load_recipe
-from svtcli.recipe.paper import PAPER, Published
 from svtcli.recipe.schema import Recipe
 from svtcli.train.commit_record import Checkpoint
 

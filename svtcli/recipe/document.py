@@ -1,4 +1,4 @@
-"""YAML text → plain values that know where they stand.
+"""Read YAML text as plain values with their line and column.
 
 Read as YAML 1.2 (scalar.py), and less of it: no anchors, aliases, tags, merge keys or
 second documents, no key twice, no file above 1 MB, nothing nested deeper than a recipe
@@ -17,7 +17,7 @@ from svtcli.failure import Refused
 from svtcli.recipe.problem import BadRecipe, Place, Problem
 
 Path = tuple[str | int, ...]
-"""Keys and list positions from the top of a recipe to a value."""
+"""Keys and list positions that lead to a value."""
 
 Scalar = None | bool | int | float | str
 
@@ -40,7 +40,7 @@ MOST_DEPTH = 16
 
 @dataclass
 class Document:
-    """A value and, for every path into it, where its key and its value stand."""
+    """A value, with the places of all keys and values in it."""
 
     value: Any
     keys: dict[Path, Place] = field(default_factory=dict)
@@ -48,7 +48,7 @@ class Document:
     problems: list[Problem] = field(default_factory=list)
 
     def place(self, path: Path, key: bool = False) -> Place:
-        """Where `path` stands (its key, if asked), or the nearest thing around it."""
+        """Place of the value at `path` or of its key, else of what contains it."""
         if not key and path in self.values:
             return self.values[path]
         for end in range(len(path), 0, -1):
@@ -61,19 +61,18 @@ class Document:
 
 @dataclass(frozen=True)
 class Text:
-    """What is read, and what part of it is YAML: the lines' own text starts later in an
-    override (`train.steps=` comes first)."""
+    """YAML text and its origin; in an override, `prefix` is `train.steps=`."""
 
     origin: str
     text: str
     prefix: str = ""
 
     def place(self, mark: Any) -> Place:
-        """The place of a PyYAML mark, which counts from 0."""
+        """Place of a PyYAML mark, which counts from 0."""
         return self.at(mark.line, mark.column)
 
     def at(self, line: int, column: int) -> Place:
-        """The place of a line and column that count from 0."""
+        """Place of a line and column that count from 0."""
         lines = (self.prefix + self.text).splitlines() or [""]
         shift = len(self.prefix) if line == 0 else 0
         line = min(line, len(lines) - 1)
@@ -81,8 +80,10 @@ class Text:
 
 
 def read_file(path: FilePath) -> Document:
-    """The document in a file. Errors: what `read_document` refuses; Refused for a file
-    that is too large or no text."""
+    """Document in a file.
+
+    Errors: those of `read_document`; Refused for a file that is too large or no text.
+    """
     if path.stat().st_size > MOST_BYTES:
         raise Refused(f"{path}: larger than 1 MB; a recipe is a page of text")
     try:
@@ -93,8 +94,11 @@ def read_file(path: FilePath) -> Document:
 
 
 def read_document(text: Text) -> Document:
-    """The document that `text` holds. Errors: BadRecipe when it is no YAML at all, or
-    YAML that a recipe does not need; duplicate keys are left in `problems`."""
+    """Document in a text.
+
+    Errors: BadRecipe for invalid YAML, or YAML that a recipe does not need. Duplicate
+    keys are left in `problems`.
+    """
     try:
         if problems := list(_unwanted(text)):
             raise BadRecipe(problems)
@@ -117,7 +121,7 @@ def read_document(text: Text) -> Document:
 
 
 def _unwanted(text: Text) -> Iterator[Problem]:
-    """YAML that a recipe may not use."""
+    """Problems with YAML that a recipe may not use."""
     depth = documents = 0
     for event in yaml.parse(text.text, Loader=yaml.BaseLoader):
         place = text.place(event.start_mark)
@@ -139,7 +143,7 @@ def _unwanted(text: Text) -> Iterator[Problem]:
 
 
 def _value(node: yaml.Node, path: Path, text: Text, document: Document) -> Any:
-    """The plain value of `node`; its places and problems go into `document`."""
+    """Plain value of `node`; its places and problems go into `document`."""
     document.values[path] = text.place(node.start_mark)
     if isinstance(node, yaml.MappingNode):
         return _mapping(node, path, text, document)

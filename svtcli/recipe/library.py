@@ -1,4 +1,4 @@
-"""The recipes that come with svt, and which file a RECIPE on a command line means."""
+"""Shipped recipes, and the file that RECIPE names on a command line."""
 
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -23,17 +23,17 @@ def shipped_recipes() -> Mapping[str, Path]:
 
 
 def read_about(path: Path) -> str:
-    """The one line that a recipe file says about itself, without checking the rest."""
+    """Line `about` of a recipe file, whose other keys are not checked."""
     value = read_file(path).value
     about = value.get("about") if isinstance(value, dict) else None
     return about if isinstance(about, str) else ""
 
 
 def find_recipe(name_or_path: str, beside: Path | None = None) -> Path:
-    """The file that a RECIPE means: a path, or the name of a shipped recipe.
+    """File of a RECIPE: a path, or the name of a shipped recipe.
 
     `beside` is a folder whose recipes come before the shipped ones (for `base: NAME`),
-    and where relative paths start. Errors: Refused, with the nearest name there is.
+    and where relative paths start. Errors: Refused, with the nearest name.
     """
     path = (beside or Path()) / name_or_path
     if path.suffix in SUFFIXES or len(Path(name_or_path).parts) > 1:

@@ -1,4 +1,4 @@
-"""A recipe's name or file, and overrides → a checked `Recipe`; and back to text."""
+"""Load a recipe by name or file, with overrides; write it back as text."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -21,20 +21,20 @@ OVERRIDE = "override"
 
 @dataclass(frozen=True)
 class LoadedRecipe:
-    """A recipe and where it comes from."""
+    """A recipe and its origin."""
 
     name: str
-    """The file's name without `.yaml`; runs and clips are called after it."""
+    """Name of the file without `.yaml`; runs and clips are named after it."""
     recipe: Recipe
     overrides: tuple[str, ...]
     source: str
-    """The file's path."""
+    """Path of the file."""
 
 
 def load_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> LoadedRecipe:
-    """The recipe in a file or of a shipped name, its base below, the overrides on top.
+    """Load a file or a shipped recipe, over its base, with overrides on top.
 
-    Errors: Refused for a file that is not there; BadRecipe (a Refused) with all
+    Errors: Refused for a missing file; BadRecipe (a Refused) with all
     problems of file, base and overrides at once.
     """
     path = find_recipe(name_or_path)
@@ -44,13 +44,13 @@ def load_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> LoadedRecip
 
 
 def _with_clips_folder(recipe: Recipe, name: str) -> Recipe:
-    """The recipe with its clips' place stated, so that a run needs not its name."""
+    """Recipe with the folder of its clips filled in: a run has another name."""
     clips = str(clips_folder(recipe.data, name))
     return replace(recipe, data=replace(recipe.data, clips=clips))
 
 
 def recipe_from_text(text: str, origin: str, alone: bool = False) -> Recipe:
-    """The recipe that `text` says; `origin` is the file it came from, for messages.
+    """Recipe in a text; `origin` is the file it came from, for messages.
 
     `alone` takes no base: a recipe from elsewhere must not have other files read.
     """
@@ -74,7 +74,7 @@ def dump_recipe(recipe: Recipe) -> str:
 
 
 def _checked(document: Document, overrides: Sequence[str]) -> Recipe:
-    """The recipe with `overrides`, after every problem has had its say."""
+    """Recipe with `overrides`. Errors: BadRecipe with all problems of both."""
     problems: list[Problem] = []
     for override in overrides:
         try:
@@ -91,7 +91,7 @@ def _checked(document: Document, overrides: Sequence[str]) -> Recipe:
 
 
 def _with_base(own: Document, folder: Path) -> Document:
-    """`own` over the recipe that its `base` names; sections merge key by key."""
+    """Merge `own`, key by key, over the recipe that its `base` names."""
     _open_sections(own)
     if "base" not in own.value:
         return own
@@ -128,7 +128,7 @@ def _open_sections(document: Document) -> None:
 
 
 def _merged(base: Document, own: Document) -> Document:
-    """`base` with everything that `own` says put over it."""
+    """Put every key of `own` over `base`."""
     for name, section in own.value.items():
         below = base.value.get(name)
         if _is_merged(section, below):
@@ -145,14 +145,14 @@ def _merged(base: Document, own: Document) -> Document:
 
 
 def _is_merged(section: Any, below: Any) -> bool:
-    """Sections merge, unless they are about different kinds of data."""
+    """Merge two sections, unless their kinds of data differ."""
     if not (isinstance(section, dict) and isinstance(below, dict)):
         return False
     return "kind" not in section or section["kind"] == below.get("kind")
 
 
 def apply_override(document: Document, override: str) -> None:
-    """Set one key of `document`; from then on it stands in the override's text.
+    """Set one key of `document`; its place is then the override.
 
     The value is YAML as in a file: a number, a word, a list such as [4, 2, 2]. Errors:
     BadRecipe, pointing into the override.
@@ -184,17 +184,14 @@ def apply_override(document: Document, override: str) -> None:
 
 
 def _forget(document: Document, path: tuple[str, ...]) -> None:
-    """Drop the places of everything inside `path`."""
+    """Drop the places of all keys and values inside `path`."""
     for places in (document.keys, document.values):
         for known in [known for known in places if known[: len(path)] == path]:
             del places[known]
 
 
 class _CoreDumper(yaml.SafeDumper):
-    """Writes text in quotes where it would be read as something else.
-
-    YAML 1.2 takes some words for numbers; some characters are taken for line breaks.
-    """
+    """Quotes text that would be read as something else: numbers, line breaks."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True

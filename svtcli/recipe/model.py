@@ -1,4 +1,4 @@
-"""The model's sizes as a recipe states them, checked, with what follows from them.
+"""Section `model` of a recipe: sizes, and those that follow from them.
 
 Letters are the paper's (§3, §4.1): `s` subscale factor, `k` context kernel, `de`
 embedding size, `d` hidden size, `na` heads, `da` head size.
@@ -19,7 +19,7 @@ Triple = tuple[PositiveInt, PositiveInt, PositiveInt]
 
 @dataclass(frozen=True)
 class Dilated:
-    """The dual of a block (appendix C): joins what holds the same place in each one."""
+    """The dual of a block (appendix C): pixels at the same place of every block."""
 
     dilated: Triple
 
@@ -57,7 +57,7 @@ class Model:
     d: PositiveInt = 512
     """Hidden size."""
     na: PositiveInt | tuple[PositiveInt, ...] = 8
-    """Heads: one number, or one for each layer; a deeper stack stretches the list."""
+    """Attention heads: one number, or a list that is stretched over the layers."""
     da: PositiveInt = 128
     """Size of a head."""
     encoder_layers: PositiveInt = 8
@@ -69,11 +69,11 @@ class Model:
     masked_kernel: Triple = (3, 3, 3)
     """Masked convolution of the decoder (§3.2); odd."""
     first_slice_layers: PositiveInt | None = None
-    """Layers of a decoder of its own for slice (0, 0, 0), without encoder (§4.3)."""
+    """Layers of a separate decoder for slice (0, 0, 0), without encoder (§4.3)."""
     actions: Annotated[int, Ge(0)] = 0
-    """Numbers per frame of auxiliary input, robot actions for instance (§3.2)."""
+    """Size of the auxiliary input per frame, such as robot actions (§3.2)."""
     loss: Literal["codes", "deterministic"] = "codes"
-    """`deterministic` is the per-pixel loss of Moving MNIST (appendix A.1)."""
+    """Loss: of codes, or per pixel (`deterministic`), as for Moving MNIST (A.1)."""
 
     def __post_init__(self) -> None:
         if problems := dict(self.problems()):
@@ -91,7 +91,7 @@ class Model:
 
     @property
     def slices(self) -> int:
-        """S: how many slices make a video."""
+        """S: number of slices of a video."""
         return prod(self.s)
 
     @property
@@ -110,7 +110,7 @@ class Model:
         return self.slice_shape[0] == 1
 
     def first_rows(self, batch: int) -> int:
-        """How many rows of a training batch are first slices with their own decoder.
+        """Number of first slices with their own decoder in a training batch.
 
         round(batch / S) of them, but at least one; none without such a decoder.
         """
@@ -119,18 +119,18 @@ class Model:
         return max(1, round(batch / self.slices))
 
     def layer_blocks(self, layers: int) -> tuple[Block, ...]:
-        """The block of each of `layers` layers: the cycle, then the cycle reversed."""
+        """Block of each of `layers` layers: the cycle, then the cycle reversed."""
         cycle = self.blocks
         both_ways = cycle + cycle[::-1]
         return tuple(both_ways[i % len(both_ways)] for i in range(layers))
 
     def layer_heads(self, layers: int) -> tuple[int, ...]:
-        """The heads of each of `layers` layers; a list is stretched over them."""
+        """Heads of each of `layers` layers; a list is stretched over them."""
         heads = (self.na,) if isinstance(self.na, int) else self.na
         return tuple(heads[i * len(heads) // layers] for i in range(layers))
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        """What does not fit together: (key, sentence) each."""
+        """Conflicts between settings: (key, sentence) each."""
         axes = ("time", "height", "width")
         t, h, w = self.slice_shape
         for axis, extent, factor in zip(axes, self.video, self.s, strict=True):

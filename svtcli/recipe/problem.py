@@ -1,4 +1,4 @@
-"""What is wrong with a recipe, and where: `file:line:column: what`, with a caret."""
+"""Problems of a recipe: `file:line:column: sentence`, with a caret."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from svtcli.failure import Refused
 
 MOST_SHOWN = 120
-"""Characters of a line that a message shows."""
+"""Maximum number of characters of a line that a message shows."""
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class Place:
     """A position in a text; line and column count from 1, columns in characters."""
 
     origin: str
-    """The file's path, or `override`."""
+    """Path of the file, or `override`."""
     line: int
     column: int
     source_line: str
@@ -23,7 +23,7 @@ class Place:
         return f"{self.origin}:{self.line}:{self.column}"
 
     def caret(self) -> str:
-        """The source line, or the part around the column, and a caret below it."""
+        """Source line, or its part around the column, with a caret below."""
         fits = len(self.source_line) <= MOST_SHOWN
         start = 0 if fits else max(0, self.column - 1 - MOST_SHOWN // 2)
         shown = "".join(
@@ -37,7 +37,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing to mend."""
+    """A problem and its place."""
 
     place: Place
     what: str
@@ -47,7 +47,7 @@ class Problem:
 
 
 class BadRecipe(Refused):
-    """A recipe that cannot be used; `problems` in the order of the text."""
+    """Raised for an invalid recipe; `problems` are in the order of the text."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(

@@ -1,4 +1,4 @@
-"""Plain values → a `Recipe`, or every problem at the place where it stands."""
+"""Check plain values and build a `Recipe`, or report every problem at its place."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,7 +27,7 @@ WORDS = {
     "tuple_type": "a list",
     "dataclass_type": "a section with keys",
 }
-"""What pydantic's kinds of mismatch ask for, in the words of a recipe."""
+"""Wanted types by pydantic's error types, in the words of a recipe."""
 
 WRONG_KIND = {*WORDS, "literal_error"}
 
@@ -37,19 +37,19 @@ Error = Mapping[str, Any]
 
 @cache
 def adapter() -> TypeAdapter:
-    """The validator, built once, when first needed."""
+    """Validator of recipes, built at its first use."""
     return TypeAdapter(Recipe)
 
 
 def recipe_schema() -> dict[str, Any]:
-    """The JSON schema of a recipe file; descriptions are the schema's docstrings."""
+    """JSON schema of a recipe file; descriptions are the docstrings of fields."""
     schema = adapter().json_schema()
     base = {"type": "string", "description": "A recipe to inherit from, one level."}
     return {**schema, "properties": {"base": base, **schema["properties"]}}
 
 
 def validate(document: Document) -> Recipe:
-    """The recipe that `document` says. Errors: BadRecipe with all of its problems.
+    """Recipe of a document. Errors: BadRecipe with all of its problems.
 
     Strict: text is no number. It goes in as JSON because there a list may be a tuple
     and a mapping a dataclass, which pydantic's strict mode refuses of Python objects.
@@ -66,15 +66,17 @@ def validate(document: Document) -> Recipe:
 
 
 def _problems(errors: Sequence[Error], document: Document) -> Iterator[Problem]:
-    """One problem for each place, whatever number of unions was tried there."""
+    """One problem for each place, however many members of a union failed there."""
     located = [(*_located(error, document.value), error) for error in errors]
     for _, tried in groupby(located, key=lambda one: one[1] or object()):
         yield from _nearest([(path, error) for path, _, error in tried], document)
 
 
 def _located(error: Error, value: Any) -> tuple[Path, Path | None]:
-    """(path in the recipe, path of the union around it): pydantic's `loc` also names
-    the member of a union that was tried, which is no key of the recipe."""
+    """Path of an error in the recipe, and path of the union around it.
+
+    Pydantic's `loc` also names the members of unions, which are no keys.
+    """
     path: Path = ()
     union = None
     for part in error["loc"]:
@@ -91,7 +93,7 @@ def _located(error: Error, value: Any) -> tuple[Path, Path | None]:
 
 
 def _nearest(tried: list[tuple[Path, Error]], document: Document) -> Iterator[Problem]:
-    """The problems of the union's member that came nearest to what was written."""
+    """Problems of the union's member that is nearest to the written value."""
     deepest = max(len(path) for path, _ in tried)
     nearest = [one for one in tried if len(one[0]) == deepest]
     for path, same_place in groupby(nearest, key=lambda one: one[0]):
@@ -142,13 +144,13 @@ def _of_error(path: Path, error: Error, document: Document) -> Iterator[Problem]
 
 
 def _problem(document: Document, path: Path, what: str, key: bool = False) -> Problem:
-    """A problem that names its key, list positions left to the caret."""
+    """Problem with the name of its key; the caret shows positions in lists."""
     name = ".".join(part for part in path if isinstance(part, str))
     return Problem(document.place(path, key), f"{name}: {what}" if name else what)
 
 
 def _wanted(error: Error) -> str:
-    """What would have been right, to follow "should be"."""
+    """Description of a valid value, to follow "should be"."""
     if error["type"] in WORDS:
         return WORDS[error["type"]]
     if error["type"] == "literal_error":
@@ -164,7 +166,7 @@ def _choice(expected: str, given: object) -> str:
 
 
 def _shown(value: object) -> str:
-    """A value as a recipe would write it, short."""
+    """Value as a recipe writes it, shortened."""
     match value:
         case dict():
             return "a section"

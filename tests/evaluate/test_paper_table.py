@@ -8,6 +8,7 @@ import pytest
 from svtcli.cli.eval_tables import paper_data, paper_table
 from svtcli.evaluate.fvd.protocol import Distances, Spread
 from svtcli.evaluate.paper_table import paper_lines, published
+from svtcli.evaluate.published import PAPER
 from svtcli.evaluate.results import (
     Fvd,
     LikelihoodResult,
@@ -19,7 +20,6 @@ from svtcli.evaluate.results import (
 )
 from svtcli.recipe.library import shipped_recipes
 from svtcli.recipe.load import load_recipe
-from svtcli.recipe.paper import PAPER
 from svtcli.recipe.schema import Compare
 from svtcli.run.directory import RunFolder
 from svtcli.run.durable import write_atomic
