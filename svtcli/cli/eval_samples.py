@@ -43,7 +43,7 @@ def is_run(source: str) -> bool:
     return not videos.exists() and videos.suffix not in ARRAYS
 
 
-def compare_videos(
+def score_samples(
     sources: list[str],
     reference: str | None,
     flags: dict[str, Any],

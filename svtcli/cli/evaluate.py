@@ -9,7 +9,7 @@ import typer
 
 from svtcli.cli import completion
 from svtcli.cli.eval_runs import WORDS, Call, score_runs
-from svtcli.cli.eval_samples import compare_videos, is_run
+from svtcli.cli.eval_samples import is_run, score_samples
 from svtcli.cli.flags import (
     WHERE,
     ClipsAndSplit,
@@ -183,7 +183,7 @@ def evaluate(
                 "name the run that they come from",
             )
         flags = given | ({"metrics": names} if names else {})
-        compare_videos(
+        score_samples(
             *(sources, reference, flags, frames, prime, clips, i3d, out),
             *(allow_lossy, per_frame, dry_run),
         )

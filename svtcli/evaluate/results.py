@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -107,7 +107,7 @@ class MetricsResult:
     settings: Compare
     fvd: Fvd | None
     quality: dict[Metric, Quality]
-    """Metric metrics by name."""
+    """Paired metrics by name."""
     made: SampleFacts | None
     """Sampling settings; None for samples of other software."""
     warnings: tuple[str, ...]
@@ -119,11 +119,14 @@ class MetricsResult:
 
 
 Result = TypeVar("Result", LikelihoodResult, MetricsResult)
+_JSON: dict[type[Any], TypeAdapter[Any]] = {
+    kind: TypeAdapter(kind) for kind in (LikelihoodResult, MetricsResult)
+}
 
 
 def result_data(result: LikelihoodResult | MetricsResult) -> dict[str, object]:
     """JSON object of a result, as in its file and as printed by --json."""
-    data: dict[str, object] = TypeAdapter(type(result)).dump_python(result, mode="json")
+    data: dict[str, object] = _JSON[type(result)].dump_python(result, mode="json")
     return data
 
 
@@ -141,7 +144,8 @@ def write_result(path: Path, result: LikelihoodResult | MetricsResult) -> None:
 def read_result(path: Path, kind: type[Result]) -> Result:
     """Read the file of a result. Errors: BadData for any other file."""
     try:
-        return TypeAdapter(kind).validate_json(path.read_bytes())
+        result: Result = _JSON[kind].validate_json(path.read_bytes())
+        return result
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
