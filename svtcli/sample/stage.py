@@ -103,7 +103,7 @@ def _check_rule(checkpoint: Checkpoint, settings: Sample) -> None:
     for name in ("top_k", "top_p"):
         if getattr(settings, name) is not None:
             raise Refused(
-                f"sample.{name}: {checkpoint.name} draws no codes, for its loss is "
+                f"sample.{name}: {checkpoint.name} draws no codes: its loss is "
                 "deterministic",
                 f"leave sample.{name} out",
             )
