@@ -89,7 +89,7 @@ class WorkFolder(ABC):
     """Folder in which one result is computed: by one process, or by tasks together."""
 
     out: Path
-    """Where the result goes."""
+    """Path of the result."""
     plan: str
     """Fingerprint of everything that the result depends on."""
     kind: ClassVar[str]
@@ -102,7 +102,7 @@ class WorkFolder(ABC):
 
     @property
     def guard(self) -> Path:
-        """Folder whose lock protects the result."""
+        """Folder with the lock that protects the result."""
         return self.folder
 
     @property
@@ -153,8 +153,8 @@ class WorkFolder(ABC):
             with only_writer(self.guard, PATIENCE):
                 if (result := steps.found()) is None:
                     result = steps.publish()
-            if result is not None:
-                stop.check(f"{self.out} is complete")
+            done = f"{self.out} is complete" if result else "this task's share is done"
+            stop.check(done)
         return result
 
     @contextmanager

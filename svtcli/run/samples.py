@@ -42,7 +42,7 @@ class SampleFacts(Sample):
 
     @property
     def sampling_rule(self) -> tuple[str, ...]:
-        """How codes were sampled, in words; the precision, unless it is float32."""
+        """Sampling of codes in words; the precision, unless it is float32."""
         drawn = (
             f"temperature {self.temperature:g}",
             *([f"top-k {self.top_k}"] if self.top_k is not None else []),

@@ -18,7 +18,7 @@ FRAMES, SIDE = 3, 16
 
 
 def missing_decoders() -> list[str]:
-    """Those of `CODECS` that PyAV's FFmpeg cannot read."""
+    """Codecs, out of `CODECS`, that PyAV's FFmpeg cannot read."""
     return sorted(set(CODECS) - av.codecs_available)
 
 

@@ -43,7 +43,7 @@ def test_the_default_without_xdg_is_in_the_home(monkeypatch, tmp_path, wanted):
 
 
 def test_a_relative_xdg_cache_home_is_ignored(monkeypatch, tmp_path):
-    """As the XDG base directory specification asks for."""
+    """The XDG base directory specification demands it."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", "somewhere")
     assert cache_folder("weights") == Path(tmp_path) / ".cache" / "svt" / "weights"
@@ -123,7 +123,7 @@ def test_a_write_that_fails_leaves_what_was_there(store, monkeypatch):
 
 
 def test_two_writers_of_one_key_do_no_harm(store):
-    """Of one process, as two hosts may have the same process number."""
+    """Two hosts may have the same process ID, so threads of one process must do."""
     errors: list[BaseException] = []
 
     def write(value: int) -> None:

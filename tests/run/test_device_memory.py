@@ -1,4 +1,4 @@
-"""What a full device says, told from everything else that jax and others say."""
+"""Out of memory on a device, distinguished from other messages of jax."""
 
 import jax
 import pytest

@@ -11,7 +11,7 @@ from tests.video.real_videos import real_video
 from tests.video.video_files import write_video
 
 BT601 = (0.299, 0.114)
-"""What red and blue weigh in the brightness of an untagged video."""
+"""Weights of red and blue in the luma of an untagged video."""
 
 
 def lanczos3(length: int, size: int) -> np.ndarray:

@@ -83,7 +83,7 @@ def write_animation(path: Path, video: np.ndarray) -> Path:
 
 
 def packet_positions(path: Path) -> list[int]:
-    """Where in a file its packets of video begin."""
+    """Offsets of the video packets in a file."""
     with av.open(str(path)) as container:
         return sorted(packet.pos for packet in container.demux(video=0) if packet.pos)
 
