@@ -32,16 +32,26 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+BOTH_AXES = ("2", "mesh.shard=4", "8 x cpu (data 2, shard 4)")
+SHARD_ONLY = ("3", "mesh.shard=8", "8 x cpu (data 1, shard 8)")
+DATA_ONLY = ("5", "mesh.data=4", "4 x cpu (data 4, shard 1)")
+ONE_DEVICE = ("6", "mesh.data=1", "cpu")
+
+
+@pytest.mark.parametrize(
+    "grids",
+    [
+        (BOTH_AXES, DATA_ONLY, ONE_DEVICE),
+        pytest.param(
+            (BOTH_AXES, SHARD_ONLY, DATA_ONLY, ONE_DEVICE), marks=pytest.mark.slow
+        ),
+    ],
+    ids=["three meshes", "four meshes"],
+)
 def test_every_mesh_trains_as_one_device_and_resumes_from_any_other(
-    folder: Path,
+    folder: Path, grids: tuple[tuple[str, str, str], ...]
 ) -> None:
-    """A step or two on each grid, each from the checkpoint of the one before."""
-    grids = [
-        ("2", "mesh.shard=4", "8 x cpu (data 2, shard 4)"),
-        ("3", "mesh.shard=8", "8 x cpu (data 1, shard 8)"),
-        ("5", "mesh.data=4", "4 x cpu (data 4, shard 1)"),
-        ("6", "mesh.data=1", "cpu"),
-    ]
+    """A step or two on each mesh, each from the checkpoint of the one before."""
     words = [f"grids:{until}:{LARGER} {mesh}" for until, mesh, _ in grids]
     (alone, *chain), _ = on_devices(
         8, "mesh_worker", str(folder), f"alone:6:{LARGER} mesh.data=1", *words
@@ -52,16 +62,28 @@ def test_every_mesh_trains_as_one_device_and_resumes_from_any_other(
     np.testing.assert_allclose(together["losses"], alone["losses"], rtol=1e-6)
     one, many = np.load(folder / "alone.npy"), np.load(folder / "grids.npy")
     np.testing.assert_allclose(many, one, rtol=0, atol=1e-6)
-    # One device after many goes on from what they have saved, not from the start.
+    # One device resumes from the checkpoint of several, not from the start.
     assert together["losses"][:5] == chain[-2]["losses"]
 
 
+@pytest.mark.parametrize(
+    ("meshes", "device"),
+    [
+        ((("3", "mesh.data=2 mesh.shard=2"),), "4 x cpu (data 2, shard 2)"),
+        pytest.param(
+            (("2", "mesh.shard=4"), ("3", "mesh.data=4")),
+            "4 x cpu (data 4, shard 1)",
+            marks=pytest.mark.slow,
+        ),
+    ],
+    ids=["one mesh", "resumed on another"],
+)
 def test_every_training_option_gives_the_same_result_on_a_mesh(
-    tmp_path: Path,
+    tmp_path: Path, meshes: tuple[tuple[str, str], ...], device: str
 ) -> None:
-    """First slices, parts of a batch, averages, remat, held-out scores; then go on.
+    """First slices, micro-batches, averages, remat and held-out scores.
 
-    8 devices have 1 row of a part each, of one kind; of 4, the first has both kinds.
+    Each of 8 devices has 1 row of a micro-batch; of 4, the first has both kinds of row.
     """
     clips = tiny_run.write_clips(tmp_path / "clips", count=2, held_out=("val",))
     tiny_run.write_recipe(tmp_path, clips)
@@ -69,15 +91,11 @@ def test_every_training_option_gives_the_same_result_on_a_mesh(
         f"{TWO_KINDS} train.accumulate=2 train.ema=0.9 train.remat=true "
         "train.validate_every=2"
     )
-    (alone, _, grid), _ = on_devices(
-        8,
-        "mesh_worker",
-        str(tmp_path),
-        f"alone:3:{asked} mesh.data=1",
-        f"grid:2:{asked} mesh.shard=4",
-        f"grid:3:{asked} mesh.data=4",
+    words = [f"grid:{until}:{asked} {mesh}" for until, mesh in meshes]
+    (alone, *_, grid), _ = on_devices(
+        8, "mesh_worker", str(tmp_path), f"alone:3:{asked} mesh.data=1", *words
     )
-    assert grid["device"] == "4 x cpu (data 4, shard 1)"
+    assert grid["device"] == device
     assert len(grid["losses"]) == 3
     assert len(grid["scores"]) == 1
     np.testing.assert_allclose(grid["losses"], alone["losses"], rtol=1e-6)
