@@ -118,10 +118,9 @@ def takes(
     """Decorate a command, which ends in `**given`, with a flag for each setting.
 
     `given` has the settings whose flag was given. A parameter that the command declares
-    itself takes precedence. `panels` have the title of the panel for settings with a
-    mark, and for all others.
+    itself takes precedence. `panels` maps titles in the help to the mark of the settings
+    shown there; None is for all others.
     """
-
     title_of = {mark: title for title, mark in panels.items()}
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
@@ -285,4 +284,4 @@ def _within_bounds(setting: Setting, value: int | float) -> int | float:
     if isfinite(value) and all(holds):
         return value
     must = "finite" if all(holds) or isinf(value) else _limits(setting)
-    raise Refused(f"{flag(setting.name)} {value:g}: must be {must}")
+    raise Refused(f"{flag(setting.name)} {value:.15g}: must be {must}")

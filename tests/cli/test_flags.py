@@ -85,6 +85,7 @@ def test_a_value_out_of_bounds_is_refused_by_the_flag_s_name(called, words, why)
 
 
 def test_help_is_the_docstring_s_first_sentence(called, capsys):
+    called()
     called("--help")
     shown = " ".join(capsys.readouterr().out.split())
     assert "What: --count N Number of clips. [default: 8]" in shown
