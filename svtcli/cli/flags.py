@@ -118,8 +118,8 @@ def takes(
     """Decorate a command, which ends in `**given`, with a flag for each setting.
 
     `given` has the settings whose flag was given. A parameter that the command declares
-    itself takes precedence. `panels` maps titles in the help to the mark of the settings
-    shown there; None is for all others.
+    itself takes precedence. `panels` maps titles in the help to the mark of their
+    settings, None for all other settings.
     """
     title_of = {mark: title for title, mark in panels.items()}
 
