@@ -18,7 +18,13 @@ from svtcli.cli.flags import (
 )
 from svtcli.failure import Refused
 from svtcli.recipe.schema import Sample
-from svtcli.recipe.setting import CLIPS, NO_INFLUENCE, non_default, settings_of
+from svtcli.recipe.setting import (
+    CLIPS,
+    NO_INFLUENCE,
+    influential,
+    non_default,
+    settings_of,
+)
 
 if TYPE_CHECKING:
     from svtcli.run.partial import ArrayTask
@@ -83,7 +89,7 @@ def sample(
     settings = replace(checkpoint.recipe.sample, **given)
     if "window" in given and settings.schedule != "guess":
         raise Refused(
-            f"--window {settings.window}: the schedule {settings.schedule} has none",
+            f"--window {given['window']}: the schedule {settings.schedule} has no window",
             "add --schedule guess",
         )
     open_held_out(checkpoint, settings, clips)  # refuse before JAX is imported
@@ -112,7 +118,7 @@ def _make(plan: "SamplePlan", task: "ArrayTask | None") -> None:
 
 
 def _show_plan(plan: "SamplePlan", task: "ArrayTask | None") -> None:
-    """What would be made, one fact a line."""
+    """Show the plan, one fact a line."""
     from svtcli.sample.stage import chosen_schedule, sampling_layout
 
     layout = sampling_layout(len(task.share(plan.videos)) if task else plan.videos)
@@ -132,8 +138,8 @@ def _show_plan(plan: "SamplePlan", task: "ArrayTask | None") -> None:
         "writes to": str(plan.out),
         "checkpoint": plan.checkpoint.name,
         "clips": clips,
-        "samples": f"{settings.per_prime} of each, {plan.prime} prime frames, "
-        f"{plan.frames - plan.prime} to sample",
+        "samples": f"{settings.per_prime} of each, {plan.prime} prime "
+        f"frame{'s' * (plan.prime > 1)}, {plan.frames - plan.prime} to sample",
         "temperature": f"{settings.temperature:g}, seed {settings.seed}",
         **others,
         "schedule": schedule.name + by_itself + pixels,
@@ -144,7 +150,7 @@ def _show_plan(plan: "SamplePlan", task: "ArrayTask | None") -> None:
         "samples": str(plan.out),
         "checkpoint": plan.checkpoint.name,
         "dataset": plan.clips.name,
-        **vars(settings),
+        **influential(settings),
         "count": len(plan.numbers),
         "prime": plan.prime,
         "frames": plan.frames,

@@ -80,13 +80,13 @@ def test_a_dry_run_says_what_would_be_made_and_writes_nothing(place, capfd):
     assert facts == [
         "checkpoint   mine@3",
         "clips        4 of mine, split test",
-        "samples      1 of each, 1 prime frames, 3 to sample",
+        "samples      1 of each, 1 prime frame, 3 to sample",
         "temperature  0.9, seed 0",
         "devices      1 x cpu",
         "state        to do",
     ]
     data = json.loads(svt_here(capfd, "--json", "sample", "mine", "-n").out)
-    assert list(data) == [
+    assert data.keys() >= {
         "samples",
         "checkpoint",
         "dataset",
@@ -106,7 +106,7 @@ def test_a_dry_run_says_what_would_be_made_and_writes_nothing(place, capfd):
         "finished",
         "kept",
         "dry_run",
-    ]
+    }
     assert data["samples"].startswith("runs/mine/samples/")
     assert (data["finished"], data["dry_run"]) == (False, True)
     assert everything(place) == before
