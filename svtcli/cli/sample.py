@@ -87,11 +87,10 @@ def sample(
     task = ArrayTask.from_flags(task_index, task_count)
     checkpoint = open_checkpoint(run, step)
     settings = replace(checkpoint.recipe.sample, **given)
-    if "window" in given and settings.schedule != "guess":
-        raise Refused(
-            f"--window {given['window']}: the schedule {settings.schedule} has no window",
-            "add --schedule guess",
-        )
+    order = settings.schedule
+    if "window" in given and order != "guess":
+        what = f"--window {given['window']}: the schedule {order} has no window"
+        raise Refused(what, "add --schedule guess")
     open_held_out(checkpoint, settings, clips)  # refuse before JAX is imported
     from svtcli.sample import stage as stage
 
