@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import pytest
 
+from svtcli.recipe.schema import Sample
 from svtcli.run.samples import read_facts, read_samples
 from tests.cli.terminal import svt_here
 from tests.trained_place import noise, write_clips
@@ -90,18 +91,7 @@ def test_a_dry_run_says_what_would_be_made_and_writes_nothing(place, capfd):
         "samples",
         "checkpoint",
         "dataset",
-        "split",
-        "count",
-        "per_prime",
-        "prime",
-        "frames",
-        "temperature",
-        "top_k",
-        "top_p",
-        "precision",
-        "seed",
-        "schedule",
-        "window",
+        *vars(Sample()),
         "devices",
         "finished",
         "kept",
@@ -112,7 +102,7 @@ def test_a_dry_run_says_what_would_be_made_and_writes_nothing(place, capfd):
     assert everything(place) == before
 
 
-def test_guess_and_verify_is_a_schedule_that_changes_no_sample(place, capfd):
+def test_fixed_point_sampling_changes_no_sample(place, capfd):
     in_order = ("--schedule", "sequential", "--out", "wanted")
     wanted = svt_here(capfd, "sample", "mine", *in_order)
     guess = ("sample", "mine", "--schedule", "guess", "--window", "4")
