@@ -87,8 +87,8 @@ class Clips(ABC):
         return len(self.lengths)
 
     @property
-    def ids(self) -> Sequence[str]:
-        """Name of each clip, unique in the dataset."""
+    def ids(self) -> Sequence:
+        """Name (`str`) of each clip, unique in the dataset; read on demand."""
         return OnDemand(len(self.facts), lambda index: self.facts[index].id)
 
     @property
