@@ -177,7 +177,7 @@ def flag(name: str) -> str:
 
 
 def given(**flags: Any) -> dict[str, Any]:
-    """Those of `flags` that were given; the recipe decides the others."""
+    """Flags that were given; the recipe decides the others."""
     return {name: value for name, value in flags.items() if value not in (None, [])}
 
 

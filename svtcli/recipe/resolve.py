@@ -20,7 +20,7 @@ class Lengths:
     prime: int
     """Prime frames at its start."""
     frames: int
-    """All frames, prime included."""
+    """Total frames, prime included."""
     overlap: int
     """Frames of one window that prime the next."""
 
