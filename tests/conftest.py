@@ -11,11 +11,16 @@ constants).
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from tests.make_clips import MakeClips
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault(
@@ -23,8 +28,6 @@ os.environ.setdefault(
 )
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
-
-pytest_plugins = ["tests.make_clips", "tests.kept_work"]
 
 FAST = "JAX_DISABLE_MOST_OPTIMIZATIONS"
 
@@ -34,7 +37,12 @@ settings.load_profile("svt")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Compile fast in CI's run; in the processes that tests start, too."""
+    """Compile fast in CI's run; in the processes that tests start, too.
+
+    So nothing that imports JAX, as svtcli under jaxtyping's hook does, may be imported
+    before: fixtures import it inside.
+    """
+    assert "jax" not in sys.modules, "JAX has read its settings already"
     if config.option.markexpr == "not slow":
         os.environ.setdefault(FAST, "1")
 
@@ -76,3 +84,29 @@ def place(
         monkeypatch.delenv(name, raising=False)
     yield copy
     console.configure(console.Settings())
+
+
+@pytest.fixture
+def make_clips(tmp_path: Path) -> "MakeClips":
+    """Writes a small dataset: see `tests.make_clips.clip_maker`."""
+    from tests.make_clips import clip_maker
+
+    return clip_maker(tmp_path / "tiny")
+
+
+@pytest.fixture
+def kept_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One compiled training step for all tests of one recipe."""
+    from tests.train.kept_programs import keep_programs
+
+    keep_programs(monkeypatch)
+
+
+@pytest.fixture
+def cheap_features(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> list[tuple[int, ...]]:
+    """Cheap features in place of I3D's; the shapes of what they are computed of."""
+    from tests.cheap_features import use_cheap_features
+
+    return use_cheap_features(monkeypatch, tmp_path / "cache")

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from svtcli.clips.format import ClipFacts, Layout
 from svtcli.clips.manifest import Manifest, Split, write_manifest
@@ -13,9 +12,11 @@ from svtcli.clips.writer import ShardWriter
 MakeClips = Callable[..., Path]
 
 
-@pytest.fixture
-def make_clips(tmp_path: Path) -> MakeClips:
-    """Writes a dataset of one split, `train`; frame f of clip i holds i and f."""
+def clip_maker(default: Path) -> MakeClips:
+    """Return a function that writes a dataset of one split, `train`, to a folder.
+
+    Frame f of clip i holds i and f.
+    """
 
     def make(
         lengths: Sequence[int],
@@ -23,7 +24,7 @@ def make_clips(tmp_path: Path) -> MakeClips:
         actions: int = 0,
         per_shard: int = 2,
         labels: Sequence[str | None] = (None,),
-        folder: Path = tmp_path / "tiny",
+        folder: Path = default,
     ) -> Path:
         folder.mkdir(parents=True)
         layout = Layout(shape, {"actions": actions} if actions else {})

@@ -1,14 +1,18 @@
-"""Features are cheap_features once for the same pixels, whatever happens in between."""
+"""Features are computed once for the same pixels, whatever happens in between."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from svtcli.evaluate.fvd import features as stage
 from svtcli.evaluate.fvd.features import KEPT_TOGETHER, Features, Network, load_network
+from svtcli.evaluate.fvd.i3d import I3D, Conv
 from svtcli.failure import CheckFailed
 from svtcli.run.progress import Silent
-from tests.kept_work import NO_PARAMS
 from tests.train.on_devices import on_devices
+
+NO_WEIGHTS = Conv(jnp.zeros((1, 1, 1, 1)), jnp.zeros(1))
+NO_PARAMS = I3D(NO_WEIGHTS, NO_WEIGHTS, NO_WEIGHTS, {}, NO_WEIGHTS)
 
 
 class Told(Silent):

@@ -1,31 +1,19 @@
-"""Fixtures that save repeated work: compiled trainings, and I3D's features."""
+"""Cheap features in place of I3D's."""
 
 from pathlib import Path
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from svtcli.evaluate.fvd import features as stage
-from svtcli.evaluate.fvd.i3d import I3D, Conv
-from tests.train.kept_programs import keep_programs
-
-NOTHING = Conv(jnp.zeros((1, 1, 1, 1)), jnp.zeros(1))
-NO_PARAMS = I3D(NOTHING, NOTHING, NOTHING, {}, NOTHING)
+from svtcli.evaluate.fvd.i3d import I3D
 
 
-@pytest.fixture
-def kept_programs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One compiled training step for all tests of one recipe."""
-    keep_programs(monkeypatch)
-
-
-@pytest.fixture
-def cheap_features(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def use_cheap_features(
+    monkeypatch: pytest.MonkeyPatch, cache: Path
 ) -> list[tuple[int, ...]]:
-    """Cheap features in place of I3D's; gives the shapes of what was computed."""
-    monkeypatch.setenv("SVT_CACHE", str(tmp_path / "cache"))
+    """Patch I3D's features; return the shapes of what they are computed of."""
+    monkeypatch.setenv("SVT_CACHE", str(cache))
     shapes = []
     mixed = np.random.default_rng(0).normal(size=(6, 400))
 
