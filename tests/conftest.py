@@ -37,14 +37,14 @@ settings.load_profile("svt")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Compile fast in CI's run; in the processes that tests start, too.
+    """Compile fast in CI's run; in the processes that tests start, too."""
+    if config.option.markexpr != "not slow":
+        return
+    os.environ.setdefault(FAST, "1")
+    if "jax" in sys.modules:  # by a conftest of a folder that the command line names
+        import jax
 
-    So nothing that imports JAX, as svtcli under jaxtyping's hook does, may be imported
-    before: fixtures import it inside.
-    """
-    assert "jax" not in sys.modules, "JAX has read its settings already"
-    if config.option.markexpr == "not slow":
-        os.environ.setdefault(FAST, "1")
+        jax.config.update("jax_disable_most_optimizations", os.environ[FAST] == "1")
 
 
 @pytest.fixture(scope="module")
