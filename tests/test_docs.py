@@ -13,7 +13,7 @@ import typer
 from PIL import Image
 
 from svtcli.cli.app import app
-from svtcli.recipe.library import shipped_recipes
+from svtcli.recipe.load import shipped_recipes
 from tests.cli.terminal import svt_here
 
 TOP = Path(__file__).parents[1]

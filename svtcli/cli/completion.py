@@ -80,7 +80,7 @@ def _completer(offer: Offer) -> Offer:
 @_completer
 def recipes(word: str) -> Words:
     """Shipped recipes, and YAML files in the typed folder."""
-    from svtcli.recipe.library import SUFFIXES, shipped_recipes
+    from svtcli.recipe.load import SUFFIXES, shipped_recipes
 
     folder = word.rpartition("/")[0]
     names = [] if "/" in word else list(shipped_recipes())

@@ -21,7 +21,7 @@ def list_() -> None:
 
     For example: svt recipes list
     """
-    from svtcli.recipe.library import read_about, shipped_recipes
+    from svtcli.recipe.load import read_about, shipped_recipes
 
     found = [
         {"name": name, "about": read_about(path), "file": str(path)}
@@ -62,7 +62,7 @@ def copy(
 
     For example: svt recipes copy quickstart mine.yaml
     """
-    from svtcli.recipe.library import find_recipe
+    from svtcli.recipe.load import find_recipe
     from svtcli.run.durable import write_atomic
 
     source = find_recipe(name)
@@ -86,8 +86,8 @@ def check(file: RecipeName, overrides: Overrides = None) -> None:
 
     For example: svt recipes check mine.yaml train.steps=1000
     """
+    from svtcli.recipe.document import BadRecipe
     from svtcli.recipe.load import load_recipe
-    from svtcli.recipe.problem import BadRecipe
 
     try:
         loaded = load_recipe(file, overrides or ())

@@ -11,8 +11,7 @@ from svtcli.evaluate.results import (
     ModelScore,
     read_results,
 )
-from svtcli.recipe.library import shipped_recipes
-from svtcli.recipe.load import load_recipe
+from svtcli.recipe.load import load_recipe, shipped_recipes
 from svtcli.recipe.schema import Recipe
 from svtcli.train.commit_record import Checkpoint
 

@@ -22,8 +22,8 @@ from safetensors.numpy import save_file
 
 from svtcli.failure import BadData, Refused, StorageFailed
 from svtcli.model.svt import structure
+from svtcli.recipe.document import BadRecipe
 from svtcli.recipe.load import LoadedRecipe, dump_recipe, recipe_from_text
-from svtcli.recipe.problem import BadRecipe
 from svtcli.run.directory import RunFolder, read_run, write_run
 from svtcli.run.durable import replacing
 from svtcli.run.progress import Progress

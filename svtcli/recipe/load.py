@@ -1,7 +1,8 @@
-"""Load a recipe by name or file, with overrides; write it back as text."""
+"""Find a recipe by name or file; load it with overrides; write it back as text."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,20 @@ import yaml
 
 from svtcli.failure import Refused
 from svtcli.recipe.data import clips_folder
-from svtcli.recipe.document import Document, Text, core_value, read_document, read_file
-from svtcli.recipe.library import find_recipe
-from svtcli.recipe.problem import BadRecipe, Place, Problem
+from svtcli.recipe.document import (
+    BadRecipe,
+    Document,
+    Place,
+    Problem,
+    Text,
+    core_value,
+    read_document,
+    read_file,
+)
 from svtcli.recipe.schema import Recipe
 from svtcli.recipe.validate import did_you_mean, validate
 
+SUFFIXES = (".yaml", ".yml")
 OVERRIDE = "override"
 """Origin of a problem in an override."""
 
@@ -31,6 +40,51 @@ class LoadedRecipe:
     """Path of the file."""
 
 
+def shipped_recipes() -> Mapping[str, Path]:
+    """Name → file of the recipes in an installed wheel, else in the source tree."""
+    package = Path(__file__).parents[1]
+    installed = package / "shipped_recipes"
+    folder = installed if installed.is_dir() else package.parent / "recipes"
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def read_about(path: Path) -> str:
+    """Line `about` of a recipe file, whose other keys are not checked."""
+    value = read_file(path).value
+    about = value.get("about") if isinstance(value, dict) else None
+    return about if isinstance(about, str) else ""
+
+
+def find_recipe(name_or_path: str, beside: Path | None = None) -> Path:
+    """File of a RECIPE: a path, or the name of a shipped recipe.
+
+    `beside` is a folder whose recipes come before the shipped ones (for `base: NAME`),
+    and where relative paths start. Errors: Refused, with the nearest name.
+    """
+    path, shipped = (beside or Path()) / name_or_path, shipped_recipes()
+    is_path = path.suffix in SUFFIXES or len(Path(name_or_path).parts) > 1
+    if not is_path:
+        neighbour = path.parent / f"{path.name}.yaml"
+        if beside is not None and neighbour.is_file():
+            return neighbour
+        if name_or_path in shipped:
+            return shipped[name_or_path]
+    if path.is_file():
+        return path
+    if path.is_dir():
+        raise Refused(f"{name_or_path}: a folder, not a recipe")
+    files = [file.name for file in path.parent.glob("*") if file.suffix in SUFFIXES]
+    name = path.stem if is_path else name_or_path
+    if is_path and (near := get_close_matches(path.name, files, n=1)):
+        hint = f"did you mean {path.parent / near[0]}?"
+    elif near := get_close_matches(name, shipped, n=1):
+        hint = f"did you mean {near[0]}?"
+    else:
+        hint = "svt recipes list shows the shipped ones; a file is named with its .yaml"
+    what = f"{name_or_path}: no such file"
+    raise Refused(what if is_path else f"no recipe called {name_or_path!r}", hint)
+
+
 def load_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> LoadedRecipe:
     """Load a file or a shipped recipe, over its base, with overrides on top.
 
@@ -39,14 +93,11 @@ def load_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> LoadedRecip
     """
     path = find_recipe(name_or_path)
     document = _with_base(read_file(path), path.parent)
-    recipe = _with_clips_folder(_checked(document, overrides), path.stem)
+    recipe = _checked(document, overrides)
+    # Filled in here, for a run may have another name.
+    clips = str(clips_folder(recipe.data, path.stem))
+    recipe = replace(recipe, data=replace(recipe.data, clips=clips))
     return LoadedRecipe(path.stem, recipe, tuple(overrides), str(path))
-
-
-def _with_clips_folder(recipe: Recipe, name: str) -> Recipe:
-    """Recipe with the folder of its clips filled in: a run has another name."""
-    clips = str(clips_folder(recipe.data, name))
-    return replace(recipe, data=replace(recipe.data, clips=clips))
 
 
 def recipe_from_text(text: str, origin: str, alone: bool = False) -> Recipe:
@@ -65,7 +116,7 @@ def recipe_from_text(text: str, origin: str, alone: bool = False) -> Recipe:
 def dump_recipe(recipe: Recipe) -> str:
     """Every key as YAML that loads back to the same recipe."""
     return yaml.dump(
-        _lists(asdict(recipe)),
+        asdict(recipe),
         Dumper=_CoreDumper,
         sort_keys=False,
         allow_unicode=True,
@@ -131,7 +182,12 @@ def _merged(base: Document, own: Document) -> Document:
     """Put every key of `own` over `base`."""
     for name, section in own.value.items():
         below = base.value.get(name)
-        if _is_merged(section, below):
+        # Sections are merged, unless their kinds of data differ.
+        if (
+            isinstance(section, dict)
+            and isinstance(below, dict)
+            and section.get("kind", below.get("kind")) == below.get("kind")
+        ):
             for key, value in section.items():
                 below[key] = value
                 _forget(base, (name, key))
@@ -142,13 +198,6 @@ def _merged(base: Document, own: Document) -> Document:
     base.values.update(own.values)
     base.problems += own.problems
     return base
-
-
-def _is_merged(section: Any, below: Any) -> bool:
-    """Merge two sections, unless their kinds of data differ."""
-    if not (isinstance(section, dict) and isinstance(below, dict)):
-        return False
-    return "kind" not in section or section["kind"] == below.get("kind")
 
 
 def apply_override(document: Document, override: str) -> None:
@@ -203,18 +252,9 @@ def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 
-def _list(dumper: yaml.SafeDumper, value: list[Any]) -> yaml.SequenceNode:
+def _list(dumper: yaml.SafeDumper, value: Sequence[Any]) -> yaml.SequenceNode:
     return dumper.represent_sequence("tag:yaml.org,2002:seq", value, flow_style=True)
 
 
 _CoreDumper.add_representer(str, _text)
-_CoreDumper.add_representer(list, _list)
-
-
-def _lists(value: Any) -> Any:
-    """`value` with tuples as lists, all the way down."""
-    if isinstance(value, dict):
-        return {key: _lists(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_lists(item) for item in value]
-    return value
+_CoreDumper.add_representer(tuple, _list)

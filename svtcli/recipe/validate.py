@@ -6,16 +6,16 @@ from dataclasses import fields
 from difflib import get_close_matches
 from functools import cache
 from itertools import groupby
-from typing import Any, get_args
-
-from pydantic import TypeAdapter, ValidationError
+from typing import TYPE_CHECKING, Any, get_args
 
 from svtcli.recipe.data import DATASETS
-from svtcli.recipe.document import Document, Path
+from svtcli.recipe.document import BadRecipe, Document, Path, Problem
 from svtcli.recipe.model import Dilated
-from svtcli.recipe.problem import BadRecipe, Problem
 from svtcli.recipe.schema import SECTIONS, Recipe
 from svtcli.recipe.setting import Misfit, settings_of
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 WORDS = {
     "int_type": "a whole number",
@@ -36,8 +36,10 @@ Error = Mapping[str, Any]
 
 
 @cache
-def adapter() -> TypeAdapter:
-    """Validator of recipes, built at its first use."""
+def adapter() -> "TypeAdapter":
+    """Validator of recipes, built (and pydantic imported) at its first use."""
+    from pydantic import TypeAdapter
+
     return TypeAdapter(Recipe)
 
 
@@ -54,6 +56,8 @@ def validate(document: Document) -> Recipe:
     Strict: text is no number. It goes in as JSON because there a list may be a tuple
     and a mapping a dataclass, which pydantic's strict mode refuses of Python objects.
     """
+    from pydantic import ValidationError
+
     problems = list(document.problems)
     try:
         recipe: Recipe = adapter().validate_json(json.dumps(document.value))

@@ -19,8 +19,7 @@ from svtcli.clips.reader import Clips, open_clips
 from svtcli.failure import Refused
 from svtcli.prepare.plan import spec_of
 from svtcli.recipe.data import clips_folder, label_pattern
-from svtcli.recipe.library import shipped_recipes
-from svtcli.recipe.load import LoadedRecipe
+from svtcli.recipe.load import LoadedRecipe, shipped_recipes
 from svtcli.recipe.resolve import Lengths
 from svtcli.recipe.schema import Recipe
 from svtcli.recipe.setting import influential

@@ -133,7 +133,7 @@ def test_a_ctrl_c_in_a_command_is_said_and_ends_in_130(capsys, monkeypatch):
     def interrupted(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("svtcli.recipe.library.shipped_recipes", interrupted)
+    monkeypatch.setattr("svtcli.recipe.load.shipped_recipes", interrupted)
     assert main(["recipes", "list"]) == 130
     assert capsys.readouterr().err == "svt: error: interrupted\n"
 

@@ -18,8 +18,7 @@ from svtcli.evaluate.results import (
     result_json,
     write_result,
 )
-from svtcli.recipe.library import shipped_recipes
-from svtcli.recipe.load import load_recipe
+from svtcli.recipe.load import load_recipe, shipped_recipes
 from svtcli.recipe.schema import Compare
 from svtcli.run.directory import RunFolder
 from svtcli.run.durable import write_atomic

@@ -14,8 +14,7 @@ from svtcli.clips.format import ClipFacts, Layout
 from svtcli.clips.manifest import Manifest, Split, write_manifest
 from svtcli.clips.writer import ShardWriter
 from svtcli.model.svt import parameter_count
-from svtcli.recipe.library import shipped_recipes
-from svtcli.recipe.load import LoadedRecipe, load_recipe
+from svtcli.recipe.load import LoadedRecipe, load_recipe, shipped_recipes
 from svtcli.recipe.schema import Recipe
 from svtcli.run.directory import RunFolder
 from svtcli.run.metrics_log import read_metrics

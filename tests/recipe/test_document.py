@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from svtcli.recipe.document import MOST_DEPTH, Text, read_document
-from svtcli.recipe.problem import BadRecipe
+from svtcli.recipe.document import MOST_DEPTH, BadRecipe, Text, read_document
 
 
 def read(text):

@@ -6,8 +6,15 @@ import pytest
 from hypothesis import given
 
 from svtcli.failure import Refused
-from svtcli.recipe.load import dump_recipe, load_recipe, recipe_from_text
-from svtcli.recipe.problem import BadRecipe
+from svtcli.recipe.document import BadRecipe
+from svtcli.recipe.load import (
+    dump_recipe,
+    find_recipe,
+    load_recipe,
+    read_about,
+    recipe_from_text,
+    shipped_recipes,
+)
 from tests.recipe.random_recipes import build, keys
 
 
@@ -264,3 +271,31 @@ def test_a_missing_file_names_the_nearest_one(tmp_path):
     with pytest.raises(Refused) as caught:
         load_recipe(str(tmp_path / "mime.yaml"))
     assert "mine.yaml" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("name", sorted(shipped_recipes()))
+def test_every_shipped_recipe_is_right_and_says_what_it_is(name):
+    loaded = load_recipe(name)
+    assert loaded.name == name
+    assert loaded.recipe.about
+    assert read_about(shipped_recipes()[name])
+
+
+def test_the_quickstart_is_shipped():
+    assert "quickstart" in shipped_recipes()
+
+
+def test_a_path_and_a_name_find_the_same_recipe():
+    by_path = find_recipe(str(shipped_recipes()["quickstart"]))
+    assert by_path == find_recipe("quickstart")
+
+
+def test_a_misspelt_name_is_answered_with_the_nearest():
+    with pytest.raises(Refused) as caught:
+        find_recipe("quikstart")
+    assert caught.value.hint == "did you mean quickstart?"
+
+
+def test_a_folder_is_no_recipe(tmp_path):
+    with pytest.raises(Refused, match="a folder"):
+        find_recipe(f"{tmp_path}/")

@@ -16,8 +16,7 @@ from svtcli.recipe.data import (
     MovingMnistData,
     RobotPushData,
 )
-from svtcli.recipe.library import read_about, shipped_recipes
-from svtcli.recipe.load import load_recipe
+from svtcli.recipe.load import load_recipe, read_about, shipped_recipes
 from svtcli.recipe.schema import Train
 from tests.paper_models import PAPER, with_first_slice_decoder
 

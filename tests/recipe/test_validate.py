@@ -8,8 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from svtcli.recipe.data import FolderData
+from svtcli.recipe.document import BadRecipe
 from svtcli.recipe.load import recipe_from_text
-from svtcli.recipe.problem import BadRecipe
 from svtcli.recipe.schema import SECTIONS
 
 NAMES = sorted(
