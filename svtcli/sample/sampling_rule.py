@@ -17,6 +17,7 @@ from jaxtyping import Array, Bool, Float, Int, Key
 
 from svtcli.model.subscale import slice_offsets
 from svtcli.recipe.model import Model
+from svtcli.recipe.schema import Sample
 
 
 class SamplingRule(NamedTuple):
@@ -42,6 +43,11 @@ class SamplingRule(NamedTuple):
             None if top_k is None else jnp.asarray(top_k, jnp.int32),
             None if top_p is None else jnp.asarray(top_p, jnp.float32),
         )
+
+    @classmethod
+    def from_settings(cls, settings: Sample) -> "SamplingRule":
+        """Rule of a recipe's section `sample`, whose keys have the fields' names."""
+        return cls.of(*(getattr(settings, name) for name in cls._fields))
 
 
 def choose(

@@ -244,7 +244,7 @@ def _row_sampler(
         layout.mesh if layout.devices > 1 else None,
         layout.spread,
     )
-    rule = SamplingRule.of(settings.temperature, settings.top_k, settings.top_p)
+    rule = SamplingRule.from_settings(settings)
 
     def sample_rows(rows: Int[np.ndarray, " B"], on_slice: OnSlice) -> Continuation:
         clips, continuations = np.divmod(rows, settings.per_prime)
