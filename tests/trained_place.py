@@ -13,8 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from svtcli.cli.app import main
-from svtcli.clips.format import ClipFacts, Layout
-from svtcli.clips.manifest import Manifest, Split, write_manifest
+from svtcli.clips.format import ClipFacts, Layout, Manifest, Split, write_manifest
 from svtcli.clips.writer import ShardWriter
 from svtcli.recipe.load import load_recipe
 

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from svtcli.clips.format import ClipFacts, Layout
-from svtcli.clips.manifest import Manifest, Split, write_manifest
+from svtcli.clips.format import ClipFacts, Layout, Manifest, Split, write_manifest
 from svtcli.clips.writer import ShardWriter
 
 

@@ -16,12 +16,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int64
+from pydantic import TypeAdapter, ValidationError
 
-from svtcli.failure import BadData
+from svtcli.failure import BadData, Refused
+from svtcli.run.durable import write_atomic
 
+FORMAT = 1
+"""Version of the layout; a reader refuses others."""
+MANIFEST = "manifest.json"
 HEADER = 128
 """Bytes before the first number of an `.npy` file that svt writes."""
 PIXEL, FLOAT, OFFSET = np.dtype(np.uint8), np.dtype("<f4"), np.dtype("<i8")
@@ -71,6 +77,68 @@ class ClipFacts:
     """Checksum of the clip's frames; added by the writer."""
 
 
+@dataclass(frozen=True)
+class BouncingDigits:
+    """Settings of a split whose clips are generated when they are read (A.1)."""
+
+    digits: str
+    """Name of the file with the digits: uint8 [n, 28, 28]."""
+    crc32c: str
+    """Checksum of that file."""
+    count: int
+    """Digits in a clip."""
+    seed: int
+    frames: int
+    """Frames of each clip."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Clips of one split: `train`, `val`, `test`, …"""
+
+    clips: int
+    frames: int
+    shards: tuple[Shard, ...]
+    drawn: BouncingDigits | None = None
+    """In place of shards, where clips are generated when they are read."""
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Names of all its files."""
+        digits = () if self.drawn is None else (self.drawn.digits,)
+        return (*digits, *(name for s in self.shards for name in s.file_names))
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Facts about prepared clips, as `svt prepare` wrote them."""
+
+    spec: dict[str, Any]
+    """Settings that decide the clips, as the recipe states them."""
+    inventory: str
+    """Fingerprint of the list of source files."""
+    shape: tuple[int, int, int]
+    """Height, width, channels of a frame."""
+    splits: dict[str, Split]
+    failures: dict[str, int]
+    """Number of videos that gave no clips (or none for one split), by reason."""
+    fingerprint: str
+    """Fingerprint of the settings and of every byte of every shard."""
+    lower_bound: dict[str, float] = field(default_factory=dict)
+    """Moving MNIST: H(z, z) of each split in nats per predicted frame (A.1)."""
+    notes: tuple[str, ...] = ()
+    """Facts about the source that a reader of scores should know."""
+    beside: dict[str, int] = field(default_factory=dict)
+    """Float32 values per frame beside the pixels: `actions`, `states`."""
+    order: str = ""
+    """Fingerprint of the assignment of sources to shards."""
+    pixels: str = ""
+    """Path from source pictures to frames: crop, filter, frame rate."""
+    versions: dict[str, str] = field(default_factory=dict)
+    """Versions of svt and of the libraries that produced the pixels."""
+    format: int = FORMAT
+
+
 def npy_header(dtype: np.dtype, shape: tuple[int, ...]) -> bytes:
     """Return the first `HEADER` bytes of an `.npy` file (format 1.0).
 
@@ -112,3 +180,39 @@ def read_facts(shard: Path, clips: int) -> list[ClipFacts]:
     if len(facts) != clips:
         raise BadData(f"{path}: {len(facts)} lines for {clips} clips")
     return facts
+
+
+_json = TypeAdapter(Manifest)
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Declare the clips in `folder` complete."""
+    write_atomic(folder / MANIFEST, _json.dump_json(manifest, indent=1).decode() + "\n")
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read the manifest of prepared clips.
+
+    Errors: `Refused` where there are none, `BadData` where it cannot be read.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        what = "no prepared clips here" if folder.is_dir() else "no such folder"
+        raise Refused(
+            f"{folder}: {what} ({MANIFEST} is missing)",
+            f"prepare them with: svt prepare folder --source VIDEOS --out {folder}",
+        )
+    try:
+        manifest = _json.validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise BadData(
+            f"{path}: not a manifest of clips ({where}: {first['msg']})"
+        ) from error
+    if manifest.format != FORMAT:
+        raise BadData(
+            f"{path}: clips of format {manifest.format}, this svt reads {FORMAT}",
+            "prepare them again with --force",
+        )
+    return manifest

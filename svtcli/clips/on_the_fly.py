@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from svtcli.clips.format import ClipFacts
-from svtcli.clips.manifest import BouncingDigits
+from svtcli.clips.format import BouncingDigits, ClipFacts
 from svtcli.failure import BadData
 from svtcli.run.durable import crc32c, replacing
 

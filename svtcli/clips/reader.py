@@ -22,13 +22,15 @@ from svtcli.clips.format import (
     FLOAT,
     HEADER,
     PIXEL,
+    BouncingDigits,
     ClipFacts,
+    Manifest,
     Shard,
     npy_header,
     read_facts,
+    read_manifest,
     read_offsets,
 )
-from svtcli.clips.manifest import BouncingDigits, Manifest, read_manifest
 from svtcli.clips.on_the_fly import (
     bouncing_clip,
     check_digits,

@@ -6,8 +6,14 @@ from pathlib import Path
 
 import google_crc32c
 
-from svtcli.clips.format import HEADER, Shard, read_facts, read_offsets
-from svtcli.clips.manifest import Manifest, read_manifest
+from svtcli.clips.format import (
+    HEADER,
+    Manifest,
+    Shard,
+    read_facts,
+    read_manifest,
+    read_offsets,
+)
 from svtcli.clips.reader import open_clips
 from svtcli.failure import BadData, StorageFailed
 from svtcli.run.durable import crc32c

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from svtcli.clips.manifest import NAME as MANIFEST
-from svtcli.clips.manifest import Manifest, read_manifest
+from svtcli.clips.format import MANIFEST, Manifest, read_manifest
 from svtcli.clips.reader import open_clips
 from svtcli.failure import Refused
 from svtcli.prepare.journal import FAILURES, REPORT, SHARD_FILE, WORK

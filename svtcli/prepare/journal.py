@@ -19,9 +19,7 @@ from uuid import uuid4
 
 from pydantic import TypeAdapter, ValidationError
 
-from svtcli.clips.format import Shard, read_facts
-from svtcli.clips.manifest import NAME as MANIFEST
-from svtcli.clips.manifest import Manifest, write_manifest
+from svtcli.clips.format import MANIFEST, Manifest, Shard, read_facts, write_manifest
 from svtcli.failure import BadData
 from svtcli.prepare.plan import Failed, Group
 from svtcli.run.durable import sync_path, write_atomic

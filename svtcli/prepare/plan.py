@@ -10,8 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from svtcli.clips.format import ClipFacts, Layout
-from svtcli.clips.manifest import Split
+from svtcli.clips.format import ClipFacts, Layout, Split
 from svtcli.recipe.data import Data
 from svtcli.recipe.setting import influential
 from svtcli.run.fingerprint import fingerprint

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from svtcli import __version__
-from svtcli.clips.manifest import Manifest, Split
+from svtcli.clips.format import Manifest, Split
 from svtcli.failure import BadData, StorageFailed
 from svtcli.prepare.build import (
     BuildProgress,

@@ -12,11 +12,11 @@ from svtcli.clips.format import (
     HEADER,
     ClipFacts,
     Layout,
+    Manifest,
     Shard,
     read_facts,
     read_offsets,
 )
-from svtcli.clips.manifest import Manifest
 from svtcli.prepare.journal import Built
 from svtcli.prepare.plan import (
     Cut,

@@ -9,7 +9,7 @@ from time import monotonic
 
 import numpy as np
 
-from svtcli.clips.manifest import read_manifest
+from svtcli.clips.format import read_manifest
 from svtcli.failure import Refused
 from svtcli.prepare.build import PrepareOptions
 from svtcli.prepare.find_clips import (

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from svtcli.clips.manifest import read_manifest
+from svtcli.clips.format import read_manifest
 from svtcli.clips.reader import Clips, open_clips
 from svtcli.failure import BadData, Refused
 from svtcli.recipe.schema import Format

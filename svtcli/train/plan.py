@@ -7,14 +7,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from svtcli.clips.format import MANIFEST, read_manifest
 from svtcli.clips.held_out import (
     choose_clips,
     model_misfits,
     open_fitting,
     slices_per_batch,
 )
-from svtcli.clips.manifest import NAME as MANIFEST
-from svtcli.clips.manifest import read_manifest
 from svtcli.clips.reader import Clips, open_clips
 from svtcli.failure import Refused
 from svtcli.prepare.plan import spec_of

@@ -5,7 +5,7 @@ from math import log
 
 import pytest
 
-from svtcli.clips.manifest import read_manifest
+from svtcli.clips.format import read_manifest
 from svtcli.run.samples import read_samples
 from tests.cli.terminal import svt_here
 from tests.idx_files import write_mnist

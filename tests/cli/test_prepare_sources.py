@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from svtcli.clips.manifest import read_manifest
+from svtcli.clips.format import read_manifest
 from svtcli.clips.reader import open_clips
 from svtcli.recipe.data import label_pattern
 from tests.cli.terminal import svt

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from svtcli.clips.format import ClipFacts, Layout, npy_header
-from svtcli.clips.manifest import read_manifest
+from svtcli.clips.format import ClipFacts, Layout, npy_header, read_manifest
 from svtcli.clips.reader import open_clips
 from svtcli.clips.writer import ShardWriter
 from svtcli.failure import BadData, Refused

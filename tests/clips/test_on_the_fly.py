@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from svtcli.clips.manifest import Manifest, Split, write_manifest
+from svtcli.clips.format import Manifest, Split, write_manifest
 from svtcli.clips.on_the_fly import bouncing_clip, clip_rng, digit_path, write_digits
 from svtcli.clips.reader import GeneratedClips, open_clips, open_generated
 from svtcli.clips.verify import verify

@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from svtcli.clips.format import ClipFacts, Layout
-from svtcli.clips.manifest import Manifest, Split, write_manifest
+from svtcli.clips.format import ClipFacts, Layout, Manifest, Split, write_manifest
 from svtcli.clips.writer import ShardWriter
 from svtcli.run.samples import Samples, write_samples
 from tests.render.made_up import made_up_samples

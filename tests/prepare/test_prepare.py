@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from svtcli.clips.manifest import read_manifest
+from svtcli.clips.format import read_manifest
 from svtcli.clips.reader import open_clips
 from svtcli.clips.verify import verify
 from svtcli.failure import BadData, CheckFailed, Failure, Locked, Refused, Stopped

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import svtcli.prepare.sources.folder as folder_source
-from svtcli.clips.manifest import read_manifest
+from svtcli.clips.format import read_manifest
 from svtcli.clips.verify import verify
 from svtcli.failure import CheckFailed, Locked, Refused
 from svtcli.prepare import build

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from svtcli.clips.manifest import read_manifest
+from svtcli.clips.format import read_manifest
 from svtcli.clips.on_the_fly import bouncing_clip, clip_rng
 from svtcli.clips.reader import open_clips
 from svtcli.clips.verify import verify

@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from svtcli.clips.format import ClipFacts, Layout
-from svtcli.clips.manifest import Manifest, Split, write_manifest
+from svtcli.clips.format import ClipFacts, Layout, Manifest, Split, write_manifest
 from svtcli.clips.writer import ShardWriter
 from svtcli.model.svt import parameter_count
 from svtcli.recipe.load import LoadedRecipe, load_recipe, shipped_recipes

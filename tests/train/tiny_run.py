@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from svtcli.clips.format import ClipFacts, Layout
-from svtcli.clips.manifest import Manifest, Split, write_manifest
+from svtcli.clips.format import ClipFacts, Layout, Manifest, Split, write_manifest
 from svtcli.clips.writer import ShardWriter
 from svtcli.recipe.load import LoadedRecipe, load_recipe
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int, Int64, UInt8
 
-from svtcli.clips.manifest import read_manifest
+from svtcli.clips.format import read_manifest
 from svtcli.clips.reader import Clips, open_clips
 from svtcli.failure import Refused
 from svtcli.run.samples import SampleFacts

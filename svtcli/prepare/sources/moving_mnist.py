@@ -15,8 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int, UInt8
 
-from svtcli.clips.format import ClipFacts, Layout
-from svtcli.clips.manifest import Split
+from svtcli.clips.format import ClipFacts, Layout, Split
 from svtcli.clips.on_the_fly import (
     SPLITS,
     bouncing_clip,
