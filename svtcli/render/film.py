@@ -51,7 +51,7 @@ def film_layout(groups: Sequence[Group], facts: Sequence[str], scale: int) -> La
 def film(groups: Sequence[Group], facts: Sequence[str], scale: int) -> Iterator[Canvas]:
     """The frames of the film of `groups`, videos of one shape, one after another."""
     layout = film_layout(groups, facts, scale)
-    paper, mark = layout.paper(), layout.sizes.mark
+    mark = layout.sizes.mark
     height, width = layout.sizes.frame
     around = height + 2 * mark, width + 2 * mark
     videos = [
@@ -60,7 +60,7 @@ def film(groups: Sequence[Group], facts: Sequence[str], scale: int) -> Iterator[
         for cell, row in enumerate(group.rows)
     ]
     for time in range(len(groups[0].rows[0].video)):
-        canvas, prime = paper.copy(), time < groups[0].prime
+        canvas, prime = layout.paper.copy(), time < groups[0].prime
         _write_clock(canvas, layout, time, prime)
         for (top, left), video in videos:
             if prime:

@@ -5,6 +5,7 @@ Corners are (top, left) and extents (height, width), in pixels of the finished p
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import log
 
 import einops
@@ -14,6 +15,7 @@ from jaxtyping import UInt8
 from svtcli.video.fonts import draw_text, line_height, text_width
 
 Canvas = UInt8[np.ndarray, "height width 3"]
+Frame = UInt8[np.ndarray, "H W C"]
 Corner = tuple[int, int]
 Extent = tuple[int, int]
 Colour = tuple[int, int, int]
@@ -145,6 +147,16 @@ class Layout:
         lines = self.key + len(self._caption(width - 2 * sizes.margin))
         return self.foot + lines * sizes.line + sizes.margin, width
 
+    def draw(self, frames: Iterable[Iterable[Frame | None]], scale: int) -> Canvas:
+        """Paint the frames of each block into its cells; a cell of None stays empty."""
+        canvas = self.paper.copy()
+        for block, own in enumerate(frames):
+            for cell, frame in enumerate(own):
+                if frame is not None:
+                    paint(canvas, frame, self.cell(block, cell), scale)
+        return canvas
+
+    @cached_property
     def paper(self) -> Canvas:
         """Everything but the frames: titles, labels, grounds, caption."""
         canvas = np.full((*self.extent, 3), 255, np.uint8)
@@ -210,21 +222,11 @@ def grid(
     return tuple((top + line * down, left + column * right) for line, column in places)
 
 
-def paint(
-    canvas: Canvas, frame: UInt8[np.ndarray, "H W C"], corner: Corner, scale: int
-) -> None:
-    """Copy a frame onto the canvas, each pixel as `scale`×`scale` equal ones."""
-    (top, left), enlarged = corner, enlarge(frame, scale)
-    height, width, _ = enlarged.shape
+def paint(canvas: Canvas, frame: Frame, corner: Corner, scale: int) -> None:
+    """Copy a frame, each pixel as `scale`×`scale` equal ones; gray becomes RGB."""
+    enlarged = einops.repeat(frame, "H W c -> (H y) (W x) c", y=scale, x=scale)
+    (top, left), (height, width, _) = corner, enlarged.shape
     canvas[top : top + height, left : left + width] = enlarged
-
-
-def enlarge(
-    frame: UInt8[np.ndarray, "H W C"], scale: int
-) -> UInt8[np.ndarray, "height width 3"]:
-    """The frame with every pixel repeated; gray becomes RGB."""
-    rgb = np.broadcast_to(frame, (*frame.shape[:2], 3))
-    return einops.repeat(rgb, "H W c -> (H y) (W x) c", y=scale, x=scale)
 
 
 def fill(canvas: Canvas, corner: Corner, extent: Extent, colour: Colour) -> None:

@@ -1,12 +1,17 @@
 """The report page: one HTML file with everything inside, which plays without a network.
 
+It shows samples, and their runs' numbers, curves and recipes; of samples that lie in no
+run the videos alone.
+
 Frames are PNG sprites in data: addresses, drawn by the page's own script; its
 Content-Security-Policy allows nothing else to load or run. The template
 (page.html.jinja) escapes all text.
 """
 
+import shlex
 from base64 import b64encode
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from hashlib import sha256
 from math import isfinite
@@ -17,8 +22,19 @@ from jaxtyping import UInt8
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from svtcli.render.curves import Curve, Panel
-from svtcli.render.groups import Group
+from svtcli import __version__
+from svtcli.evaluate.results import (
+    LikelihoodResult,
+    MetricsResult,
+    count,
+    metric_rows,
+    protocol_notes,
+)
+from svtcli.recipe.schema import UNITS, Render
+from svtcli.render.curves import Curve, Panel, RunData, page_panels
+from svtcli.render.groups import Group, runs_of
+from svtcli.run.directory import RunFolder, read_run
+from svtcli.run.samples import read_facts
 from svtcli.video.encode import png
 
 _HERE = Path(__file__).parent
@@ -26,22 +42,6 @@ WIDEST = 4096
 """Width of a sprite that any browser takes; frames beyond go on further lines."""
 LISTED = 64
 """Most points of a chart whose numbers are listed below it."""
-
-
-@dataclass(frozen=True)
-class Player:
-    """Videos that play, and the strips below them."""
-
-    groups: tuple[Group, ...]
-    """Videos of one shape and one prime."""
-    times: tuple[int, ...]
-    """Frames shown by the strips."""
-    scale: int
-    """Screen pixels per video pixel, where there is room."""
-    smooth: bool
-    """Let the browser blur enlarged pixels."""
-    fps: float
-    """Frames per second at speed 1."""
 
 
 @dataclass(frozen=True)
@@ -76,13 +76,118 @@ class Page:
     about: str
     facts: tuple[str, ...] = ()
     """Caption of the samples."""
-    player: Player | None = None
+    groups: tuple[Group, ...] = ()
+    """Videos that play, of one shape and one prime."""
+    times: tuple[int, ...] = ()
+    """Frames shown by the strips below them."""
+    settings: Render = field(default_factory=Render)
+    """Scale, blur and speed of the videos."""
     tables: tuple[Table, ...] = ()
     panels: tuple[Panel, ...] = ()
     origins: tuple[Origin, ...] = ()
     """One for each run."""
     version: str = ""
     """Version of svt."""
+
+
+def report(
+    folders: Sequence[Path],
+    groups: tuple[Group, ...],
+    facts: tuple[str, ...],
+    times: tuple[int, ...],
+    settings: Render,
+) -> Page:
+    """Everything on the page; `groups`, `facts` and `times` as in other pictures.
+
+    Errors: BadData for a broken file of a run.
+    """
+    page = report_of_runs(folders)
+    return replace(page, facts=facts, groups=groups, times=times, settings=settings)
+
+
+def report_of_runs(folders: Sequence[Path]) -> Page:
+    """The page without its samples. Errors: those of `report`."""
+    runs = runs_of(folders)
+    facts, data = [read_facts(folder) for folder in folders], RunData.read(runs)
+    return Page(
+        title=" beside ".join(f"{each.run}, step {each.step}" for each in facts),
+        about="; ".join(dict.fromkeys(run.recipe().about for run in runs)),
+        tables=_tables(data),
+        panels=page_panels(data.of_steps({each.step for each in facts})),
+        origins=tuple(map(_origin, runs)),
+        version=__version__,
+    )
+
+
+def _tables(data: RunData) -> tuple[Table, ...]:
+    """Tables of all evaluations: likelihoods, then metrics; the latest step first."""
+    likelihoods = sorted(data.likelihoods, key=lambda each: -each.step)
+    metrics = sorted(
+        data.metrics, key=lambda each: -(each.made.step if each.made else 0)
+    )
+    return (*map(likelihood_table, likelihoods), *map(metrics_table, metrics))
+
+
+def likelihood_table(result: LikelihoodResult) -> Table:
+    """Score of each model and baseline, mean ± standard error over clips."""
+    unit = UNITS[result.unit]
+    rows = [
+        (row.model, f"{row.mean:.3f}", "" if row.error is None else f"{row.error:.3f}")
+        for row in result.rows
+    ]
+    if result.lower_bound is not None:
+        rows.append(("lower bound", f"{result.lower_bound:.3f}", ""))
+    about = (
+        f"{result.run}@{result.step}, split {result.split} of {result.dataset}, "
+        f"{count(result.clips, 'clip')}, frames {result.prime} to "
+        f"{result.frames - 1} scored; lower is better"
+    )
+    unusual = result.precision != "float32"
+    return Table(
+        f"Likelihood, {unit}",
+        about,
+        ("model", unit, "± s.e."),
+        tuple(rows),
+        (f"computed in {result.precision}",) if unusual else (),
+    )
+
+
+def metrics_table(result: MetricsResult) -> Table:
+    """Mean ± spread of every metric, with its protocol and its warnings."""
+    facts = result.made
+    name = f"{facts.run}@{facts.step}, split {facts.split}" if facts else None
+    return Table(
+        "Samples against clips",
+        f"{name or result.samples.name}; {count(result.samples.clips, 'sample')} "
+        f"per trial against {count(result.reference.clips, 'clip')}",
+        ("metric", "value", "±", "over"),
+        tuple(
+            (f"{each.metric}, {each.of}", each.value, each.spread, each.over)
+            for each in metric_rows(result)
+        ),
+        protocol_notes(result),
+        result.warnings,
+    )
+
+
+def _origin(run: RunFolder) -> Origin:
+    """Command, recipe and environment; without run.json the recipe alone."""
+    recipe = run.recipe_file.read_text(encoding="utf-8")
+    if not run.run_file.is_file():
+        return Origin(run.name, None, recipe, {})
+    facts = read_run(run)
+    overrides = {"overrides": " ".join(facts.overrides)} if facts.overrides else {}
+    commit = {"svt's commit": facts.git_commit} if facts.git_commit else {}
+    environment = {
+        "recipe": f"{facts.recipe} ({facts.recipe_fingerprint[:12]})",
+        **overrides,
+        "seed": f"{facts.seed}",
+        "devices": ", ".join(facts.devices),
+        "clips": facts.data_fingerprint[:12],
+        **commit,
+        **facts.versions,
+    }
+    return Origin(run.name, shlex.join(facts.command), recipe, environment)
 
 
 def page_html(page: Page) -> str:

@@ -19,7 +19,6 @@ from svtcli.failure import BadData, Refused
 from svtcli.recipe.schema import Format, Render
 from svtcli.render import pictures
 from svtcli.render.curves import evaluation_files
-from svtcli.render.diversity import default_times, diversity
 from svtcli.render.film import film
 from svtcli.render.groups import (
     Group,
@@ -31,7 +30,7 @@ from svtcli.render.groups import (
     side_by_side,
 )
 from svtcli.render.pictures import note_slow_gif, write_film, write_pictures
-from svtcli.render.strip import strip
+from svtcli.render.stills import default_times, diversity, strip
 from svtcli.run.durable import writing
 from svtcli.run.fingerprint import fingerprint, fingerprint_file
 from svtcli.run.progress import Progress
@@ -80,8 +79,7 @@ def render(
     read = [_drawable(read_samples(folder), folder) for folder in folders]
     drawings = plan_drawings(side_by_side(folders, read), settings)
     if "html" in settings.formats:
-        # Only now: jinja2 takes its time.
-        from svtcli.render.report import report_of_runs
+        from svtcli.render.page import report_of_runs  # jinja2 takes its time
 
         report_of_runs(folders)  # a broken file is found before anything is drawn
 
@@ -201,9 +199,7 @@ def draw(
     groups, scale = drawing.groups, settings.scale
     facts, times = drawing.facts, drawing.times
     if drawing.format == "html":
-        # Only now: jinja2 takes its time.
-        from svtcli.render.page import page_html
-        from svtcli.render.report import report
+        from svtcli.render.page import page_html, report  # jinja2 takes its time
 
         text = page_html(report(folders, groups, facts, times, settings))
         with writing(path):

@@ -1,14 +1,14 @@
 """Report pages of made-up samples, and a reader of HTML."""
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
 
+from svtcli.recipe.schema import Render
 from svtcli.render.curves import Curve, Panel
 from svtcli.render.groups import caption, groups_of
-from svtcli.render.page import Origin, Page, Player, Table, page_html
+from svtcli.render.page import Origin, Page, Table, page_html
 from tests.render.made_up import made_up_samples
 
-OF_PLAYER = {each.name for each in fields(Player)}
 VOID = frozenset({"img", "input", "link", "meta", "br"})
 """Elements that have no end tag and no content."""
 HOSTILE = "<script>alert('x')</script>\"&amp;--><img src=x onerror=alert(1)>"
@@ -17,17 +17,16 @@ HOSTILE = "<script>alert('x')</script>\"&amp;--><img src=x onerror=alert(1)>"
 def made_up_page(**changes) -> Page:
     """Two clips of seven frames, the first two prime, with three samples each.
 
-    `changes` are of the page, or of its player.
+    `changes` are of the page.
     """
-    samples = made_up_samples()
-    own = {key: changes.pop(key) for key in (*changes,) if key in OF_PLAYER}
-    models = {"walk": samples}
-    player = Player(groups_of(models, 2), (0, 2, 4, 6), 3, False, 8.0)
+    models = {"walk": made_up_samples()}
     page = Page(
         title="walk, step 300",
         about="a walk",
         facts=caption(models),
-        player=replace(player, **own),
+        groups=groups_of(models, 2),
+        times=(0, 2, 4, 6),
+        settings=Render(scale=3, smooth=False, fps=8.0),
         tables=(
             Table(
                 "Likelihood, bits/dim",
@@ -51,7 +50,7 @@ def hostile_page() -> Page:
     """Every text that comes from outside is an attack."""
     page = made_up_page()
     bad = (HOSTILE,)
-    group = page.player.groups[0]
+    group = page.groups[0]
     row = replace(group.rows[0], label=HOSTILE)
     group = replace(group, title=HOSTILE, rows=(row,))
     return replace(
@@ -59,7 +58,7 @@ def hostile_page() -> Page:
         title=HOSTILE,
         about=HOSTILE,
         facts=bad,
-        player=replace(page.player, groups=(group,)),
+        groups=(group,),
         tables=(Table(HOSTILE, HOSTILE, bad, (bad,), bad, bad),),
         panels=(
             Panel(

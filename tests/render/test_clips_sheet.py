@@ -11,12 +11,12 @@ from svtcli.clips.reader import open_clips
 from svtcli.failure import BadData, Failure, Refused
 from svtcli.render import clips_sheet as stage
 from svtcli.render.clips_sheet import (
+    Part,
     SheetSettings,
     choose_at_random,
     render_sheet,
     still_times,
 )
-from svtcli.render.sheet import Part
 from svtcli.run.progress import Silent
 from tests.written_clips import write_clips
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from svtcli.render.diversity import default_times, diversity, diversity_layout
 from svtcli.render.grid import AMBER
 from svtcli.render.groups import caption, groups_of
+from svtcli.render.stills import default_times, diversity, diversity_layout
 from tests.render.made_up import made_up_samples
 
 

@@ -3,14 +3,16 @@
 import numpy as np
 import pytest
 
-from svtcli.render.grid import INK, Block, Layout, Sizes, enlarge, fit, grid, write
+from svtcli.render.grid import INK, Block, Layout, Sizes, fit, grid, paint, write
 from svtcli.video.fonts import draw_text, line_height, text_width
 
 
 def test_enlarging_repeats_pixels_and_nothing_else():
     gray = np.array([[[1], [2]]], np.uint8)
     expected = [[1, 1, 2, 2]] * 2
-    np.testing.assert_array_equal(enlarge(gray, 2), np.dstack([expected] * 3))
+    canvas = np.zeros((2, 4, 3), np.uint8)
+    paint(canvas, gray, (0, 0), 2)
+    np.testing.assert_array_equal(canvas, np.dstack([expected] * 3))
 
 
 def test_text_that_fits_is_left_alone_and_other_text_loses_its_middle():
@@ -61,6 +63,6 @@ def test_blocks_of_a_grid_do_not_overlap_and_the_caption_stands_below(across):
     assert taken.sum() == 5 * 50 * 80
     assert taken.max() == 1
     assert not taken[layout.foot :].any()
-    inked = (layout.paper() != 255).any(-1)
+    inked = (layout.paper != 255).any(-1)
     assert not inked[: layout.foot].any()
     assert inked[layout.foot :].any()

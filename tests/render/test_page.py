@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from svtcli.recipe.schema import Render
 from svtcli.render import page
 from svtcli.render.groups import groups_of
 from svtcli.render.page import page_html, sprite
@@ -224,10 +225,17 @@ def test_all_text_can_be_read(dark):
 
 def test_smooth_is_told_to_the_style():
     assert read(made_up_page()).all("div", **{"class": "smooth"}) == []
-    assert len(read(made_up_page(smooth=True)).all("div", **{"class": "smooth"})) == 1
+    assert (
+        len(
+            read(made_up_page(settings=Render(smooth=True))).all(
+                "div", **{"class": "smooth"}
+            )
+        )
+        == 1
+    )
 
 
 def test_the_same_data_make_the_same_page():
     assert page_html(made_up_page()) == page_html(made_up_page())
-    other = made_up_page(fps=9.0)
+    other = made_up_page(settings=Render(scale=3, fps=9.0))
     assert page_html(other) != page_html(made_up_page())

@@ -60,7 +60,7 @@ def test_it_loads_without_errors_and_asks_nobody(page):
 
 
 def test_every_video_shows_the_very_pixels_of_every_frame(page):
-    videos = [row.video for group in made_up_page().player.groups for row in group.rows]
+    videos = [row.video for group in made_up_page().groups for row in group.rows]
     for time in range(7):
         canvases = shown(page, ".videos canvas")
         assert len(canvases) == len(videos)
@@ -76,7 +76,7 @@ def test_nothing_stays_hidden(page):
 
 def test_strips_show_the_very_pixels_of_their_frames(page):
     strips = shown(page, ".strip canvas")
-    videos = [row.video for group in made_up_page().player.groups for row in group.rows]
+    videos = [row.video for group in made_up_page().groups for row in group.rows]
     wanted = np.concatenate([video[[0, 2, 4, 6]] for video in videos])
     assert np.array_equal(strips[..., :3], wanted)
 
@@ -113,7 +113,7 @@ def test_buttons_and_scrubber_step_all_videos_together(page):
         "scrub.value = 5; scrub.dispatchEvent(new Event('input', { bubbles: true }))"
     )
     assert page.run("document.getElementById('frame').textContent") == "5"
-    videos = [row.video for group in made_up_page().player.groups for row in group.rows]
+    videos = [row.video for group in made_up_page().groups for row in group.rows]
     for canvas, video in zip(shown(page, ".videos canvas"), videos, strict=True):
         assert np.array_equal(canvas[..., :3], video[5])
 

@@ -22,8 +22,7 @@ from svtcli.recipe.load import load_recipe
 from svtcli.recipe.schema import Compare, Render
 from svtcli.render import curves
 from svtcli.render.groups import caption, groups_of
-from svtcli.render.page import Player
-from svtcli.render.report import report
+from svtcli.render.page import report
 from svtcli.render.stage import report_inputs
 from svtcli.run.directory import RunFolder, write_run
 from svtcli.run.metrics_log import MetricsLog
@@ -100,8 +99,10 @@ def page_of(*folders):
 def test_the_samples_are_shown_as_the_recipe_wants_them(run):
     page = page_of(run.samples / "300")
     assert (page.title, page.about) == ("walk, step 300", "a walk")
-    assert page.player == Player(page.player.groups, (0, 2), 4, True, 5.0)
-    assert [group.title for group in page.player.groups] == ["clip-0"]
+    settings = page.settings
+    assert (settings.scale, settings.smooth, settings.fps) == (4, True, 5.0)
+    assert page.times == (0, 2)
+    assert [group.title for group in page.groups] == ["clip-0"]
 
 
 def test_likelihood_stands_with_its_error_and_the_baselines(run):

@@ -7,7 +7,7 @@ import pytest
 
 from svtcli.render.grid import AMBER
 from svtcli.render.groups import caption, groups_of
-from svtcli.render.strip import strip, strip_layout
+from svtcli.render.stills import strip, strip_layout
 from tests.render.made_up import made_up_samples
 
 

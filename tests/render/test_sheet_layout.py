@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from svtcli.render.sheet import Clip, Part, sheet, sheet_film, sheet_layout
+from svtcli.render.clips_sheet import Clip, Part, sheet, sheet_film, sheet_layout
 
 FACTS = ("cooking", "12 by 20, RGB")
 
