@@ -4,7 +4,7 @@
 class Failure(Exception):
     """One clear line for the user: what, where, and (as `hint`) what to do.
 
-    `cli/failures.py` prints it and exits with `code`; nobody sees a traceback.
+    `cli/console.py` prints it and exits with `code`; nobody sees a traceback.
     """
 
     code = 1

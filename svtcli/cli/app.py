@@ -9,12 +9,10 @@ import typer
 from typer.core import TyperGroup
 
 from svtcli import __version__
-from svtcli.cli import completion, console, failures, flags, prepare, recipes, runs
-from svtcli.cli.doctor import doctor
+from svtcli.cli import completion, console, flags, prepare, recipes, runs
 from svtcli.cli.evaluate import evaluate
-from svtcli.cli.plan import plan
+from svtcli.cli.project import doctor, plan, run
 from svtcli.cli.render import render
-from svtcli.cli.run import run
 from svtcli.cli.sample import sample
 from svtcli.cli.train import train
 
@@ -117,8 +115,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments = [*flags, *(words or ["--help"])]
         code = app(arguments, prog_name="svt", standalone_mode=False)
     except (Exception, KeyboardInterrupt) as error:
-        return failures.report(error)
+        return console.report(error)
     # Typer may swallow a Ctrl-C and keep only its code.
     if code == INTERRUPTED:
-        return failures.report(KeyboardInterrupt())
+        return console.report(KeyboardInterrupt())
     return code if isinstance(code, int) else 0

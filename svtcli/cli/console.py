@@ -1,23 +1,30 @@
-"""Output of a command: results on stdout, everything else on stderr.
+"""Output of a command: results on stdout, everything else on stderr; errors.
 
 One `Settings` holds for the process; `cli/app.py` sets it from the global flags before
 a command runs.
 """
 
 import codecs
+import errno
 import io
 import json
 import logging
 import os
 import shutil
 import sys
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import typer
+
+from svtcli.failure import Failure
+from svtcli.run.device_memory import out_of_memory
 from svtcli.run.progress import Progress, Silent
 
 NARROWEST = 16
 """Columns of the last cell of a table, below which it is not wrapped any further."""
+STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 PIPE_WIDTH = 10_000
 """Columns of a pipe or a file: nothing is wrapped there."""
 SPELLED = {
@@ -84,11 +91,6 @@ def progress() -> Progress:
     return _progress
 
 
-def end_progress() -> None:
-    """Close a bar that an error has left open."""
-    _progress.end()
-
-
 def note(line: str) -> None:
     """Print a line on stderr; nothing with -q."""
     if not _settings.quiet:
@@ -101,16 +103,11 @@ def show(text: str, data: Mapping[str, object]) -> None:
     print(shown.rstrip("\n"), flush=True)  # noqa: T201
 
 
-def table(
-    title: str,
-    columns: Sequence[str],
-    rows: Sequence[Sequence[object]],
-    width: int | None = None,
-) -> str:
+def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Lines of a table without a frame; columns of numbers are right-aligned.
 
-    The last column is wrapped where the table is wider than `width`, by default that
-    of the terminal on stdout; nothing is ever cut off. An empty `title` has no line.
+    The last column is wrapped where the table is wider than the terminal on stdout;
+    nothing is ever cut off.
     """
     from rich.console import Console
     from rich.table import Table
@@ -133,21 +130,17 @@ def table(
         least += min(widest, NARROWEST) if last else widest + 2
     for row in cells:
         grid.add_row(*row)
-    room = max(width or _stdout_width(), least)
-    screen = Console(width=room, color_system=None, markup=False, emoji=False)
+    tty = sys.stdout.isatty()
+    width = max(shutil.get_terminal_size().columns if tty else PIPE_WIDTH, least)
+    screen = Console(width=width, color_system=None, markup=False, emoji=False)
     with screen.capture() as captured:
         screen.print(grid)
-    lines = [line.rstrip() for line in captured.get().splitlines()]
-    return "\n".join([title, *lines] if title else lines)
+    return "\n".join(line.rstrip() for line in captured.get().splitlines())
 
 
 def facts(named: Mapping[str, object]) -> str:
     """Lines of names with their values."""
-    return table("", ("", ""), list(named.items()))
-
-
-def _stdout_width() -> int:
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else PIPE_WIDTH
+    return table(("", ""), list(named.items()))
 
 
 def _is_number(text: str) -> bool:
@@ -164,6 +157,50 @@ def paint(text: str, code: str) -> str:
     if not (colored and sys.stderr.isatty()):
         return text
     return f"\x1b[{code}m{text}\x1b[0m"
+
+
+def report(error: BaseException) -> int:
+    """Print what went wrong on stderr, below a closed bar; return the exit code."""
+    _progress.end()
+    if _settings.debug:
+        traceback.print_exception(error)
+    sentence, hint, code = explain(error)
+    if sentence:
+        name = paint("svt: error:", "1;31")
+        print(f"{name} {sentence}", file=sys.stderr)  # noqa: T201
+    if hint:
+        print(f"{paint('hint:', '1')} {hint}", file=sys.stderr)  # noqa: T201
+    return code
+
+
+def explain(error: BaseException) -> tuple[str, str | None, int]:
+    """Sentence (may be empty), hint and exit code of an error."""
+    error = out_of_memory(error) or error
+    unexpected = None if _settings.debug else "run with --debug for the traceback"
+    match error:
+        case Failure():
+            return error.sentence, error.hint, error.code
+        case KeyboardInterrupt() | typer.Abort():
+            return "interrupted", None, 130
+        case BrokenPipeError():
+            return "", None, 1
+        case OSError(errno=number) if number in STORAGE:
+            place = f"{error.filename}: " if error.filename else ""
+            return f"{place}{error.strerror}", "free some space, then run again", 74
+        case OSError(strerror=str(why), filename=name) if name is not None:
+            return f"{name}: {why}", unexpected, 1
+        case _ if hasattr(error, "format_message") and hasattr(error, "exit_code"):
+            # A wrong command line, as Typer's parser reports it.
+            sentence = " ".join(error.format_message().split())
+            context = getattr(error, "ctx", None)
+            command = context.command_path if context else "svt"
+            # Typer reports enums this way.
+            sentence = sentence.replace(": Value error, ", ": ")
+            return sentence, f"see: {command} --help", error.exit_code
+        case MemoryError():
+            return "out of memory", "a smaller batch needs less", 1
+    lines = str(error).strip().splitlines() or ["no message"]
+    return f"{type(error).__name__}: {lines[0]}", unexpected, 1
 
 
 def about(seconds: int | float) -> str:

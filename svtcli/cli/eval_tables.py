@@ -44,7 +44,7 @@ def likelihood_table(results: Sequence["LikelihoodResult"]) -> str:
         if each.lower_bound is not None:
             rows.append((run, "lower bound", f"{each.lower_bound:.3f}", "", *protocol))
     columns = ("run", "model", "score", "± s.e.", "unit", "split", "clips")
-    return console.table("", (*columns, "scored frames"), rows)
+    return console.table((*columns, "scored frames"), rows)
 
 
 def likelihood_by_frame(results: Sequence["LikelihoodResult"]) -> str:
@@ -67,7 +67,7 @@ def likelihood_by_frame(results: Sequence["LikelihoodResult"]) -> str:
         (frame, *(f"{each[frame]:.3f}" if frame in each else "" for each in columns))
         for frame in frames
     ]
-    return console.table("", ("frame", *names), rows)
+    return console.table(("frame", *names), rows)
 
 
 def metrics_table(results: Sequence["MetricsResult"]) -> str:
@@ -87,7 +87,7 @@ def metrics_table(results: Sequence["MetricsResult"]) -> str:
         )
         lines += [f"  {note}" for note in protocol_notes(each)]
     columns = ("samples", "metric", "value", "±", "over", "of")
-    return "\n".join([console.table("", columns, rows), "", *lines])
+    return "\n".join([console.table(columns, rows), "", *lines])
 
 
 def metrics_by_frame(results: Sequence["MetricsResult"]) -> str:
@@ -110,7 +110,7 @@ def _window_table(name: str, fvd: "Fvd") -> str:
         )
         for start, window in zip(fvd.starts, fvd.distances.curve, strict=True)
     ]
-    return console.table(name, ("frames", "FVD", "± std"), rows)
+    return f"{name}\n{console.table(('frames', 'FVD', '± std'), rows)}"
 
 
 def _frame_table(result: "MetricsResult") -> str:
@@ -129,7 +129,7 @@ def _frame_table(result: "MetricsResult") -> str:
         (frame, *(f"{value:.3f}" for value in of_frame))
         for frame, of_frame in enumerate(zip(*values, strict=True), result.prime or 0)
     ]
-    return console.table(result.samples.name, columns, rows)
+    return f"{result.samples.name}\n{console.table(columns, rows)}"
 
 
 def paper_table(lines: Sequence["Line"]) -> str:
@@ -144,7 +144,7 @@ def paper_table(lines: Sequence["Line"]) -> str:
         for name, published in OTHERS.get(kind, {}).items():
             rows.append(_published(name, published.split, published))
     columns = ("model", "split", "likelihood", "FVD", "FVD (avg)", "protocol")
-    return console.table("", columns, rows)
+    return console.table(columns, rows)
 
 
 def paper_data(lines: Sequence["Line"]) -> list[dict[str, Any]]:

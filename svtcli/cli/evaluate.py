@@ -8,8 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from svtcli.cli import completion
-from svtcli.cli.eval_runs import WORDS, Call, score_runs
-from svtcli.cli.eval_samples import is_run, score_samples
+from svtcli.cli.eval_scoring import WORDS, Call, is_run, score_runs, score_samples
 from svtcli.cli.flags import (
     WHERE,
     ClipsAndSplit,

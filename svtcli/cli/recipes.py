@@ -28,7 +28,7 @@ def list_() -> None:
         for name, path in shipped_recipes().items()
     ]
     rows = [(recipe["name"], recipe["about"]) for recipe in found]
-    text = console.table("", ("RECIPE", "WHAT IT IS"), rows)
+    text = console.table(("RECIPE", "WHAT IT IS"), rows)
     console.show(text, {"recipes": found})
 
 

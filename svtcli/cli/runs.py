@@ -37,7 +37,7 @@ def list_() -> None:
     columns = ("RUN", "RECIPE", "STEP", "LAST", "BEST", "AGE", "SIZE")
     rows = [_row(run) for run in found if run.problem is None]
     broken = [f"{run.name}: {run.problem}" for run in found if run.problem]
-    text = console.table("", columns, rows) if rows else ""
+    text = console.table(columns, rows) if rows else ""
     if not found:
         text = f"no runs in {runs_root()}/ yet; start one: svt train RECIPE"
     console.show("\n".join([text, *broken]).strip(), {"runs": list(map(asdict, found))})
@@ -91,7 +91,7 @@ def diff(
         "recipe": {key: list(values) for key, values in keys.items()},
         "scores": [_finite(each) for each in scores],
     }
-    console.show(console.table("", ("", *names), rows), data)
+    console.show(console.table(("", *names), rows), data)
 
 
 @app.command("export", cls=Command)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from svtcli.cli import console, failures
+from svtcli.cli import console
 from svtcli.cli.flags import DryRun, Overrides, RecipeName, RunName
 from svtcli.failure import Refused, Stopped
 from svtcli.train.memory import keep_freed_memory
@@ -241,7 +241,7 @@ def together(meeting: "Meeting | None") -> Iterator["Peers"]:
     except BaseException as error:
         if meeting is None:
             raise
-        code = failures.report(error)
+        code = console.report(error)
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)

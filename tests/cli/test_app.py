@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from svtcli import __version__
-from svtcli.cli import console, failures
+from svtcli.cli import console
 from svtcli.cli.app import hoist, main
 from svtcli.failure import Failure, Refused
 from tests.cli.terminal import svt, svt_here
@@ -121,7 +121,7 @@ def test_a_wrong_command_line_is_one_sentence_and_a_hint(
     ],
 )
 def test_every_error_has_its_words_and_its_code(capsys, error, code, words):
-    assert failures.report(error) == code
+    assert console.report(error) == code
     said = capsys.readouterr().err
     assert words in said
     assert "Traceback" not in said
@@ -142,7 +142,7 @@ def test_debug_shows_the_traceback(capsys):
     console.configure(console.Settings(debug=True))
     with pytest.raises(Failure) as caught:
         raise Failure("broken")
-    failures.report(caught.value)
+    console.report(caught.value)
     assert "Traceback" in capsys.readouterr().err
 
 

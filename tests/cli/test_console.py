@@ -9,7 +9,6 @@ import termios
 import pytest
 
 from svtcli.cli import console
-from svtcli.cli.failures import report
 from svtcli.cli.progress import TqdmProgress
 from svtcli.run.progress import Silent
 from tests.cli.terminal import svt
@@ -81,8 +80,7 @@ def test_a_result_is_text_or_one_json_object(capsys):
 
 def test_a_table_aligns_words_left_and_numbers_right():
     rows = [("model", "4.21"), ("uniform", "10.00")]
-    assert console.table("bits/dim", ("OF", "TEST"), rows).splitlines() == [
-        "bits/dim",
+    assert console.table(("OF", "TEST"), rows).splitlines() == [
         "OF        TEST",
         "model     4.21",
         "uniform  10.00",
@@ -90,7 +88,7 @@ def test_a_table_aligns_words_left_and_numbers_right():
 
 
 def test_a_table_without_rows_is_its_header():
-    assert console.table("", ("A", "B"), []) == "A  B"
+    assert console.table(("A", "B"), []) == "A  B"
 
 
 def test_facts_are_lines_of_names_and_values():
@@ -261,7 +259,7 @@ def test_a_note_stands_above_the_bar_and_a_bar_is_closed_twice_without_harm(
 def test_an_error_stands_below_a_closed_bar(monkeypatch, error):
     terminal = Terminal(monkeypatch, 120)
     work(console.progress())
-    report(error)
+    console.report(error)
     bar, line, *_ = terminal.read()
     assert "500/1000" in bar[-1]
     assert line[-1].startswith(("\x1b[1;31msvt: error:", "svt: error:"))
@@ -297,20 +295,20 @@ def test_a_dumb_terminal_gets_lines(monkeypatch):
 
 def test_the_last_column_of_a_table_is_broken_where_a_terminal_is_narrow(monkeypatch):
     rows = [("quickstart", "three real clips and a small model"), ("b", "-")]
-    assert console.table("", ("RECIPE", "WHAT"), rows, width=30).splitlines() == [
+    whole = console.table(("RECIPE", "WHAT"), rows)
+    assert len(whole.splitlines()) == 3  # a pipe has no width
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "30")
+    assert console.table(("RECIPE", "WHAT"), rows).splitlines() == [
         "RECIPE      WHAT",
         "quickstart  three real clips",
         "            and a small model",
         "b           -",
     ]
-    whole = console.table("", ("RECIPE", "WHAT"), rows)
-    assert len(whole.splitlines()) == 3  # a pipe has no width
-    least = console.table("", ("RECIPE", "WHAT"), rows, width=20)
-    assert least == console.table("", ("RECIPE", "WHAT"), rows, width=28)
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    monkeypatch.setenv("COLUMNS", "30")
-    narrow = console.table("", ("RECIPE", "WHAT"), rows)
-    assert narrow == console.table("", ("RECIPE", "WHAT"), rows, width=30)
+    monkeypatch.setenv("COLUMNS", "20")
+    least = console.table(("RECIPE", "WHAT"), rows)
+    monkeypatch.setenv("COLUMNS", "28")
+    assert least == console.table(("RECIPE", "WHAT"), rows)
 
 
 def test_signs_that_an_encoding_lacks_are_spelled_and_file_names_are_kept():

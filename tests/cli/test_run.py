@@ -5,8 +5,7 @@ from typing import get_args
 
 import pytest
 
-from svtcli.cli.run import Stage
-from svtcli.project.chain import STAGES
+from svtcli.recipe.schema import STAGES, Stage
 from tests.cli.terminal import svt_here
 
 

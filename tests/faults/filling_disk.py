@@ -8,7 +8,7 @@ import ctypes
 import sys
 from pathlib import Path
 
-from svtcli.cli.failures import explain
+from svtcli.cli.console import explain
 from svtcli.run.directory import RunFolder
 from svtcli.train import stage as stage
 from svtcli.train.commit_record import holds, steps_in

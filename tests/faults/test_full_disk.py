@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from svtcli.cli.failures import explain
+from svtcli.cli.console import explain
 from svtcli.failure import StorageFailed
 from svtcli.run.samples import SampleFacts, Samples, read_samples, write_samples
 from svtcli.train import stage as stage

@@ -3,7 +3,7 @@
 import jax
 import pytest
 
-from svtcli.cli.failures import explain
+from svtcli.cli.console import explain
 from svtcli.failure import Failure
 from svtcli.run.device_memory import OutOfMemory, out_of_memory
 from svtcli.train.distributed import peer_lost

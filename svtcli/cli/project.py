@@ -1,16 +1,97 @@
-"""`svt plan`: what a recipe's training and sampling cost, before they are started."""
+"""`svt run`, `svt plan` and `svt doctor`: all stages, their cost, this machine."""
 
+import os
+import shutil
+import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from svtcli.cli import completion, console
-from svtcli.cli.flags import Overrides, RecipeName, RunName
+from svtcli.cli.eval_tables import result_text
+from svtcli.cli.flags import DryRun, Overrides, RecipeName, RunName
+from svtcli.failure import CheckFailed
+from svtcli.recipe.schema import STAGES, Stage
 from svtcli.run.device_memory import size
+from svtcli.train.memory import keep_freed_memory
 
 if TYPE_CHECKING:
+    from svtcli.project.chain import Results
+    from svtcli.project.doctor import Finding
     from svtcli.project.estimate import CostEstimate, EvalCost, SamplingSteps
+
+NARROW = 60
+"""Columns below which tables are wrapped."""
+
+
+def run(
+    recipe: RecipeName,
+    overrides: Overrides = None,
+    name: RunName = None,
+    first: Annotated[
+        Stage | None,
+        typer.Option(
+            "--from",
+            metavar="STAGE",
+            help=f"First stage: {', '.join(STAGES)} (default: prepare).",
+        ),
+    ] = None,
+    last: Annotated[
+        Stage | None,
+        typer.Option("--to", metavar="STAGE", help="Last stage (default: render)."),
+    ] = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Run the stages of a recipe in order, only those missing or stale.
+
+    Re-run the same command to resume. -n lists the state of every stage, and why.
+
+    For example: svt run quickstart
+    """
+    keep_freed_memory()
+    from svtcli.project.chain import chosen_stages, run_chain, survey
+    from svtcli.recipe.load import load_recipe
+    from svtcli.run.directory import run_folder
+
+    loaded = load_recipe(recipe, overrides or ())
+    folder = run_folder(name or loaded.name)
+    stages = chosen_stages(first, last)
+    if not dry_run:
+        _show_results(run_chain(loaded, folder, stages, console.progress()))
+        return
+    found = [each for each in survey(loaded, folder) if each.stage in stages]
+    text = console.table(
+        ("stage", "state", "why"),
+        [(each.stage, each.state, each.why) for each in found],
+    )
+    console.show(text, {"stages": [asdict(each) for each in found], "dry_run": True})
+
+
+def _show_results(results: "Results") -> None:
+    """Print scores, then the paths of all results."""
+    data: dict[str, object] = {"dry_run": False}
+    rows: list[tuple[str, object]] = []
+    if results.prepared:
+        rows.append(("clips", results.prepared.folder))
+    if results.trained:
+        rows.append(("run", results.trained.run.path))
+    if results.samples:
+        rows.append(("samples", results.samples))
+    data |= {name: str(path) for name, path in rows}
+    if results.pictures:
+        data["pictures"] = [str(path) for path in results.pictures]
+        rows += [(path.suffix[1:], path) for path in results.pictures]
+    if results.evaluations or results.comparisons:
+        from svtcli.evaluate.results import result_data
+    if results.evaluations:
+        scores = [result_data(each) for each in results.evaluations]
+        data |= {"evaluation": scores[0], "evaluations": scores}
+    if results.comparisons:
+        data["comparisons"] = [result_data(each) for each in results.comparisons]
+    tables = result_text(results.evaluations or (), results.comparisons or ())
+    paths = console.table(("", ""), rows) if rows else ""
+    console.show("\n\n".join(filter(None, [tables, paths])), data)
 
 
 def plan(
@@ -147,3 +228,53 @@ def _eval_facts(found: "EvalCost") -> dict[str, str]:
         if trials.features:
             facts["  seen by I3D"] = f"up to {trials.features:,} clips"
     return facts
+
+
+def doctor() -> None:
+    """Check this machine for all that svt needs; 3 if it cannot run.
+
+    Versions, devices and a matrix product on them, codecs, optional extras, folders and
+    free disk space, the terminal. A line marked `note` names something missing that svt
+    can do without.
+
+    For example: svt doctor --json, to show someone else what is here.
+    """
+    from svtcli.project.doctor import examine
+
+    found = [*examine(console.progress()), _terminal()]
+    rows, checks = [], {}
+    for each in found:
+        hint = f" ({each.hint})" if each.hint else ""
+        rows.append((each.state, each.name, each.text + hint))
+        checks[each.name] = {
+            "state": each.state,
+            "said": each.text,
+            "hint": each.hint,
+            "facts": each.facts,
+        }
+    broken = [each.name for each in found if each.state == "broken"]
+    text = console.table(("", "", ""), rows)
+    console.show(text, {"ok": not broken, "checks": checks})
+    if broken:
+        raise CheckFailed(f"broken: {', '.join(broken)}", "see the lines above")
+
+
+def _terminal() -> "Finding":
+    """Check the terminal: columns, encoding, colour, and the kind of progress."""
+    from svtcli.project.doctor import Finding
+
+    columns = shutil.get_terminal_size().columns
+    encoding = (sys.stdout.encoding or "ascii").lower()
+    live = sys.stderr.isatty()
+    color = live and console.settings().color and not os.environ.get("NO_COLOR")
+    facts = {"columns": columns, "encoding": encoding, "live": live, "color": color}
+    text = (
+        f"{columns} columns, {encoding}, progress as {'a bar' if live else 'lines'}, "
+        f"{'colour' if color else 'no colour'}"
+    )
+    hint = None
+    if not encoding.startswith("utf"):
+        hint = "signs such as a plus-minus are spelled out; PYTHONUTF8=1 shows them"
+    elif columns < NARROW:
+        hint = f"tables want {NARROW} columns"
+    return Finding("terminal", "note" if hint else "ok", text, hint, facts)
