@@ -8,10 +8,10 @@ no suggestions.
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import MISSING
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from svtcli.recipe.setting import Setting
@@ -214,18 +214,7 @@ def _values(setting: "Setting") -> Words:
         return ["false", "true"]
     if setting.choices and not setting.several:
         return [str(each) for each in setting.choices]
-    return [] if setting.default is MISSING else [_as_yaml(setting.default)]
-
-
-def _as_yaml(value: Any) -> str:
-    """Format a default as in an override, without spaces."""
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return str(value).lower()
-        case str() | int() | float():
-            return str(value)
-        case Iterable():
-            return f"[{','.join(map(_as_yaml, value))}]"
-    return ""
+    if setting.default is MISSING:
+        return []
+    # As in an override: without quotes and spaces.
+    return [json.dumps(setting.default, separators=(",", ":")).replace('"', "")]

@@ -73,12 +73,22 @@ def render(
     For example: svt render quickstart --format gif --scale 4
     """
     first, *others = sources or (None,)
-    if first is not None and (found := _clips_of(first)):
-        from svtcli.render.clips_sheet import SheetSettings
+    clips_of = {each: found for each in sources or () if (found := _clips_of(each))}
+    if clips_of and others:
+        named = next(iter(clips_of))
+        raise Refused(f"{named}: clips; only samples are drawn side by side")
+    if first in clips_of:
+        from svtcli.render.clips_sheet import SheetSettings, render_sheet
 
         of_samples = given.keys() - {field.name for field in fields(SheetSettings)}
-        _only_clips(first, others, of_samples)
-        _draw_sheet(*found, out, given, seed or 0, force, dry_run)
+        _refuse_flags(of_samples, f"of samples; {first} are clips")
+        clips, split = clips_of[first]
+        place, sheet = out or clips / "figures" / (split or ""), SheetSettings(**given)
+        progress = console.progress()
+        pictures = render_sheet(
+            clips, place, split, sheet, seed or 0, progress, force, dry_run
+        )
+        _show({"clips": str(clips)}, pictures, dry_run)
         return
     if seed is not None:
         raise Refused("--seed: samples are not drawn by chance; clips are")
@@ -86,66 +96,21 @@ def render(
         raise Refused(
             f"--every and {flag(max(other))}: choose one", "--frames 0,5 names frames"
         )
-    for other_clips in filter(_clips_of, others):
-        _only_clips(other_clips, [other_clips], ())
     if given.get("formats") == ("curves",):
         _refuse_flags(given.keys() - {"formats"}, "of samples, not of curves")
         runs = [_run_to_plot(source) for source in (first, *others)]
         _show({}, _draw_curves(runs, out, force, dry_run), dry_run)
         return
-    samples, *beside = [_samples_folder(source) for source in (first, *others)]
+    from svtcli.render import stage
+    from svtcli.run.directory import run_of_samples
+
+    samples, *rest = [_samples_folder(source) for source in (first, *others)]
+    beside = tuple(rest)
     if "every" in given:
         given |= {"frames": None, "diversity": False}
-    settings = replace(_recipe_settings(samples), **given)
-    _draw_samples(samples, tuple(beside), out, settings, force, dry_run)
-
-
-def _only_clips(clips: str, others: list[str], of_samples: Collection[str]) -> None:
-    """Refuse other sources and flags that only samples have."""
-    if others:
-        raise Refused(f"{clips}: clips; only samples are drawn side by side")
-    _refuse_flags(of_samples, f"of samples; {clips} are clips")
-
-
-def _refuse_flags(names: Collection[str], why: str) -> None:
-    """Refuse the first of the settings, if any."""
-    if names:
-        raise Refused(f"{flag(min(names))}: {why}")
-
-
-def _draw_sheet(
-    clips: Path,
-    split: str | None,
-    out: Path | None,
-    given: dict[str, Any],
-    seed: int,
-    force: bool,
-    dry_run: bool,
-) -> None:
-    """Draw the contact sheet of clips; its paths go to stdout."""
-    from svtcli.render import clips_sheet as stage
-
-    settings = stage.SheetSettings(**given)
-    place = out or clips / "figures" / (split or "")
-    pictures = stage.render_sheet(
-        clips, place, split, settings, seed, console.progress(), force, dry_run
-    )
-    _show({"clips": str(clips)}, pictures, dry_run)
-
-
-def _draw_samples(
-    samples: Path,
-    beside: tuple[Path, ...],
-    out: Path | None,
-    settings: Render,
-    force: bool,
-    dry_run: bool,
-) -> None:
-    """Draw, or with `dry_run` only check that it could be; the paths go to stdout."""
-    from svtcli.render import stage
-
-    place = out or _default_out(samples, beside)
-    runs = []
+    run = run_of_samples(samples)
+    settings = replace(run.recipe().render if run else Render(), **given)
+    place, runs = out or _default_out(samples, beside), []
     if "curves" in settings.formats:
         runs = [_run_to_plot(str(folder)) for folder in (samples, *beside)]
     progress = console.progress()
@@ -155,8 +120,16 @@ def _draw_samples(
             samples, place, settings, progress, force, beside, only_check
         )
         pictures += _draw_curves(runs, out, force, only_check)
-    others: dict[str, Any] = {"beside": [str(other) for other in beside]}
-    _show({"samples": str(samples), **(others if beside else {})}, pictures, dry_run)
+    source: dict[str, Any] = {"samples": str(samples)}
+    if beside:
+        source["beside"] = [str(each) for each in beside]
+    _show(source, pictures, dry_run)
+
+
+def _refuse_flags(names: Collection[str], why: str) -> None:
+    """Refuse the first of the settings, if any."""
+    if names:
+        raise Refused(f"{flag(min(names))}: {why}")
 
 
 def _draw_curves(
@@ -179,14 +152,6 @@ def _show(source: dict[str, Any], pictures: list[Path], dry_run: bool) -> None:
     lines = (f"would write {path}" if dry_run else f"{path}" for path in pictures)
     data = {**source, "files": [str(path) for path in pictures]}
     console.show("\n".join(lines), {**data, "dry_run": dry_run})
-
-
-def _recipe_settings(samples: Path) -> Render:
-    """Section `render` of the run's recipe; else the schema's defaults."""
-    from svtcli.run.directory import run_of_samples
-
-    run = run_of_samples(samples)
-    return run.recipe().render if run else Render()
 
 
 def _default_out(samples: Path, beside: Sequence[Path]) -> Path:

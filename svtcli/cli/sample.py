@@ -21,7 +21,6 @@ from svtcli.recipe.schema import Sample
 from svtcli.recipe.setting import (
     CLIPS,
     NO_INFLUENCE,
-    influential,
     non_default,
     settings_of,
 )
@@ -80,7 +79,7 @@ def sample(
         if "split" in given:
             raise Refused(f"--data {data} --split {given['split']}: both name a split")
         given["split"] = split
-    from svtcli.run.partial import ArrayTask
+    from svtcli.run.partial import ArrayTask, Unfinished
     from svtcli.train.commit_record import open_checkpoint
     from svtcli.train.held_out import open_held_out
 
@@ -97,23 +96,16 @@ def sample(
     plan = stage.plan_samples(checkpoint, settings, clips, out)
     if dry_run:
         _show_plan(plan, task)
-    else:
-        _make(plan, task)
-
-
-def _make(plan: "SamplePlan", task: "ArrayTask | None") -> None:
-    from svtcli.run.partial import Unfinished
-    from svtcli.sample import stage as stage
-
-    progress, data = console.progress(), {"samples": str(plan.out), "dry_run": False}
+        return
+    said: dict[str, object] = {"samples": str(plan.out), "dry_run": False}
     if task is None:
-        stage.sample(plan, progress)
+        stage.sample(plan, console.progress())
     else:
-        ended = stage.sample_task(plan, progress, task)
+        ended = stage.sample_task(plan, console.progress(), task)
         if isinstance(ended, Unfinished):
             console.note(f"{ended.done} of {ended.of} videos are finished so far")
-            data |= {"videos": ended.done, "of": ended.of}
-    console.show(str(plan.out), data)
+            said |= {"videos": ended.done, "of": ended.of}
+    console.show(str(plan.out), said)
 
 
 def _show_plan(plan: "SamplePlan", task: "ArrayTask | None") -> None:
@@ -149,7 +141,7 @@ def _show_plan(plan: "SamplePlan", task: "ArrayTask | None") -> None:
         "samples": str(plan.out),
         "checkpoint": plan.checkpoint.name,
         "dataset": plan.clips.name,
-        **influential(settings),
+        **vars(settings),
         "count": len(plan.numbers),
         "prime": plan.prime,
         "frames": plan.frames,

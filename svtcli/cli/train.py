@@ -193,33 +193,32 @@ def meeting_of(
         "--processes": processes,
         "--process": process,
     }
-    missing = [flag for flag, value in flags.items() if value is None]
-    if not cluster and len(missing) == len(flags):
-        return None
-    if cluster:
-        if given := [flag for flag in flags if flag not in missing]:
+    given = [flag for flag, value in flags.items() if value is not None]
+    if cluster and given:
+        raise Refused(
+            f"--cluster finds out by itself what {given[0]} says", "leave one out"
+        )
+    if not cluster:
+        if not given:
+            return None
+        if coordinator is None or processes is None or process is None:
+            missing = next(flag for flag in flags if flag not in given)
             raise Refused(
-                f"--cluster finds out by itself what {given[0]} says", "leave one out"
+                f"{missing} is missing: {', '.join(flags)} belong together",
+                "or use --cluster, under Slurm, Open MPI or on a TPU pod",
             )
-        from svtcli.train.distributed import Meeting  # which imports JAX
-
-        return Meeting(patience=patience)
-    if coordinator is None or processes is None or process is None:
-        raise Refused(
-            f"{missing[0]} is missing: {', '.join(flags)} belong together",
-            "or use --cluster, under Slurm, Open MPI or on a TPU pod",
-        )
-    if not 0 <= process < processes:
-        raise Refused(
-            f"--process {process}: the {processes} processes are 0 to {processes - 1}"
-        )
-    host, colon, port = coordinator.rpartition(":")
-    if not (host and colon and port.isdecimal() and 0 < int(port) < 2**16):
-        raise Refused(
-            f"--coordinator {coordinator}: is not HOST:PORT",
-            "for example 10.0.0.1:8476",
-        )
-    from svtcli.train.distributed import Meeting
+        if not 0 <= process < processes:
+            range_ = f"0 to {processes - 1}"
+            raise Refused(
+                f"--process {process}: the {processes} processes are {range_}"
+            )
+        host, colon, port = coordinator.rpartition(":")
+        if not (host and colon and port.isdecimal() and 0 < int(port) < 2**16):
+            raise Refused(
+                f"--coordinator {coordinator}: is not HOST:PORT",
+                "for example 10.0.0.1:8476",
+            )
+    from svtcli.train.distributed import Meeting  # which imports JAX
 
     return Meeting(coordinator, processes, process, patience)
 
