@@ -46,9 +46,9 @@ from svtcli.recipe.model import Model  # noqa: E402
 from svtcli.run.directory import RunFolder  # noqa: E402
 from svtcli.sample.sampler import Sampler  # noqa: E402
 from svtcli.sample.sampling_rule import row_keys  # noqa: E402
+from svtcli.train.checkpoint import load_network  # noqa: E402
 from svtcli.train.commit_record import open_checkpoint  # noqa: E402
 from svtcli.train.held_out import HeldOutPlan, plan_held_out  # noqa: E402
-from svtcli.train.load_network import load_network  # noqa: E402
 
 BATCHES = (1, 4)
 CLOCK = time.perf_counter if ON_CHIP else time.process_time

@@ -17,12 +17,11 @@ import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
 from reference import REFERENCE  # noqa: E402
 
-from svtcli.model.codes import codes_from_video  # noqa: E402
-from svtcli.model.subscale import take_slice  # noqa: E402
+from svtcli.model.subscale import codes_from_video, take_slice  # noqa: E402
 from svtcli.model.svt import create, network  # noqa: E402
 from svtcli.recipe.model import Model  # noqa: E402
-from svtcli.sample.sampling_rule import SamplingRule, choose, row_keys, slice_noise  # noqa: E402  # noqa: E402
-from svtcli.sample.sequential import Sequential  # noqa: E402
+from svtcli.sample.sampling_rule import SamplingRule, choose, row_keys, slice_noise  # noqa: E402
+from svtcli.sample.schedules import Sequential  # noqa: E402
 from svtcli.sample.slice_state import SliceInputs, sample_slice  # noqa: E402
 
 NARROW_PAPER = Model(de=64, d=128, na=4, da=32)

@@ -14,10 +14,8 @@ import numpy as np
 
 from svtcli.recipe.model import Model
 from svtcli.sample.jacobi import Jacobi
-from svtcli.sample.parallel import Parallel
 from svtcli.sample.sampling_rule import SamplingRule, row_keys
-from svtcli.sample.schedules import pixels_per_pass
-from svtcli.sample.sequential import Sequential
+from svtcli.sample.schedules import Parallel, Sequential, pixels_per_pass
 from svtcli.sample.slice_state import (
     Schedule,
     SliceInputs,

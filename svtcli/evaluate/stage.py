@@ -26,8 +26,8 @@ from svtcli.prepare.sources.moving_mnist import level_counts, lower_bound
 from svtcli.run.partial import ArrayTask, Steps, Unfinished
 from svtcli.run.progress import Progress
 from svtcli.run.signals import StopSignals
+from svtcli.train.checkpoint import load_network
 from svtcli.train.compilation_cache import use_compilation_cache
-from svtcli.train.load_network import load_network
 from svtcli.train.memory import less_for_batches, within_memory
 from svtcli.train.mesh import Layout, side_by_side
 

@@ -12,5 +12,5 @@ Axes in signatures:
 
 Positions are numbered in raster order of (t, h, w). NNX modules are named boxes of
 parameters: nothing in a call changes them, and they compute in the precision of their
-parameters. `kernels/` holds hand-written gradients and memory layouts.
+parameters. `kernels.py` holds hand-written gradients and memory layouts.
 """

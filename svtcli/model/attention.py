@@ -17,9 +17,13 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from svtcli.model.blocks import Blocks
-from svtcli.model.kernels.attention import attend, biased_softmax, put_boxes
-from svtcli.model.kernels.norm import LayerNorm
-from svtcli.model.kernels.remat import apply_remat
+from svtcli.model.kernels import (
+    LayerNorm,
+    apply_remat,
+    attend,
+    biased_softmax,
+    put_boxes,
+)
 from svtcli.model.parameters import fan_in_normal, zero_bias
 from svtcli.recipe.model import Model
 

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Int, Integer
 
 from svtcli.model.attention import Layer, LayerCache, apply_layers, layer_stack
 from svtcli.model.heads import Weights, head_class
-from svtcli.model.kernels.products import linear, sum_of_rows
+from svtcli.model.kernels import linear, sum_of_rows
 from svtcli.model.masked_conv import MaskedConv
 from svtcli.model.parameters import PositionEmbedding, embedding, fan_in_normal
 from svtcli.recipe.model import Model

@@ -8,7 +8,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Int, UInt8
 
 from svtcli.model.attention import apply_layers, layer_stack
-from svtcli.model.kernels.products import linear, rows_at, sum_of_rows
+from svtcli.model.kernels import linear, rows_at, sum_of_rows
 from svtcli.model.parameters import (
     Float32Param,
     PositionEmbedding,

@@ -15,10 +15,9 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int, Integer, UInt8
 
-from svtcli.model.codes import codes_from_video, video_from_codes
-from svtcli.model.kernels.norm import LayerNorm
-from svtcli.model.kernels.products import precise, precise_product
+from svtcli.model.kernels import LayerNorm, precise, precise_product
 from svtcli.model.parameters import fan_in_normal
+from svtcli.model.subscale import codes_from_video, video_from_codes
 from svtcli.recipe.model import Model
 
 Choose = Callable[[int, Float[Array, "R V"]], Int[Array, " R"]]

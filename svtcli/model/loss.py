@@ -9,10 +9,9 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int, UInt8
 
-from svtcli.model.codes import codes_from_video
 from svtcli.model.heads import unit_of
 from svtcli.model.parameters import Params
-from svtcli.model.subscale import scored_frames, take_slice
+from svtcli.model.subscale import codes_from_video, scored_frames, take_slice
 from svtcli.model.svt import SVT, network
 from svtcli.recipe.model import Model
 

@@ -12,7 +12,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
-from svtcli.model.kernels.products import linear
+from svtcli.model.kernels import linear
 from svtcli.model.parameters import fan_in_normal
 from svtcli.recipe.model import Triple
 

@@ -1,14 +1,15 @@
-"""Spatiotemporal subscaling (§3.2): video ⇄ slices, and the context of a slice.
+"""Video ⇄ slices (§3.2), pixels ⇄ codes (§3.3), and the context of a slice.
 
 Slice (a, b, c) is x[a::st, b::sh, c::sw]. Slices are numbered in raster order of
-(a, b, c), last fastest, and generated in that order.
+(a, b, c), last fastest, and generated in that order. 8-bit image channels are split:
+3×8-bit RGB becomes 6×4-bit codes, first coarse R, G, B, then fine R, G, B.
 """
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from einops import rearrange
-from jaxtyping import Array, Bool, Int, Shaped, UInt, UInt8
+from jaxtyping import Array, Bool, Int, Integer, Shaped, UInt, UInt8
 
 from svtcli.model.windows import frames_of_slices
 from svtcli.recipe.model import Model, Triple
@@ -114,3 +115,27 @@ def context_patches(
         for i, j, m in np.ndindex(*k)
     ]  # fmt: skip
     return jnp.stack(taps, axis=-2)
+
+
+def codes_from_video(
+    video: UInt8[Array, "*any I"], config: Model
+) -> UInt8[Array, "*any C"]:
+    """Return the codes of each pixel, coarse codes of all image channels first."""
+    mask = config.values - 1
+    return jnp.concatenate([(video >> shift) & mask for shift in _shifts(config)], -1)
+
+
+def video_from_codes(
+    codes: Integer[Array, "*any C"], config: Model
+) -> UInt8[Array, "*any I"]:
+    """Return the pixels with these codes; inverse of `codes_from_video`."""
+    levels = jnp.split(codes.astype(jnp.uint8), len(_shifts(config)), axis=-1)
+    shifted = [
+        level << shift for level, shift in zip(levels, _shifts(config), strict=True)
+    ]
+    return sum(shifted[1:], start=shifted[0])
+
+
+def _shifts(config: Model) -> tuple[int, ...]:
+    """Lowest bit of each level, coarse first."""
+    return tuple(range(config.pixel_bits - config.code_bits, -1, -config.code_bits))

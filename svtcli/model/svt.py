@@ -42,7 +42,7 @@ class SVT(nnx.Module):
         """Logits of slice `index` of each video, teacher-forced.
 
         With `first`, every row is slice (0, 0, 0) and takes the first-slice decoder.
-        `remat` saves memory in the backward pass (`kernels/remat.py`).
+        `remat` saves memory in the backward pass (`kernels.apply_remat`).
         """
         slice_codes = take_slice(codes, index, self.config.s)
         context = None if first else self.encoder(codes, index, actions, remat=remat)

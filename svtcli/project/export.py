@@ -28,9 +28,8 @@ from svtcli.run.directory import RunFolder, read_run, write_run
 from svtcli.run.durable import replacing
 from svtcli.run.progress import Progress
 from svtcli.train.arrays import differences, named, unnamed
-from svtcli.train.checkpoint import Checkpoints
+from svtcli.train.checkpoint import Checkpoints, load_network
 from svtcli.train.commit_record import Checkpoint
-from svtcli.train.load_network import load_network
 from svtcli.train.state import first_state
 
 FORMAT = "svt 1"

@@ -11,12 +11,12 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Float32, Int, Key, UInt8
 
-from svtcli.model.codes import codes_from_video, video_from_codes
 from svtcli.model.parameters import Params
+from svtcli.model.subscale import codes_from_video, video_from_codes
 from svtcli.model.windows import passes
 from svtcli.recipe.model import Model
 from svtcli.sample.sampling_rule import SamplingRule
-from svtcli.sample.sequential import Sequential
+from svtcli.sample.schedules import Sequential
 from svtcli.sample.slice_state import (
     Schedule,
     SliceInputs,

@@ -1,27 +1,29 @@
-"""Choice of a schedule: the one asked for, or the cheapest by a model of its passes.
+"""Sampling schedules, and the choice of one: as asked for, or the cheapest.
 
-Nothing is measured while sampling. The number of pixels that a pass of fixed-point
-(Jacobi) sampling makes final is that of a trained model.
+The cost is that of a model of the passes: nothing is measured while sampling. The
+number of pixels that a pass of fixed-point sampling (`jacobi.py`) makes final is that
+of a trained model.
 """
 
 from dataclasses import dataclass
 from functools import lru_cache
 from math import exp, log, prod
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Int, Int32
 
 from svtcli.failure import Refused
 from svtcli.model.blocks import Blocks
-from svtcli.model.connectivity import LARGEST, connectivity
+from svtcli.model.connectivity import LARGEST, connectivity, schedule
+from svtcli.model.decoder import Decoder
 from svtcli.model.svt import abstract_params
 from svtcli.recipe.model import Model
 from svtcli.recipe.schema import Sample
 from svtcli.sample.jacobi import Jacobi
-from svtcli.sample.parallel import Parallel
-from svtcli.sample.sequential import Sequential
-from svtcli.sample.slice_state import Schedule
+from svtcli.sample.slice_state import Carry, Schedule, SliceStart, sample_pixels
 from svtcli.train.chips import find_chip
 
 Name = Literal["sequential", "parallel", "guess"]
@@ -36,6 +38,102 @@ UNKNOWN = "A100"
 """Stands for an accelerator that is not in the table of chips."""
 
 BYTES = {"float32": 4, "bfloat16": 2}
+
+
+@dataclass(frozen=True)
+class Sequential:
+    """One pass of the decoder a pixel, with cached keys and values (§3).
+
+    The definition of a sample; the other schedules give the same.
+    """
+
+    name: str = "sequential"
+    window: None = None
+
+    def __call__(
+        self, decoder: Decoder, start: SliceStart, *, first: bool
+    ) -> tuple[Carry, Int[Array, " B"]]:
+        B, P, _ = start.codes.shape
+
+        def one_position(position: Int[Array, ""], carry: Carry) -> Carry:
+            added = start.position_and_context[:, position]
+            y, cache = decoder.step(carry.cache, added, position)
+            noise, rule = start.noise[:, position], start.inputs.rule
+            pixel, logits = sample_pixels(decoder, cache, y, noise, rule)
+            return Carry(
+                decoder.remember(cache, pixel, position),
+                carry.codes.at[:, position].set(pixel),
+                carry.logits.at[:, position].set(logits),
+            )
+
+        begin = Carry.begin(decoder, start)
+        carry = jax.lax.fori_loop(start.start, P, one_position, begin)
+        return carry, jnp.full(B, P - start.start)
+
+
+@dataclass(frozen=True)
+class Parallel:
+    """One pass of the decoder a level: the shortest exact schedule (appendix C).
+
+    Blocks and masks hide some pixels from others (`model.connectivity`). Pixels of one
+    level do not depend on each other, so one pass gives them all.
+    """
+
+    name: str = "parallel"
+    window: None = None
+
+    def __call__(
+        self, decoder: Decoder, start: SliceStart, *, first: bool
+    ) -> tuple[Carry, Int[Array, " B"]]:
+        B, plan = len(start.codes), _schedules(decoder.config, first)
+        _, h, w = decoder.config.slice_shape
+        prime_frames = start.start // (h * w)
+        steps = jnp.asarray(plan.positions, int)[prime_frames]
+        count = jnp.asarray(plan.counts)[prime_frames]
+
+        def one_step(step: Int[Array, ""], carry: Carry) -> Carry:
+            here = steps[step]
+            runs = jnp.broadcast_to(here, (B, len(here)))  # of one position each
+            added = start.position_and_context[:, here, None]
+            y, cache = decoder.steps(carry.cache, added, runs)
+            noise = start.noise[:, here].reshape(-1, *start.noise.shape[2:])
+            pixels, logits = sample_pixels(
+                decoder, cache, y.reshape(-1, y.shape[-1]), noise, start.inputs.rule
+            )
+            pixels = pixels.reshape(B, len(here), 1, -1)
+            logits = logits.reshape(B, len(here), *logits.shape[1:])
+            return Carry(
+                decoder.remember_runs(cache, pixels, runs),
+                carry.codes.at[:, here].set(pixels[:, :, 0]),
+                carry.logits.at[:, here].set(logits),
+            )
+
+        carry = jax.lax.fori_loop(0, count, one_step, Carry.begin(decoder, start))
+        return carry, jnp.full(B, count)
+
+
+class _Schedules(NamedTuple):
+    """Shortest schedules by number of prime frames, padded to one shape."""
+
+    positions: Int32[np.ndarray, "t steps width"]
+    counts: Int32[np.ndarray, " t"]
+    """Steps of each schedule; the rest is padding."""
+
+
+@lru_cache(maxsize=8)
+def _schedules(config: Model, first: bool) -> _Schedules:
+    t, h, w = config.slice_shape
+    every = [schedule(config, prime * h * w, first=first) for prime in range(t)]
+    steps, width = np.max([each.shape for each in every], axis=0)
+    # A repeated position changes nothing: steps are filled up with their last one.
+    padded = [
+        np.pad(
+            np.pad(each, ((0, 0), (0, width - each.shape[1])), "edge"),
+            ((0, steps - len(each)), (0, 0)),
+        )
+        for each in every
+    ]
+    return _Schedules(np.stack(padded), np.array([len(e) for e in every], np.int32))
 
 
 @dataclass(frozen=True)

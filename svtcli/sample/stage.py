@@ -24,10 +24,10 @@ from svtcli.sample.sampler import Continuation, OnSlice, Sampler
 from svtcli.sample.sampling_rule import SamplingRule, row_keys
 from svtcli.sample.schedules import schedule_of
 from svtcli.sample.slice_state import Schedule
+from svtcli.train.checkpoint import load_network
 from svtcli.train.commit_record import Checkpoint
 from svtcli.train.compilation_cache import use_compilation_cache
 from svtcli.train.held_out import HeldOutPlan, plan_held_out
-from svtcli.train.load_network import load_network
 from svtcli.train.memory import less_for_batches, within_memory
 from svtcli.train.mesh import Layout, side_by_side
 

@@ -3,7 +3,7 @@
 stage       the command: plan, set up, train; plan needs no jax and refuses early
 loop        takes batches, dispatches steps, logs, saves, validates, stops on a signal
 step        update(state, batch) -> (state, metrics): pure, jitted, donates its state
-state       {params, opt, step}: a plain pytree; optimizer has the rule and its rate
+state       {params, opt, step}: a plain pytree; the optimizer and its learning rate
 mesh        sharding over devices; distributed joins several processes
-checkpoint  verified arrays on disk with one writer; load_network reads them again
+checkpoint  verified arrays on disk with one writer, and the network read from them
 """

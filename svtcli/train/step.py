@@ -19,8 +19,7 @@ from svtcli.model.parameters import Params, for_products_in
 from svtcli.recipe.model import Model
 from svtcli.recipe.schema import Train
 from svtcli.train.mesh import Layout
-from svtcli.train.optimizer import learning_rate, optimizer
-from svtcli.train.state import State
+from svtcli.train.state import State, learning_rate, optimizer
 
 Scalar = Float[Array, ""]
 Loss = Callable[[PyTree, PyTree], tuple[Scalar, Scalar]]

@@ -16,8 +16,8 @@ from svtcli.model.svt import structure, uniform_params
 from svtcli.recipe.schema import Eval
 from svtcli.run.directory import RunFolder
 from svtcli.run.progress import Silent
+from svtcli.train.checkpoint import TrainedNetwork
 from svtcli.train.commit_record import open_checkpoint
-from svtcli.train.load_network import TrainedNetwork
 from tests.trained_place import RUN, noise, write_clips
 
 TEST = Eval(batch=3, baselines=("uniform",))

@@ -10,7 +10,7 @@ from flax import nnx
 
 from svtcli.model.attention import Layer, LayerCache
 from svtcli.model.blocks import Blocks
-from svtcli.model.kernels.products import rows_at
+from svtcli.model.kernels import rows_at
 from svtcli.model.masked_conv import MaskedConv
 from svtcli.recipe.model import Block, Dilated
 

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from svtcli.model.blocks import Blocks
-from svtcli.model.codes import codes_from_video
-from svtcli.model.subscale import slice_numbers, slice_offsets
+from svtcli.model.subscale import codes_from_video, slice_numbers, slice_offsets
 from svtcli.model.svt import network
 from svtcli.recipe.model import Model
 from tests.tiny import VARIANTS, network_of, random_actions, random_video
@@ -123,7 +122,7 @@ def test_an_action_reaches_the_frames_that_it_belongs_to():
     video, actions = random_video(config, 1), random_actions(config, 1)
     codes, index = codes_from_video(video, config), jnp.array([0])
     model = network(graphdef, params)
-    spread = model.encoder._spread(actions)
+    spread = model.encoder._broadcast(actions)
     assert spread.shape == (1, *config.slice_shape, config.s[0] * config.actions)
     assert (spread[0, 1, 0, 0] == actions[0, 2:4].ravel()).all()
     logits = jax.jit(lambda actions: model(codes, index, actions))

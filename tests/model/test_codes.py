@@ -2,7 +2,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from svtcli.model.codes import codes_from_video, video_from_codes
+from svtcli.model.subscale import codes_from_video, video_from_codes
 from svtcli.recipe.model import Model
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from svtcli.model.kernels.norm import EPSILON, LayerNorm
+from svtcli.model.kernels import EPSILON, LayerNorm
 
 D = 6
 

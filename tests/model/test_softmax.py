@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from svtcli.model.kernels.attention import biased_softmax
+from svtcli.model.kernels import biased_softmax
 
 SHAPES = [((2, 3, 4, 5), (3, 4, 5)), ((2, 3, 4, 5), (2, 1, 4, 5)), ((6, 5), (5,))]
 """Shapes of products and bias."""

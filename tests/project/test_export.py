@@ -16,8 +16,8 @@ from svtcli.project.export import export_weights, import_weights
 from svtcli.run.directory import RunFolder, find_checkpoint
 from svtcli.run.progress import Silent
 from svtcli.train.arrays import named
+from svtcli.train.checkpoint import load_network
 from svtcli.train.commit_record import open_checkpoint
-from svtcli.train.load_network import load_network
 from tests.cli.terminal import svt_here
 
 FILE = Path("weights.safetensors")

@@ -8,7 +8,7 @@ import numpy as np
 from svtcli.recipe.model import Model
 from svtcli.sample.sampler import Continuation, Sampler
 from svtcli.sample.sampling_rule import SamplingRule, row_keys
-from svtcli.sample.sequential import Sequential
+from svtcli.sample.schedules import Sequential
 from svtcli.sample.slice_state import Schedule
 from tests.tiny import network_of
 

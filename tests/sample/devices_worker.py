@@ -14,10 +14,9 @@ import numpy as np
 from svtcli.model.parameters import Params
 from svtcli.recipe.model import Model
 from svtcli.sample.jacobi import Jacobi
-from svtcli.sample.parallel import Parallel
 from svtcli.sample.sampler import Continuation, Sampler
 from svtcli.sample.sampling_rule import SamplingRule, row_keys
-from svtcli.sample.sequential import Sequential
+from svtcli.sample.schedules import Parallel, Sequential
 from svtcli.sample.slice_state import sample_slice_on
 from svtcli.train.mesh import side_by_side
 from tests.tiny import GRAY, SMALL, VARIANTS, network_of

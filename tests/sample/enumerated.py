@@ -8,17 +8,15 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from svtcli.model.codes import codes_from_video
 from svtcli.model.parameters import Params, for_products_in
-from svtcli.model.subscale import scored_frames, take_slice
+from svtcli.model.subscale import codes_from_video, scored_frames, take_slice
 from svtcli.model.svt import network
 from svtcli.model.windows import scored_slices
 from svtcli.recipe.model import Model
 from svtcli.sample.jacobi import Jacobi
-from svtcli.sample.parallel import Parallel
 from svtcli.sample.sampler import Continuation, Sampler
 from svtcli.sample.sampling_rule import SamplingRule, row_keys, slice_noise
-from svtcli.sample.sequential import Sequential
+from svtcli.sample.schedules import Parallel, Sequential
 from tests.model.test_probability import ENUMERABLE
 from tests.tiny import network_of
 

@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from svtcli.model.codes import codes_from_video, video_from_codes
 from svtcli.model.loss import slice_nll
+from svtcli.model.subscale import codes_from_video, video_from_codes
 from svtcli.model.svt import network
 from svtcli.sample import jacobi, parallel, sequential
 from svtcli.sample.sampling_rule import SamplingRule, row_keys, slice_noise

@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 
 from svtcli.sample.jacobi import Jacobi
-from svtcli.sample.parallel import Parallel
 from svtcli.sample.sampler import Sampler
 from svtcli.sample.sampling_rule import SamplingRule, row_keys
-from svtcli.sample.sequential import Sequential
+from svtcli.sample.schedules import Parallel, Sequential
 from tests.sample.enumerated import (
     CONFIGS,
     FREE,

@@ -8,7 +8,7 @@ import pytest
 from svtcli.model.connectivity import connectivity, schedule
 from svtcli.model.windows import passes
 from svtcli.recipe.model import Model
-from svtcli.sample.parallel import Parallel
+from svtcli.sample.schedules import Parallel
 from svtcli.sample.slice_state import sample_slice
 from tests.sample.continued import assert_same, continuations
 from tests.tiny import GRAY, SMALL, VARIANTS

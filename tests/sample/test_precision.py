@@ -13,17 +13,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from svtcli.model.codes import codes_from_video
 from svtcli.model.likelihood import Scorer
 from svtcli.model.parameters import for_products_in
+from svtcli.model.subscale import codes_from_video
 from svtcli.model.svt import network
 from svtcli.run.directory import RunFolder
 from svtcli.sample.sampler import Sampler
 from svtcli.sample.sampling_rule import SamplingRule
-from svtcli.sample.sequential import Sequential
+from svtcli.sample.schedules import Sequential
 from svtcli.sample.slice_state import SliceInputs, sample_slice, set_up
+from svtcli.train.checkpoint import load_network
 from svtcli.train.commit_record import open_checkpoint
-from svtcli.train.load_network import load_network
 from tests.products import equations
 from tests.sample.enumerated import (
     CONFIGS,

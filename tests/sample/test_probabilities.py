@@ -5,9 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from svtcli.model.codes import codes_from_video
 from svtcli.model.likelihood import Scorer
-from svtcli.model.subscale import take_slice
+from svtcli.model.subscale import codes_from_video, take_slice
 from svtcli.model.svt import network
 from tests.sample.enumerated import (
     CONFIGS,

@@ -11,13 +11,13 @@ from svtcli.sample.schedules import (
     WINDOWS,
     Accelerator,
     Cpu,
+    Sequential,
     fastest,
     machine_of,
     pixels_per_pass,
     schedule_of,
     slice_costs,
 )
-from svtcli.sample.sequential import Sequential
 
 
 def test_a_schedule_of_the_settings_is_taken():

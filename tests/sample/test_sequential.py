@@ -7,9 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from svtcli.model.codes import codes_from_video
 from svtcli.model.likelihood import Scorer
-from svtcli.model.subscale import scored_frames, take_slice
+from svtcli.model.subscale import codes_from_video, scored_frames, take_slice
 from svtcli.model.svt import network
 from svtcli.recipe.model import Model
 from svtcli.sample.sampler import Sampler

@@ -12,7 +12,7 @@ import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from jaxtyping import PyTree
 
-from svtcli.train.mixed_batch import first_of_each, sum_mixed_rows
+from svtcli.train.mesh import first_of_each, sum_mixed_rows
 from tests.train.compile_worker import MOVES
 
 WIDTH = 3

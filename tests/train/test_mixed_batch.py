@@ -2,7 +2,7 @@
 
 import pytest
 
-from svtcli.train.mixed_batch import first_of_each
+from svtcli.train.mesh import first_of_each
 from tests.train.on_devices import on_devices
 
 

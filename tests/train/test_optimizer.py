@@ -8,7 +8,7 @@ import pytest
 
 from svtcli.recipe.schema import Train
 from svtcli.recipe.setting import Misfit
-from svtcli.train.optimizer import learning_rate, optimizer
+from svtcli.train.state import learning_rate, optimizer
 
 
 def run(train: Train, gradients: np.ndarray, start: float = 0.5) -> np.ndarray:

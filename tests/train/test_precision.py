@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from svtcli.model.codes import codes_from_video
 from svtcli.model.loss import training_loss
 from svtcli.model.parameters import for_products_in
+from svtcli.model.subscale import codes_from_video
 from svtcli.model.svt import network
 from svtcli.model.windows import slice_choices
 from svtcli.recipe.model import Model

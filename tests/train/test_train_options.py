@@ -6,9 +6,8 @@ import pytest
 from svtcli.run.directory import RunFolder
 from svtcli.run.metrics_log import read_metrics
 from svtcli.run.progress import Silent
-from svtcli.train.checkpoint import restore_params
+from svtcli.train.checkpoint import load_network, restore_params
 from svtcli.train.commit_record import open_checkpoint
-from svtcli.train.load_network import load_network
 from svtcli.train.stage import train
 from tests.train import toy
 from tests.train.tiny_run import loaded, write_clips, write_recipe

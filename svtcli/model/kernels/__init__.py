@@ -1,1 +1,0 @@
-"""Hand-written gradients and memory layouts that make the model fast."""
