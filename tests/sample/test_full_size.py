@@ -15,7 +15,7 @@ import pytest
 from svtcli.model.loss import slice_nll
 from svtcli.model.subscale import codes_from_video, video_from_codes
 from svtcli.model.svt import network
-from svtcli.sample import jacobi, parallel, sequential
+from svtcli.sample import jacobi, schedules
 from svtcli.sample.sampling_rule import SamplingRule, row_keys, slice_noise
 from svtcli.sample.slice_state import SliceInputs, sample_pixels, sample_slice
 from tests.paper_models import PAPER
@@ -25,8 +25,8 @@ CONFIG = PAPER["spatiotemporal"]
 INDEX = 9  # of 16 slices: it holds the frames 2, 6, 10 and 14
 KEYS = row_keys(0, np.zeros(1, int), np.zeros(1, int))
 SCHEDULES = {
-    "parallel": (parallel, parallel.Parallel(), 1),
-    "sequential": (sequential, sequential.Sequential(), 11),
+    "parallel": (schedules, schedules.Parallel(), 1),
+    "sequential": (schedules, schedules.Sequential(), 11),
     "guess": (jacobi, jacobi.Jacobi(16), 11),
 }
 """Each with how many frames are given: from 11 on, a quarter of the slice is made."""

@@ -25,7 +25,7 @@ def test_first_rows_are_counted_for_each_device(
 
 def test_devices_with_rows_of_their_own_kind_sum_to_the_result_of_one() -> None:
     """Value and gradient, for devices with first rows only, with some, with none."""
-    (found,), _ = on_devices(8, "kinds_worker")
+    (found,), _ = on_devices(8, "mixed_batch_worker")
     for case in found:
         assert case["value"] == pytest.approx(case["alone"], rel=1e-6), case
         assert case["gradient"] < 1e-6, case
