@@ -202,16 +202,16 @@ def _product(progress: Progress) -> Finding:
 
 
 def _codecs() -> Finding:
-    from svtcli.video import codecs, library_versions
+    from svtcli.video import decode, encode, library_versions
 
     try:
-        codecs.check_round_trip()
+        encode.check_round_trip()
     except Failure as failure:
         # Only preparing and rendering need codecs.
         raise _Note(failure.sentence, failure.hint) from failure
-    facts = {"pyav": library_versions()["av"], "ffmpeg": codecs.ffmpeg_version()}
+    facts = {"pyav": library_versions()["av"], "ffmpeg": encode.ffmpeg_version()}
     text = f"PyAV {facts['pyav']} reads, ffmpeg {facts['ffmpeg']} writes"
-    if missing := codecs.missing_decoders():
+    if missing := decode.missing_decoders():
         text += f"; cannot read {', '.join(missing)}"
         hint = "pip install --force-reinstall av"
         return Finding("codecs", "note", text, hint, facts)

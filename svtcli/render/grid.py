@@ -12,7 +12,7 @@ import einops
 import numpy as np
 from jaxtyping import UInt8
 
-from svtcli.video.fonts import draw_text, line_height, text_width
+from svtcli.video.image import draw_text, line_height, text_width
 
 Canvas = UInt8[np.ndarray, "height width 3"]
 Frame = UInt8[np.ndarray, "H W C"]

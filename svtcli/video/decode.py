@@ -24,6 +24,8 @@ from svtcli.video.truncation import expected_frames, find_truncation, has_end_ma
 
 T = TypeVar("T")
 COVER = Disposition.attached_pic
+CODECS = ("h264", "hevc", "vp9", "av1", "mpeg4", "mpeg2video", "mjpeg", "ffv1")
+"""Codecs of datasets, phones and the web."""
 Reason = Literal["open", "no-video", "decode"]
 FORMATS = (
     "mov,mp4,matroska,webm,avi,flv,mpegts,mpeg,mpegvideo,m4v,h264,hevc,ivf,ogg,asf,"
@@ -157,6 +159,11 @@ def count_frames(path: Path, fps: float | None = None) -> int:
     """Number of frames that `decode` gives; decodes all. Errors: `Undecodable`."""
     with open_video(path) as video:
         return video.count_frames(fps)
+
+
+def missing_decoders() -> list[str]:
+    """Codecs, out of `CODECS`, that PyAV's FFmpeg cannot read."""
+    return sorted(set(CODECS) - av.codecs_available)
 
 
 def _resizer(path: Path, size: int | None) -> Callable[[av.VideoFrame], np.ndarray]:

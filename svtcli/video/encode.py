@@ -3,12 +3,13 @@
 Frames are streamed; only ffmpeg's palette search for a GIF holds all of them.
 """
 
+import re
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import IO
 
 import numpy as np
@@ -19,6 +20,8 @@ from svtcli.failure import Failure, StorageFailed
 
 Picture = UInt8[np.ndarray, "height width 3"]
 
+FRAMES, SIDE = 3, 16
+"""Frames of the film of `check_round_trip`, and their size."""
 FASTEST_GIF = 50.0
 """Frames per second: GIF counts in 1/100 s, and browsers slow down anything faster."""
 
@@ -136,3 +139,29 @@ def ffmpeg_file() -> str:
     except RuntimeError as error:
         hint = "install ffmpeg and set $IMAGEIO_FFMPEG_EXE to its path"
         raise Failure("no ffmpeg for this platform", hint) from error
+
+
+def ffmpeg_version() -> str:
+    """Version of the ffmpeg that writes GIF and MP4. Errors: Failure without one."""
+    # The path is imageio-ffmpeg's, or the user's own choice.
+    output = subprocess.run(  # noqa: S603
+        [ffmpeg_file(), "-version"], capture_output=True, text=True, timeout=20
+    ).stdout
+    found = re.search(r"ffmpeg version (\S+)", output)
+    return found[1] if found else "of an unknown version"
+
+
+def check_round_trip() -> None:
+    """Write a GIF and an MP4, and read the MP4. Errors: Failure if that fails."""
+    from svtcli.video.decode import decode  # lazy: svt render needs no decoder
+
+    gray = [np.full((SIDE, SIDE, 3), 60 * n, np.uint8) for n in range(FRAMES)]
+    with TemporaryDirectory(prefix="svt-doctor-") as folder:
+        film = Path(folder) / "film.mp4"
+        write_gif(film.with_suffix(".gif"), gray, 10.0)
+        write_mp4(film, gray, 10.0)
+        read = list(decode(film, None))
+    if len(read) != FRAMES or any(
+        np.abs(a.astype(int) - b).max() > 8 for a, b in zip(gray, read, strict=True)
+    ):
+        raise Failure("an MP4 was read otherwise than it was written")

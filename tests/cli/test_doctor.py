@@ -6,14 +6,14 @@ import jax
 import pytest
 
 from svtcli.project import doctor
-from svtcli.video import codecs
+from svtcli.video import encode
 from tests.cli.terminal import svt_here
 
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
     monkeypatch.setitem(doctor.SIDES, "cpu", 8)
-    monkeypatch.setattr(codecs, "check_round_trip", lambda: None)
+    monkeypatch.setattr(encode, "check_round_trip", lambda: None)
 
 
 def test_every_finding_is_one_line_and_one_key(capfd):

@@ -13,7 +13,7 @@ from svtcli.failure import BadData, Failure, Refused
 from svtcli.project import doctor
 from svtcli.run.distribution import install_command
 from svtcli.run.progress import Silent
-from svtcli.video import codecs
+from svtcli.video import decode, encode
 
 FREE = shutil.disk_usage("/")._replace(free=50 * 10**9)
 
@@ -22,8 +22,8 @@ FREE = shutil.disk_usage("/")._replace(free=50 * 10**9)
 def quick(monkeypatch):
     """Without the parts that take long, which have tests of their own."""
     monkeypatch.setitem(doctor.SIDES, "cpu", 8)
-    monkeypatch.setattr(codecs, "check_round_trip", lambda: None)
-    monkeypatch.setattr(codecs, "ffmpeg_version", lambda: "7.0")
+    monkeypatch.setattr(encode, "check_round_trip", lambda: None)
+    monkeypatch.setattr(encode, "ffmpeg_version", lambda: "7.0")
     weights = "svtcli.evaluate.weights.published_weights"
     monkeypatch.setattr(weights, lambda published: "0" * 64)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: FREE)
@@ -78,7 +78,7 @@ def test_what_nobody_thought_of_is_a_finding_too(quick, monkeypatch):
     def surprised():
         raise LookupError("first\nsecond")
 
-    monkeypatch.setattr(codecs, "missing_decoders", surprised)
+    monkeypatch.setattr(decode, "missing_decoders", surprised)
     found = findings()["codecs"]
     assert (found.state, found.text) == ("broken", "LookupError: first")
 
@@ -148,10 +148,10 @@ def test_nothing_is_made_by_looking(quick, monkeypatch, tmp_path):
 
 
 def test_a_film_is_written_and_read_and_a_changed_one_is_noticed(monkeypatch):
-    codecs.check_round_trip()
-    assert codecs.ffmpeg_version() != "of an unknown version"
-    assert codecs.missing_decoders() == []
-    black = np.zeros((codecs.SIDE, codecs.SIDE, 3), np.uint8)
-    monkeypatch.setattr(codecs, "decode", lambda *_: [black] * codecs.FRAMES)
+    encode.check_round_trip()
+    assert encode.ffmpeg_version() != "of an unknown version"
+    assert decode.missing_decoders() == []
+    black = np.zeros((encode.SIDE, encode.SIDE, 3), np.uint8)
+    monkeypatch.setattr(decode, "decode", lambda *_: [black] * encode.FRAMES)
     with pytest.raises(Failure, match="otherwise than it was written"):
-        codecs.check_round_trip()
+        encode.check_round_trip()
