@@ -72,15 +72,6 @@ def evaluate(
             rich_help_panel=WHAT,
         ),
     ] = None,
-    frames: Annotated[
-        int | None,
-        typer.Option(
-            min=2,
-            metavar="N",
-            help="Frames of each clip, prime frames included.",
-            rich_help_panel=WHAT,
-        ),
-    ] = None,
     clips: Annotated[
         int | None,
         typer.Option(
@@ -161,6 +152,7 @@ def evaluate(
     All devices of the machine take part. Re-run the same command to resume.
     """
     names = _metric_names(metrics)
+    frames = given.pop("frames", None)
     if not _are_runs(sources):
         kind = f"{sources[0]} is a set of samples, not a run"
         compare = {field.name for field in fields(Compare)} - {"videos"}

@@ -90,6 +90,7 @@ DryRun = Annotated[
     bool,
     typer.Option("-n", "--dry-run", help="Show what would be done; write nothing."),
 ]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")]
 
 
 class Command(TyperCommand):

@@ -141,7 +141,6 @@ def plan(
     found = estimate(loaded.recipe, chip, compiled=compile_)
     stages = survey(loaded, folder)
     data = asdict(found) | {"recipe": loaded.name, "fits": found.fits}
-    data["share"]["devices"] = found.share.devices
     data["stages"] = [asdict(each) for each in stages]
     facts = _train_facts(found) | _eval_facts(found.eval)
     facts |= {f"stage {each.stage}": f"{each.state}, {each.why}" for each in stages}

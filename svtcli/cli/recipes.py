@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from svtcli.cli import console
-from svtcli.cli.flags import Command, DryRun, Overrides, RecipeName
+from svtcli.cli.flags import Command, DryRun, Force, Overrides, RecipeName
 from svtcli.failure import CheckFailed, Refused
 
 app = typer.Typer(help="List, show, copy and check recipes.")
@@ -53,9 +53,7 @@ def copy(
             metavar="[DEST]", help="A file or folder (default: ./NAME.yaml)."
         ),
     ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Overwrite an existing file.")
-    ] = False,
+    force: Force = False,
     dry_run: DryRun = False,
 ) -> None:
     """Copy a recipe with its comments, to edit it.

@@ -10,7 +10,7 @@ import typer
 
 from svtcli.cli import completion, console
 from svtcli.cli.console import about
-from svtcli.cli.flags import Command, DryRun
+from svtcli.cli.flags import Command, DryRun, Force
 from svtcli.recipe.schema import UNITS
 from svtcli.run.device_memory import size
 
@@ -107,9 +107,7 @@ def export_(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="The new file, NAME.safetensors.")
     ],
-    force: Annotated[
-        bool, typer.Option("--force", help="Overwrite an existing file.")
-    ] = False,
+    force: Force = False,
     dry_run: DryRun = False,
 ) -> None:
     """Write a checkpoint's weights, with recipe and step, as one safetensors file.
@@ -121,11 +119,9 @@ def export_(
 
     checkpoint = open_checkpoint(*find_checkpoint(ckpt))
     # Refusals come before the import of JAX, which takes seconds.
-    from svtcli.project.export import export_weights, refuse_existing
+    from svtcli.project.export import export_weights
 
-    refuse_existing(file, force)
-    if not dry_run:
-        export_weights(checkpoint, file, force)
+    export_weights(checkpoint, file, force, dry_run)
     data = {"file": str(file), "checkpoint": checkpoint.name, "dry_run": dry_run}
     text = f"would write {checkpoint.name} to {file}" if dry_run else str(file)
     console.show(text, data)

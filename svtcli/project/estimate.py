@@ -55,11 +55,7 @@ class Share:
     """Slices of a batch, in all micro-batches together."""
     state_memory: int
     """Bytes of weights + optimizer state."""
-
-    @property
-    def devices(self) -> int:
-        """Number of devices."""
-        return self.data * self.shard
+    devices: int
 
 
 @dataclass(frozen=True)
@@ -326,6 +322,7 @@ def _share(recipe: Recipe, layout: Layout) -> Share:
     return Share(
         data=data,
         shard=shard,
+        devices=layout.devices,
         simulated=layout.devices > 1 and layout.mesh.devices.flat[0].platform == "cpu",
         rows=recipe.train.batch // layout.devices,
         state_memory=state_memory,

@@ -49,18 +49,18 @@ class Weights:
     """Fingerprint of the clips they were trained on."""
 
 
-def refuse_existing(file: Path, force: bool) -> None:
-    """Refuse to overwrite a file unless `force` is set. Errors: Refused."""
-    if file.exists() and not force:
-        raise Refused(f"{file}: is there already", "--force overwrites it")
-
-
-def export_weights(checkpoint: Checkpoint, file: Path, force: bool = False) -> None:
+def export_weights(
+    checkpoint: Checkpoint, file: Path, force: bool = False, dry_run: bool = False
+) -> None:
     """Write the checkpoint's weights to `file`, whole or not at all.
 
-    Errors: Refused if the file exists; StorageFailed for a damaged checkpoint.
+    Errors: Refused if the file exists, without `force`; StorageFailed for a damaged
+    checkpoint.
     """
-    refuse_existing(file, force)
+    if file.exists() and not force:
+        raise Refused(f"{file}: is there already", "--force overwrites it")
+    if dry_run:
+        return
     params = named(load_network(checkpoint).params)
     facts = read_run(checkpoint.run)
     metadata = {
@@ -150,7 +150,7 @@ def _weights(opened: Any, file: Path) -> Weights:
     if len(text) > LONGEST_RECIPE:
         raise BadData(f"{file}: its recipe is too long")
     try:
-        recipe = recipe_from_text(text, str(file), alone=True)
+        recipe = recipe_from_text(text, str(file))
     except BadRecipe as error:
         what = _printable(error.problems[0].what)
         raise BadData(f"{file}: its recipe is wrong: {what}") from error

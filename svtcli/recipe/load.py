@@ -100,16 +100,13 @@ def load_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> LoadedRecip
     return LoadedRecipe(path.stem, recipe, tuple(overrides), str(path))
 
 
-def recipe_from_text(text: str, origin: str, alone: bool = False) -> Recipe:
+def recipe_from_text(text: str, origin: str) -> Recipe:
     """Recipe in a text; `origin` is the file it came from, for messages.
 
-    `alone` takes no base: a recipe from elsewhere must not have other files read.
+    It has no base: a recipe from elsewhere must not have other files read.
     """
     document = read_document(Text(origin, text))
-    if alone:
-        _open_sections(document)
-    else:
-        document = _with_base(document, Path(origin).parent)
+    _open_sections(document)
     return _checked(document, ())
 
 

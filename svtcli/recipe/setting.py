@@ -126,11 +126,8 @@ def influential(section: Any) -> dict[str, Any]:
 def non_default(section: Any) -> dict[str, Any]:
     """Influential settings whose values are not their defaults."""
     defaults = {each.name: each.default for each in settings_of(section.__class__)}
-    return {
-        name: value
-        for name, value in influential(section).items()
-        if value != defaults[name]
-    }
+    values = influential(section)
+    return {name: values[name] for name in values if values[name] != defaults[name]}
 
 
 def _docstrings(section: type) -> dict[str, str]:

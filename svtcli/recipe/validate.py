@@ -171,17 +171,11 @@ def _choice(expected: str, given: object) -> str:
 
 def _shown(value: object) -> str:
     """Value as a recipe writes it, shortened."""
-    match value:
-        case dict():
-            return "a section"
-        case str():
-            kind = "the text "
-        case list():
-            kind = "the list "
-        case _:
-            kind = ""
+    if isinstance(value, dict):
+        return "a section"
+    kinds: dict[type, str] = {str: "the text ", list: "the list "}
     text = json.dumps(value, ensure_ascii=False)
-    return kind + (text if len(text) <= 40 else f"{text[:37]}...")
+    return kinds.get(type(value), "") + (text if len(text) <= 40 else f"{text[:37]}...")
 
 
 def did_you_mean(path: Path, recipe: Any) -> str:

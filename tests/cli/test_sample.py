@@ -123,7 +123,7 @@ def test_fixed_point_sampling_changes_no_sample(place, capfd):
 def test_a_window_is_refused_where_there_is_none(place, capfd):
     said = svt_here(capfd, "sample", "mine", "--window", "4")
     assert said.code == 2
-    assert "--window 4: the schedule auto has none" in said.err
+    assert "--window 4: the schedule auto has no window" in said.err
 
 
 def test_quiet_leaves_the_folder_alone_on_stdout(place, capfd):
