@@ -26,8 +26,8 @@ import scipy.linalg
 from measure import cpu_seconds, print_rows, print_title
 from plain_i3d import plain_features
 
-from svtcli.evaluate.fvd.frechet import frechet
 from svtcli.evaluate.fvd.i3d import SELF_TEST, features, i3d, self_test
+from svtcli.evaluate.fvd.protocol import frechet
 from svtcli.evaluate.weights import I3D_WEIGHTS, read_weights
 from svtcli.recipe.schema import Compare
 from svtcli.run.progress import Silent

@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from svtcli.cli import console
-from svtcli.evaluate.published import OTHERS, Published
 from svtcli.recipe.schema import UNITS
 
 if TYPE_CHECKING:
     from svtcli.evaluate.fvd.protocol import Spread
-    from svtcli.evaluate.paper_table import Line
+    from svtcli.evaluate.paper_table import Line, PaperResult
     from svtcli.evaluate.results import Fvd, LikelihoodResult, MetricsResult
 
 NONE = "-"
@@ -134,6 +133,8 @@ def _frame_table(result: "MetricsResult") -> str:
 
 def paper_table(lines: Sequence["Line"]) -> str:
     """Our numbers, the paper's below them, and models that the paper compares with."""
+    from svtcli.evaluate.paper_table import OTHERS
+
     rows: list[tuple[str, ...]] = []
     for line in lines:
         rows.append(_ours(line))
@@ -200,7 +201,7 @@ def _protocol(line: "Line") -> str:
     return "; ".join(parts)
 
 
-def _published(name: str, split: str, published: Published) -> tuple[str, ...]:
+def _published(name: str, split: str, published: "PaperResult") -> tuple[str, ...]:
     likelihood = NONE if published.likelihood is None else f"{published.likelihood}"
     numbers = (
         NONE

@@ -11,8 +11,7 @@ from jaxtyping import Float, Float32
 
 from svtcli.evaluate.foreign import Selection
 from svtcli.evaluate.fvd.features import AT_ONCE, KEPT_TOGETHER, Features, load_network
-from svtcli.evaluate.fvd.frechet import frechet
-from svtcli.evaluate.fvd.protocol import Distances, distances, trial
+from svtcli.evaluate.fvd.protocol import Distances, distances, frechet, trial
 from svtcli.evaluate.metrics import PAIRED
 from svtcli.evaluate.plan import MetricsPlan
 from svtcli.evaluate.quality import Quality

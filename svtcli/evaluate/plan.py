@@ -105,7 +105,7 @@ class MetricsPlan:
     fake: Selection
     real: Selection
     real_halves: Selection | None
-    """Real clips for FVD of real against real: twice as many as in a trial."""
+    """Twice as many real clips as in a trial, for FVD of real against real; or None."""
     i3d: Path | None
     out: Path | None
     """File of the result; None to write none."""
@@ -187,7 +187,10 @@ def plan_metrics(
     )
     if plan.settings.distances:
         _check_distances(plan)
-        plan = replace(plan, real_halves=_real_halves(plan, others or reference))
+        real, wanted = others or reference, 2 * plan.clips_per_trial
+        if real.count >= wanted and real.frames >= plan.settings.window:
+            halves = Selection.spread_evenly(real, wanted)
+            plan = replace(plan, real_halves=halves)
     if plan.paired:
         _check_paired(plan)
     plan = replace(
@@ -290,14 +293,6 @@ def _check_paired(plan: MetricsPlan) -> None:
         raise Refused(
             f"{asked}: all {plan.frames} frames are prime frames (--prime {plan.prime})"
         )
-
-
-def _real_halves(plan: MetricsPlan, source: Videos) -> Selection | None:
-    """Twice as many real clips as a trial has samples; None if there are too few."""
-    wanted = 2 * plan.clips_per_trial
-    if source.count < wanted or source.frames < plan.settings.window:
-        return None
-    return Selection.spread_evenly(source, wanted)
 
 
 def _warnings(plan: MetricsPlan) -> tuple[str, ...]:

@@ -27,6 +27,7 @@ from svtcli.run.distribution import install_command
 from svtcli.run.fingerprint import fingerprint_file
 
 Arrays = dict[str, NDArray[np.float32]]
+REINSTALL = "install it again: pip install --force-reinstall"
 
 
 @dataclass(frozen=True)
@@ -90,45 +91,38 @@ def read_weights(published: Published, given: Path | None = None) -> Weights:
 
 
 def published_weights(published: Published) -> str:
-    """Check the package's file and return its hash.
-
-    Errors: Refused where it is not there, BadData where it is another one.
-    """
+    """Return the hash of the package's file. Errors: Refused; BadData if it differs."""
     path = weights_file(published)
     sha256 = fingerprint_file(path)
     if sha256 != published.sha256:
         raise BadData(
             f"{path}: not the published {published.network} (SHA-256 is "
             f"{sha256[:12]}…, should be {published.sha256[:12]}…)",
-            _reinstall(published),
+            f"{REINSTALL} {published.package}",
         )
     return sha256
 
 
 def weights_file(published: Published, given: Path | None = None) -> Path:
-    """Find the file that `read_weights` would read. Errors: Refused without a file."""
-    path = given or _installed(published)
+    """Find the file that `read_weights` would read: `given`, else the package's.
+
+    The package's is found from its metadata alone. Errors: Refused without a file.
+    """
+    path, hint = given, "name another file"
+    if path is None:
+        try:
+            package = metadata.distribution(published.package)
+        except metadata.PackageNotFoundError:
+            other = f", or name a file with {published.flag}" if published.flag else ""
+            raise Refused(
+                f"{published.network} not installed",
+                f"install it: {install_command(published.extra)}{other}",
+            ) from None
+        path = Path(str(package.locate_file(published.file)))
+        hint = f"{REINSTALL} {published.package}"
     if not path.is_file():
-        hint = "name another file" if given else _reinstall(published)
         raise Refused(f"{path}: no such file ({published.network})", hint)
     return path
-
-
-def _installed(published: Published) -> Path:
-    """Path of the package's file, from its metadata alone."""
-    try:
-        package = metadata.distribution(published.package)
-    except metadata.PackageNotFoundError:
-        other = f", or name a file with {published.flag}" if published.flag else ""
-        raise Refused(
-            f"{published.network} not installed",
-            f"install it: {install_command(published.extra)}{other}",
-        ) from None
-    return Path(str(package.locate_file(published.file)))
-
-
-def _reinstall(published: Published) -> str:
-    return f"install it again: pip install --force-reinstall {published.package}"
 
 
 def _read_safetensors(path: Path) -> Arrays:

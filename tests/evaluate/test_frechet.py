@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from svtcli.evaluate.fvd.frechet import frechet, kernel_distance
+from svtcli.evaluate.fvd.protocol import frechet, kernel_distance
 from svtcli.failure import BadData
 
 

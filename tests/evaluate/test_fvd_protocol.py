@@ -3,8 +3,13 @@
 import numpy as np
 import pytest
 
-from svtcli.evaluate.fvd.frechet import frechet, kernel_distance
-from svtcli.evaluate.fvd.protocol import distances, trial, windows_of
+from svtcli.evaluate.fvd.protocol import (
+    distances,
+    frechet,
+    kernel_distance,
+    trial,
+    windows_of,
+)
 
 
 def test_thirty_frames_have_fifteen_windows_of_sixteen():

@@ -10,7 +10,7 @@ import pytest
 
 from svtcli.evaluate.foreign import open_videos
 from svtcli.evaluate.fvd import features as features_stage
-from svtcli.evaluate.fvd.frechet import frechet
+from svtcli.evaluate.fvd.protocol import frechet
 from svtcli.evaluate.measure import measure
 from svtcli.evaluate.plan import plan_metrics
 from svtcli.evaluate.quality import psnr

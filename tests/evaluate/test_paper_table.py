@@ -7,8 +7,7 @@ import pytest
 
 from svtcli.cli.eval_tables import paper_data, paper_table
 from svtcli.evaluate.fvd.protocol import Distances, Spread
-from svtcli.evaluate.paper_table import paper_lines, published
-from svtcli.evaluate.published import PAPER
+from svtcli.evaluate.paper_table import PAPER, paper_lines, published
 from svtcli.evaluate.results import (
     Fvd,
     LikelihoodResult,

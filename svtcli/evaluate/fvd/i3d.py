@@ -54,7 +54,6 @@ _MIXED = {
     "Mixed_5b": (256, 160, 320, 32, 128, 128),
     "Mixed_5c": (384, 192, 384, 48, 128, 128),
 }
-_LOGITS = "Logits/Conv3d_0c_1x1"
 
 
 class Conv(NamedTuple):

@@ -1,18 +1,24 @@
-"""FVD over trials and windows: mean, spread and the curve of Figure 2 (§4.1).
+"""FVD and KVD of features, over trials and windows: mean, spread and curve (§4.1).
+
+FVD (Unterthiner et al. 2018) is the Fréchet distance of two Gaussians fitted to I3D's
+features; KVD, from the same paper, their maximum mean discrepancy under a polynomial
+kernel; both in float64.
 
 A trial is one set of samples. d[s, k] is the distance of window k of trial s from
 window k of the clips themselves, prime frames included. FVD is the mean over trials of
 d[s, 0], FVD(Avg) of the mean over windows of d[s, k], ± the standard deviation over
 trials (ddof 0); the mean over trials of each window is the curve of Figure 2.
+
+Axes: `N` clips · `D` features.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Float64
 
-from svtcli.evaluate.fvd.frechet import Frechet, frechet, kernel_distance
+from svtcli.failure import BadData
 
 FEWEST_FRAMES = 9
 """Minimum length of a window: I3D's last pooling takes two steps of eight frames."""
@@ -34,6 +40,21 @@ class Spread:
         """Compute both from the number of each trial."""
         std = float(np.std(trials)) if len(trials) > 1 else None
         return cls(float(np.mean(trials)), std, tuple(map(float, trials)))
+
+
+@dataclass(frozen=True)
+class Frechet:
+    """A Fréchet distance and its two parts."""
+
+    means: float
+    """|m₁ - m₂|²."""
+    covariances: float
+    """tr S₁ + tr S₂ - 2·tr√(S₁S₂)."""
+
+    @property
+    def distance(self) -> float:
+        """FVD, if the features are I3D's."""
+        return self.means + self.covariances
 
 
 @dataclass(frozen=True)
@@ -86,3 +107,67 @@ def distances(trials: Sequence[Trial]) -> Distances:
         covariances=float(np.mean([one.covariances for one in first])),
         curve=tuple(Spread.over(window) for window in every.T),
     )
+
+
+def frechet(real: Float[np.ndarray, "N D"], fake: Float[np.ndarray, "M D"]) -> Frechet:
+    """Return |m₁ - m₂|² + tr S₁ + tr S₂ - 2·tr√(S₁S₂), with covariances over N - 1.
+
+    With centred features X/√(N-1), S = XᵀX and tr√(S₁S₂) is the nuclear norm of X₁X₂ᵀ:
+    no root of a singular matrix, no ε, and zero for equal sets. Of a set with more
+    clips than features, the triangle of its QR decomposition has the same covariance.
+
+    Errors: BadData for features that are not finite; ValueError for fewer than 2 clips.
+    """
+    first, second = (_finite(each) for each in (real, fake))
+    centred = [_root(each) for each in (first, second)]
+    means = first.mean(axis=0) - second.mean(axis=0)
+    traces = sum(float(np.square(each).sum()) for each in centred)
+    shared = np.linalg.svd(centred[0] @ centred[1].T, compute_uv=False).sum()
+    # Rounding may leave equal sets slightly below zero.
+    return Frechet(float(means @ means), max(0.0, traces - 2 * float(shared)))
+
+
+def kernel_distance(
+    real: Float[np.ndarray, "N D"], fake: Float[np.ndarray, "M D"]
+) -> float:
+    """Squared maximum mean discrepancy under the kernel (x·y/D + 1)³: KVD.
+
+    The estimator is unbiased and may be below zero. Errors: as `frechet`.
+    """
+    first, second = (_finite(each) for each in (real, fake))
+    within = sum(_mean_kernel_within(each) for each in (first, second))
+    return float(within - 2 * _kernel(first, second).mean())
+
+
+def _kernel(
+    x: Float64[np.ndarray, "N D"], y: Float64[np.ndarray, "M D"]
+) -> Float64[np.ndarray, "N M"]:
+    return (x @ y.T / x.shape[1] + 1) ** 3
+
+
+def _mean_kernel_within(x: Float64[np.ndarray, "N D"]) -> float:
+    """Mean of the kernel over pairs of different clips."""
+    N = len(x)
+    kernel = _kernel(x, x)
+    return float((kernel.sum() - np.trace(kernel)) / (N * (N - 1)))
+
+
+def _root(features: Float64[np.ndarray, "N D"]) -> Float64[np.ndarray, "R D"]:
+    """Return X with XᵀX = the covariance, with at most D rows."""
+    N, D = features.shape
+    centred = (features - features.mean(axis=0)) / np.sqrt(N - 1)
+    if N <= D:
+        return centred
+    return np.asarray(np.linalg.qr(centred, mode="r"))
+
+
+def _finite(features: Float[np.ndarray, "N D"]) -> Float64[np.ndarray, "N D"]:
+    if len(features) < 2:
+        raise ValueError(f"a covariance takes 2 clips or more, not {len(features)}")
+    if not np.isfinite(features).all():
+        wrong = np.flatnonzero(~np.isfinite(features).all(axis=1))
+        raise BadData(
+            f"features of {len(wrong)} of {len(features)} clips are not finite, "
+            f"first of clip {wrong[0]}"
+        )
+    return features.astype(np.float64)
