@@ -15,7 +15,7 @@ from svtcli.failure import Refused
 from svtcli.recipe.schema import UNITS
 
 if TYPE_CHECKING:
-    from svtcli.evaluate.foreign import Videos
+    from svtcli.evaluate.foreign.videos import Videos
     from svtcli.evaluate.plan import LikelihoodPlan, MetricsPlan
     from svtcli.evaluate.results import LikelihoodResult
     from svtcli.evaluate.trials import TrialsPlan
@@ -292,7 +292,8 @@ def _reference(
     allow_lossy: bool,
 ) -> "Videos":
     """Open the reference clips; a folder of our samples holds its own."""
-    from svtcli.evaluate.foreign import PreparedVideos, open_videos
+    from svtcli.evaluate.foreign import open_videos
+    from svtcli.evaluate.foreign.videos import PreparedVideos
 
     if reference is None and samples.facts is None:
         raise Refused(

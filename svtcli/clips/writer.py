@@ -124,16 +124,13 @@ class ShardWriter:
         files = {"frames.npy": self._frames.close()}
         for name, array in self._beside.items():
             files[f"{name}.npy"] = array.close()
-        files["offsets.npy"] = self._write_offsets()
+        offsets = self._array("offsets", OFFSET, ())
+        offsets.append(np.array(self._offsets, OFFSET))
+        files["offsets.npy"] = offsets.close()
         files["meta.jsonl"] = self._write_meta()
         sync_path(self._folder)
         clips, frames = len(self._facts), self._offsets[-1]
         self.shard = Shard(self._name, clips, frames, files)
-
-    def _write_offsets(self) -> str:
-        offsets = self._array("offsets", OFFSET, ())
-        offsets.append(np.array(self._offsets, OFFSET))
-        return offsets.close()
 
     def _write_meta(self) -> str:
         path = self._folder / f"{self._name}.meta.jsonl"

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from jaxtyping import Float, Float32
 
-from svtcli.evaluate.foreign import Selection
+from svtcli.evaluate.foreign.videos import Selection
 from svtcli.evaluate.fvd.features import AT_ONCE, KEPT_TOGETHER, Features, load_network
 from svtcli.evaluate.fvd.protocol import Distances, distances, frechet, trial
 from svtcli.evaluate.metrics import PAIRED

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import ClassVar
 
-from svtcli.evaluate.foreign import Selection, Videos
+from svtcli.evaluate.foreign.videos import Selection, Videos
 from svtcli.evaluate.fvd.protocol import FEWEST_FRAMES, RANK, windows_of
 from svtcli.evaluate.metrics import DISTANCES, METRICS, PAIRED
 from svtcli.evaluate.results import (

@@ -7,8 +7,8 @@ Continuation s of every clip is trial s, so all trials are one folder of samples
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from svtcli.evaluate.foreign import Videos, open_videos, videos_of
-from svtcli.evaluate.foreign.videos import Pixels, Rows
+from svtcli.evaluate.foreign import open_videos
+from svtcli.evaluate.foreign.videos import Pixels, Rows, Videos, videos_of
 from svtcli.evaluate.measure import measure
 from svtcli.evaluate.plan import MetricsPlan, plan_metrics
 from svtcli.evaluate.results import MetricsResult

@@ -31,6 +31,8 @@ from svtcli.prepare.workers import outcomes
 from svtcli.run.partial import ArrayTask
 from svtcli.run.progress import Progress
 
+Count = Callable[[int, int, tuple[Failed, ...]], None]
+"""Takes the units, frames and failures of finished work."""
 EARLIEST = 100
 """Failures that are seen before the rest is abandoned; of few, all are listed."""
 
@@ -77,22 +79,12 @@ class BuildProgress:
     def resume(self, groups: Iterable[Group], built: Mapping[str, Built]) -> None:
         """Count the groups that were finished by an earlier run."""
         self._done = units_of(group for group in groups if group.name in built)
-        for each in built.values():
-            self._add(each.failures)
+        self._fail(failure for each in built.values() for failure in each.failures)
 
-    def _add(self, failures: Iterable[Failed]) -> None:
-        new = list(failures)
-        self.failures += new
-        self._failed += sum(failure.lost for failure in new if failure.unreadable)
-
-    def task(self, task: Task, outcome: Outcome) -> None:
-        """Count a finished task."""
-        self.add(task.units, outcome.frames, outcome.failures)
-
-    def group(self, group: Group, built: Built) -> None:
-        """Count a group that was finished elsewhere."""
-        frames = sum(shard.frames for shard in built.shards.values())
-        self.add(units_of([group]), frames, built.failures)
+    def _fail(self, failures: Iterable[Failed]) -> None:
+        for failure in failures:
+            self.failures.append(failure)
+            self._failed += failure.lost if failure.unreadable else 0
 
     def add(self, units: int, frames: int, failures: tuple[Failed, ...]) -> None:
         """Count finished units, and name each failure at once.
@@ -101,7 +93,7 @@ class BuildProgress:
         """
         self._done += units
         self._frames += frames
-        self._add(failures)
+        self._fail(failures)
         for failure in failures:
             if failure.unreadable:
                 self._progress.note(
@@ -136,13 +128,13 @@ def build_here(
     journal: Journal,
     options: PrepareOptions,
     builder: str,
-    on_task: Callable[[Task, Outcome], None] = lambda task, outcome: None,
+    count: Count = lambda units, frames, failures: None,
     check: Callable[[], None] = lambda: None,
 ) -> Generator[tuple[Group, Built], None, None]:
     """Build groups one after the other, with tasks of several groups in the workers.
 
-    `builder` names a temporary folder in the journal; `check` is called often, and may
-    raise to stop. Errors: those of `outcomes`.
+    `builder` names a temporary folder in the journal; `count` is called after each
+    task, and `check` often; both may raise to stop. Errors: those of `outcomes`.
     """
     tasks = [task for group in groups for task in group.tasks]
     processes, limit = options.processes, options.time_limit
@@ -150,7 +142,7 @@ def build_here(
         results = outcomes(tasks, place, processes, limit, check)
         try:
             for group in groups:
-                built = _assemble(group, layout, place, results, on_task)
+                built = _assemble(group, layout, place, results, count)
                 journal.finish(group, built, place)
                 yield group, built
         finally:
@@ -163,7 +155,7 @@ def _assemble(
     layout: Layout,
     place: Path,
     results: Iterator[tuple[Task, Outcome, Path]],
-    on_task: Callable[[Task, Outcome], None],
+    count: Count,
 ) -> Built:
     """Write the shards of one group from the next results."""
     writers: dict[str, ShardWriter] = {}
@@ -181,7 +173,7 @@ def _assemble(
                 own = {name: rows[here] for name, rows in values.items()}
                 writers[cut.split].add(cut.facts, video[here], own)
             all_outcomes.append(outcome)
-            on_task(task, outcome)
+            count(task.units, outcome.frames, outcome.failures)
     return Built(
         {split: w.shard for split, w in writers.items() if w.shard is not None},
         tuple(failure for outcome in all_outcomes for failure in outcome.failures),

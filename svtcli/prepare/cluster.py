@@ -43,8 +43,7 @@ def build_on_ray(
     same path. `check` is called often, and may raise to stop. Errors: `Refused` without
     Ray or cluster, `ClusterFailed`, those of a group.
     """
-    ray = _import_ray()
-    _connect(ray, options.address, options.workers)
+    ray = _connect(options.address, options.workers)
     try:
         remote = ray.remote(num_cpus=1, max_retries=RETRIES)(build_one)
         # Absolute, because the workers of Ray run in folders of their own.
@@ -73,7 +72,8 @@ def build_one(
     return built
 
 
-def _import_ray() -> Any:
+def _connect(address: str | None, workers: int | None) -> Any:
+    """Join a cluster without output, or start one of this machine alone."""
     try:
         import ray
     except ImportError:
@@ -81,11 +81,6 @@ def _import_ray() -> Any:
             "--engine ray: Ray is not installed",
             f"install it: {install_command('ray')}",
         ) from None
-    return ray
-
-
-def _connect(ray: Any, address: str | None, workers: int | None) -> None:
-    """Join a cluster without output, or start one of this machine alone."""
     settings: dict[str, Any] = {
         "logging_level": "ERROR",
         "log_to_driver": False,
@@ -94,7 +89,10 @@ def _connect(ray: Any, address: str | None, workers: int | None) -> None:
     if address is None:
         settings |= {"num_cpus": workers, "include_dashboard": False}
     try:
-        _require_answer(address)
+        host, _, port = (address or "").removeprefix("ray://").rpartition(":")
+        if host and port.isdecimal():  # without an answer Ray waits for minutes
+            to = host.strip("[]"), int(port)
+            socket.create_connection(to, PATIENCE).close()
         ray.init(**settings)
     except (OSError, ValueError, RuntimeError) as error:
         why = str(error).strip().splitlines()[0]
@@ -102,13 +100,7 @@ def _connect(ray: Any, address: str | None, workers: int | None) -> None:
             f"--address {address}: no Ray cluster there ({why})",
             "start one with `ray start --head`, or leave out --address",
         ) from error
-
-
-def _require_answer(address: str | None) -> None:
-    """Open a connection, since Ray waits for minutes without one. Errors: `OSError`."""
-    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
-    if host and port.isdecimal():
-        socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
+    return ray
 
 
 def _result(ray: Any, reference: Any, group: Group) -> Built:

@@ -14,6 +14,7 @@ from svtcli.clips.format import ClipFacts, Layout, Split
 from svtcli.recipe.data import Data
 from svtcli.recipe.setting import influential
 from svtcli.run.fingerprint import fingerprint
+from svtcli.video import library_versions
 
 
 @dataclass(frozen=True)
@@ -168,6 +169,12 @@ class Plan:
         return fingerprint(
             [(g.name, [task.source for task in g.tasks]) for g in self.groups]
         )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Fingerprint of everything that decides the bytes."""
+        versions = library_versions()
+        return fingerprint(self.spec, self.inventory, self.order, self.layout, versions)
 
 
 def spec_of(data: Data) -> dict[str, Any]:

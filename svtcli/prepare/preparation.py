@@ -37,13 +37,6 @@ from svtcli.video import library_versions
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
-def plan_fingerprint(plan: Plan) -> str:
-    """Fingerprint of everything that decides the bytes."""
-    return fingerprint(
-        plan.spec, plan.inventory, plan.order, plan.layout, library_versions()
-    )
-
-
 @dataclass(frozen=True)
 class Preparation:
     """A plan, and the folder and the options of one call."""
@@ -103,11 +96,12 @@ class Preparation:
         """Yield each group when it is finished; a cluster does not keep their order."""
         work = (groups, self.plan.layout, self.journal, self.options)
         if self.options.engine == "local" or not groups:
-            yield from build_here(*work, builder, count.task, check)
+            yield from build_here(*work, builder, count.add, check)
             return
         with closing(build_on_ray(*work, check)) as engine:
             for group, built in engine:
-                count.group(group, built)
+                frames = sum(shard.frames for shard in built.shards.values())
+                count.add(units_of([group]), frames, built.failures)
                 yield group, built
 
     @contextmanager

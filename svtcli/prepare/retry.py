@@ -10,7 +10,6 @@ from pathlib import Path
 from svtcli.clips.format import (
     FLOAT,
     HEADER,
-    ClipFacts,
     Layout,
     Manifest,
     Shard,
@@ -29,17 +28,8 @@ from svtcli.prepare.plan import (
     beside,
 )
 
-
-@dataclass(frozen=True)
-class FinishedClip:
-    """A clip in a finished shard."""
-
-    split: str
-    shard: Path
-    """Path without the ending."""
-    first: int
-    frames: int
-    facts: ClipFacts
+FinishedClip = tuple[Path, Cut]
+"""A shard's path without the ending, and a clip in it."""
 
 
 @dataclass(frozen=True)
@@ -56,25 +46,24 @@ class KeepTask:
         return 0
 
     def promise(self) -> Promise:
-        return Promise(len(self.clips), sum(clip.frames for clip in self.clips))
+        return Promise(len(self.clips), sum(cut.frames for _, cut in self.clips))
 
     def run(self, frames: Path) -> Outcome:
         self._copy("frames", frames, prod(self.layout.shape))
         for name, size in self.layout.beside.items():
             self._copy(name, beside(frames, name), size * FLOAT.itemsize)
         cuts, first = [], 0
-        for clip in self.clips:
-            cuts.append(Cut(clip.split, first, clip.frames, clip.facts))
-            first += clip.frames
+        for _, cut in self.clips:
+            cuts.append(replace(cut, first=first))
+            first += cut.frames
         return Outcome(first, tuple(cuts), self.failures)
 
     def _copy(self, ending: str, to: Path, row: int) -> None:
         with to.open("xb") as file:
-            for clip in self.clips:
-                path = clip.shard.with_name(f"{clip.shard.name}.{ending}.npy")
-                with path.open("rb") as shard:
-                    shard.seek(HEADER + clip.first * row)
-                    file.write(shard.read(clip.frames * row))
+            for path, cut in self.clips:
+                with path.with_name(f"{path.name}.{ending}.npy").open("rb") as shard:
+                    shard.seek(HEADER + cut.first * row)
+                    file.write(shard.read(cut.frames * row))
 
 
 def retry_groups(
@@ -148,8 +137,7 @@ def _finished_clips(
             # A record of a file is `FILE#NUMBER`.
             whole = about.source in sources
             source = about.source if whole else about.source.rpartition("#")[0]
-            clip = FinishedClip(split, path, first, end - first, about)
-            clips[source].append(clip)
+            clips[source].append((path, Cut(split, first, end - first, about)))
     return clips
 
 

@@ -21,7 +21,7 @@ from svtcli.prepare.find_clips import (
 )
 from svtcli.prepare.journal import Built, Journal, read_failures
 from svtcli.prepare.plan import Group, Plan, Task
-from svtcli.prepare.preparation import Preparation, plan_fingerprint
+from svtcli.prepare.preparation import Preparation
 from svtcli.prepare.retry import kept_groups, retry_groups
 from svtcli.prepare.sources import make_plan
 from svtcli.prepare.workers import outcomes
@@ -94,7 +94,7 @@ def retry(
     if not groups:
         progress.note(f"{folder}: no failures, nothing to retry")
         return prepared(folder, manifest, existed=True)
-    identity = fingerprint(plan_fingerprint(plan), manifest.fingerprint, "retry")
+    identity = fingerprint(plan.fingerprint, manifest.fingerprint, "retry")
     journal = Journal(folder, identity)
     work = Preparation(plan, journal, options or PrepareOptions(), progress)
     kept = kept_groups(plan, groups, manifest, failures)
@@ -113,7 +113,7 @@ def _new(
 ) -> Preparation:
     plan = make_plan(data)
     refuse_foreign(folder)
-    return Preparation(plan, Journal(folder, plan_fingerprint(plan)), options, progress)
+    return Preparation(plan, Journal(folder, plan.fingerprint), options, progress)
 
 
 def _steps(

@@ -23,11 +23,6 @@ POLL = 0.1
 """Seconds between two checks for a signal."""
 
 
-def run_task(task: Task, frames: Path) -> Outcome:
-    """Run a task in a worker process."""
-    return task.run(frames)
-
-
 def outcomes(
     tasks: Iterable[Task],
     folder: Path,
@@ -52,8 +47,7 @@ def outcomes(
     try:
         while True:
             for task, frames in islice(numbered, AHEAD * workers - len(waiting)):
-                args = (task, frames)
-                future = pool.schedule(run_task, args=args, timeout=time_limit)
+                future = pool.schedule(task.run, args=(frames,), timeout=time_limit)
                 waiting.append((task, frames, future))
             if not waiting:
                 break
@@ -76,13 +70,7 @@ def _outcome(task: Task, future: Future[Outcome], time_limit: float) -> Outcome:
     try:
         return future.result()
     except TimeoutError:
-        detail = f"took more than {time_limit:g} s"
-        return lost(task, "timeout", detail)
+        reason, detail = "timeout", f"took more than {time_limit:g} s"
     except ProcessExpired as error:
-        detail = f"crashed its process (exit code {error.exitcode})"
-        return lost(task, "crash", detail)
-
-
-def lost(task: Task, reason: str, detail: str) -> Outcome:
-    """Return the outcome of a task without a result."""
+        reason, detail = "crash", f"crashed its process (exit code {error.exitcode})"
     return Outcome(failures=(Failed(task.source, reason, detail, lost=task.units),))

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from svtcli.evaluate.foreign import Videos, open_videos
+from svtcli.evaluate.foreign import open_videos
+from svtcli.evaluate.foreign.videos import Videos
 from svtcli.failure import BadData, Refused
 from tests.evaluate.video_kinds import (
     EVERY_KIND,

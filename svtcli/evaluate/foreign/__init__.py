@@ -18,24 +18,10 @@ from svtcli.evaluate.foreign.folders import (
     open_video_files,
     shown,
 )
-from svtcli.evaluate.foreign.videos import (
-    PreparedVideos,
-    Selection,
-    Videos,
-    open_prepared,
-    videos_of,
-)
+from svtcli.evaluate.foreign.videos import Videos, open_prepared
 from svtcli.failure import Refused
 from svtcli.prepare.sources.source_folder import ENDINGS
 from svtcli.run.directory import runs_root
-
-__all__ = [
-    "PreparedVideos",
-    "Selection",
-    "Videos",
-    "open_videos",
-    "videos_of",
-]
 
 VIDEO_FILES = tuple(ending for ending in ENDINGS if ending not in PICTURES)
 ARRAYS = (".npy", ".npz")

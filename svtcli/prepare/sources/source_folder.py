@@ -21,6 +21,8 @@ ENDINGS = tuple(
 then, so that it is reported as a failure). All other files are ignored."""
 
 TABLES = (".csv", ".txt")
+SURROGATE = re.compile("[\ud800-\udfff]")
+"""Stands in a name for a byte that is no UTF-8."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ def list_videos(folder: Path) -> Listing:
                 name = prefix + entry.name
                 if entry.name.startswith("."):
                     continue
-                if not _is_unicode(entry.name):
+                if SURROGATE.search(entry.name):
                     nameless += 1
                 elif entry.is_symlink() and not _leads_into(entry.path, real):
                     outside.append(name)
@@ -146,14 +148,6 @@ def _scan(folder: Path) -> AbstractContextManager[Iterator[os.DirEntry[str]]]:
         return os.scandir(folder)
     except OSError as error:
         raise Refused(f"{folder}: cannot be read ({error.strerror})") from error
-
-
-def _is_unicode(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _leads_into(path: str, folder: Path) -> bool:
