@@ -17,7 +17,6 @@ from svtcli.recipe.schema import UNITS
 if TYPE_CHECKING:
     from svtcli.evaluate.foreign.videos import Videos
     from svtcli.evaluate.plan import LikelihoodPlan, MetricsPlan
-    from svtcli.evaluate.results import LikelihoodResult
     from svtcli.evaluate.trials import TrialsPlan
     from svtcli.recipe.schema import Eval
     from svtcli.run.partial import ArrayTask
@@ -129,10 +128,22 @@ def _score(
 ) -> None:
     """Compute missing results; show the finished ones and progress of the others."""
     from svtcli.evaluate.results import result_data
+    from svtcli.evaluate.stage import evaluate, evaluate_task
     from svtcli.evaluate.trials import run_trials
+    from svtcli.run.partial import Unfinished
 
-    evaluations, unfinished = _likelihoods(plans, task)
-    comparisons = [run_trials(plan, console.progress()) for plan in trials]
+    progress = console.progress()
+    evaluations, unfinished = [], []
+    for plan in plans:
+        ended = (
+            evaluate_task(plan, progress, task) if task else evaluate(plan, progress)
+        )
+        if not isinstance(ended, Unfinished):
+            evaluations.append(ended)
+            continue
+        console.note(f"{ended.done} of {ended.of} clips are scored so far: {plan.out}")
+        unfinished.append({"file": str(plan.out), "clips": ended.done, "of": ended.of})
+    comparisons = [run_trials(plan, progress) for plan in trials]
     data: dict[str, object] = {
         "evaluations": [result_data(each) for each in evaluations],
         "comparisons": [result_data(each) for each in comparisons],
@@ -150,32 +161,6 @@ def _score(
     written = [plan.out for plan in plans if plan.finished]
     for out in [*written, *(plan.out for plan in trials)]:
         console.note(f"written to {out}")
-
-
-def _likelihoods(
-    plans: "list[LikelihoodPlan]", task: "ArrayTask | None"
-) -> "tuple[list[LikelihoodResult], list[dict[str, Any]]]":
-    """Score; return finished results, and progress of those that wait for tasks."""
-    from svtcli.evaluate.stage import evaluate, evaluate_task
-    from svtcli.run.partial import Unfinished
-
-    progress = console.progress()
-    finished: list[LikelihoodResult] = []
-    unfinished = []
-    for plan in plans:
-        if task is None:
-            finished.append(evaluate(plan, progress))
-            continue
-        result = evaluate_task(plan, progress, task)
-        if isinstance(result, Unfinished):
-            console.note(
-                f"{result.done} of {result.of} clips are scored so far: {plan.out}"
-            )
-            facts = {"file": str(plan.out), "clips": result.done, "of": result.of}
-            unfinished.append(facts)
-        else:
-            finished.append(result)
-    return finished, unfinished
 
 
 def _show_plans(

@@ -187,15 +187,13 @@ def _prepare(
 
 def _check(options: "PrepareOptions", retry: bool, force: bool) -> None:
     """Refuse flags that cannot be combined. Errors: `Refused`."""
-    if options.task is not None:
-        clashes = {
-            "--engine ray": options.engine == "ray",
-            "--retry-failed": retry,
-            "--force": force,
-        }
-        for flag, given in clashes.items():
-            if given:
-                raise Refused(f"{flag} cannot be combined with --task-index")
+    clashes = {
+        "--engine ray": options.engine == "ray",
+        "--retry-failed": retry,
+        "--force": force,
+    }
+    if options.task is not None and (given := [x for x in clashes if clashes[x]]):
+        raise Refused(f"{given[0]} cannot be combined with --task-index")
     if options.address is not None and options.engine != "ray":
         raise Refused("--address: goes with --engine ray")
     if retry and force:

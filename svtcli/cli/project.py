@@ -241,16 +241,19 @@ def doctor() -> None:
     from svtcli.project.doctor import examine
 
     found = [*examine(console.progress()), _terminal()]
-    rows, checks = [], {}
-    for each in found:
-        hint = f" ({each.hint})" if each.hint else ""
-        rows.append((each.state, each.name, each.text + hint))
-        checks[each.name] = {
+    rows = [
+        (each.state, each.name, each.text + (f" ({each.hint})" if each.hint else ""))
+        for each in found
+    ]
+    checks = {
+        each.name: {
             "state": each.state,
             "said": each.text,
             "hint": each.hint,
             "facts": each.facts,
         }
+        for each in found
+    }
     broken = [each.name for each in found if each.state == "broken"]
     text = console.table(("", "", ""), rows)
     console.show(text, {"ok": not broken, "checks": checks})

@@ -158,14 +158,15 @@ def _default_out(samples: Path, beside: Sequence[Path]) -> Path:
     """A folder in the run's figures; the pictures of several have the names of all."""
     from svtcli.run.directory import run_of_samples
 
-    own, *others = [(run_of_samples(each), each) for each in (samples, *beside)]
-    run, name = own[0], samples.resolve().name
-    if not beside:
-        return run.figures / name if run else samples / "figures"
-    names = [
-        f"{run.name + '-' if run else ''}{each.resolve().name}" for run, each in others
-    ]
+    run, name = run_of_samples(samples), samples.resolve().name
     figures = run.figures if run else samples / "figures"
+    if not beside:
+        return figures / name if run else figures
+    names = [
+        f"{other.name + '-' if (other := run_of_samples(each)) else ''}"
+        f"{each.resolve().name}"
+        for each in beside
+    ]
     return figures / f"{name}-beside-{'-'.join(names)}"
 
 
