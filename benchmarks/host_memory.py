@@ -20,7 +20,7 @@ def child(keep: bool) -> None:
     import jax
     import numpy as np
 
-    from svtcli.model.loss import training_loss
+    from svtcli.model.likelihood import training_loss
     from svtcli.model.svt import create
     from svtcli.recipe.load import load_recipe
     from svtcli.train.memory import keep_freed_memory

@@ -15,7 +15,7 @@ import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
 
-from svtcli.model.loss import training_loss  # noqa: E402
+from svtcli.model.likelihood import training_loss  # noqa: E402
 from svtcli.model.svt import create, structure  # noqa: E402
 from svtcli.recipe.model import Model  # noqa: E402
 from svtcli.recipe.schema import Train  # noqa: E402

@@ -39,7 +39,7 @@ from slices import (
 
 from svtcli.model.connectivity import connectivity
 from svtcli.model.heads import unit_of
-from svtcli.model.loss import slice_nll
+from svtcli.model.likelihood import slice_nll
 from svtcli.model.parameters import Params, for_products_in
 from svtcli.model.svt import create, network
 from svtcli.recipe.load import load_recipe

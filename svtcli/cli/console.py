@@ -19,8 +19,8 @@ from dataclasses import dataclass
 import typer
 
 from svtcli.failure import Failure
-from svtcli.run.device_memory import out_of_memory
 from svtcli.run.progress import Progress, Silent
+from svtcli.train.memory import out_of_memory
 
 NARROWEST = 16
 """Columns of the last cell of a table, below which it is not wrapped any further."""

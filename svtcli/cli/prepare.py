@@ -20,7 +20,7 @@ from svtcli.cli.flags import (
 from svtcli.failure import Refused
 from svtcli.recipe.data import DATASETS, clips_folder
 from svtcli.recipe.setting import Misfit, settings_of, without_sections
-from svtcli.run.device_memory import size
+from svtcli.train.memory import size
 
 if TYPE_CHECKING:
     from svtcli.prepare.build import PrepareOptions

@@ -13,8 +13,7 @@ from svtcli.cli.eval_tables import result_text
 from svtcli.cli.flags import DryRun, Overrides, RecipeName, RunName
 from svtcli.failure import CheckFailed
 from svtcli.recipe.schema import STAGES, Stage
-from svtcli.run.device_memory import size
-from svtcli.train.memory import keep_freed_memory
+from svtcli.train.memory import keep_freed_memory, size
 
 if TYPE_CHECKING:
     from svtcli.project.chain import Results

@@ -12,7 +12,7 @@ from svtcli.cli import completion, console
 from svtcli.cli.console import about
 from svtcli.cli.flags import Command, DryRun, Force
 from svtcli.recipe.schema import UNITS
-from svtcli.run.device_memory import size
+from svtcli.train.memory import size
 
 if TYPE_CHECKING:
     from svtcli.project.runs import Details, Overview

@@ -39,7 +39,7 @@ from svtcli.clips.on_the_fly import (
     read_digits,
 )
 from svtcli.failure import BadData, Refused
-from svtcli.run.fingerprint import fingerprint
+from svtcli.run.durable import fingerprint
 
 FrameValues = Float[np.ndarray, "F A"]
 T = TypeVar("T")

@@ -20,7 +20,7 @@ from svtcli.evaluate.results import (
 from svtcli.evaluate.weights import I3D_WEIGHTS, weights_file
 from svtcli.failure import Refused
 from svtcli.recipe.schema import Compare, Eval, Metric
-from svtcli.run.fingerprint import fingerprint, fingerprint_file
+from svtcli.run.durable import fingerprint, fingerprint_file
 from svtcli.run.partial import PartialResult, Unfinished
 from svtcli.train.commit_record import Checkpoint
 from svtcli.train.held_out import HeldOutPlan, plan_held_out

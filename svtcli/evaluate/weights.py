@@ -24,7 +24,7 @@ from safetensors import SafetensorError, safe_open
 
 from svtcli.failure import BadData, Refused
 from svtcli.run.distribution import install_command
-from svtcli.run.fingerprint import fingerprint_file
+from svtcli.run.durable import fingerprint_file
 
 Arrays = dict[str, NDArray[np.float32]]
 REINSTALL = "install it again: pip install --force-reinstall"

@@ -13,7 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 from svtcli.clips.format import ClipFacts, Layout, Split
 from svtcli.recipe.data import Data
 from svtcli.recipe.setting import influential
-from svtcli.run.fingerprint import fingerprint
+from svtcli.run.durable import fingerprint
 from svtcli.video import library_versions
 
 

@@ -29,7 +29,7 @@ from svtcli.prepare.journal import (
 from svtcli.prepare.plan import Failed, Group, Plan, units_of
 from svtcli.prepare.sources.moving_mnist import lower_bound
 from svtcli.recipe.data import SPLITS
-from svtcli.run.fingerprint import fingerprint
+from svtcli.run.durable import fingerprint
 from svtcli.run.progress import Progress
 from svtcli.run.signals import RESUME, StopSignals
 from svtcli.video import library_versions

@@ -26,7 +26,7 @@ from svtcli.prepare.retry import kept_groups, retry_groups
 from svtcli.prepare.sources import make_plan
 from svtcli.prepare.workers import outcomes
 from svtcli.recipe.data import Data
-from svtcli.run.fingerprint import fingerprint
+from svtcli.run.durable import fingerprint
 from svtcli.run.partial import Steps, Unfinished
 from svtcli.run.progress import Progress
 

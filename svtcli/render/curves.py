@@ -26,7 +26,7 @@ from svtcli.recipe.schema import UNITS
 from svtcli.render import pictures
 from svtcli.render.pictures import write_pictures
 from svtcli.run.directory import RunFolder
-from svtcli.run.fingerprint import fingerprint, fingerprint_file
+from svtcli.run.durable import fingerprint, fingerprint_file
 from svtcli.run.metrics_log import Row, read_metrics
 from svtcli.run.progress import Progress
 from svtcli.video.encode import write_png

@@ -31,8 +31,7 @@ from svtcli.render.groups import (
 )
 from svtcli.render.pictures import note_slow_gif, write_film, write_pictures
 from svtcli.render.stills import default_times, diversity, strip
-from svtcli.run.durable import writing
-from svtcli.run.fingerprint import fingerprint, fingerprint_file
+from svtcli.run.durable import fingerprint, fingerprint_file, writing
 from svtcli.run.progress import Progress
 from svtcli.run.samples import Samples, read_facts, read_samples
 from svtcli.video.encode import write_png

@@ -22,8 +22,7 @@ from svtcli import __version__
 from svtcli.failure import BadData, Refused
 from svtcli.recipe.load import LoadedRecipe, dump_recipe, recipe_from_text
 from svtcli.recipe.schema import Recipe
-from svtcli.run.durable import write_atomic
-from svtcli.run.fingerprint import fingerprint
+from svtcli.run.durable import fingerprint, write_atomic
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 PACKAGES = (

@@ -18,9 +18,9 @@ from jaxtyping import PyTree
 from orbax.checkpoint import v1 as ocp
 
 from svtcli.failure import Failure, StorageFailed
-from svtcli.run.device_memory import out_of_memory
 from svtcli.run.signals import RESUME
 from svtcli.train.distributed import peer_lost
+from svtcli.train.memory import out_of_memory
 from svtcli.train.state import State, placed
 
 FREE_SPACE = f"free some space, then {RESUME}"

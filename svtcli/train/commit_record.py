@@ -14,8 +14,7 @@ from svtcli.failure import StorageFailed
 from svtcli.recipe.data import clips_folder
 from svtcli.recipe.schema import Recipe
 from svtcli.run.directory import RunFolder
-from svtcli.run.durable import sync_path
-from svtcli.run.fingerprint import fingerprint, fingerprint_file
+from svtcli.run.durable import fingerprint, fingerprint_file, sync_path
 
 RECORD, QUARANTINE = "commit.json", "quarantine"
 

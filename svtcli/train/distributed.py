@@ -25,8 +25,8 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from svtcli.failure import Failure, PeerLost, Refused, Stopped
-from svtcli.run.device_memory import out_of_memory
 from svtcli.run.signals import StopSignals
+from svtcli.train.memory import out_of_memory
 
 PATIENCE = 900
 """Seconds to wait for a process before it counts as lost."""

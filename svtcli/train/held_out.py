@@ -15,7 +15,7 @@ from svtcli.clips.reader import Clips
 from svtcli.recipe.data import label_pattern
 from svtcli.recipe.schema import Compare, Eval, Sample
 from svtcli.recipe.setting import influential
-from svtcli.run.fingerprint import fingerprint
+from svtcli.run.durable import fingerprint
 from svtcli.train.commit_record import Checkpoint
 
 Settings = TypeVar("Settings", Sample, Eval)

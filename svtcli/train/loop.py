@@ -15,8 +15,7 @@ from svtcli.run.signals import StopSignals
 from svtcli.train.checkpoint import Checkpoints
 from svtcli.train.state import State
 from svtcli.train.step import Update
-from svtcli.train.step_log import StepLog
-from svtcli.train.throughput import Profile
+from svtcli.train.step_log import Profile, StepLog
 from svtcli.train.validate import Validation
 
 

@@ -15,9 +15,9 @@ from svtcli.model.windows import slice_choices
 from svtcli.recipe.load import LoadedRecipe
 from svtcli.recipe.schema import UNITS, Train
 from svtcli.run.directory import RunFolder, versions, write_run
-from svtcli.run.fingerprint import fingerprint
-from svtcli.run.lock import only_writer
+from svtcli.run.durable import fingerprint
 from svtcli.run.metrics_log import MetricsLog, Row, Rows, Together, read_metrics
+from svtcli.run.partial import only_writer
 from svtcli.run.progress import Progress, Silent
 from svtcli.run.signals import StopSignals
 from svtcli.train.checkpoint import Checkpoints
@@ -30,8 +30,7 @@ from svtcli.train.mesh import Layout, layout_of
 from svtcli.train.plan import TrainPlan, move_aside, plan_training
 from svtcli.train.state import State, abstract_state, first_state
 from svtcli.train.step import Update, jit_update, recipe_update
-from svtcli.train.step_log import StepLog, TensorBoard
-from svtcli.train.throughput import Profile, throughput_of
+from svtcli.train.step_log import Profile, StepLog, TensorBoard, throughput_of
 from svtcli.train.validate import make_validation
 
 SEEN_WITHIN = 60

@@ -14,7 +14,7 @@ import optax
 from flax import nnx
 from jaxtyping import Array, Bool, Float, PyTree
 
-from svtcli.model.loss import on_one_device, scored_weight, training_loss
+from svtcli.model.likelihood import on_one_device, scored_weight, training_loss
 from svtcli.model.parameters import Params, for_products_in
 from svtcli.recipe.model import Model
 from svtcli.recipe.schema import Train

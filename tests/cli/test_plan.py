@@ -11,8 +11,8 @@ from svtcli.model.svt import create, parameter_count
 from svtcli.project.estimate import DecoderReach, estimate
 from svtcli.recipe.load import load_recipe
 from svtcli.recipe.model import Model
-from svtcli.run.device_memory import size
 from svtcli.train.chips import CHIPS, find_chip
+from svtcli.train.memory import size
 from svtcli.train.state import first_state
 from tests.cli.terminal import svt, svt_here
 from tests.train.tiny_run import loaded, write_recipe

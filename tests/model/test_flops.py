@@ -11,7 +11,7 @@ from svtcli.model.flops import (
     parts,
     training_flops,
 )
-from svtcli.model.loss import training_loss
+from svtcli.model.likelihood import training_loss
 from svtcli.model.svt import structure
 from svtcli.model.windows import slice_choices
 from svtcli.recipe.model import Model

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from svtcli.model.loss import training_loss
+from svtcli.model.likelihood import training_loss
 from svtcli.model.svt import structure
 from svtcli.recipe.model import Model
 from svtcli.recipe.schema import Train

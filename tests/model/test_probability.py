@@ -11,7 +11,7 @@ import pytest
 from flax import nnx
 
 from svtcli.model.heads import ChannelHead, IntensityHead, unit_of
-from svtcli.model.loss import slice_nll, training_loss
+from svtcli.model.likelihood import slice_nll, training_loss
 from svtcli.model.subscale import codes_from_video, scored_frames
 from svtcli.model.svt import abstract_params, network, parameter_count
 from svtcli.model.windows import slice_choices

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from svtcli.model.loss import training_loss
+from svtcli.model.likelihood import training_loss
 from svtcli.model.subscale import (
     context_patches,
     merge,

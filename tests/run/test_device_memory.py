@@ -5,8 +5,8 @@ import pytest
 
 from svtcli.cli.console import explain
 from svtcli.failure import Failure
-from svtcli.run.device_memory import OutOfMemory, out_of_memory
 from svtcli.train.distributed import peer_lost
+from svtcli.train.memory import OutOfMemory, out_of_memory
 
 FULL = {
     "RESOURCE_EXHAUSTED: Out of memory while trying to allocate 4770354232 bytes.\n"

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from svtcli.recipe.model import Model
-from svtcli.run.fingerprint import fingerprint, fingerprint_file
+from svtcli.run.durable import fingerprint, fingerprint_file
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -67,9 +67,7 @@ def test_a_dataclass_counts_with_all_its_fields():
 
 
 def test_it_is_the_same_in_another_process():
-    code = (
-        "from svtcli.run.fingerprint import *; print(fingerprint({'b': 1, 'a': 'é'}))"
-    )
+    code = "from svtcli.run.durable import *; print(fingerprint({'b': 1, 'a': 'é'}))"
     said = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from svtcli.failure import Locked
-from svtcli.run.lock import only_writer
+from svtcli.run.partial import only_writer
 
 HOLDS = """
 import sys, time
 from pathlib import Path
-from svtcli.run.lock import only_writer
+from svtcli.run.partial import only_writer
 with only_writer(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(600)

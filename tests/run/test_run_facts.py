@@ -7,7 +7,7 @@ import pytest
 from svtcli.failure import BadData, Refused
 from svtcli.recipe.load import load_recipe
 from svtcli.run.directory import read_run, run_folder, versions, write_run
-from svtcli.run.fingerprint import fingerprint
+from svtcli.run.durable import fingerprint
 
 
 @pytest.fixture

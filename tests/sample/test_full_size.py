@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from svtcli.model.loss import slice_nll
+from svtcli.model.likelihood import slice_nll
 from svtcli.model.subscale import codes_from_video, video_from_codes
 from svtcli.model.svt import network
 from svtcli.sample import jacobi, schedules

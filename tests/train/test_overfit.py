@@ -4,7 +4,7 @@ import pytest
 
 from svtcli.clips.loader import training_batches
 from svtcli.clips.reader import open_clips
-from svtcli.model.loss import training_loss
+from svtcli.model.likelihood import training_loss
 from svtcli.model.svt import create
 from svtcli.model.windows import slice_choices
 from svtcli.recipe.model import Model

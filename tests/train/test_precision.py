@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from svtcli.model.loss import training_loss
+from svtcli.model.likelihood import training_loss
 from svtcli.model.parameters import for_products_in
 from svtcli.model.subscale import codes_from_video
 from svtcli.model.svt import network

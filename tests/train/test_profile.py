@@ -10,7 +10,7 @@ from svtcli.failure import Refused, Stopped
 from svtcli.run.directory import RunFolder
 from svtcli.run.metrics_log import read_metrics
 from svtcli.run.progress import Silent
-from svtcli.train import throughput as module
+from svtcli.train import step_log as module
 from svtcli.train.stage import train
 from tests.train import tiny_run
 

@@ -8,7 +8,7 @@ import pytest
 from jax.interpreters.partial_eval import dce_jaxpr
 
 from svtcli.model.flops import hardware_flops
-from svtcli.model.loss import training_loss
+from svtcli.model.likelihood import training_loss
 from svtcli.recipe.model import Model
 from tests.products import products_of
 from tests.tiny import VARIANTS, network_of

@@ -9,8 +9,7 @@ from svtcli.recipe.schema import Train
 from svtcli.run.metrics_log import MetricsLog, read_metrics
 from svtcli.run.progress import Silent
 from svtcli.train.step import Metrics
-from svtcli.train.step_log import MAX_BAD_STEPS, StepLog
-from svtcli.train.throughput import Throughput
+from svtcli.train.step_log import MAX_BAD_STEPS, StepLog, Throughput
 
 IDS = [f"clip {i}" for i in range(9)]
 

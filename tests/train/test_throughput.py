@@ -8,9 +8,9 @@ from svtcli.recipe.schema import Train
 from svtcli.run.directory import RunFolder
 from svtcli.run.metrics_log import read_metrics
 from svtcli.run.progress import Silent
-from svtcli.train import throughput as module
+from svtcli.train import step_log as module
 from svtcli.train.stage import train
-from svtcli.train.throughput import Throughput, throughput_of
+from svtcli.train.step_log import Throughput, throughput_of
 from tests.tiny import VARIANTS
 from tests.train.tiny_run import loaded, write_clips, write_recipe
 

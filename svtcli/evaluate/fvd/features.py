@@ -28,7 +28,7 @@ from svtcli.evaluate.fvd.i3d import (
 from svtcli.evaluate.weights import I3D_WEIGHTS, read_weights
 from svtcli.failure import CheckFailed
 from svtcli.run.cache import ArrayStore, cache_folder
-from svtcli.run.fingerprint import fingerprint
+from svtcli.run.durable import fingerprint
 from svtcli.run.progress import Progress
 from svtcli.train.mesh import Layout, side_by_side
 

@@ -27,7 +27,7 @@ from svtcli.prepare.download.fetch import (
 from svtcli.prepare.download.unpack import MARK, BrokenArchive, unpack
 from svtcli.prepare.sources import publisher_of
 from svtcli.prepare.sources.source_folder import inside
-from svtcli.run.lock import only_writer
+from svtcli.run.partial import only_writer
 from svtcli.run.progress import Progress
 from svtcli.run.signals import RESUME
 

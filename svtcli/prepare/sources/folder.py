@@ -24,7 +24,7 @@ from svtcli.prepare.sources.video_file import (
 )
 from svtcli.recipe.data import FolderData
 from svtcli.run.distribution import install_command
-from svtcli.run.fingerprint import fingerprint
+from svtcli.run.durable import fingerprint
 
 PACKAGE = "package:"
 SHARD_VIDEOS = 64

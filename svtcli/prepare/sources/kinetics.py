@@ -30,7 +30,7 @@ from svtcli.prepare.sources.source_folder import (
 )
 from svtcli.prepare.sources.video_file import Cutting, VideoTask, chance
 from svtcli.recipe.data import KineticsData, label_pattern
-from svtcli.run.fingerprint import fingerprint
+from svtcli.run.durable import fingerprint
 
 FILE = re.compile(r"(.{11})(?:_(\d{6})_(\d{6}))?")
 """Id, start, end; an id may hold `_` and start with `-`: a name is never split."""

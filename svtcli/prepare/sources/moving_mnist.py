@@ -38,8 +38,7 @@ from svtcli.prepare.plan import (
 from svtcli.prepare.sources.idx import read_idx_images
 from svtcli.prepare.sources.source_folder import inside, source_folder
 from svtcli.recipe.data import MovingMnistData
-from svtcli.run.durable import crc32c
-from svtcli.run.fingerprint import fingerprint
+from svtcli.run.durable import crc32c, fingerprint
 
 SIDE = 28
 """Pixels of a digit; it is never resized."""

@@ -34,7 +34,7 @@ from svtcli.prepare.sources.tfrecord import (
     read_records,
 )
 from svtcli.recipe.data import BairData, RobotPushData
-from svtcli.run.fingerprint import fingerprint
+from svtcli.run.durable import fingerprint
 
 FILES_A_SHARD = 4
 """About 1000 videos: both publishers put some 200 to 256 into a file."""
