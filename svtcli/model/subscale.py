@@ -34,13 +34,8 @@ def split(
 ) -> Shaped[Volumes, "B S t h w *any"]:
     """Split a video into its slices, in order."""
     st, sh, sw = s
-    return rearrange(
-        video,
-        "B (t st) (h sh) (w sw) ... -> B (st sh sw) t h w ...",
-        st=st,
-        sh=sh,
-        sw=sw,
-    )
+    axes = "B (t st) (h sh) (w sw) ... -> B (st sh sw) t h w ..."
+    return rearrange(video, axes, st=st, sh=sh, sw=sw)
 
 
 def merge(
@@ -48,13 +43,8 @@ def merge(
 ) -> Shaped[Volumes, "B T H W *any"]:
     """Merge slices into a video; inverse of `split`."""
     st, sh, sw = s
-    return rearrange(
-        slices,
-        "B (st sh sw) t h w ... -> B (t st) (h sh) (w sw) ...",
-        st=st,
-        sh=sh,
-        sw=sw,
-    )
+    axes = "B (st sh sw) t h w ... -> B (t st) (h sh) (w sw) ..."
+    return rearrange(slices, axes, st=st, sh=sh, sw=sw)
 
 
 def take_slice(

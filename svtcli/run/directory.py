@@ -77,10 +77,13 @@ class RunFolder:
 
     def steps(self) -> tuple[int, ...]:
         """Steps of the checkpoints, ascending."""
-        if not self.checkpoints.is_dir():
-            return ()
-        names = (entry.name for entry in self.checkpoints.iterdir() if entry.is_dir())
-        return tuple(sorted(int(name) for name in names if name.isdecimal()))
+        return tuple(numbered(self.checkpoints))
+
+
+def numbered(folder: Path) -> list[int]:
+    """Steps that have a folder in `folder`, complete or not, ascending."""
+    names = (path.name for path in folder.glob("*") if path.is_dir())
+    return sorted(int(name) for name in names if name.isdecimal())
 
 
 def runs_root() -> Path:

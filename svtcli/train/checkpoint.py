@@ -31,6 +31,7 @@ from svtcli.failure import Failure, Refused, StorageFailed
 from svtcli.model.parameters import Params, for_products_in
 from svtcli.model.svt import structure
 from svtcli.recipe.schema import Precision
+from svtcli.run.directory import numbered
 from svtcli.run.durable import move_into_place
 from svtcli.train import arrays
 from svtcli.train.commit_record import (
@@ -38,7 +39,6 @@ from svtcli.train.commit_record import (
     Checkpoint,
     CorruptCheckpoint,
     Record,
-    numbered,
     seal,
     steps_in,
     verify,

@@ -13,7 +13,7 @@ from pathlib import Path
 from svtcli.failure import StorageFailed
 from svtcli.recipe.data import clips_folder
 from svtcli.recipe.schema import Recipe
-from svtcli.run.directory import RunFolder
+from svtcli.run.directory import RunFolder, numbered
 from svtcli.run.durable import fingerprint, fingerprint_file, sync_path
 
 RECORD, QUARANTINE = "commit.json", "quarantine"
@@ -93,12 +93,6 @@ def holds(folder: Path, step: int) -> bool:
     except (CorruptCheckpoint, OSError):
         return False
     return True
-
-
-def numbered(folder: Path) -> list[int]:
-    """Steps that have a folder in `folder`, complete or not, ascending."""
-    names = (path.name for path in folder.glob("*") if path.is_dir())
-    return sorted(int(name) for name in names if name.isdecimal())
 
 
 def steps_in(folder: Path) -> list[int]:

@@ -1,6 +1,6 @@
 """Memory: kept on the host between steps; too little of it on a device.
 
-No jax here: its messages are recognized by their text.
+jax's messages are recognized by their text, without importing it.
 """
 
 import ctypes

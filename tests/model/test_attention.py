@@ -10,8 +10,8 @@ from flax import nnx
 
 from svtcli.model.attention import Layer, LayerCache
 from svtcli.model.blocks import Blocks
+from svtcli.model.decoder import MaskedConv
 from svtcli.model.kernels import rows_at
-from svtcli.model.masked_conv import MaskedConv
 from svtcli.recipe.model import Block, Dilated
 
 SHAPE, D, HEADS, SIZE = (2, 4, 6), 5, 2, 3
