@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -245,41 +246,32 @@ def _meet(meeting: Meeting) -> None:
     elif meeting.coordinator is not None:
         _knock(meeting.coordinator, meeting.patience)
     missed = f"{meeting.place}: not all processes arrived within {meeting.patience} s"
-    with Watchdog(meeting.patience, missed, stacks=False):
-        if meeting.coordinator is None:
-            _meet_in_cluster(meeting)
-        else:
-            _meet_at(meeting.coordinator, meeting)
-
-
-def _meet_at(coordinator: str, meeting: Meeting) -> None:
-    """Join at the given address, as one of the given number of processes."""
-    jax.distributed.initialize(
-        coordinator,
-        meeting.processes,
-        meeting.process,
-        # By default it listens on all interfaces, without a password.
-        coordinator_bind_address=os.environ.get("JAX_COORDINATOR_BIND_ADDRESS")
-        or coordinator,
-        cluster_detection_method="deactivate",
+    join = partial(
+        jax.distributed.initialize,
         # Our watchdog ends first, with one sentence instead of a stack.
         initialization_timeout=2 * meeting.patience,
         heartbeat_timeout_seconds=min(HEARTBEAT, meeting.patience),
     )
-
-
-def _meet_in_cluster(meeting: Meeting) -> None:
-    """Join as Slurm, Open MPI, Kubernetes or a TPU pod say, which jax asks."""
-    try:
-        jax.distributed.initialize(
-            initialization_timeout=2 * meeting.patience,
-            heartbeat_timeout_seconds=min(HEARTBEAT, meeting.patience),
-        )
-    except ValueError as error:
-        raise Refused(
-            "--cluster: this is no Slurm, Open MPI or Kubernetes job and no TPU pod",
-            "give --coordinator, --processes and --process",
-        ) from error
+    with Watchdog(meeting.patience, missed, stacks=False):
+        if meeting.coordinator is not None:
+            # By default it listens on all interfaces, without a password.
+            address = os.environ.get("JAX_COORDINATOR_BIND_ADDRESS")
+            join(
+                meeting.coordinator,
+                meeting.processes,
+                meeting.process,
+                coordinator_bind_address=address or meeting.coordinator,
+                cluster_detection_method="deactivate",
+            )
+            return
+        try:
+            join()  # as Slurm, Open MPI, Kubernetes or a TPU pod say, which jax asks
+        except ValueError as error:
+            raise Refused(
+                "--cluster: this is no Slurm, Open MPI or Kubernetes job and no TPU "
+                "pod",
+                "give --coordinator, --processes and --process",
+            ) from error
 
 
 def _refuse_unusable(coordinator: str) -> None:
