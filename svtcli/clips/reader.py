@@ -116,6 +116,12 @@ class Clips(ABC):
         """Read the robot's actions in the same frames, or return None."""
         return self.values("actions", index, start, frames)
 
+    def states(
+        self, index: int, start: int = 0, frames: int | None = None
+    ) -> FrameValues | None:
+        """Read the positions of the robot's arm in the same frames, or return None."""
+        return self.values("states", index, start, frames)
+
     def count(self, index: int, start: int, frames: int | None) -> int:
         """Return the number of frames of a request. Errors: `IndexError`."""
         if not 0 <= index < len(self):

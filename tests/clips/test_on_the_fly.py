@@ -196,7 +196,7 @@ def test_clips_have_names_and_neither_labels_nor_actions(clips: GeneratedClips) 
     assert list(clips.ids[5:7]) == ["train/000005", "train/000006"]
     assert clips.facts[0].label is None
     assert clips.actions(3) is None
-    assert clips.values("states", 3) is None
+    assert clips.states(3) is None
     assert clips.action_size == 0
 
 
