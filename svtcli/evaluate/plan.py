@@ -104,14 +104,14 @@ class MetricsPlan:
     prime: int | None
     fake: Selection
     real: Selection
-    real_halves: Selection | None
-    """Twice as many real clips as in a trial, for FVD of real against real; or None."""
     i3d: Path | None
     out: Path | None
     """File of the result; None to write none."""
-    fingerprint: str
+    real_halves: Selection | None = None
+    """Twice as many real clips as in a trial, for FVD of real against real; or None."""
+    fingerprint: str = ""
     """Hash of everything that the numbers depend on; "" where it is not known."""
-    warnings: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
     @property
     def paired(self) -> tuple[Metric, ...]:
@@ -165,25 +165,16 @@ def plan_metrics(
     Refused.
     """
     require_weights(settings, i3d)
-    names = {field.name for field in fields(Compare)}
-    settings = Compare(
-        **{name: value for name, value in vars(settings).items() if name in names}
-    )
-    settings = replace(
-        settings,
-        trials=_trials(samples, settings),
-        metrics=tuple(name for name in METRICS if name in settings.metrics),
-    )
+    own = {field.name: getattr(settings, field.name) for field in fields(Compare)}
+    own["trials"] = _trials(samples, settings)
+    own["metrics"] = tuple(name for name in METRICS if name in settings.metrics)
     plan = MetricsPlan(
-        settings=settings,
+        settings=Compare(**own),
         prime=_prime_frames(samples, prime),
         fake=Selection.spread_evenly(samples, clips),
         real=Selection.spread_evenly(reference, clips),
-        real_halves=None,
         i3d=i3d,
         out=out,
-        fingerprint="",
-        warnings=(),
     )
     if plan.settings.distances:
         _check_distances(plan)

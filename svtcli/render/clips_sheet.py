@@ -93,26 +93,19 @@ def render_sheet(
 ) -> list[Path]:
     """Draw random clips of a split, or of all, into `out`; return the paths.
 
-    Errors: Refused where there are no clips, no such split or, without `force`, a
-    picture exists already; BadData.
+    Errors: Refused where there are no clips, no such split, for a format of samples or
+    runs or, without `force`, where a picture exists already; BadData.
     """
     splits = _open(clips_folder, split)
-    draws = {
-        name: partial(_draw, splits, settings=settings, seed=seed)
-        for name in _names(settings)
-    }
+    for kind in settings.formats:
+        if kind not in FORMATS:
+            raise Refused(f"{kind}: of runs; of clips there are {', '.join(FORMATS)}")
+    draw = partial(_draw, splits, settings=settings, seed=seed)
+    draws = {f"sheet.{kind}": draw for kind in settings.formats}
     paths = write_pictures(draws, out, progress, force, dry_run)
     if not dry_run:
         note_slow_gif(paths, settings.fps, progress)
     return paths
-
-
-def _names(settings: SheetSettings) -> list[str]:
-    """One file for each format. Errors: Refused for a format of samples or runs."""
-    for kind in settings.formats:
-        if kind not in FORMATS:
-            raise Refused(f"{kind}: of runs; of clips there are {', '.join(FORMATS)}")
-    return [f"sheet.{kind}" for kind in dict.fromkeys(settings.formats)]
 
 
 def _open(folder: Path, split: str | None) -> list[Clips]:
