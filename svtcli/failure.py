@@ -1,4 +1,4 @@
-"""What can go wrong, said once: a sentence, a hint, and the exit code it ends in."""
+"""Kinds of failure: each has a sentence, a hint, and an exit code."""
 
 
 class Failure(Exception):
@@ -22,7 +22,7 @@ class Refused(Failure):
 
 
 class CheckFailed(Failure):
-    """A check that was asked for said no."""
+    """A check found a problem."""
 
     code = 3
 
@@ -46,7 +46,7 @@ class StorageFailed(Failure):
 
 
 class Stopped(Failure):
-    """Stopped from outside with everything saved: 75 for SIGTERM, 130 for Ctrl-C."""
+    """Stopped by a signal with everything saved: 75 for SIGTERM, 130 for Ctrl-C."""
 
     def __init__(self, sentence: str, hint: str | None = None, code: int = 75) -> None:
         super().__init__(sentence, hint)
@@ -54,6 +54,6 @@ class Stopped(Failure):
 
 
 class PeerLost(Failure):
-    """Another process of the same training is gone, or was never there."""
+    """Another process of the same training was lost, or never appeared."""
 
     code = 76

@@ -36,7 +36,7 @@ class PaperResult:
 
     @property
     def protocol(self) -> str:
-        """How the paper says that it measured."""
+        """Protocol of the measurement, as the paper states it."""
         return f"{self.table}: {_PROTOCOLS[self.table]}"
 
 
@@ -92,7 +92,7 @@ OTHERS: dict[str, dict[str, PaperResult]] = {
     },
     "moving-mnist": {"VPN": PaperResult(_DIGITS, 87.6)},
 }
-"""What the paper compares itself with, by kind of data; not strictly comparable."""
+"""Results of others in the paper's tables, by kind of data; not strictly comparable."""
 
 
 @dataclass(frozen=True)

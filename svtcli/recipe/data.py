@@ -80,8 +80,8 @@ class VideoData:
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """Splits that are prepared."""
-        raise NotImplementedError
+        """Splits that are prepared; a kind may have others."""
+        return ("train", "test")
 
 
 @dataclass(frozen=True)
