@@ -309,7 +309,7 @@ def _changes(earlier: list[dict[str, Any]], inputs: Mapping[str, Any]) -> str | 
         if then[key] != value
     ]
     # The fingerprint differs even if nothing does that a result states.
-    return "; ".join(differ) or "the weights or the clips have changed"
+    return "; ".join(differ) or "the weights, the clips or svt itself have changed"
 
 
 def _read(files: Iterable[Path]) -> list[dict[str, Any]]:

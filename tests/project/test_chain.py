@@ -94,10 +94,10 @@ def test_every_stage_says_what_differs_from_what_is_there(place):
     # What no result says of itself.
     facts = next((place / RUN / "eval").glob("*.json"))
     facts.write_text(facts.read_text().replace('"fingerprint": "', '"fingerprint": "0'))
-    assert reason("eval").endswith("the weights or the clips have changed")
+    assert reason("eval").endswith("the weights, the clips or svt itself have changed")
     # A file that is no result is in nobody's way.
     (place / RUN / "eval" / "notes.json").write_text("[1")
-    assert reason("eval").endswith("the weights or the clips have changed")
+    assert reason("eval").endswith("the weights, the clips or svt itself have changed")
 
 
 def test_a_comparison_says_what_differs_too(place):
