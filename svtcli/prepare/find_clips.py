@@ -33,6 +33,11 @@ class Prepared:
     """True where nothing had to be done."""
 
 
+ELSEWHERE = (
+    "choose another folder (data.clips=clips/other in a recipe, --out of svt prepare)"
+)
+
+
 def prepared(folder: Path, manifest: Manifest, existed: bool = False) -> Prepared:
     """Summarise a manifest."""
     return Prepared(
@@ -61,10 +66,10 @@ def find_finished(data: Data, folder: Path) -> Prepared | None:
     except Refused:
         inventory = manifest.inventory
     if inventory != manifest.inventory:
-        retry = ", or add repaired files with --retry-failed"
+        retry = ", or add repaired files with svt prepare … --retry-failed"
         raise Refused(
             f"{folder}: the source has changed since these clips were prepared",
-            "choose another place with --out, replace them with --force"
+            f"{ELSEWHERE}, or replace these clips: svt prepare … --force"
             + (retry if manifest.failures else ""),
         )
     for split in manifest.splits:
@@ -76,15 +81,15 @@ def refuse_other(data: Data, folder: Path, manifest: Manifest) -> None:
     """Compare settings. Errors: `Refused` where they differ."""
     if changed := _difference(manifest.spec, spec_of(data)):
         raise Refused(
-            f"{folder}: holds other clips ({changed})",
-            "choose another place with --out, or replace them with --force",
+            f"{folder}: contains clips prepared with other settings ({changed})",
+            f"{ELSEWHERE}, or replace these clips: svt prepare … --force",
         )
 
 
 def _difference(there: Mapping[str, object], asked: Mapping[str, object]) -> str:
     """List the settings that differ; empty where none does."""
     return ", ".join(
-        f"{key} is {there.get(key, 'not stated')} there, {asked.get(key)} asked"
+        f"{key}: {there.get(key, 'not stated')} there, {asked.get(key)} requested"
         for key in (*asked, *(key for key in there if key not in asked))
         if there.get(key, ...) != asked.get(key, ...)
     )
@@ -103,7 +108,7 @@ def refuse_foreign(folder: Path) -> None:
     )
     if others:
         raise Refused(
-            f"{folder}: holds something else ({', '.join(others[:3])}"
+            f"{folder}: contains something else ({', '.join(others[:3])}"
             + (", …)" if len(others) > 3 else ")"),
-            "choose another place with --out",
+            ELSEWHERE,
         )

@@ -304,7 +304,7 @@ def _changes(earlier: list[dict[str, Any]], inputs: Mapping[str, Any]) -> str | 
         if key in then
     }
     differ = [
-        f"{key}: {_text(then[key])} then, {_text(value)} now"
+        f"{key}: was {_text(then[key])}, now {_text(value)}"
         for key, value in now.items()
         if then[key] != value
     ]

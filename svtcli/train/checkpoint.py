@@ -115,7 +115,8 @@ class Checkpoints:
             if record.clips != self.clips:
                 raise Refused(
                     f"{place}: was trained on other clips than the recipe names now",
-                    "name another run with --run, or start over with --fresh",
+                    "start another run with --run NAME, or start over with: "
+                    "svt train … --fresh",
                 )
             _refuse_other_model(place, record, wanted)
             return step
@@ -123,7 +124,7 @@ class Checkpoints:
             raise StorageFailed(
                 f"{self.folder}: all checkpoints are damaged, and training does not "
                 "silently start again at step 0",
-                "the damaged ones are in quarantine/; --fresh starts over",
+                "the damaged ones are in quarantine/; svt train … --fresh starts over",
             )
         return None
 

@@ -92,7 +92,8 @@ def plan_training(
     if changes and was_saved(run.checkpoints):
         raise Refused(
             f"{run.path}: was trained with another recipe: {'; '.join(changes)}",
-            "start another run with --run NAME, or this one over with --fresh",
+            "start another run with --run NAME, or start this one over with: "
+            f"svt train {_recipe_argument(loaded)} --fresh",
         )
     if train.tensorboard and find_spec("tensorboardX") is None:
         raise Refused(
@@ -158,12 +159,12 @@ def changes_in(run: RunFolder, recipe: Recipe) -> list[str]:
 
 
 def changed(before: Recipe, now: Recipe) -> list[str]:
-    """Differences that training depends on: `train.batch: 64 then, 32 now`, …"""
+    """Differences that training depends on: `train.batch: was 64, now 32`, …"""
     then, today = _settings(before), _settings(now)
     # The cosine depends on the number of steps; a constant rate does not.
     free = {"train.steps"} if now.train.schedule == "constant" else set()
     return [
-        f"{key}: {then.get(key, 'nothing')} then, {today.get(key, 'nothing')} now"
+        f"{key}: was {then.get(key, 'unset')}, now {today.get(key, 'unset')}"
         for key in sorted(then.keys() | today.keys())
         if key not in free and then.get(key) != today.get(key)
     ]
@@ -210,9 +211,14 @@ def _refuse_short_profile(steps: int, left: int) -> None:
 
 def _prepare_command(loaded: LoadedRecipe) -> str:
     """Command that prepares this recipe's clips, ready to be pasted."""
+    words = ["svt", "run", _recipe_argument(loaded), *loaded.overrides]
+    return shlex.join([*words, "--to", "prepare"])
+
+
+def _recipe_argument(loaded: LoadedRecipe) -> str:
+    """Name of a shipped recipe, else the path of its file."""
     shipped = str(shipped_recipes().get(loaded.name)) == loaded.source
-    recipe = loaded.name if shipped else loaded.source
-    return shlex.join(["svt", "run", recipe, *loaded.overrides, "--to", "prepare"])
+    return loaded.name if shipped else loaded.source
 
 
 def _other_settings(folder: Path, recipe: Recipe) -> Iterator[str]:

@@ -29,7 +29,7 @@ def test_a_folder_becomes_clips_and_stdout_is_their_place(place: Path, here) -> 
     assert "prepared already" in again.err
     other = here("prepare", "folder", "--size", "8", "--frames", "5")
     assert (other.code, other.out) == (2, "")
-    assert "size is 16 there, 8 asked" in other.err
+    assert "size: 16 there, 8 requested" in other.err
     assert "--force" in other.err
     forced = here("prepare", "folder", "--size", "8", "--force")
     assert forced.code == 0

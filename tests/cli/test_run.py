@@ -76,7 +76,7 @@ def test_a_dry_run_says_where_every_stage_stands_and_writes_nothing(place, capfd
         "sample",
         "eval",
     ]
-    assert "train.batch: 4 then, 2 now" in survey(capfd, "train.batch=2")[1][2]
+    assert "train.batch: was 4, now 2" in survey(capfd, "train.batch=2")[1][2]
     assert sorted(place.rglob("*")) == before
 
 

@@ -92,7 +92,7 @@ def test_the_result_is_the_run_s_folder(place: Path, here) -> None:
 
     changed = here("train", "tiny.yaml", "train.batch=2", "--run", "mine")
     assert (changed.code, changed.out) == (2, "")
-    assert "train.batch: 4 then, 2 now" in changed.err
+    assert "train.batch: was 4, now 2" in changed.err
     assert "--fresh" in changed.err
 
 

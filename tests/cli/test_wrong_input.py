@@ -118,11 +118,11 @@ WRONG_RUNS = [
     Wrong("no samples", "run mine.yaml --from render", "no samples to draw yet"),
     Wrong("no training", "run mine.yaml --run new --from eval", "not trained yet"),
     Wrong(
-        "clips", "run mine.yaml data.size=8 model.video=[4,8,8]", "holds other clips"
+        "clips",
+        "run mine.yaml data.size=8 model.video=[4,8,8]",
+        "clips prepared with other settings",
     ),
-    Wrong(
-        "recipe", "run mine.yaml model.d=16", "model.d: 8 then, 16 now", "--run NAME"
-    ),
+    Wrong("recipe", "run mine.yaml model.d=16", "model.d: was 8, now 16", "--run NAME"),
 ]
 
 

@@ -201,7 +201,7 @@ def test_other_clips_are_kept_unless_forced(videos: Path, tmp_path: Path) -> Non
     (out / "mine.txt").write_text("a person's own file")
     before = contents(out)
     other = folder_data(videos, frames=8)
-    with pytest.raises(Refused, match=r"frames is all there, 8 asked.*split is time"):
+    with pytest.raises(Refused, match=r"frames: all there, 8 requested.*split: time"):
         prepare(other, out, Silent())
     assert contents(out) == before
     prepare(other, out, Silent(), force=True)

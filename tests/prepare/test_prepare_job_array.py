@@ -174,7 +174,7 @@ def test_a_retry_needs_the_same_files_and_a_failure(
     write_video(source / "new.mp4", moving_square(5))
     with pytest.raises(Refused, match="the source has other files"):
         retry(replace(data, source=str(source)), plain, Silent(), OPTIONS)
-    with pytest.raises(Refused, match=r"frames is 4 there, 5 asked"):
+    with pytest.raises(Refused, match=r"frames: 4 there, 5 requested"):
         retry(replace(data, frames=5), plain, Silent(), OPTIONS)
     with pytest.raises(Refused, match="no such folder"):
         retry(data, tmp_path / "nothing", Silent(), OPTIONS)

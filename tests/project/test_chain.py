@@ -73,7 +73,7 @@ def test_another_sample_setting_redoes_samples_and_pictures_and_keeps_the_old(pl
         "eval": "done",
         "render": "waiting",
     }
-    assert reason("sample", warmer).endswith("temperature: 0.9 then, 1.0 now")
+    assert reason("sample", warmer).endswith("temperature: was 0.9, now 1.0")
     new = chain(warmer)
     after = times(place)
     assert {path: after.get(path) for path in before} == before
@@ -86,10 +86,10 @@ def test_another_sample_setting_redoes_samples_and_pictures_and_keeps_the_old(pl
 def test_every_stage_says_what_differs_from_what_is_there(place):
     chain()
     assert reason("eval", "eval.clips=1", "eval.baselines=[]").endswith(
-        "clips: 4 then, 1 now; models: trained, uniform then, trained now"
+        "clips: was 4, now 1; models: was trained, uniform, now trained"
     )
     assert reason("sample", "sample.count=1", "sample.top_k=3").endswith(
-        "clips: 3 then, 1 now; top_k: none then, 3 now"
+        "clips: was 3, now 1; top_k: was none, now 3"
     )
     # What no result says of itself.
     facts = next((place / RUN / "eval").glob("*.json"))
@@ -107,7 +107,7 @@ def test_a_comparison_says_what_differs_too(place):
     assert reason("eval", *quick, "eval.trials=1").endswith(": not there yet")
     chain(*quick, "eval.trials=1")
     assert states(*quick, "eval.trials=1")["eval"] == "done"
-    assert reason("eval", *quick, "eval.trials=2").endswith("trials: 1 then, 2 now")
+    assert reason("eval", *quick, "eval.trials=2").endswith("trials: was 1, now 2")
 
 
 def test_a_stage_that_would_be_refused_says_so_and_hides_no_other(place):
@@ -182,10 +182,10 @@ def test_more_training_makes_all_that_follows_stale(place):
 
 def test_other_clips_are_reported_and_refused(place):
     assert states("data.size=8", "model.video=[4,8,8]")["prepare"] == "to do"
-    assert "size is 4 there, 8 asked" in reason(
+    assert "size: 4 there, 8 requested" in reason(
         "prepare", "data.size=8", "model.video=[4,8,8]"
     )
-    with pytest.raises(Refused, match="holds other clips"):
+    with pytest.raises(Refused, match="clips prepared with other settings"):
         chain("data.size=8", "model.video=[4,8,8]")
 
 
@@ -194,7 +194,7 @@ def test_clips_of_another_recipe_are_no_reason(place):
 
 
 def test_a_changed_recipe_is_reported_and_refused(place):
-    assert "train.batch: 4 then, 2 now" in reason("train", "train.batch=2")
+    assert "train.batch: was 4, now 2" in reason("train", "train.batch=2")
     with pytest.raises(Refused, match="trained with another recipe"):
         chain("train.batch=2")
 

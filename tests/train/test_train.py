@@ -189,7 +189,7 @@ def test_a_changed_recipe_is_refused_with_the_difference(
     before = run.run_file.read_text(), run.recipe_file.read_text()
     with pytest.raises(Refused) as refused:
         trained("train.batch=8", "model.na=1", "sample.count=3")
-    assert "model.na: 2 then, 1 now; train.batch: 4 then, 8 now" in str(refused.value)
+    assert "model.na: was 2, now 1; train.batch: was 4, now 8" in str(refused.value)
     assert "sample" not in str(refused.value)
     assert "--fresh" in str(refused.value.hint)
     assert (run.run_file.read_text(), run.recipe_file.read_text()) == before
@@ -197,7 +197,7 @@ def test_a_changed_recipe_is_refused_with_the_difference(
 
 def test_the_end_of_a_cosine_matters(trained: Train) -> None:
     trained("train.schedule=cosine", stop_at=2)
-    with pytest.raises(Refused, match=r"train\.steps: 12 then, 20 now"):
+    with pytest.raises(Refused, match=r"train\.steps: was 12, now 20"):
         trained("train.schedule=cosine", "train.steps=20")
 
 
