@@ -48,7 +48,7 @@ ENDS = {
     ),
     # docs/own-videos.md
     "svt prepare folder --source path/to/videos --size 48 --frames 16 -n": (
-        *("", 2, "no source for folder: looked in path/to/videos"),
+        *("", 2, "no source for folder: path/to/videos does not exist"),
     ),
     "svt plan mine.yaml": ("", 0, "parameters"),
     "svt run mine.yaml -n": ("", 0, "sample"),

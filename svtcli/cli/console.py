@@ -25,6 +25,14 @@ from svtcli.train.memory import out_of_memory
 NARROWEST = 16
 """Columns of the last cell of a table, below which it is not wrapped any further."""
 STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, which is no error."""
+WANTED = "Input should be a valid "
+PARSER_SAYS = {
+    f"{WANTED}integer, unable to parse string as an integer": "must be a whole number",
+    f"{WANTED}number, unable to parse string as a number": "must be a number",
+}
+"""Messages of Typer's parser, and plainer ones."""
 PIPE_WIDTH = 10_000
 """Columns of a pipe or a file: nothing is wrapped there."""
 SPELLED = {
@@ -166,7 +174,7 @@ def report(error: BaseException) -> int:
         traceback.print_exception(error)
     sentence, hint, code = explain(error)
     if sentence:
-        name = paint("svt: error:", "1;31")
+        name = paint("svt:" if code == INTERRUPTED else "svt: error:", "1;31")
         print(f"{name} {sentence}", file=sys.stderr)  # noqa: T201
     if hint:
         print(f"{paint('hint:', '1')} {hint}", file=sys.stderr)  # noqa: T201
@@ -181,7 +189,7 @@ def explain(error: BaseException) -> tuple[str, str | None, int]:
         case Failure():
             return error.sentence, error.hint, error.code
         case KeyboardInterrupt() | typer.Abort():
-            return "interrupted", None, 130
+            return "interrupted", None, INTERRUPTED
         case BrokenPipeError():
             return "", None, 1
         case OSError(errno=number) if number in STORAGE:
@@ -196,7 +204,9 @@ def explain(error: BaseException) -> tuple[str, str | None, int]:
             command = context.command_path if context else "svt"
             # Typer reports enums this way.
             sentence = sentence.replace(": Value error, ", ": ")
-            return sentence, f"see: {command} --help", error.exit_code
+            for raw, plain in PARSER_SAYS.items():
+                sentence = sentence.replace(raw, plain)
+            return sentence, f"{command} --help", error.exit_code
         case MemoryError():
             return "out of memory", "a smaller batch needs less", 1
     lines = str(error).strip().splitlines() or ["no message"]

@@ -81,11 +81,11 @@ def metrics_table(results: Sequence["MetricsResult"]) -> str:
             for row in metric_rows(each)
         ]
         lines.append(
-            f"{name}: {count(each.samples.clips, 'sample')} a trial against "
+            f"{name}: {count(each.samples.clips, 'sample')} per trial, compared with "
             f"{count(each.reference.clips, 'clip')} of {each.reference.name}"
         )
         lines += [f"  {note}" for note in protocol_notes(each)]
-    columns = ("samples", "metric", "value", "±", "over", "of")
+    columns = ("samples", "metric", "value", "±", "averaged over", "samples per clip")
     return "\n".join([console.table(columns, rows), "", *lines])
 
 

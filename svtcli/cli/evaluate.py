@@ -59,7 +59,7 @@ def evaluate(
             "--metric",
             metavar="NAMES",
             help=f"Metrics: {', '.join(NAMES)}; several with commas (default: the "
-            "recipe's, of SAMPLES fvd).",
+            "recipe's; fvd for SAMPLES).",
             rich_help_panel=WHAT,
         ),
     ] = None,
@@ -112,7 +112,8 @@ def evaluate(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Result of SAMPLES; results of runs go to their eval/.",
+            help="File for the scores of SAMPLES; a run's scores go to its "
+            "eval/ folder.",
             rich_help_panel=WHERE,
         ),
     ] = None,
@@ -140,7 +141,7 @@ def evaluate(
     """Score trained models, or samples of any model.
 
     A model is scored by default in bits/dim, or in nats/frame with the deterministic
-    loss, by the windows and slices that would sample a clip; prime frames are not
+    loss, using the same windows and slices as sampling; prime frames are not
     scored. The other metrics sample first and compare the samples with the clips.
 
     For example:

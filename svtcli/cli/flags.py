@@ -246,9 +246,9 @@ def _help(setting: Setting, show_default: bool) -> str:
 
 def _limits(setting: Setting) -> str:
     """Bounds of a setting, in words."""
-    words = {Gt: "larger than {}", Ge: "{} or larger", Lt: "less than {}"}
-    return ", and ".join(
-        words.get(type(each), "{} at most").format(*astuple(each))
+    words = {Gt: "greater than {}", Ge: "at least {}", Lt: "less than {}"}
+    return " and ".join(
+        words.get(type(each), "at most {}").format(*astuple(each))
         for each in setting.bounds
     )
 

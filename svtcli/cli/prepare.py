@@ -63,7 +63,8 @@ def _add(dataset: Any) -> None:
             bool,
             typer.Option(
                 "--retry-failed",
-                help="In finished clips, redo only videos that could not be read.",
+                help="In a finished dataset, process again only videos that "
+                "could not be read.",
                 rich_help_panel=WORK,
             ),
         ] = False,
@@ -234,7 +235,7 @@ def _report(done: "Prepared") -> None:
 def _in_words(would: "Preview") -> str:
     """Describe a dry run."""
     videos = f"{would.sources} videos -> " if would.sources else ""
-    state = "prepared already" if would.finished else "not prepared yet"
+    state = "already prepared" if would.finished else "not prepared yet"
     time = ""
     if would.seconds is not None:
         pace = f"{would.workers} worker{'s' if would.workers > 1 else ''}"

@@ -44,7 +44,7 @@ def run(
 ) -> None:
     """Run the stages of a recipe in order, only those missing or stale.
 
-    Re-run the same command to resume. -n lists the state of every stage, and why.
+    Re-run the same command to resume. -n lists the state of every stage and the reason.
 
     For example: svt run quickstart
     """
@@ -105,17 +105,17 @@ def plan(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Chip to plan for, such as A100-80GB (default: the one here).",
+            help="Chip to plan for, such as A100-80GB (default: this machine's).",
             autocompletion=completion.chips,
         ),
     ] = None,
 ) -> None:
     """Estimate FLOPs, memory and sampling steps of a recipe.
 
-    Shows also which stages are done, and why the others are not; writes nothing. The
+    Also shows which stages are done, and why the others are not; writes nothing. The
     devices are those of the recipe's mesh, so that mesh.data=128 is planned on any
-    machine. --compile compiles the step as training would, for devices of the kind
-    here, or for simulated CPUs if there are too few.
+    machine. --compile compiles the step as training would, for this machine's kind
+    of device, or for simulated CPUs if there are too few.
 
     Sampling steps are those of one video, by the recipe's section sample: pixels that
     do not depend on each other can be sampled in one parallel step. Blind spots are the
@@ -152,10 +152,10 @@ def _train_facts(found: "CostEstimate") -> dict[str, str]:
     facts = {
         "parameters": f"{found.parameters:,} ({by_part})",
         "slices": f"{found.slices:,} of {found.slice_pixels:,} pixels",
-        "sampling": f"{found.pixels_in_turn:,} pixels one after the other, "
+        "sampling": f"{found.pixels_in_turn:,} sequential steps (pixels), "
         f"{found.codes_in_turn:,} codes",
         **_sampling_facts(found.sampling),
-        "weights + optimizer": size(found.state_memory),
+        "weights + optimizer state": size(found.state_memory),
     }
     share, each = found.share, ""
     if share.devices > 1:
@@ -197,12 +197,13 @@ def _sampling_facts(found: "SamplingSteps") -> dict[str, str]:
     alike = len(set(found.decoders.values())) == 1
     for name, reach in found.decoders.items():
         of = "" if alike else f", {name}"
-        facts[f"  reachable{of}"] = (
+        facts[f"  visible{of}"] = (
             f"{reach.reachable_share:.1%} of the earlier pixels of a slice"
         )
+        mean = reach.mean_blind_spots
+        average = f"{mean:,.0f}" if mean >= 100 else f"{mean:.3g}"
         facts[f"  blind spots{of}"] = (
-            f"{reach.mean_blind_spots:.3g} per pixel on average, "
-            f"{reach.most_blind_spots:,} at most"
+            f"{average} per pixel on average, {reach.most_blind_spots:,} at most"
         )
         if alike:
             break
@@ -215,7 +216,7 @@ def _eval_facts(found: "EvalCost") -> dict[str, str]:
     if cost := found.likelihood:
         clips = "all clips" if cost.clips is None else f"up to {cost.clips:,} clips"
         facts[f"likelihood, {', '.join(found.splits)}"] = (
-            f"{clips} by {', '.join(cost.models)}: {cost.frames} frames in "
+            f"{clips}, models: {', '.join(cost.models)}; {cost.frames} frames in "
             f"{cost.slices} slices, {cost.flops:.3g} FLOPs per clip and model"
         )
     if trials := found.trials:
@@ -229,7 +230,7 @@ def _eval_facts(found: "EvalCost") -> dict[str, str]:
 
 
 def doctor() -> None:
-    """Check this machine for all that svt needs; 3 if it cannot run.
+    """Check that this machine has all that svt needs; exit code 3 if it cannot run.
 
     Versions, devices and a matrix product on them, codecs, optional extras, folders and
     free disk space, the terminal. A line marked `note` names something missing that svt
@@ -257,7 +258,9 @@ def doctor() -> None:
     text = console.table(("", "", ""), rows)
     console.show(text, {"ok": not broken, "checks": checks})
     if broken:
-        raise CheckFailed(f"broken: {', '.join(broken)}", "see the lines above")
+        raise CheckFailed(
+            f"broken: {', '.join(broken)}", "the lines above name the causes"
+        )
 
 
 def _terminal() -> "Finding":

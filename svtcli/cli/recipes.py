@@ -34,7 +34,9 @@ def list_() -> None:
 
 @app.command(cls=Command)
 def show(name: RecipeName, overrides: Overrides = None) -> None:
-    """Show a recipe with every default, its base and the overrides filled in.
+    """Show a recipe in full, with every default.
+
+    Its base and the overrides are filled in.
 
     For example: svt recipes show bair_large train.batch=32
     """
@@ -68,7 +70,7 @@ def copy(
     if target.is_dir():
         target /= source.name
     if target.exists() and not force:
-        raise Refused(f"{target}: is there already", "--force overwrites it")
+        raise Refused(f"{target}: already exists", "--force overwrites it")
     text = source.read_text(encoding="utf-8")
     if not dry_run:
         write_atomic(target, text)
@@ -80,7 +82,7 @@ def copy(
 
 @app.command(cls=Command)
 def check(file: RecipeName, overrides: Overrides = None) -> None:
-    """Check a recipe and report all of its problems; exit code 3 if there are any.
+    """Check a recipe; exit code 3 if it has problems.
 
     For example: svt recipes check mine.yaml train.steps=1000
     """

@@ -43,8 +43,8 @@ def render(
         typer.Option(
             min=0,
             metavar="N",
-            help="Random seed of the clips of CLIPS that are shown (default: 0).",
-            rich_help_panel="Of CLIPS",
+            help="Random seed for choosing which clips to show (default: 0).",
+            rich_help_panel="For CLIPS only",
         ),
     ] = None,
     out: Annotated[
@@ -57,7 +57,7 @@ def render(
         ),
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Replace pictures that exist already.")
+        bool, typer.Option("--force", help="Replace existing pictures.")
     ] = False,
     dry_run: DryRun = False,
     **given: Any,
@@ -67,8 +67,8 @@ def render(
     Several runs are drawn side by side: each clip with its ground truth and a row for
     each run, and all curves in one picture.
 
-    A sheet of CLIPS takes --format, --every, --rows (clips of each split), --scale and
-    --fps alone; by default its frames are spread over each clip.
+    A sheet of CLIPS only takes --format, --every, --rows (clips of each split), --scale
+    and --fps; by default its frames are spread over each clip.
 
     For example: svt render quickstart --format gif --scale 4
     """

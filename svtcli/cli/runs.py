@@ -3,6 +3,7 @@
 import math
 import time
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -110,7 +111,9 @@ def export_(
     force: Force = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Write a checkpoint's weights, with recipe and step, as one safetensors file.
+    """Export a checkpoint's weights, recipe and step.
+
+    The file is one safetensors file.
 
     For example: svt runs export bair_large@300000 bair_large.safetensors
     """
@@ -135,7 +138,9 @@ def import_(
     run: Annotated[str, typer.Argument(metavar="RUN", help="Name of the new run.")],
     dry_run: DryRun = False,
 ) -> None:
-    """Create a run from exported weights, to be sampled, scored or trained further.
+    """Create a run from exported weights.
+
+    It can be sampled, scored or trained further.
 
     For example: svt runs import bair_large.safetensors bair_large
     """
@@ -174,11 +179,11 @@ def _text(found: "Details") -> str:
         facts |= {
             "recipe": f"{run.recipe} from {made.source}",
             "command": " ".join(made.command),
-            "clips": made.data_fingerprint[:12],
+            "clips fingerprint": made.data_fingerprint[:12],
             "seed": str(made.seed),
             "devices": ", ".join(made.devices),
             "versions": ", ".join(f"{k} {v}" for k, v in made.versions.items()),
-            "commit": made.git_commit or "not from a source tree",
+            "commit": made.git_commit or "unknown (installed package)",
         }
     steps = ", ".join(f"{step:,}" for step in found.checkpoints)
     facts["checkpoints"] = steps or "none yet"
@@ -193,6 +198,10 @@ def _text(found: "Details") -> str:
     ):
         if values:
             named = {f"  {key}": _value(value) for key, value in values.items()}
+            if title == "newest metrics" and isinstance(values.get("time"), float):
+                named["  time"] = (
+                    f"{datetime.fromtimestamp(values['time']):%Y-%m-%d %H:%M}"
+                )
             text += f"\n\n{title}:\n{console.facts(named)}"
     return text
 

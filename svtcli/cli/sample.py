@@ -66,7 +66,8 @@ def sample(
 ) -> None:
     """Sample continuations of held-out clips from a trained model.
 
-    Samples are exact: every pixel depends on all before it. All devices of the machine
+    Samples are exact: each pixel is drawn from the model's distribution given the
+    pixels before it. All devices of the machine
     take part. Re-run the same command to resume with the videos that are missing.
 
     For example: svt sample quickstart --prime 5 --temp 0.9
@@ -135,7 +136,7 @@ def _show_plan(plan: "SamplePlan", task: "ArrayTask | None") -> None:
         **others,
         "schedule": schedule.name + by_itself + pixels,
         "devices": kinds + (f", task {task.index} of {task.count}" if task else ""),
-        "state": "there already" if plan.finished else f"to do{so_far}",
+        "state": "already sampled" if plan.finished else f"to do{so_far}",
     }
     data = {
         "samples": str(plan.out),

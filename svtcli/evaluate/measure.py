@@ -42,7 +42,7 @@ def measure(plan: MetricsPlan, progress: Progress) -> MetricsResult:
     Errors: CheckFailed where FVD's self-test fails; `Stopped`; BadData; OutOfMemory.
     """
     if plan.finished and plan.out is not None:
-        progress.note(f"{plan.out}: measured already")
+        progress.note(f"{plan.out}: already measured")
         return read_result(plan.out, MetricsResult)
     use_compilation_cache()
     for warning in plan.warnings:
@@ -87,7 +87,7 @@ def _paired(
     values = np.empty((len(samples.rows), K, plan.frames))
     if metric.weights(plan.settings):
         progress.note(f"compiling {metric.label}'s network (the first videos wait)")
-    progress.begin(name, values.shape[0] * K, "videos")
+    progress.begin(f"scoring {metric.label}", values.shape[0] * K, "videos")
     done = 0
     try:
         for start in range(0, len(values), KEPT_TOGETHER):

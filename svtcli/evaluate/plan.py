@@ -191,7 +191,7 @@ def plan_metrics(
     )
     if out is not None and out.exists() and not plan.finished:
         raise Refused(
-            f"{out}: already there, with a result of something else", "choose another"
+            f"{out}: already exists, with a result of something else", "choose another"
         )
     return plan
 

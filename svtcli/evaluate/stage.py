@@ -69,7 +69,7 @@ def _steps(
     def found() -> LikelihoodResult | None:
         if not plan.finished:
             return None
-        progress.note(f"{plan.out}: scored already")
+        progress.note(f"{plan.out}: already scored")
         return read_result(plan.out, LikelihoodResult)
 
     def compute(stop: StopSignals) -> None:
@@ -114,8 +114,8 @@ def _score_missing(
         return
     use_compilation_cache()
     layout = scoring_layout(plan, len(clips))
-    progress.note("compiling the scorer (the first clips wait for it)")
-    progress.begin("score", owed, "clips")
+    progress.note("compiling the scorer")
+    progress.begin("scoring likelihood", owed, "clips")
     try:
         for model, numbers in missing.items():
             if len(numbers):

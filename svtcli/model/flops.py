@@ -96,7 +96,7 @@ def _layers(config: Model, rows: int, name: str, depth: int) -> Iterator[Part]:
     maps = 2.0 * rows * depth * 2 * config.d * config.d
     yield Part(f"{name} attention", attention, 3 * attention, repeated=attention)
     # The result of the second map is not needed in the backward pass.
-    yield Part(f"{name} maps", maps, 3 * maps, repeated=maps / 2)
+    yield Part(f"{name} linear layers", maps, 3 * maps, repeated=maps / 2)
 
 
 def _part(name: str, forward: float, of_one_hot: float = 0.0) -> Part:

@@ -104,7 +104,7 @@ def retry(
 def _found(data: Data, folder: Path, progress: Progress) -> Prepared | None:
     """Return the finished dataset, if it is there."""
     if finished := find_finished(data, folder):
-        progress.note(f"{folder}: these clips are prepared already")
+        progress.note(f"{folder}: these clips are already prepared")
     return finished
 
 

@@ -111,7 +111,7 @@ def survey(loaded: LoadedRecipe, run: RunFolder) -> tuple[Status, ...]:
     statuses = [_prepare_status(loaded), _train_status(loaded, run)]
     step = latest_step(run.checkpoints)
     if step is None or any(status.state != "done" for status in statuses):
-        waiting = dict.fromkeys(STAGES[2:], "for clips and a trained model")
+        waiting = dict.fromkeys(STAGES[2:], "for the stages before")
         try:
             _require_weights(loaded)
         except Refused as problem:
@@ -168,7 +168,7 @@ def _render(
     curves = _render_curves(run, progress) if "curves" in settings.formats else ()
     # The folder can hold nothing but pictures of these samples: `force` is harmless.
     if done := rendering.fresh(plan.out, out, settings):
-        progress.note(f"{out}: these pictures are there already")
+        progress.note(f"{out}: these pictures already exist")
     drawn = rendering.render(
         plan.out, out, settings, progress, force=True, dry_run=done
     )
@@ -234,7 +234,7 @@ def _eval_status(checkpoint: "Checkpoint") -> Status:
         return _status("eval", True, plans[0].out)
     first, finished = unfinished[0], len(plans) - len(unfinished)
     if finished:
-        why = f"not there yet; {finished} of {len(plans)} results are there"
+        why = f"does not exist yet; {finished} of {len(plans)} results exist"
         return _status("eval", False, first.out, why)
     inputs = _inputs(first)
     earlier = [
@@ -268,7 +268,7 @@ def _status(stage: Stage, done: bool, place: Path, why: str | None = None) -> St
     """State of the result at `place`; `why` explains a stale one."""
     if done:
         return Status(stage, "done", f"{place}")
-    return Status(stage, "to do", f"{place}: {why or 'not there yet'}")
+    return Status(stage, "to do", f"{place}: {why or 'does not exist yet'}")
 
 
 def _inputs(plan: "SamplePlan | LikelihoodPlan | TrialsPlan") -> dict[str, Any]:

@@ -196,7 +196,7 @@ def _product(progress: Progress) -> Finding:
     rate = 2 * n**3 / max(min(seconds), 1e-9)
     peak = peak_flops(device.device_kind, kind)
     share = f", {rate / peak:.0%} of its data sheet" if peak else ""
-    text = f"right, {rate / 1e12:.3g} TFLOP/s in {kind}{share}; compiled in "
+    text = f"matmul correct, {rate / 1e12:.3g} TFLOP/s in {kind}{share}; compiled in "
     facts = {"flops": rate, "kind": kind, "peak": peak, "compiling": compiling}
     return Finding("product", "ok", f"{text}{compiling:.1f} s", facts=facts)
 
@@ -238,7 +238,9 @@ def _weights(name: str, networks: dict[str, Any], metrics: str) -> Finding:
     try:
         facts = {net: published_weights(each) for net, each in networks.items()}
     except (BadData, Refused) as failure:
-        raise _Note(f"no {metrics}: {failure.sentence}", failure.hint) from failure
+        raise _Note(
+            f"{metrics} unavailable: {failure.sentence}", failure.hint
+        ) from failure
     digests = ", ".join(f"{net} {digest[:12]}" for net, digest in facts.items())
     text = f"{metrics}, with the published weights: {digests}"
     return Finding(name, "ok", text, facts=facts)
@@ -250,7 +252,7 @@ def _extra(extra: str, package: str, feature: str) -> Finding:
         version = metadata.version(package)
     except metadata.PackageNotFoundError:
         hint = f"install it: {install_command(extra)}"
-        text = f"no {feature}: {package} is not installed"
+        text = f"{feature} unavailable: {package} is not installed"
         return Finding(extra, "note", text, hint)
     text = f"{package} {version}: {feature}"
     return Finding(extra, "ok", text, facts={"version": version})
@@ -282,6 +284,6 @@ def _compiled() -> Finding:
     own = jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]
     root = Path(own) if own else compilation_root(device.platform)
     if root is None:
-        text = "programs are compiled anew by every command, as is best on a CPU"
+        text = "compilation cache off (recommended on a CPU)"
         return Finding("compiled", "ok", text, facts={"folder": None})
     return _disk("compiled", root, "SVT_COMPILATION_CACHE")

@@ -58,7 +58,7 @@ def export_weights(
     checkpoint.
     """
     if file.exists() and not force:
-        raise Refused(f"{file}: is there already", "--force overwrites it")
+        raise Refused(f"{file}: already exists", "--force overwrites it")
     if dry_run:
         return
     params = named(load_network(checkpoint).params)
@@ -111,7 +111,7 @@ def weights_to_import(file: Path, run: RunFolder) -> Weights:
     what its recipe describes.
     """
     if run.path.exists():
-        raise Refused(f"{run.path}: is there already", "name another run")
+        raise Refused(f"{run.path}: already exists", "name another run")
     if not file.is_file():
         raise Refused(f"{file}: no such file")
     with _opened(file) as opened:

@@ -99,8 +99,8 @@ class FolderData(VideoData):
     fps: PositiveFloat | None = None
     """Frames per second to keep, by timestamp. None keeps every frame."""
     window: Window = "all"
-    """Part of a longer video to keep; `all` cuts it end to end into many clips, the
-    others keep one clip of it."""
+    """Part of a longer video to keep; `all` cuts the whole video into consecutive
+    clips, the others keep one clip of it."""
     min_frames: PositiveInt = 1
     """Minimum length of a video in frames, if whole videos are kept."""
     split: Literal["video", "time"] = "video"
@@ -147,14 +147,15 @@ class KineticsData(VideoData):
     subset: Subset | None = None
     """Only the classes of a named subset: `cooking` is the paper's (appendix E)."""
     match: str = ""
-    """Only classes whose name matches this regular expression from its start."""
+    """Only classes whose name matches this regular expression, anchored at the
+    start."""
     splits: tuple[Literal["train", "val", "test"], ...] = ("train", "val", "test")
     """Official split to prepare; the flag may be repeated."""
     fps: PositiveFloat | None = None
     """Frames per second to keep, by timestamp. None keeps every frame."""
     window: Window = "center"
-    """Part of a longer video to keep; `all` cuts it end to end into many clips, the
-    others keep one clip of it."""
+    """Part of a longer video to keep; `all` cuts the whole video into consecutive
+    clips, the others keep one clip of it."""
     min_frames: PositiveInt = 30
     """Minimum length of a video in frames, if whole videos are kept."""
     limit: PositiveInt | None = None

@@ -24,7 +24,7 @@ from svtcli.recipe.schema import Recipe
 from svtcli.recipe.validate import did_you_mean, validate
 
 SUFFIXES = (".yaml", ".yml")
-OVERRIDE = "override"
+OVERRIDE = "command line"
 """Origin of a problem in an override."""
 
 

@@ -126,7 +126,7 @@ class Sample:
     subset: Annotated[Subset | None, CLIPS] = None
     """Only clips whose label is in a named subset (appendix E)."""
     match: Annotated[str, CLIPS] = ""
-    """Only clips whose label matches this regular expression from its start."""
+    """Only clips whose label matches this regular expression, anchored at the start."""
     count: Annotated[PositiveInt, CLIPS] = 8
     """Number of clips to continue, spread evenly over the split."""
     per_prime: Annotated[PositiveInt, CLIPS] = 1
@@ -223,7 +223,7 @@ class Eval(Compare):
     subset: Annotated[Subset | None, CLIPS] = None
     """Only clips whose label is in a named subset (appendix E)."""
     match: Annotated[str, CLIPS] = ""
-    """Only clips whose label matches this regular expression from its start."""
+    """Only clips whose label matches this regular expression, anchored at the start."""
     prime: Annotated[PositiveInt | None, CLIPS] = None
     """Prime frames, which are not scored. None takes `train.prime`."""
     frames: Annotated[int, Ge(2), CLIPS] | None = None

@@ -110,7 +110,7 @@ def report_of_runs(folders: Sequence[Path]) -> Page:
     runs = runs_of(folders)
     facts, data = [read_facts(folder) for folder in folders], RunData.read(runs)
     return Page(
-        title=" beside ".join(f"{each.run}, step {each.step}" for each in facts),
+        title=" vs. ".join(f"{each.run} (step {each.step})" for each in facts),
         about="; ".join(dict.fromkeys(run.recipe().about for run in runs)),
         tables=_tables(data),
         panels=page_panels(data.of_steps({each.step for each in facts})),
@@ -159,8 +159,8 @@ def metrics_table(result: MetricsResult) -> Table:
     return Table(
         "Samples against clips",
         f"{name or result.samples.name}; {count(result.samples.clips, 'sample')} "
-        f"per trial against {count(result.reference.clips, 'clip')}",
-        ("metric", "value", "±", "over"),
+        f"per trial, compared with {count(result.reference.clips, 'clip')}",
+        ("metric", "value", "±", "averaged over"),
         tuple(
             (f"{each.metric}, {each.of}", each.value, each.spread, each.over)
             for each in metric_rows(result)

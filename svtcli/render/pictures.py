@@ -41,7 +41,7 @@ def write_pictures(
         raise Refused(f"{out}: not a folder", "name another one with --out")
     if not force and (existing := [path for path in paths if path.exists()]):
         raise Refused(
-            f"{existing[0]}: already there", "replace it with --force, or choose --out"
+            f"{existing[0]}: already exists", "replace it with --force, or choose --out"
         )
     if dry_run:
         return paths

@@ -91,7 +91,7 @@ def plan_samples(
     plan = SamplePlan(**vars(held_out), settings=settings, out=place)
     if plan.out.exists() and not plan.finished:
         raise Refused(
-            f"{plan.out}: already there, and not these samples",
+            f"{plan.out}: already exists, with something other than these samples",
             "choose another folder with --out",
         )
     return plan
@@ -136,7 +136,7 @@ def _steps(plan: SamplePlan, progress: Progress, task: ArrayTask | None) -> Step
     def found() -> Path | None:
         if not plan.finished:
             return None
-        progress.note(f"{plan.out}: these samples are there already")
+        progress.note(f"{plan.out}: these samples already exist")
         return plan.out
 
     def compute(stop: StopSignals) -> None:

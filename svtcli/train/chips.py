@@ -95,7 +95,7 @@ def named_chip(name: str) -> Chip:
     if chip := find_chip(name):
         return chip
     known = ", ".join(chip.name for chip in CHIPS)
-    raise Refused(f"--device {name}: is not known", f"known are: {known}")
+    raise Refused(f"--device {name}: unknown device", f"known devices: {known}")
 
 
 def peak_flops(device_kind: str, precision: str) -> float | None:

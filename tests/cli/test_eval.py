@@ -40,7 +40,7 @@ def test_the_result_is_a_table(place, capfd):
 
     again = svt_here(capfd, "eval", "mine")
     assert again.out == said.out
-    assert "scored already" in again.err
+    assert "already scored" in again.err
     assert "compiling" not in again.err
 
 
@@ -75,7 +75,7 @@ def test_splits_are_scored_each_by_itself(place, capfd):
     also = svt_here(capfd, "--json", "eval", "mine", "--data", ":train")
     (evaluation,) = json.loads(also.out)["evaluations"]
     assert evaluation["split"] == "train"
-    assert "scored already" in also.err
+    assert "already scored" in also.err
 
 
 def test_the_recipe_s_splits_are_left_where_one_is_named(place, capfd):

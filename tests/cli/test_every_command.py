@@ -143,7 +143,7 @@ def test_what_is_written_says_that_it_was_no_trial(place, capfd):
     ):
         said = svt_here(capfd, *words.split())
         assert said.code == 2
-        assert "is there already" in said.err
+        assert "already exists" in said.err
 
 
 @pytest.mark.parametrize("command", commands())

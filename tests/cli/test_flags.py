@@ -70,9 +70,9 @@ def test_only_flags_that_were_given_are_settings(called):
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        ("--count 0", "--count 0: must be larger than 0"),
-        ("--share 1.5", "--share 1.5: must be larger than 0, and 1 at most"),
-        ("--share nan", "--share nan: must be larger than 0, and 1 at most"),
+        ("--count 0", "--count 0: must be greater than 0"),
+        ("--share 1.5", "--share 1.5: must be greater than 0 and at most 1"),
+        ("--share nan", "--share nan: must be greater than 0 and at most 1"),
         ("--share inf", "--share inf: must be finite"),
         ("--frames 0,x", "--frames x: must be numbers"),
         ("--length some", "--length some: must be a number or all"),
@@ -89,7 +89,7 @@ def test_help_is_the_docstring_s_first_sentence(called, capsys):
     called("--help")
     shown = " ".join(capsys.readouterr().out.split())
     assert "What: --count N Number of clips. [default: 8]" in shown
-    assert "Share of the codes. [larger than 0, and 1 at most]" in shown
+    assert "Share of the codes. [greater than 0 and at most 1]" in shown
     assert "--kind one|other Kind of it. [default: one]" in shown
 
 

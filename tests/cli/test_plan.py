@@ -80,7 +80,7 @@ def test_the_command_says_it_to_people_and_as_json(mine, capfd) -> None:
     # by the convolution that one too; so there is nothing to be made together.
     facts = {name: value.strip() for name, value in lines.items()}
     assert facts["in parallel"] == "48 steps of up to 1 pixels, with the same result"
-    assert facts["reachable"] == "100.0% of the earlier pixels of a slice"
+    assert facts["visible"] == "100.0% of the earlier pixels of a slice"
     assert facts["blind spots"] == "0 per pixel on average, 0 at most"
     said = svt_here(capfd, "plan", str(mine), "--compile", "--device", "L4", "--json")
     data = json.loads(said.out)
@@ -119,7 +119,7 @@ def test_stages_and_the_cost_of_scoring_are_told(place, capfd) -> None:
     lines = dict(line.strip().split("  ", 1) for line in said.out.splitlines())
     facts = {name: value.strip() for name, value in lines.items()}
     assert facts["likelihood, test"].startswith(
-        "all clips by trained, uniform: 4 frames"
+        "all clips, models: trained, uniform; 4 frames"
     )
     assert facts["samples to compare"] == "6 videos of 4 frames (psnr)"
     assert "seen by I3D" not in facts
@@ -145,8 +145,8 @@ def test_decoders_that_see_differently_are_told_apart(mine, capfd) -> None:
     assert said.code == 0, said.err
     names = [line.strip().split("  ")[0] for line in said.out.splitlines()]
     for decoder in ("decoder", "first_decoder"):
-        assert {f"reachable, {decoder}", f"blind spots, {decoder}"} <= set(names)
-    assert "reachable" not in names
+        assert {f"visible, {decoder}", f"blind spots, {decoder}"} <= set(names)
+    assert "visible" not in names
 
 
 def test_a_mesh_is_planned_for_each_of_its_devices_though_they_are_not_here(mine):
@@ -185,7 +185,7 @@ def test_people_read_what_a_device_of_a_mesh_has() -> None:
     facts = {name: value.strip() for name, value in lines.items()}
     assert facts["devices"] == "128 (data 16, shard 8), simulated here"
     assert facts["slices on each"] == "2"
-    assert (facts["weights + optimizer"], facts["memory on each"]) == (
+    assert (facts["weights + optimizer state"], facts["memory on each"]) == (
         "8.91 GB",
         "1.11 GB",
     )
@@ -201,7 +201,7 @@ def test_wrong_input_is_one_line(mine, capfd) -> None:
     said = svt_here(capfd, "plan", str(mine), "--device", "abacus")
     assert (said.code, said.out) == (2, "")
     first, hint = said.err.splitlines()
-    assert first == "svt: error: --device abacus: is not known"
+    assert first == "svt: error: --device abacus: unknown device"
     assert hint == f"hint: known are: {', '.join(chip.name for chip in CHIPS)}"
     said = svt_here(capfd, "plan", "nothing-of-that-name")
     assert (said.code, said.out) == (2, "")

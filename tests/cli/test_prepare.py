@@ -26,7 +26,7 @@ def test_a_folder_becomes_clips_and_stdout_is_their_place(place: Path, here) -> 
     assert "test: 2 clips, 10 frames" in said.err
     again = here("prepare", "folder", "--size=16", "--frames=5", "--json")
     assert json.loads(again.out)["clips"] == {"train": 4, "test": 2}
-    assert "prepared already" in again.err
+    assert "already prepared" in again.err
     other = here("prepare", "folder", "--size", "8", "--frames", "5")
     assert (other.code, other.out) == (2, "")
     assert "size: 16 there, 8 requested" in other.err
@@ -70,12 +70,12 @@ def test_moving_mnist_tells_its_lower_bound_and_can_be_verified(
 
 
 WRONG = [
-    (("folder", "--source", "nowhere"), 2, "looked in nowhere"),
+    (("folder", "--source", "nowhere"), 2, "nowhere does not exist"),
     (("folder", "--source", "digits"), 2, "digits: no videos there"),
     (("folder", "--source", "package:nothing-such"), 2, "not installed"),
     (("folder", "--match", "z"), 2, "none of 3 videos matches 'z'"),
     (("folder", "--match", "("), 2, "--match (: not a regular expression"),
-    (("folder", "--size", "0"), 2, "--size 0: must be larger than 0"),
+    (("folder", "--size", "0"), 2, "--size 0: must be greater than 0"),
     (("folder", "--size", "big"), 2, "'--size'"),
     (("folder", "--frames", "few"), 2, "--frames few: must be a number or all"),
     (
@@ -95,7 +95,7 @@ WRONG = [
     (
         ("kinetics",),
         2,
-        "no source for kinetics: looked in $SVT_DATA/kinetics (not set)",
+        "no source for kinetics: neither $SVT_DATA/kinetics (not set) nor raw/",
     ),
     (
         ("kinetics", "--subset", "sports"),

@@ -151,7 +151,7 @@ def test_a_repaired_file_is_taken_with_retry_failed(place: Path, here) -> None:
     assert "train: 2 clips, 17 frames" in said.err
     assert not (place / "clips/repaired/failures.jsonl").exists()
     said = here("prepare", *flags)
-    assert "prepared already" in said.err
+    assert "already prepared" in said.err
 
 
 def test_a_job_array_makes_its_parts_and_publishes_at_the_end(

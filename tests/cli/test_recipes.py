@@ -63,7 +63,7 @@ def test_copy_overwrites_only_with_force(mine, tmp_path, here):
     refused = here("recipes", "copy", str(mine), "other.yaml")
     assert (refused.code, refused.out) == (2, "")
     assert refused.err == (
-        "svt: error: other.yaml: is there already\nhint: --force overwrites it\n"
+        "svt: error: other.yaml: already exists\nhint: --force overwrites it\n"
     )
     assert (tmp_path / "other.yaml").read_text() == "precious"
     forced = here("recipes", "copy", str(mine), "other.yaml", "--force")

@@ -112,7 +112,7 @@ def test_pictures_are_replaced_only_by_force(capsys):
         said = capsys.readouterr()
         assert said.out == ""
         assert said.err.splitlines() == [
-            "svt: error: runs/bunny/figures/100/strip.png: already there",
+            "svt: error: runs/bunny/figures/100/strip.png: already exists",
             "hint: replace it with --force, or choose --out",
         ]
     assert main(["render", "--force"]) == 0

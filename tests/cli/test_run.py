@@ -32,11 +32,11 @@ def test_the_result_is_the_scores_and_every_path(place, capfd):
     again = svt_here(capfd, "run", "mine.yaml")
     assert again.out == said.out
     assert [line.partition(": ")[2] for line in again.err.splitlines()] == [
-        "these clips are prepared already",
+        "these clips are already prepared",
         "already trained to step 3",
-        "these samples are there already",
-        "scored already",
-        "these pictures are there already",
+        "these samples already exist",
+        "already scored",
+        "these pictures already exist",
     ]
 
 

@@ -32,7 +32,7 @@ def test_the_result_is_the_folder_of_the_samples(place, capfd):
 
     again = svt_here(capfd, "sample", "runs/mine", "--batch", "3")
     assert (again.code, again.out) == (0, said.out)
-    assert again.err == f"{said.out.strip()}: these samples are there already\n"
+    assert again.err == f"{said.out.strip()}: these samples already exist\n"
 
 
 def test_flags_come_before_the_recipe(place, capfd):
@@ -117,7 +117,7 @@ def test_fixed_point_sampling_changes_no_sample(place, capfd):
     assert 1 <= other.facts.pixels_per_pass <= 4
 
     again = svt_here(capfd, "sample", "mine")  # the schedule is no difference
-    assert again.err == f"{said.out.strip()}: these samples are there already\n"
+    assert again.err == f"{said.out.strip()}: these samples already exist\n"
 
 
 def test_a_window_is_refused_where_there_is_none(place, capfd):
@@ -166,7 +166,7 @@ def test_a_ctrl_c_ends_in_130_and_says_what_is_kept(place, capfd):
     assert (process.returncode, out) == (130, "")
     error, hint = [x for x in err.splitlines() if not x.startswith("sample")]
     kept = re.fullmatch(
-        r"svt: error: interrupted; (\d+) of 60000 videos are finished and kept", error
+        r"svt: interrupted; (\d+) of 60000 videos are finished and kept", error
     )
     assert hint == "hint: re-run the same command to resume"
     said = svt_here(capfd, "sample", "mine", *endless, "-n")
@@ -191,7 +191,9 @@ def test_processes_share_the_work_and_each_takes_all_its_devices(place, capfd):
     ends = [(*task.communicate(timeout=300), task.returncode) for task in tasks]
     assert [(out, code) for out, _, code in ends] == [("shared\n", 0)] * 2, ends
     said = "".join(err for _, err, _ in ends)
-    assert ("of 3 videos are finished so far" in said) + ("there already" in said) == 1
+    assert ("of 3 videos are finished so far" in said) + (
+        "already sampled" in said
+    ) == 1
     assert not list(place.glob(".shared*"))
     svt_here(capfd, *line[:-1], "alone")
     one, other = read_samples(place / "shared"), read_samples(place / "alone")

@@ -39,10 +39,10 @@ def test_codes_are_drawn_from_the_likeliest_values(place, capfd, monkeypatch):
 @pytest.mark.parametrize(
     ("flags", "why"),
     [
-        (["--top-p", "0"], "--top-p 0: must be larger than 0, and 1 at most"),
-        (["--top-p", "1.5"], "--top-p 1.5: must be larger than 0, and 1 at most"),
-        (["--top-p", "nan"], "--top-p nan: must be larger than 0, and 1 at most"),
-        (["--top-k", "0"], "--top-k 0: must be larger than 0"),
+        (["--top-p", "0"], "--top-p 0: must be greater than 0 and at most 1"),
+        (["--top-p", "1.5"], "--top-p 1.5: must be greater than 0 and at most 1"),
+        (["--top-p", "nan"], "--top-p nan: must be greater than 0 and at most 1"),
+        (["--top-k", "0"], "--top-k 0: must be greater than 0"),
         (["--top-k", "many"], "Invalid value for '--top-k'"),
         (["--precision", "fp8"], "for '--precision': 'fp8' is not one of 'float32', "),
     ],

@@ -72,7 +72,7 @@ WRONG = [
     Wrong("nothing to render", "render", "no finished samples"),
     Wrong("samples missing", "render gone", "gone"),
     Wrong("not samples", "render videos", "videos"),
-    Wrong("would overwrite", "recipes copy mine.yaml mine.yaml", "is there already"),
+    Wrong("would overwrite", "recipes copy mine.yaml mine.yaml", "already exists"),
     Wrong("check", "recipes check mine.yaml train.x=1", "train.x: unknown", code=3),
 ]
 
@@ -104,10 +104,15 @@ WRONG_RUNS = [
     Wrong("no clips", "sample mine --data gone", "gone: no such folder", "svt prepare"),
     Wrong("no clips", "eval mine --data runs", "runs: no prepared clips here"),
     Wrong("temperature", "sample mine --temp inf", "--temp inf: must be finite"),
-    Wrong("count", "sample mine --count 0", "--count 0: must be larger than 0"),
+    Wrong("count", "sample mine --count 0", "--count 0: must be greater than 0"),
     Wrong("baseline", "eval mine --baseline perfect", "Invalid value for '--baseline'"),
-    Wrong("out", "sample mine --out full", "full: already there, and not these", "--o"),
-    Wrong("out", "sample mine --out mine.yaml", "mine.yaml: already there"),
+    Wrong(
+        "out",
+        "sample mine --out full",
+        "full: already exists, with something other",
+        "--o",
+    ),
+    Wrong("out", "sample mine --out mine.yaml", "mine.yaml: already exists"),
     Wrong("model", "sample other", "checkpoint of another model", "use the recipe"),
     Wrong("model", "eval other", "runs/other/checkpoints/3: checkpoint of another"),
     Wrong("flipped", "sample broken", "damaged checkpoint", "other steps here: 2", 74),

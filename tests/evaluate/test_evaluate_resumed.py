@@ -41,7 +41,7 @@ class Counted(Silent):
         self.done: list[int] = []
 
     def begin(self, task: str, total: int | None = None, unit: str = "") -> None:
-        assert (task, unit) == ("score", "clips")
+        assert (task, unit) == ("scoring likelihood", "clips")
         self.total = total
 
     def advance(self, done: int, facts: Mapping[str, str] | None = None) -> None:

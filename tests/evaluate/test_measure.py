@@ -159,7 +159,7 @@ def test_a_result_is_written_whole_and_read_again(pair, tmp_path):
     out = tmp_path / "eval" / "numbers.json"
     found = measure(plan_metrics(*pair, ALL, prime=1, out=out), Silent())
     assert read_result(out, MetricsResult) == found
-    with pytest.raises(Refused, match=r"numbers.json: already there"):
+    with pytest.raises(Refused, match=r"numbers.json: already exists"):
         plan_metrics(*pair, ALL, prime=1, out=out)
     out.write_text('{"kind": "comparison"}')
     with pytest.raises(BadData, match=r"numbers.json: not an evaluation"):

@@ -70,7 +70,7 @@ def test_xla_counts_a_wide_model_s_forward_pass_within_five_percent() -> None:
 def test_the_paper_s_base_model_by_hand() -> None:
     by_name = {part.name: part.forward for part in parts(SPATIOTEMPORAL, 1)}
     P = 4 * 32 * 32
-    assert by_name["encoder maps"] == 2 * P * 8 * 2 * 512 * 512
+    assert by_name["encoder linear layers"] == 2 * P * 8 * 2 * 512 * 512
     # Eight layers of four 512 by 1024 maps, and two products of 128 by 128 positions.
     attention = 2 * P * 8 * (4 * 512 * 1024 + 2 * 128 * 1024)
     assert by_name["decoder attention"] == attention
@@ -92,10 +92,12 @@ def test_first_slices_pay_for_their_own_decoder_and_no_encoder() -> None:
     by_name = {part.name: part for part in parts(config, 16)}
     own = config.first_rows(16)
     assert own == 2
-    encoder = by_name["encoder maps"].forward
+    encoder = by_name["encoder linear layers"].forward
     assert (
         encoder
-        == 14 / 16 * {p.name: p for p in parts(alone, 16)}["encoder maps"].forward
+        == 14
+        / 16
+        * {p.name: p for p in parts(alone, 16)}["encoder linear layers"].forward
     )
     P, d = prod(config.slice_shape), SMALL["d"]
     assert by_name["first decoder maps"].forward == 2 * (own * P) * 5 * 2 * d * d

@@ -57,7 +57,9 @@ def test_missing_sources_say_what_to_do(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SVT_DATA", str(tmp_path / "data"))
-    with pytest.raises(Refused, match=r"looked in .*data/folder, raw/folder") as caught:
+    with pytest.raises(
+        Refused, match=r"neither .*data/folder nor raw/folder exists"
+    ) as caught:
         find_videos(DATA)
     assert caught.value.hint
     with pytest.raises(Refused, match="not installed") as caught:

@@ -254,7 +254,7 @@ def test_an_empty_source_says_what_to_get(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="no videos there") as caught:
         make_plan(replace(DATA, source=str(tmp_path)))
     assert "github.com/cvdfoundation/kinetics-dataset" in str(caught.value.hint)
-    with pytest.raises(Refused, match="looked in"):
+    with pytest.raises(Refused, match="no source for kinetics"):
         make_plan(replace(DATA, source=str(tmp_path / "absent")))
 
 

@@ -188,7 +188,7 @@ def test_finished_clips_are_found_at_once(videos: Path, tmp_path: Path) -> None:
     first = prepare(data, out, Silent())
     before, progress = contents(out), Recorder()
     assert prepare(data, out, progress) == replace(first, existed=True)
-    assert progress.lines == [f"{out}: these clips are prepared already"]
+    assert progress.lines == [f"{out}: these clips are already prepared"]
     assert preview(data, out).finished
     gone = replace(data, source=str(tmp_path / "gone"))
     assert prepare(gone, out, Silent()).existed

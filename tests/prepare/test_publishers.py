@@ -40,7 +40,9 @@ def test_raw_data_that_is_missing_says_what_to_get_and_how(
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SVT_DATA", raising=False)
     for name in PUBLISHED:
-        with pytest.raises(Refused, match=f"looked in .*raw/{name}") as caught:
+        with pytest.raises(
+            Refused, match=f"neither .* nor raw/{name} exists"
+        ) as caught:
             source_folder(None, name, "get it there")
         assert caught.value.hint == (
             f"get it there; or download it: svt prepare {name} --download"

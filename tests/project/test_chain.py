@@ -48,7 +48,7 @@ def test_a_chain_makes_what_is_missing_and_then_nothing(place):
         "eval": "to do",
         "render": "waiting",
     }
-    assert reason("sample").endswith(": not there yet")
+    assert reason("sample").endswith(": does not exist yet")
     results = chain()
     assert set(states().values()) == {"done"}
     assert (results.samples / "samples.json").is_file()
@@ -104,7 +104,7 @@ def test_a_comparison_says_what_differs_too(place):
     """Of a result of samples: those of likelihoods are not looked at."""
     chain(stages=("eval",))
     quick = ("eval.metrics=[psnr]", "eval.videos=2", "sample.count=2")
-    assert reason("eval", *quick, "eval.trials=1").endswith(": not there yet")
+    assert reason("eval", *quick, "eval.trials=1").endswith(": does not exist yet")
     chain(*quick, "eval.trials=1")
     assert states(*quick, "eval.trials=1")["eval"] == "done"
     assert reason("eval", *quick, "eval.trials=2").endswith("trials: was 1, now 2")
@@ -115,8 +115,8 @@ def test_a_stage_that_would_be_refused_says_so_and_hides_no_other(place):
     folder.mkdir(parents=True)
     found = states()
     assert found["sample"] == found["eval"] == found["render"] == "to do"
-    assert reason("sample") == f"{folder}: already there, and not these samples"
-    assert reason("eval").endswith(": not there yet")
+    assert reason("sample") == f"{folder}: already exists, with something other than"
+    assert reason("eval").endswith(": does not exist yet")
 
 
 def test_another_render_setting_redraws_only(place):
@@ -190,7 +190,7 @@ def test_other_clips_are_reported_and_refused(place):
 
 
 def test_clips_of_another_recipe_are_no_reason(place):
-    assert reason("prepare", "data.clips=clips/new") == "clips/new: not there yet"
+    assert reason("prepare", "data.clips=clips/new") == "clips/new: does not exist yet"
 
 
 def test_a_changed_recipe_is_reported_and_refused(place):

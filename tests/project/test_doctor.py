@@ -86,8 +86,11 @@ def test_what_nobody_thought_of_is_a_finding_too(quick, monkeypatch):
 @pytest.mark.parametrize(
     ("failure", "said"),
     [
-        (Refused("not installed", "get it"), "no FVD and KVD: not installed"),
-        (BadData("not the published one", "get it"), "no FVD and KVD: not the publ"),
+        (Refused("not installed", "get it"), "FVD and KVD unavailable: not installed"),
+        (
+            BadData("not the published one", "get it"),
+            "FVD and KVD unavailable: not the publ",
+        ),
     ],
 )
 def test_weights_that_are_missing_or_changed_are_noted(
@@ -113,7 +116,7 @@ def test_an_extra_that_is_not_installed_says_what_it_would_give(quick, monkeypat
     monkeypatch.setattr(metadata, "version", without_ray)
     found = findings()["ray"]
     assert found.state == "note"
-    assert found.text == "no svt prepare --engine ray: ray is not installed"
+    assert found.text == "svt prepare --engine ray unavailable: ray is not installed"
     assert found.hint == f"install it: {install_command('ray')}"
 
 

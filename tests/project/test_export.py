@@ -70,13 +70,13 @@ def test_the_command_exports_once(place: Path, capfd) -> None:
     assert svt_here(capfd, "runs", "export", "mine", str(FILE)).out == f"{FILE}\n"
     again = svt_here(capfd, "runs", "export", "mine", str(FILE))
     assert again.code == 2
-    assert "is there already" in again.err
+    assert "already exists" in again.err
     assert svt_here(capfd, "runs", "export", "mine@2", str(FILE), "--force").code == 0
     assert sorted(path.name for path in place.glob("*.safetensors*")) == [FILE.name]
 
 
 def test_a_run_that_is_there_is_never_overwritten(exported: Path) -> None:
-    with pytest.raises(Refused, match="is there already"):
+    with pytest.raises(Refused, match="already exists"):
         import_weights(exported, RunFolder(Path("runs/mine")), Silent())
 
 

@@ -179,17 +179,20 @@ def test_an_override_sets_a_key_of_a_section_that_the_file_does_not_have(tmp_pat
 @pytest.mark.parametrize(
     ("override", "problem"),
     [
-        ("train.steps=abc", "override:1:13: train.steps: should be a whole number"),
-        ("train.stepz=3", "override:1:1: train.stepz: unknown key; did you mean steps"),
-        ("model.s=[4,2", "override:1:13: not valid YAML"),
-        ("model.s=[4,2]", "override:1:9: model.s: is too short"),
-        ("model.s=[3,2,2]", "override:1:9: model.s: 3 does not divide"),
-        ("train.steps", "override:1:1: an override is section.key=value"),
-        ("steps=3", "override:1:1: an override sets one key of a section"),
-        ("a.b.c=3", "override:1:1: an override sets one key of a section"),
-        ("data.source=*mp4", "override:1:13: aliases"),
-        ("data.source=*.mp4", "override:1:14: not valid YAML"),
-        ("render.formats=[gif, bmp]", "override:1:22: render.formats: should be"),
+        ("train.steps=abc", "command line:1:13: train.steps: should be a whole number"),
+        (
+            "train.stepz=3",
+            "command line:1:1: train.stepz: unknown key; did you mean steps",
+        ),
+        ("model.s=[4,2", "command line:1:13: not valid YAML"),
+        ("model.s=[4,2]", "command line:1:9: model.s: is too short"),
+        ("model.s=[3,2,2]", "command line:1:9: model.s: 3 does not divide"),
+        ("train.steps", "command line:1:1: an override is section.key=value"),
+        ("steps=3", "command line:1:1: an override sets one key of a section"),
+        ("a.b.c=3", "command line:1:1: an override sets one key of a section"),
+        ("data.source=*mp4", "command line:1:13: aliases"),
+        ("data.source=*.mp4", "command line:1:14: not valid YAML"),
+        ("render.formats=[gif, bmp]", "command line:1:22: render.formats: should be"),
     ],
 )
 def test_a_wrong_override_is_shown_in_its_own_text(tmp_path, override, problem):
@@ -239,7 +242,7 @@ def test_what_replaces_a_list_is_shown_where_it_stands_itself(tmp_path):
     (said,) = problems(text, folder=tmp_path)
     assert said == f"{tmp_path / 'r.yaml'}:3:12: model.blocks.dilated: is missing"
     (said,) = problems("base: small\n", "model.blocks=[{}]", folder=tmp_path)
-    assert said == "override:1:15: model.blocks.dilated: is missing"
+    assert said == "command line:1:15: model.blocks.dilated: is missing"
 
 
 def test_a_base_has_no_base_itself(tmp_path):

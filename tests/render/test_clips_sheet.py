@@ -179,7 +179,7 @@ def test_pictures_are_replaced_only_by_force(clips, tmp_path):
         lambda: render_sheet(clips, out, None, ALL, 0, Silent(), dry_run=True),
         lambda: render_sheet(clips, out, None, ALL, 1, Silent()),
     ):
-        with pytest.raises(Refused, match=r"sheet\.png: already there"):
+        with pytest.raises(Refused, match=r"sheet\.png: already exists"):
             attempt()
     assert path.read_bytes() == before
     render_sheet(clips, out, None, png, 0, Silent(), force=True)

@@ -133,7 +133,7 @@ def test_curves_are_fresh_until_a_file_of_the_run_changes(make, tmp_path):
     ]
     assert json.loads((out / "curves.json").read_text())["runs"] == ["a"]
     assert curves_fresh((run,), out)
-    with pytest.raises(Refused, match=r"training\.png: already there"):
+    with pytest.raises(Refused, match=r"training\.png: already exists"):
         draw_curves((run,), out, Silent())
     with MetricsLog(run.metrics) as log:
         log.append(20, bits_per_dim=7.0)

@@ -95,7 +95,7 @@ def test_pictures_alone_do_not_depend_on_scores(run):
 def test_it_is_replaced_only_by_force(run):
     render(run.samples / "300", run.figures, PAGE, Silent())
     for dry_run in (True, False):
-        with pytest.raises(Refused, match=r"report\.html: already there"):
+        with pytest.raises(Refused, match=r"report\.html: already exists"):
             render(run.samples / "300", run.figures, PAGE, Silent(), dry_run=dry_run)
 
 

@@ -124,7 +124,10 @@ def test_comparisons_stand_with_spread_protocol_and_warnings(run):
         ("PSNR, dB, best of 2", "22.000", "", "4 clips (s.e.)"),
     )
     assert table.warnings == ("only 4 clips",)
-    assert table.about == "walk@300, split test; 4 samples per trial against 4 clips"
+    assert (
+        table.about
+        == "walk@300, split test; 4 samples per trial, compared with 4 clips"
+    )
     assert table.notes == (
         "samples of 7 frames, 2 prime frames",
         "temperature 0.9, top-k 5, seed 0, split test, sampled from walk@300",
@@ -276,7 +279,7 @@ def test_samples_of_one_run_tell_its_numbers_once(run):
     page = page_of(run.samples / "300", run.samples / "other")
     assert len(page.tables) == 2
     assert len(page.origins) == 1
-    assert page.title == "walk, step 300 beside walk, step 300"
+    assert page.title == "walk (step 300) vs. walk (step 300)"
 
 
 @pytest.mark.parametrize("name", ["300-test.json", "300-test-samples.json"])

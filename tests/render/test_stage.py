@@ -73,7 +73,7 @@ def test_pictures_are_replaced_only_by_force(samples, tmp_path):
     out = tmp_path / "out"
     (strip,) = render(samples, out, Render(("png",)), Silent())
     before = strip.read_bytes()
-    with pytest.raises(Refused, match=r"strip\.png: already there") as caught:
+    with pytest.raises(Refused, match=r"strip\.png: already exists") as caught:
         render(samples, out, Render(("gif", "png"), scale=4), Silent())
     assert "--force" in (caught.value.hint or "")
     assert strip.read_bytes() == before

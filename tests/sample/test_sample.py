@@ -160,7 +160,7 @@ def test_other_files_at_the_output_are_refused_and_kept(place):
     out = place / "precious"
     out.mkdir()
     (out / "letter.txt").write_text("dear")
-    with pytest.raises(Refused, match="already there, and not these samples"):
+    with pytest.raises(Refused, match="already exists, with something other than"):
         plan_samples(open_checkpoint(RunFolder(RUN)), TEST, out=out)
     made_once = plan_samples(open_checkpoint(RunFolder(RUN)), TEST, out=place / "a")
     sample(made_once, Silent())

@@ -32,7 +32,7 @@ SHARD_VIDEOS = 64
 
 WHAT_TO_GET = (
     f"put videos there ({' '.join(ENDINGS)}; folders inside are searched), or "
-    "name their place: --source DIR, or data.source=DIR in a recipe"
+    "give their location with --source DIR, or data.source=DIR in a recipe"
 )
 
 

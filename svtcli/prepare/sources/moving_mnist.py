@@ -83,9 +83,9 @@ PUBLISHER = Publisher(
 WHAT_TO_GET = (
     "get MNIST's idx files train-images-idx3-ubyte.gz (9.9 MB) and "
     f"t10k-images-idx3-ubyte.gz (1.6 MB), for instance from {MNIST}, gzipped or not, "
-    "and put them there or name their place: --source DIR, or data.source=DIR in a "
-    f"recipe. If {OFFICIAL} (819 MB, https://{OFFICIAL_PLACE}) lies beside them, it is "
-    "the test split"
+    "and put them there or give their location with --source DIR, or data.source=DIR "
+    f"in a recipe. If {OFFICIAL} (819 MB, https://{OFFICIAL_PLACE}) lies beside them, "
+    "it is the test split"
 )
 
 

@@ -88,12 +88,12 @@ def source_folder(stated: str | None, name: str, what_to_get: str) -> Path:
         raise Refused(f"{folder}: not a folder", hint)
     if folder.is_symlink():
         raise Refused(f"{folder}: a link to {folder.readlink()}, which is gone", hint)
-    looked = str(folder)
+    missing = f"{folder} does not exist"
     if stated is None:
         shared = os.environ.get("SVT_DATA")
         at = f"{shared}/{name}" if shared else f"$SVT_DATA/{name} (not set)"
-        looked = f"{at}, {folder}"
-    raise Refused(f"no source for {name}: looked in {looked}", hint)
+        missing = f"neither {at} nor {folder} exists"
+    raise Refused(f"no source for {name}: {missing}", hint)
 
 
 def download_folder(stated: str | None, name: str) -> Path:
