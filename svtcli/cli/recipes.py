@@ -110,7 +110,7 @@ def check(file: RecipeName, overrides: Overrides = None) -> None:
 
 @app.command(cls=Command)
 def schema() -> None:
-    """Print the JSON schema of a recipe, for editors that complete and check YAML.
+    """Print the JSON schema of recipes, for editors.
 
     For example: svt recipes schema > recipe.schema.json
     """
