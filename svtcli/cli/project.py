@@ -230,11 +230,11 @@ def _eval_facts(found: "EvalCost") -> dict[str, str]:
 
 
 def doctor() -> None:
-    """Check that this machine has all that svt needs; exit code 3 if it cannot run.
+    """Check that this machine has everything svt needs.
 
-    Versions, devices and a matrix product on them, codecs, optional extras, folders and
-    free disk space, the terminal. A line marked `note` names something missing that svt
-    can do without.
+    Exit code 3 if svt cannot run. Checked are versions, devices and a matrix product on
+    them, codecs, optional extras, folders and free disk space, the terminal. A line
+    marked `note` names something missing that svt can do without.
 
     For example: svt doctor --json, to show someone else what is here.
     """

@@ -100,7 +100,9 @@ def test_first_slices_pay_for_their_own_decoder_and_no_encoder() -> None:
         * {p.name: p for p in parts(alone, 16)}["encoder linear layers"].forward
     )
     P, d = prod(config.slice_shape), SMALL["d"]
-    assert by_name["first decoder maps"].forward == 2 * (own * P) * 5 * 2 * d * d
+    assert (
+        by_name["first decoder linear layers"].forward == 2 * (own * P) * 5 * 2 * d * d
+    )
     assert len(slice_choices(config, 1, 16)) == 16
 
 
