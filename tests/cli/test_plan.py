@@ -202,6 +202,6 @@ def test_wrong_input_is_one_line(mine, capfd) -> None:
     assert (said.code, said.out) == (2, "")
     first, hint = said.err.splitlines()
     assert first == "svt: error: --device abacus: unknown device"
-    assert hint == f"hint: known are: {', '.join(chip.name for chip in CHIPS)}"
+    assert hint == f"hint: known devices: {', '.join(chip.name for chip in CHIPS)}"
     said = svt_here(capfd, "plan", "nothing-of-that-name")
     assert (said.code, said.out) == (2, "")

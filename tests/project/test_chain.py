@@ -115,7 +115,10 @@ def test_a_stage_that_would_be_refused_says_so_and_hides_no_other(place):
     folder.mkdir(parents=True)
     found = states()
     assert found["sample"] == found["eval"] == found["render"] == "to do"
-    assert reason("sample") == f"{folder}: already exists, with something other than"
+    assert (
+        reason("sample")
+        == f"{folder}: already exists, with something other than these samples"
+    )
     assert reason("eval").endswith(": does not exist yet")
 
 
@@ -163,7 +166,7 @@ def test_the_batch_of_sampling_and_scoring_makes_nothing_stale(place):
 def test_another_split_is_scored_beside_the_first(place):
     alone, also = chain().evaluations, "eval.also=[train]"
     assert states(also)["eval"] == "to do"
-    assert reason("eval", also).endswith("there yet; 1 of 2 results are there")
+    assert reason("eval", also).endswith("not exist yet; 1 of 2 results exist")
     both = chain(also).evaluations
     assert [each.split for each in both] == ["test", "train"]
     assert both[:1] == alone
