@@ -89,7 +89,7 @@ def test_every_stage_says_what_differs_from_what_is_there(place):
         "clips: was 4, now 1; models: was trained, uniform, now trained"
     )
     assert reason("sample", "sample.count=1", "sample.top_k=3").endswith(
-        "clips: was 3, now 1; top_k: was none, now 3"
+        "clips: was 3, now 1; count: was 3, now 1; top_k: was none, now 3"
     )
     # What no result says of itself.
     facts = next((place / RUN / "eval").glob("*.json"))
