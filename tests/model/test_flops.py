@@ -108,7 +108,7 @@ def test_first_slices_pay_for_their_own_decoder_and_no_encoder() -> None:
 
 def test_remat_adds_a_forward_pass_of_the_layers_up_to_their_last_map() -> None:
     config = SPATIOTEMPORAL
-    share = {"attention": 1.0, "maps": 0.5}
+    share = {"attention": 1.0, "layers": 0.5}
     layers = sum(
         part.forward * share.get(part.name.split()[-1], 0.0)
         for part in parts(config, 1)

@@ -98,7 +98,7 @@ def page_of(*folders):
 
 def test_the_samples_are_shown_as_the_recipe_wants_them(run):
     page = page_of(run.samples / "300")
-    assert (page.title, page.about) == ("walk, step 300", "a walk")
+    assert (page.title, page.about) == ("walk (step 300)", "a walk")
     settings = page.settings
     assert (settings.scale, settings.smooth, settings.fps) == (4, True, 5.0)
     assert page.times == (0, 2)
@@ -261,7 +261,7 @@ def test_command_recipe_and_environment_are_those_of_the_run(run):
 def test_samples_outside_of_a_run_have_a_page_of_the_videos_alone(tmp_path):
     write_samples(tmp_path / "mine", SAMPLES)
     page = page_of(tmp_path / "mine")
-    assert page.title == "walk, step 300"
+    assert page.title == "walk (step 300)"
     assert (page.tables, page.panels, page.origins, page.about) == ((), (), (), "")
     assert report_inputs((tmp_path / "mine",)) == ()
 
