@@ -262,7 +262,7 @@ def test_an_error_stands_below_a_closed_bar(monkeypatch, error):
     console.report(error)
     bar, line, *_ = terminal.read()
     assert "500/1000" in bar[-1]
-    assert line[-1].startswith(("\x1b[1;31msvt: error:", "svt: error:"))
+    assert line[-1].startswith(("\x1b[1;31msvt:", "svt:"))
 
 
 def test_the_bar_has_no_colour_and_hides_no_cursor(monkeypatch):

@@ -110,7 +110,7 @@ def test_stored_and_generated_clips_replace_each_other_with_force(
     for on_the_fly in (False, True, False):
         asked = replace(data, on_the_fly=on_the_fly)
         if names:
-            with pytest.raises(Refused, match="on_the_fly is"):
+            with pytest.raises(Refused, match="on_the_fly: "):
                 prepare(asked, tmp_path, Silent(), how)
         prepare(asked, tmp_path, Silent(), how, force=True)
         verify(tmp_path, Silent())

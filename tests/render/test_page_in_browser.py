@@ -244,7 +244,7 @@ def test_the_policy_stops_a_script_that_slips_in(chromium, tmp_path):
     text = page_html(made_up_page())
     slip = "<script>document.title = 'slipped'</script><img src='https://x.invalid/'>"
     opened(chromium, tmp_path, text.replace("<h2", f"{slip}<h2", 1))
-    assert chromium.run("document.title") == "walk (step 300)"
+    assert chromium.run("document.title") == "walk, step 300"
     entries = chromium.named("Log.entryAdded")
     assert all("Content Security Policy" in each["entry"]["text"] for each in entries)
     assert len(entries) == 2

@@ -164,7 +164,7 @@ def test_other_files_at_the_output_are_refused_and_kept(place):
         plan_samples(open_checkpoint(RunFolder(RUN)), TEST, out=out)
     made_once = plan_samples(open_checkpoint(RunFolder(RUN)), TEST, out=place / "a")
     sample(made_once, Silent())
-    with pytest.raises(Refused, match="not these samples"):
+    with pytest.raises(Refused, match="other than these samples"):
         plan_samples(
             open_checkpoint(RunFolder(RUN)), replace(TEST, seed=1), out=place / "a"
         )
