@@ -40,6 +40,7 @@ def digits(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_recipe_runs_from_idx_files_to_pictures(digits, capfd):
     said = svt_here(capfd, "--json", "run", "moving_mnist_small", *SMALL)
     assert said.code == 0, said.err

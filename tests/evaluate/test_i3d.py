@@ -38,7 +38,10 @@ def noise(*shape: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
 
 
-@pytest.mark.parametrize("frames", [15, 16, pytest.param(30, marks=pytest.mark.slow)])
+SLOW_LENGTHS = [pytest.param(n, marks=pytest.mark.slow) for n in (15, 30)]
+
+
+@pytest.mark.parametrize("frames", [16, *SLOW_LENGTHS])
 def test_black_against_white_gives_the_published_constant(network, frames):
     assert self_test(network, frames) == pytest.approx(SELF_TEST[frames], rel=1e-4)
 

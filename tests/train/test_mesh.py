@@ -66,14 +66,14 @@ def test_every_mesh_trains_as_one_device_and_resumes_from_any_other(
     assert together["losses"][:5] == chain[-2]["losses"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("meshes", "device"),
     [
         ((("3", "mesh.data=2 mesh.shard=2"),), "4 x cpu (data 2, shard 2)"),
-        pytest.param(
+        (
             (("2", "mesh.shard=4"), ("3", "mesh.data=4")),
             "4 x cpu (data 4, shard 1)",
-            marks=pytest.mark.slow,
         ),
     ],
     ids=["one mesh", "resumed on another"],
