@@ -68,6 +68,7 @@ def weigh(place: Path, saves: int) -> tuple[Scales, int]:
     return scales, 12 * parameter_count(loaded.recipe.model)
 
 
+@pytest.mark.slow
 def test_memory_and_open_files_are_flat_over_many_saves(tmp_path: Path) -> None:
     scales, saved = weigh(tmp_path, 60)
     # If each save leaked its state or a file, there would be 45 more. Caches fill up.

@@ -36,6 +36,7 @@ def faults_at_random(place: Path, signals: list[signal.Signals], seed: int) -> N
     assert any(ended.rows > ended.first_row for ended in faulted.ended[:-1])
 
 
+@pytest.mark.slow
 def test_kills_and_stops_at_random_moments_change_nothing(tmp_path: Path) -> None:
     faults_at_random(tmp_path, [KILL, TERM, KILL, TERM, KILL], seed=3)
 

@@ -34,7 +34,7 @@ def test_another_user_s_folder_is_refused(tmp_path: Path, monkeypatch) -> None:
 
 def test_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(Refused, match="is no folder"):
+    with pytest.raises(Refused, match="not a folder"):
         private_folder(tmp_path / "file")
 
 

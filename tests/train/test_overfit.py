@@ -17,7 +17,9 @@ from tests.train import tiny_run
 SIZES = {"de": 16, "d": 48, "na": 2, "da": 16, "encoder_layers": 1, "decoder_layers": 1}
 
 
-@pytest.mark.parametrize("first_slice_layers", [None, 1])
+@pytest.mark.parametrize(
+    "first_slice_layers", [None, pytest.param(1, marks=pytest.mark.slow)]
+)
 def test_one_batch_of_noise_is_overfitted(tmp_path, first_slice_layers) -> None:
     """8 bits/dim of noise can only be lowered by remembering which noise it was."""
     model = Model(
