@@ -3,43 +3,29 @@
 Accepted are uint8 arrays `[N, T, H, W, C]` or `[N, M, T, H, W, C]`, C = 1 or 3.
 """
 
-import struct
-import tokenize
-import warnings
-import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from io import BufferedIOBase
-from math import prod
 from pathlib import Path
-from typing import IO, Literal
-from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
+from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 import numpy as np
 
 from svtcli.evaluate.foreign.videos import Pixels, Rows, Videos, common_frames
 from svtcli.failure import BadData, Failure, Refused
 from svtcli.run.samples import read_samples
+from svtcli.video.npy_files import (
+    File,
+    Header,
+    mapped,
+    member_start,
+    open_archive,
+    read_header,
+)
 
-File = IO[bytes] | BufferedIOBase
-"""A file, or a member of an archive."""
 CHANNELS = (1, 3)
 LOOK = 1 << 22
 """Bytes of an array of another type that are read to suggest a conversion."""
-MALFORMED = (
-    *(ValueError, TypeError, LookupError, SyntaxError, tokenize.TokenError),
-    *(EOFError, RecursionError, MemoryError, OverflowError),
-)
-"""Exceptions of NumPy's parser of damaged headers."""
-DAMAGE = (
-    *(BadZipFile, OSError, RuntimeError, NotImplementedError, ValueError, EOFError),
-    *(zlib.error, struct.error, MemoryError),
-)
-"""Exceptions of zipfile and NumPy for a damaged, encrypted or too large archive."""
-LOCAL_HEADER = struct.Struct("<26xHH")
-"""Header of a member of an archive, up to the lengths of its name and extra field."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -55,22 +41,6 @@ class ArrayVideos(Videos):
         # Only the result is copied, and the mapping ends with this function: pages
         # that were read do not add up to the size of the file.
         return np.ascontiguousarray(np.asarray(clips[rows, :frames]))
-
-
-@dataclass(frozen=True)
-class Header:
-    """Contents of the header of a `.npy`."""
-
-    shape: tuple[int, ...]
-    fortran: bool
-    dtype: np.dtype
-    bytes: int
-    """Length of the header itself."""
-
-    @property
-    def size(self) -> int:
-        """Bytes of the whole file."""
-        return self.bytes + prod(self.shape) * self.dtype.itemsize
 
 
 def open_samples(folder: Path, name: str, frames: int | None, truth: bool) -> Videos:
@@ -89,7 +59,7 @@ def open_npy(path: Path, name: str, frames: int | None) -> ArrayVideos:
     """Open the videos of a `.npy` file. Errors: Refused, BadData."""
     try:
         with path.open("rb") as file:
-            header = _read_header(file, name)
+            header = read_header(file, name)
             _check_array(header, file, name)
         length = path.stat().st_size
     except OSError as error:
@@ -99,7 +69,7 @@ def open_npy(path: Path, name: str, frames: int | None) -> ArrayVideos:
             f"{path}: ends early ({length} of {header.size} bytes)",
             "write or copy it again",
         )
-    return _videos(partial(_mapped, path, header, header.bytes), header, name, frames)
+    return _videos(partial(mapped, path, header, header.bytes), header, name, frames)
 
 
 def open_npz(path: Path, key: str | None, name: str, frames: int | None) -> ArrayVideos:
@@ -107,7 +77,7 @@ def open_npz(path: Path, key: str | None, name: str, frames: int | None) -> Arra
 
     Errors: Refused, BadData.
     """
-    with _archive(path) as archive:
+    with open_archive(path) as archive:
         members = {
             info.filename.removesuffix(".npy"): info for info in archive.infolist()
         }
@@ -120,10 +90,12 @@ def open_npz(path: Path, key: str | None, name: str, frames: int | None) -> Arra
             )
         where, info = f"{path}:{key}", members[key]
         with archive.open(info) as file:
-            header = _read_header(file, where)
+            header = read_header(file, where)
             _check_array(header, file, where)
         if info.compress_type == ZIP_STORED:
-            array = partial(_mapped, path, header, _start(path, info, header, where))
+            array = partial(
+                mapped, path, header, member_start(path, info, header, where)
+            )
         else:
             with archive.open(info) as file:
                 whole = np.lib.format.read_array(file)
@@ -146,28 +118,6 @@ def _videos(
     )
 
 
-def _mapped(path: Path, header: Header, start: int) -> np.ndarray:
-    """Map the array whose values begin at byte `start`. Errors: BadData."""
-    order: Literal["F", "C"] = "F" if header.fortran else "C"
-    try:
-        return np.memmap(
-            path, header.dtype, "r", start, shape=header.shape, order=order
-        )
-    except (OSError, ValueError) as error:
-        raise BadData(f"{path}: has changed while it was read ({error})") from error
-
-
-@contextmanager
-def _archive(path: Path) -> Iterator[ZipFile]:
-    try:
-        with ZipFile(path) as archive:
-            yield archive
-    except DAMAGE as error:
-        # zipfile may quote bytes of the file in place of a name.
-        why = (str(error) or type(error).__name__).splitlines()[0][:80]
-        raise BadData(f"{path}: not a whole .npz ({why})") from error
-
-
 def _only_candidate(path: Path, archive: ZipFile, members: dict[str, ZipInfo]) -> str:
     """Name of the one array that may hold videos. Errors: Refused if there are more."""
     if len(members) == 1:
@@ -176,7 +126,7 @@ def _only_candidate(path: Path, archive: ZipFile, members: dict[str, ZipInfo]) -
     for key, info in members.items():
         try:
             with archive.open(info) as file:
-                headers[key] = _read_header(file, info.filename)
+                headers[key] = read_header(file, info.filename)
         except Failure:
             headers[key] = None
     # Arrays of any type count: uint8 truth must not pass for samples that are float.
@@ -190,56 +140,6 @@ def _only_candidate(path: Path, archive: ZipFile, members: dict[str, ZipInfo]) -
         )
         raise Refused(f"{path}: several arrays: {listed}", f"say which: {path}:KEY")
     return candidates[0]
-
-
-def _start(path: Path, info: ZipInfo, header: Header, where: str) -> int:
-    """Byte of the archive at which the values of a stored array begin."""
-    if info.file_size < header.size:
-        raise BadData(f"{where}: ends early ({info.file_size} of {header.size} bytes)")
-    with path.open("rb") as file:
-        file.seek(info.header_offset)
-        name, extra = LOCAL_HEADER.unpack(file.read(LOCAL_HEADER.size))
-    return info.header_offset + LOCAL_HEADER.size + name + extra + header.bytes
-
-
-def _read_header(file: File, where: str) -> Header:
-    """Read the header of a `.npy` from its start; pickles are not read.
-
-    Errors: BadData; Refused for a pickle.
-    """
-    start, version = file.read(6), (*file.read(2),)
-    if start[:1] == b"\x80":
-        raise _pickle_refused(where, "a pickle, not an array")
-    if start != b"\x93NUMPY":
-        why = "it is empty" if not start else "it does not start like one"
-        raise BadData(f"{where}: not an array that NumPy has written ({why})")
-    damaged = BadData(f"{where}: its header is damaged", "write or copy it again")
-    if len(version) < 2:
-        raise damaged
-    parse = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }.get(version)
-    if parse is None:
-        raise BadData(f"{where}: an array of an unknown format {version}")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about Python 2, whose headers are fine
-            shape, fortran, dtype = parse(file)
-    except MALFORMED as error:
-        raise damaged from error
-    if dtype.hasobject:
-        raise _pickle_refused(where, "an array of Python objects, which is a pickle")
-    if any(length < 0 for length in shape):
-        raise damaged
-    return Header(shape, fortran, dtype, file.tell())
-
-
-def _pickle_refused(where: str, kind: str) -> Refused:
-    return Refused(
-        f"{where}: {kind}; it could run any code, so it is not read",
-        "save plain numbers: np.save(FILE, x) of a uint8 array x",
-    )
 
 
 def _check_array(header: Header, file: File, where: str) -> None:
