@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
 from svtcli.failure import BadData
+from svtcli.video.file_kinds import FORMATS
 from svtcli.video.resize import Resizer
 from svtcli.video.truncation import expected_frames, find_truncation, has_end_mark
 
@@ -27,12 +28,6 @@ COVER = Disposition.attached_pic
 CODECS = ("h264", "hevc", "vp9", "av1", "mpeg4", "mpeg2video", "mjpeg", "ffv1")
 """Codecs of datasets, phones and the web."""
 Reason = Literal["open", "no-video", "decode"]
-FORMATS = (
-    "mov,mp4,matroska,webm,avi,flv,mpegts,mpeg,mpegvideo,m4v,h264,hevc,ivf,ogg,asf,"
-    "yuv4mpegpipe,nut,mxf,rm,dv,wtv,gif,apng"
-)
-"""Formats that FFmpeg may detect. No playlists (HLS, concat, DASH …): a file with such
-content would make FFmpeg read other files."""
 ANY_TITLE: dict[str, Any] = (
     {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 )

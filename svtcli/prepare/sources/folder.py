@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 
@@ -9,10 +10,8 @@ from svtcli.clips.format import Layout
 from svtcli.failure import Refused
 from svtcli.prepare.plan import Plan, group_tasks, spec_of
 from svtcli.prepare.sources.source_folder import (
-    ENDINGS,
     Listing,
     Video,
-    is_video,
     list_videos,
     source_folder,
 )
@@ -25,13 +24,14 @@ from svtcli.prepare.sources.video_file import (
 from svtcli.recipe.data import FolderData
 from svtcli.run.distribution import install_command
 from svtcli.run.durable import fingerprint
+from svtcli.video.file_kinds import VIDEO, kind_of
 
 PACKAGE = "package:"
 SHARD_VIDEOS = 64
 """Videos of a shard, whatever their length."""
 
 WHAT_TO_GET = (
-    f"put videos there ({' '.join(ENDINGS)}; folders inside are searched), or "
+    "put videos there (all common kinds; folders inside are searched), or "
     "give their location with --source DIR, or data.source=DIR in a recipe"
 )
 
@@ -108,7 +108,7 @@ def find_videos(data: FolderData) -> Listing:
             f"{place}: none of {len(found.videos)} videos matches '{data.match}'; "
             f"the first is {found.videos[0].name}"
         )
-    return Listing(chosen, found.outside, found.nameless)
+    return replace(found, videos=chosen)
 
 
 def _in_package(name: str) -> tuple[Video, ...]:
@@ -125,7 +125,7 @@ def _in_package(name: str) -> tuple[Video, ...]:
     def videos() -> Iterator[Video]:
         for file in listed or ():
             path = Path(str(file.locate()))
-            if path.is_file() and is_video(str(path)):
+            if path.is_file() and kind_of(str(path)) == VIDEO:
                 root = path.parents[len(file.parts) - 1]
                 yield Video(root, file.as_posix(), path.stat().st_size)
 

@@ -2,23 +2,16 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from svtcli.failure import Refused
 from svtcli.prepare.sources import how_to_get
-
-ENDINGS = tuple(
-    f".{ending}"
-    for ending in (
-        *("3gp", "apng", "avi", "flv", "gif", "m2ts", "m4v", "mkv", "mov", "mp4"),
-        *("mpeg", "mpg", "mts", "ogv", "ts", "webm", "webp", "wmv", "y4m"),
-    )
-)
-"""Endings of videos; a `.webp` counts only if it is animated (FFmpeg cannot decode it
-then, so that it is reported as a failure). All other files are ignored."""
+from svtcli.video.file_kinds import VIDEO, kind_of
 
 TABLES = (".csv", ".txt")
 SURROGATE = re.compile("[\ud800-\udfff]")
@@ -51,11 +44,18 @@ class Listing:
     """Number of files and folders whose name is not Unicode text; they are not read."""
     tables: tuple[str, ...] = ()
     """Names of `.csv` and `.txt` files."""
+    passed_over: Mapping[str, int] = field(default_factory=dict)
+    """Number of files that are no videos, by kind in the singular; hidden files do not
+    count."""
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Notes for the user; empty where nothing was left out."""
         notes = []
+        if self.passed_over:
+            counts = sorted(self.passed_over.items(), key=lambda each: (-each[1], each))
+            listed = ", ".join(f"{n} {kind}{'s'[: n != 1]}" for kind, n in counts)
+            notes.append(f"passed over: {listed}")
         if self.outside:
             notes.append(
                 f"{len(self.outside)} links lead out of the source and are not read: "
@@ -66,9 +66,13 @@ class Listing:
         return tuple(notes)
 
     @property
-    def findings(self) -> dict[str, int]:
+    def findings(self) -> dict[str, Any]:
         """The same counts for `report.json`; zeros are left out."""
-        counts = {"links_outside": len(self.outside), "names_not_utf8": self.nameless}
+        counts = {
+            "links_outside": len(self.outside),
+            "names_not_utf8": self.nameless,
+            "passed_over": dict(sorted(self.passed_over.items())),
+        }
         return {key: count for key, count in counts.items() if count}
 
 
@@ -116,11 +120,12 @@ def list_videos(folder: Path) -> Listing:
     """List the videos in `folder` and its subfolders, except hidden ones.
 
     A link to a folder is never followed: its target inside `folder` is listed there,
-    and nothing outside is read. Of a file only the size is read.
+    and nothing outside is read. Of a file only the size is read, and its first bytes
+    where its ending does not tell its kind.
     """
     real = Path(os.path.realpath(folder))
     videos, outside, tables = list[Video](), list[str](), list[str]()
-    nameless = 0
+    nameless, passed_over = 0, Counter[str]()
     waiting = [("", folder)]
     while waiting:
         prefix, place = waiting.pop()
@@ -135,12 +140,19 @@ def list_videos(folder: Path) -> Listing:
                     outside.append(name)
                 elif entry.is_dir(follow_symlinks=False):
                     waiting.append((f"{name}/", Path(entry.path)))
-                elif is_video(entry.path) and entry.is_file():
+                elif not entry.is_file():
+                    if not Path(entry.path).exists():
+                        passed_over["broken link"] += 1
+                elif (kind := kind_of(entry.path)) == VIDEO:
                     videos.append(Video(folder, name, entry.stat().st_size))
-                elif name.endswith(TABLES) and entry.is_file():
-                    tables.append(name)
+                else:
+                    passed_over[kind] += 1
+                    if name.endswith(TABLES):
+                        tables.append(name)
     videos.sort(key=lambda video: video.name)
-    return Listing(tuple(videos), tuple(sorted(outside)), nameless, tuple(tables))
+    return Listing(
+        tuple(videos), tuple(sorted(outside)), nameless, tuple(tables), passed_over
+    )
 
 
 def _scan(folder: Path) -> AbstractContextManager[Iterator[os.DirEntry[str]]]:
@@ -152,19 +164,6 @@ def _scan(folder: Path) -> AbstractContextManager[Iterator[os.DirEntry[str]]]:
 
 def _leads_into(path: str, folder: Path) -> bool:
     return Path(os.path.realpath(path)).is_relative_to(folder)
-
-
-def is_video(path: str) -> bool:
-    """Tell a video by its name; a `.webp` by its first bytes."""
-    ending = os.path.splitext(path)[1].lower()  # noqa: PTH122 (fast: 400,000 files)
-    if ending != ".webp":
-        return ending in ENDINGS
-    try:
-        with open(path, "rb") as file:  # noqa: PTH123
-            start = file.read(21)
-    except OSError:
-        return True
-    return len(start) == 21 and start[12:16] == b"VP8X" and bool(start[20] & 2)
 
 
 def files_below(folder: Path, pattern: re.Pattern[str]) -> list[Path]:
