@@ -8,6 +8,8 @@ class Failure(Exception):
     """
 
     code = 1
+    many_lines = False
+    """True where the sentence has several lines, and no name of a file breaks one."""
 
     def __init__(self, sentence: str, hint: str | None = None) -> None:
         super().__init__(sentence)

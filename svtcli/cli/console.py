@@ -10,6 +10,7 @@ import io
 import json
 import logging
 import os
+import re
 import shutil
 import sys
 import traceback
@@ -53,6 +54,11 @@ SPELLED = {
     "\N{SUPERSCRIPT THREE}": "^3",
 }
 """Replacements of characters that the terminal's encoding lacks; others become `?`."""
+
+CONTROL = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
+)
+"""Characters that steer a terminal or reorder its text."""
 
 
 @dataclass(frozen=True)
@@ -102,12 +108,15 @@ def progress() -> Progress:
 def note(line: str) -> None:
     """Print a line on stderr; nothing with -q."""
     if not _settings.quiet:
-        print(line, file=sys.stderr, flush=True)  # noqa: T201
+        print(printable(line), file=sys.stderr, flush=True)  # noqa: T201
 
 
 def show(text: str, data: Mapping[str, object]) -> None:
     """Print the result on stdout: `text`, or `data` as a JSON object with --json."""
-    shown = json.dumps(dict(data), default=str) if _settings.json else text
+    if _settings.json:
+        shown = json.dumps(dict(data), default=str)
+    else:
+        shown = printable(text, lines=True)
     print(shown.rstrip("\n"), flush=True)  # noqa: T201
 
 
@@ -122,7 +131,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
     grid = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="")
     grid.show_header = any(columns)
-    cells = [[str(value) for value in row] for row in rows]
+    cells = [[printable(str(value)) for value in row] for row in rows]
     least = 0
     for number, name in enumerate(columns):
         column = [row[number] for row in cells]
@@ -171,13 +180,15 @@ def report(error: BaseException) -> int:
     """Print what went wrong on stderr, below a closed bar; return the exit code."""
     _progress.end()
     if _settings.debug:
-        traceback.print_exception(error)
+        trace = "".join(traceback.format_exception(error))
+        print(printable(trace, lines=True), file=sys.stderr)  # noqa: T201
     sentence, hint, code = explain(error)
     if sentence:
+        sentence = printable(sentence, lines=getattr(error, "many_lines", False))
         name = paint("svt:" if code == INTERRUPTED else "svt: error:", "1;31")
         print(f"{name} {sentence}", file=sys.stderr)  # noqa: T201
     if hint:
-        print(f"{paint('hint:', '1')} {hint}", file=sys.stderr)  # noqa: T201
+        print(f"{paint('hint:', '1')} {printable(hint)}", file=sys.stderr)  # noqa: T201
     return code
 
 
@@ -211,6 +222,19 @@ def explain(error: BaseException) -> tuple[str, str | None, int]:
             return "out of memory", "a smaller batch needs less", 1
     lines = str(error).strip().splitlines() or ["no message"]
     return f"{type(error).__name__}: {lines[0]}", unexpected, 1
+
+
+def printable(text: str, lines: bool = False) -> str:
+    """Escape control characters, as in a file's name; `lines` and tabs may stay."""
+    kept = "\n\t" if lines else ""
+
+    def escaped(found: re.Match[str]) -> str:
+        character = found[0]
+        if character in kept:
+            return character
+        return character.encode("unicode_escape").decode()
+
+    return CONTROL.sub(escaped, text)
 
 
 def about(seconds: int | float) -> str:

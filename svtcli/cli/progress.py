@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 from tqdm import tqdm
 
+from svtcli.cli.console import printable
+
 NARROW = 60
 """A terminal with fewer columns has no room for a bar, a rate and facts."""
 NUMBERS = 28
@@ -36,7 +38,7 @@ class TqdmProgress:
             task = task[: max(columns - NUMBERS, SHORTEST_NAME)].rstrip()
         self._started = False
         self._bar = (tqdm if self._live else _Lines)(
-            desc=task,
+            desc=printable(task),
             total=total,
             unit="B" if unit == "bytes" else unit.removesuffix("s"),
             unit_scale=unit == "bytes",
@@ -76,6 +78,7 @@ class TqdmProgress:
 
     def note(self, line: str) -> None:
         """Print a line, above the bar if there is one."""
+        line = printable(line)
         if self._live and self._bar is not None:
             self._bar.write(line, file=sys.stderr)
         else:

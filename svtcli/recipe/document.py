@@ -79,6 +79,8 @@ class Problem:
 class BadRecipe(Refused):
     """Raised for an invalid recipe; `problems` are in the order of the text."""
 
+    many_lines = True
+
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(
             sorted(

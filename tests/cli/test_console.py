@@ -10,6 +10,8 @@ import pytest
 
 from svtcli.cli import console
 from svtcli.cli.progress import TqdmProgress
+from svtcli.failure import Refused
+from svtcli.recipe.document import BadRecipe, Place, Problem
 from svtcli.run.progress import Silent
 from tests.cli.terminal import svt
 
@@ -327,3 +329,33 @@ def test_svt_speaks_to_a_terminal_that_knows_ascii_alone(tmp_path):
     assert said.code == 3
     assert "+-.yaml:2:9: train.stepp: unknown key" in said.err
     assert "Traceback" not in said.err
+
+
+HOSTILE = "a\x1b[2J\r\nsvt: b\x9b\u202e.mp4"
+PLAIN = "a\\x1b[2J\\r\\nsvt: b\\x9b\\u202e.mp4"
+
+
+def test_names_of_files_do_not_steer_the_terminal(capsys):
+    progress = console.progress()
+    progress.note(f"{HOSTILE}: open")
+    progress.begin(HOSTILE, 1)
+    progress.end()
+    console.note(HOSTILE)
+    console.report(Refused(HOSTILE, HOSTILE))
+    console.configure(console.Settings(debug=True))
+    console.report(OSError(2, "gone", HOSTILE))
+    console.show(f"\u2026\n\t{console.table(('',), [[HOSTILE]])}", {})
+    said = capsys.readouterr()
+    assert said.err.splitlines()[:5] == [
+        *(f"{PLAIN}: open", PLAIN, PLAIN, f"svt: error: {PLAIN}", f"hint: {PLAIN}"),
+    ]
+    assert said.out == f"\u2026\n\t{PLAIN}\n"
+    assert not console.CONTROL.search("".join((said.err + said.out).split()))
+
+
+def test_a_recipe_error_keeps_its_lines(capsys):
+    problem = Problem(Place("a\x1b.yaml", 1, 1, "\tx: 1"), "x: unknown key")
+    console.report(BadRecipe([problem]))
+    assert capsys.readouterr().err == (
+        "svt: error: a\\x1b.yaml:1:1: x: unknown key\n    \tx: 1\n    ^\n"
+    )
