@@ -103,7 +103,8 @@ def check(file: RecipeName, overrides: Overrides = None) -> None:
                 for problem in error.problems
             ]
             console.show("", {"file": file, "ok": False, "problems": problems})
-        raise CheckFailed(error.sentence) from error
+        error.code = CheckFailed.code
+        raise
     source = loaded.source
     console.show(f"{source}: ok", {"file": source, "ok": True, "problems": []})
 
