@@ -5,7 +5,6 @@ a command runs.
 """
 
 import codecs
-import errno
 import io
 import json
 import logging
@@ -20,12 +19,12 @@ from dataclasses import dataclass
 import typer
 
 from svtcli.failure import Failure
+from svtcli.run.durable import STORAGE
 from svtcli.run.progress import Progress, Silent
 from svtcli.train.memory import out_of_memory
 
 NARROWEST = 16
 """Columns of the last cell of a table, below which it is not wrapped any further."""
-STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 INTERRUPTED = 130
 """Exit code after Ctrl-C, which is no error."""
 WANTED = "Input should be a valid "

@@ -11,8 +11,9 @@ from svtcli.prepare.journal import FAILURES, REPORT, SHARD_FILE, WORK
 from svtcli.prepare.plan import spec_of
 from svtcli.prepare.sources import make_plan
 from svtcli.recipe.data import Data
+from svtcli.run.lock import LOCK_FILES
 
-OURS = {WORK, FAILURES, REPORT, ".lock", "figures"}
+OURS = {WORK, FAILURES, REPORT, *LOCK_FILES, "figures"}
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """Preparation of one plan: build its groups, then publish the dataset at once."""
 
-import errno
 import shutil
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -29,12 +28,10 @@ from svtcli.prepare.journal import (
 from svtcli.prepare.plan import Failed, Group, Plan, units_of
 from svtcli.prepare.sources.moving_mnist import lower_bound
 from svtcli.recipe.data import SPLITS
-from svtcli.run.durable import fingerprint
+from svtcli.run.durable import STORAGE, fingerprint
 from svtcli.run.progress import Progress
 from svtcli.run.signals import RESUME, StopSignals
 from svtcli.video import library_versions
-
-DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
 @dataclass(frozen=True)
@@ -77,7 +74,7 @@ class Preparation:
                 for _ in engine:
                     pass
         except OSError as error:
-            if error.errno not in DISK:
+            if error.errno not in STORAGE:
                 raise
             raise StorageFailed(
                 f"{self.journal.out}: {error.strerror}; {saved()}",

@@ -6,7 +6,6 @@ and the other checks still run.
 
 import os
 import platform
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from svtcli.failure import BadData, Failure, Refused
 from svtcli.run.cache import cache_folder
 from svtcli.run.directory import runs_root, versions
 from svtcli.run.distribution import install_command
+from svtcli.run.durable import free_bytes
 from svtcli.run.progress import Progress
 
 State = Literal["ok", "note", "broken"]
@@ -263,13 +263,14 @@ def _disk(name: str, folder: Path, variable: str | None) -> Finding:
     there = folder.absolute()
     while not there.exists():
         there = there.parent
-    free = shutil.disk_usage(there).free
+    free = free_bytes(there)
     facts = {"folder": str(folder), "free": free, "writable": os.access(there, os.W_OK)}
-    text = f"{folder}: {free / 1e9:.3g} GB free"
+    room = "an unknown number of" if free is None else f"{free / 1e9:.3g}"
+    text = f"{folder}: {room} GB free"
     hint = None if variable is None else f"${variable} names another place"
     if not there.is_dir() or not facts["writable"]:
         return Finding(name, "note", f"{there}: cannot be written to", hint, facts)
-    if free < LITTLE_DISK:
+    if free is not None and free < LITTLE_DISK:
         return Finding(name, "note", f"{text}, which is little", hint, facts)
     return Finding(name, "ok", text, facts=facts)
 

@@ -3,9 +3,11 @@
 Also fingerprints: equal ones mean equal values or equal files.
 """
 
+import errno
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
@@ -14,8 +16,16 @@ from typing import IO, Any
 
 import google_crc32c
 
+from svtcli.failure import StorageFailed
+
 CHUNK = 1 << 22
 """Bytes read or written at a time."""
+STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""Errors of a full or failing disk, a quota, or the largest file allowed."""
+UNSUPPORTED = (errno.EINVAL, errno.EOPNOTSUPP, 524, errno.ENOSYS)
+"""Errors of a file system that lacks a call; 524 is the kernel's own ENOTSUPP."""
+NO_FLUSH = (*UNSUPPORTED, errno.EBADF, errno.EACCES)
+"""Errors of fsync on what it cannot flush, and of opening a folder without `r`."""
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
@@ -52,17 +62,51 @@ def move_into_place(aside: Path, path: Path) -> None:
 def sync_file(file: IO[Any]) -> None:
     """Flush everything written to an open file to the disk."""
     file.flush()
-    os.fsync(file.fileno())
+    with _flush_if_supported():
+        os.fsync(file.fileno())
 
 
 def sync_path(path: Path) -> None:
     """Flush a file's content, or the names in a folder, to the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        with writing(path):
+    with writing(path), _flush_if_supported():
+        handle = os.open(path, os.O_RDONLY)
+        try:
             os.fsync(handle)
-    finally:
-        os.close(handle)
+        finally:
+            os.close(handle)
+
+
+@contextmanager
+def _flush_if_supported() -> Iterator[None]:
+    """Go on where a file system, or the mode of a folder, allows no flush."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_FLUSH:
+            raise
+
+
+def free_bytes(folder: Path) -> int | None:
+    """Bytes that this user may still write to a folder.
+
+    None where the file system does not tell: some in user space, and some over a
+    network, report 0 of 0.
+    """
+    try:
+        space = shutil.disk_usage(folder)
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:
+            raise
+        return None
+    return space.free if space.total else None
+
+
+def require_room(folder: Path, needed: int, what: str, hint: str) -> None:
+    """Compare `needed` bytes with the free ones, if known. Errors: StorageFailed."""
+    free = free_bytes(folder)
+    if free is not None and needed > free:
+        lack = f"{what} needs {needed:,} bytes, {free:,} are free"
+        raise StorageFailed(f"{folder}: {lack}", hint)
 
 
 @contextmanager

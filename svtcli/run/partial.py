@@ -1,4 +1,4 @@
-"""Locks on folders, and partial results, from which a stopped command resumes.
+"""Partial results, from which a stopped command resumes.
 
 A job array is the same command as several tasks, each with its share of the pieces.
 
@@ -8,29 +8,24 @@ A job array is the same command as several tasks, each with its share of the pie
 .NAME.work/task-I-of-N-PLAN/.lock  held by a task of a job array while it works
 """
 
-import os
 import shutil
-import socket
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import ClassVar, Generic, TypeVar
 
 import numpy as np
-from filelock import FileLock, Timeout
 from jaxtyping import Int
 from numpy.typing import NDArray
 
 from svtcli.failure import Locked, Refused, StorageFailed
 from svtcli.run.cache import ArrayStore
-from svtcli.run.durable import writing
+from svtcli.run.lock import LOCK, LOCK_FILES, is_held, only_writer
 from svtcli.run.signals import StopSignals
 
-LOCK = ".lock"
 PATIENCE = 60.0
 """Seconds that a task waits for another one to look around."""
 
@@ -216,8 +211,8 @@ class WorkFolder(ABC):
             useful = self._tasks() or self.is_worth_keeping()
             if self.folder.exists() and not useful:
                 shutil.rmtree(self.folder)
-            if [file.name for file in self.guard.glob("*")] == [LOCK]:
-                (self.guard / LOCK).unlink()
+            if all(file.name in LOCK_FILES for file in self.guard.glob("*")):
+                (self.guard / LOCK).unlink(missing_ok=True)
 
 
 class PartialResult(WorkFolder):
@@ -236,7 +231,7 @@ class PartialResult(WorkFolder):
         for place in self.folder.iterdir():
             if place.is_dir():
                 shutil.rmtree(place)
-            elif place.name != LOCK and not self._holds(place):
+            elif place.name not in LOCK_FILES and not self._holds(place):
                 place.unlink()
 
     def is_worth_keeping(self) -> bool:
@@ -296,43 +291,3 @@ class PartialResult(WorkFolder):
 
     def _start(self, group: str) -> str:
         return f"{group}-{self.plan[:32]}-"
-
-
-@contextmanager
-def only_writer(folder: Path, wait: float = 0.0) -> Iterator[None]:
-    """Hold the lock of `folder`, after waiting for at most `wait` seconds.
-
-    It works between processes of one machine; a network file system may ignore it.
-    Errors: `Locked`, which names the holder.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / LOCK
-    lock = FileLock(file, timeout=wait)
-    try:
-        lock.acquire()
-    except Timeout:
-        holder = file.read_text(encoding="utf-8").strip() or "another process"
-        raise Locked(
-            f"{folder}: in use by {holder}", "wait for it, or end it"
-        ) from None
-    try:
-        since = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M")
-        holder = f"process {os.getpid()} on {socket.gethostname()} since {since}"
-        with writing(file):
-            file.write_text(holder + "\n", encoding="utf-8")
-        yield
-    finally:
-        lock.release()
-
-
-def is_held(folder: Path) -> bool:
-    """Return True if a process holds the lock of `folder` at this moment."""
-    if not (folder / LOCK).is_file():
-        return False
-    lock = FileLock(folder / LOCK, timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        return True
-    lock.release()
-    return False

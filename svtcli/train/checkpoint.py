@@ -32,7 +32,7 @@ from svtcli.model.parameters import Params, for_products_in
 from svtcli.model.svt import structure
 from svtcli.recipe.schema import Precision
 from svtcli.run.directory import numbered
-from svtcli.run.durable import move_into_place
+from svtcli.run.durable import move_into_place, require_room
 from svtcli.train import arrays
 from svtcli.train.commit_record import (
     QUARANTINE,
@@ -137,7 +137,8 @@ class Checkpoints:
         self.wait()
         step, parts = int(state["step"]), arrays.parts_of(state)
         if self.peers.first:
-            self._refuse_full_disk(arrays.size_in_bytes(parts))
+            size = arrays.size_in_bytes(parts) + SLACK
+            require_room(self.folder, size, "a checkpoint", arrays.FREE_SPACE)
         unfinished = self.folder / UNFINISHED / str(step)
         record = Record(step, self.clips, arrays.described(parts))
         try:
@@ -180,15 +181,6 @@ class Checkpoints:
         place = shelf / f"{step}-{len(list(shelf.iterdir())) + 1}"
         (self.folder / str(step)).rename(place)
         self.note(f"checkpoint {step} is damaged ({reason}); moved to {place}")
-
-    def _refuse_full_disk(self, size: int) -> None:
-        free = shutil.disk_usage(self.folder).free
-        if free < size + SLACK:
-            raise StorageFailed(
-                f"{self.folder}: a checkpoint needs {(size + SLACK) / 1e6:,.1f} MB, "
-                f"{free / 1e6:,.1f} MB free",
-                arrays.FREE_SPACE,
-            )
 
     def _delete_old(self) -> None:
         """Keep the newest `keep` checkpoints and all multiples of `keep_every`.

@@ -16,8 +16,8 @@ from svtcli.recipe.load import LoadedRecipe
 from svtcli.recipe.schema import UNITS, Train
 from svtcli.run.directory import RunFolder, versions, write_run
 from svtcli.run.durable import fingerprint
+from svtcli.run.lock import only_writer
 from svtcli.run.metrics_log import MetricsLog, Row, Rows, Together, read_metrics
-from svtcli.run.partial import only_writer
 from svtcli.run.progress import Progress, Silent
 from svtcli.run.signals import StopSignals
 from svtcli.train.checkpoint import Checkpoints

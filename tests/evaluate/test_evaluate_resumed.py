@@ -19,7 +19,8 @@ from svtcli.failure import Locked, Stopped, StorageFailed
 from svtcli.model import likelihood
 from svtcli.recipe.schema import Eval
 from svtcli.run.directory import RunFolder
-from svtcli.run.partial import ArrayTask, PartialResult, Unfinished, only_writer
+from svtcli.run.lock import only_writer
+from svtcli.run.partial import ArrayTask, PartialResult, Unfinished
 from svtcli.run.progress import Silent
 from svtcli.train.commit_record import open_checkpoint
 from tests.train.on_devices import on_devices

@@ -1,5 +1,6 @@
 """Helpers of the tests of downloads."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -50,5 +51,5 @@ class Told(Silent):
 
 def room(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
     """So many bytes are free from now on."""
-    named = SimpleNamespace(free=free)
-    monkeypatch.setattr(fetch.shutil, "disk_usage", lambda _: named)
+    named = SimpleNamespace(total=free + 1, free=free)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: named)

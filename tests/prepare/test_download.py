@@ -11,7 +11,7 @@ from svtcli.failure import Locked, Refused, StorageFailed
 from svtcli.prepare.download import Offer, Publisher, fetch
 from svtcli.prepare.download.download import download, mirrored
 from svtcli.prepare.sources import bair
-from svtcli.run.partial import only_writer
+from svtcli.run.lock import only_writer
 from svtcli.run.progress import Silent
 from tests.prepare.downloading import Told, files, publishing, room
 from tests.prepare.loopback import Loopback

@@ -233,7 +233,7 @@ def test_a_folder_with_something_else_is_not_touched(
 
 def test_a_second_writer_is_refused(videos: Path, tmp_path: Path) -> None:
     program = (
-        "import sys, time, pathlib; from svtcli.run.partial import only_writer\n"
+        "import sys, time, pathlib; from svtcli.run.lock import only_writer\n"
         f"with only_writer(pathlib.Path({str(tmp_path)!r})):\n"
         "    print('held', flush=True); time.sleep(600)\n"
     )

@@ -20,7 +20,8 @@ from svtcli.prepare.build import PrepareOptions
 from svtcli.prepare.find_clips import Prepared
 from svtcli.prepare.stage import prepare, prepare_task, retry
 from svtcli.recipe.data import FolderData
-from svtcli.run.partial import ArrayTask, Unfinished, only_writer
+from svtcli.run.lock import only_writer
+from svtcli.run.partial import ArrayTask, Unfinished
 from svtcli.run.progress import Silent
 from tests.prepare.test_prepare import Recorder, contents, folder_data
 from tests.video.video_files import moving_square, truncate, write_video

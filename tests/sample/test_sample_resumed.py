@@ -13,7 +13,8 @@ import pytest
 from svtcli.failure import Locked, Refused, Stopped, StorageFailed
 from svtcli.recipe.schema import Sample
 from svtcli.run.directory import RunFolder
-from svtcli.run.partial import ArrayTask, PartialResult, Unfinished, only_writer
+from svtcli.run.lock import only_writer
+from svtcli.run.partial import ArrayTask, PartialResult, Unfinished
 from svtcli.run.progress import Silent
 from svtcli.run.samples import read_samples
 from svtcli.sample import stage

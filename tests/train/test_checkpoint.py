@@ -200,7 +200,9 @@ def test_a_full_disk_is_noticed_before_anything_is_written(opened, monkeypatch) 
     usage = namedtuple("usage", "total used free")
     with opened() as checkpoints:
         monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(1, 1, 1_000_000))
-        with pytest.raises(StorageFailed, match=r"needs 1\.0 MB, 1\.0 MB free") as full:
+        with pytest.raises(
+            StorageFailed, match=r"needs 1,\d+,\d+ bytes, 1,000,000 are"
+        ) as full:
             checkpoints.save(at(10))
         assert full.value.code == 74
         assert not any((folder / "unfinished").iterdir())

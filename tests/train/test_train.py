@@ -10,8 +10,8 @@ import pytest
 from svtcli.failure import BadData, Failure, Locked, Refused, StorageFailed
 from svtcli.model.svt import abstract_params
 from svtcli.run.directory import RunFolder
+from svtcli.run.lock import only_writer
 from svtcli.run.metrics_log import read_metrics
-from svtcli.run.partial import only_writer
 from svtcli.run.progress import Silent
 from svtcli.train import stage as stage
 from svtcli.train.checkpoint import restore_params

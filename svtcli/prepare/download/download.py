@@ -19,15 +19,16 @@ import requests
 from svtcli.failure import Refused, StorageFailed
 from svtcli.prepare.download import ArchiveList, Offer, Publisher
 from svtcli.prepare.download.fetch import (
+    MAKE_ROOM,
     NotOffered,
     ResumingDownloader,
-    check_room,
     size_of,
 )
 from svtcli.prepare.download.unpack import MARK, BrokenArchive, unpack
 from svtcli.prepare.sources import publisher_of
 from svtcli.prepare.sources.source_folder import inside
-from svtcli.run.partial import only_writer
+from svtcli.run.durable import require_room
+from svtcli.run.lock import only_writer
 from svtcli.run.progress import Progress
 from svtcli.run.signals import RESUME
 
@@ -185,7 +186,8 @@ class _Download:
         """Require room for the missing bytes, and to unpack the largest archive."""
         needed = sum(self._missing(offer) for offer, _ in items)
         archives = [offer.size or 0 for offer, into in items if into is not None]
-        check_room(self.folder, needed + max(archives, default=0), self.kind)
+        needed += max(archives, default=0)
+        require_room(self.folder, needed, self.kind, MAKE_ROOM)
 
     def _missing(self, offer: Offer) -> int:
         """Bytes of a file that are not on the disk yet."""

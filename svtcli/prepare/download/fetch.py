@@ -6,7 +6,6 @@ this version (its ETag or Last-Modified), so that two versions are never mixed.
 
 import os
 import re
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ import requests
 import urllib3.exceptions
 
 from svtcli.failure import StorageFailed
-from svtcli.run.durable import sync_file
+from svtcli.run.durable import require_room, sync_file
 from svtcli.run.signals import RESUME
 
 CHUNK = 1 << 16
@@ -27,6 +26,7 @@ TIMEOUT = (30.0, 60.0)
 """Seconds to connect, and between two pieces of an answer."""
 BACK_OFF = (1.0, 2.0, 5.0, 15.0, 30.0)
 """Seconds before each further attempt; the count starts anew with every gain."""
+MAKE_ROOM = "make room there, or name another place with --source DIR"
 PLAIN = {"Accept-Encoding": "identity"}
 """Headers against compression, since ranges count the bytes that are sent."""
 
@@ -47,16 +47,6 @@ DROPPED = (
     requests.Timeout,
     urllib3.exceptions.HTTPError,
 )
-
-
-def check_room(folder: Path, needed: int, what: str) -> None:
-    """Compare `needed` bytes with the free ones. Errors: `StorageFailed`."""
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        raise StorageFailed(
-            f"{folder}: {what} needs {needed:,} bytes, {free:,} are free",
-            "make room there, or name another place with --source DIR",
-        )
 
 
 def size_of(session: requests.Session, url: str) -> int | None:
@@ -177,7 +167,8 @@ class ResumingDownloader:
             start = self._start(have, answer)
             total = _total(answer)
             self._check_size(url, total)
-            check_room(self.target.parent, (total or 0) - start, self.target.name)
+            missing = (total or 0) - start
+            require_room(self.target.parent, missing, self.target.name, MAKE_ROOM)
             self._keep_tag(answer)
             got = self._write(answer, start)
         if total is not None and got != total:
