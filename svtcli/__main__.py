@@ -1,8 +1,17 @@
-"""`python -m svtcli` is `svt`."""
+"""Entry point of the script `svt` and of `python -m svtcli`."""
 
 import sys
 
-from svtcli.cli.app import main
+from svtcli.cli.streams import protect_streams
+
+
+def main() -> int:
+    """Run the command line."""
+    protect_streams()
+    from svtcli.cli.app import main as run  # whose imports take their time
+
+    return run()
+
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -15,11 +15,13 @@ import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import typer
 
+from svtcli.cli.streams import discard_stdout
 from svtcli.failure import Failure
-from svtcli.run.durable import STORAGE
+from svtcli.run.durable import STORAGE, writing
 from svtcli.run.progress import Progress, Silent
 from svtcli.train.memory import out_of_memory
 
@@ -116,7 +118,8 @@ def show(text: str, data: Mapping[str, object]) -> None:
         shown = json.dumps(dict(data), default=str)
     else:
         shown = printable(text, lines=True)
-    print(shown.rstrip("\n"), flush=True)  # noqa: T201
+    with writing(Path("stdout")):
+        print(shown.rstrip("\n"), flush=True)  # noqa: T201
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -148,10 +151,11 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
         grid.add_row(*row)
     tty = sys.stdout.isatty()
     width = max(shutil.get_terminal_size().columns if tty else PIPE_WIDTH, least)
-    screen = Console(width=width, color_system=None, markup=False, emoji=False)
-    with screen.capture() as captured:
-        screen.print(grid)
-    return "\n".join(line.rstrip() for line in captured.get().splitlines())
+    drawn = io.StringIO()
+    Console(
+        file=drawn, width=width, color_system=None, markup=False, emoji=False
+    ).print(grid)
+    return "\n".join(line.rstrip() for line in drawn.getvalue().splitlines())
 
 
 def facts(named: Mapping[str, object]) -> str:
@@ -178,6 +182,8 @@ def paint(text: str, code: str) -> str:
 def report(error: BaseException) -> int:
     """Print what went wrong on stderr, below a closed bar; return the exit code."""
     _progress.end()
+    if isinstance(error, OSError):
+        discard_stdout()
     if _settings.debug:
         trace = "".join(traceback.format_exception(error))
         print(printable(trace, lines=True), file=sys.stderr)  # noqa: T201

@@ -1,0 +1,52 @@
+"""Standard streams that are closed, or that nobody reads any more, end no work."""
+
+import io
+import os
+import sys
+from typing import Any
+
+
+def protect_streams() -> None:
+    """Open closed standard streams on the null device; let stderr lose its text.
+
+    Call it first: the number of a closed stream goes to the next file that is opened,
+    and messages into that file. Stderr may be a closed terminal, a pipe to `head`, or
+    a log on a full disk; the work goes on without it.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
+            os.set_inheritable(number, True)
+            mode = "r" if name == "stdin" else "w"
+            stream = open(number, mode, encoding="utf-8", closefd=False)  # noqa: SIM115
+            setattr(sys, name, stream)
+    sys.stderr = io.TextIOWrapper(
+        io.BufferedWriter(_Lossy(2, "w", closefd=False)),
+        encoding=sys.stderr.encoding,
+        errors=sys.stderr.errors,
+        line_buffering=True,
+    )
+
+
+def discard_stdout() -> None:
+    """Discard what stdout cannot take; Python would report it again at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
+
+
+class _Lossy(io.FileIO):
+    """File that takes everything, and loses what cannot be written."""
+
+    def write(self, data: Any) -> int:
+        """Return the number of bytes that are written or lost."""
+        try:
+            written = super().write(data)
+        except OSError:
+            written = None
+        return memoryview(data).nbytes if written is None else written
