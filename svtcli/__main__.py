@@ -2,12 +2,13 @@
 
 import sys
 
-from svtcli.cli.streams import protect_streams
+from svtcli.cli.streams import protect_streams, read_names_as_utf8
 
 
 def main() -> int:
     """Run the command line."""
     protect_streams()
+    read_names_as_utf8()
     from svtcli.cli.app import main as run  # whose imports take their time
 
     return run()

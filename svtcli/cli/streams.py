@@ -1,4 +1,7 @@
-"""Standard streams that are closed, or that nobody reads any more, end no work."""
+"""Standard streams that are closed, or that nobody reads any more, end no work.
+
+Nor does the shell's locale decide how names of files are read.
+"""
 
 import io
 import os
@@ -28,6 +31,18 @@ def protect_streams() -> None:
         errors=sys.stderr.errors,
         line_buffering=True,
     )
+
+
+def read_names_as_utf8() -> None:
+    """Start this process anew in Python's UTF-8 mode if names have another encoding.
+
+    The same clips and labels have the same names then, whatever the shell's locale. The
+    terminal keeps its encoding.
+    """
+    if sys.getfilesystemencoding() != "utf-8":
+        encoding = os.environ.get("PYTHONIOENCODING") or sys.stdout.encoding
+        new = {"PYTHONUTF8": "1", "PYTHONIOENCODING": encoding}
+        os.execve(sys.executable, sys.orig_argv, {**os.environ, **new})  # noqa: S606
 
 
 def discard_stdout() -> None:

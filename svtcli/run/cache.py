@@ -6,6 +6,7 @@ FOLDER/KEY.npy    as NumPy writes it, which `np.load` opens; the last 32 bytes a
 
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from io import BytesIO
@@ -24,18 +25,55 @@ _KEY = re.compile(r"[A-Za-z0-9_=-][A-Za-z0-9_.=-]{0,199}")
 """File names that are valid on every system and not hidden."""
 
 
-def cache_folder(kind: str) -> Path:
+def cache_folder(kind: str) -> Path | None:
     """Folder of this user for files that svt can compute again, such as `features`.
 
-    In `$SVT_CACHE`, else the user's cache (`$XDG_CACHE_HOME`, `~/.cache`). It may not
-    exist.
+    In `$SVT_CACHE`, else the user's cache. It may not exist; None as `users_cache`.
     """
     if wanted := os.environ.get("SVT_CACHE"):
         return Path(wanted).absolute() / kind
-    users = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    if not users.is_absolute():  # its specification says to ignore it then
-        users = Path.home() / ".cache"
-    return users / "svt" / kind
+    users = users_cache()
+    return None if users is None else users / kind
+
+
+def users_cache() -> Path | None:
+    """Folder of svt in `$XDG_CACHE_HOME`, else `~/.cache`.
+
+    None for a user without a home: a container may run under any user's number.
+    """
+    cache = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if not cache.is_absolute():  # its specification says to ignore it then
+        try:
+            cache = Path.home() / ".cache"
+        except RuntimeError:
+            return None
+    return cache / "svt"
+
+
+@dataclass(frozen=True)
+class Cache:
+    """Arrays that svt can compute again, in the user's cache if there is one.
+
+    A cache that is full, or that this user may not write to, keeps nothing.
+    """
+
+    store: "ArrayStore | None"
+
+    @classmethod
+    def of(cls, kind: str) -> "Cache":
+        """Cache of arrays of one kind, such as `features`."""
+        folder = cache_folder(kind)
+        return cls(None if folder is None else ArrayStore(folder))
+
+    def get(self, key: str) -> NDArray[Any] | None:
+        """Return the array kept as `key`, if it is there and undamaged."""
+        return None if self.store is None else self.store.get(key)
+
+    def put(self, key: str, array: NDArray[Any]) -> None:
+        """Keep the array as `key`, if that is possible."""
+        if self.store is not None:
+            with suppress(OSError):
+                self.store.put(key, array)
 
 
 @dataclass(frozen=True)

@@ -92,13 +92,23 @@ def runs_root() -> Path:
 
 
 def run_folder(name: str) -> RunFolder:
-    """Folder of the run `name`. Errors: Refused for a name that is no file name."""
+    """Folder of the run `name`.
+
+    Errors: Refused for a name that is no file name, and below a folder whose name is
+    not UTF-8, which orbax cannot write to.
+    """
     if not NAME.fullmatch(name):
         raise Refused(
             f"{name!r} cannot name a run",
             "use letters, digits, and any of _ . + - after the first",
         )
-    return RunFolder(runs_root() / name)
+    path = runs_root() / name
+    if any("\udc80" <= letter <= "\udcff" for letter in str(path.absolute())):
+        raise Refused(
+            f"{path.absolute()}: checkpoints need a path in UTF-8",
+            "rename the folder, or set SVT_RUNS to another one",
+        )
+    return RunFolder(path)
 
 
 def find_checkpoint(ckpt: str) -> tuple[RunFolder, int | None]:

@@ -18,6 +18,7 @@ from pathlib import Path
 import jax
 
 from svtcli.failure import Refused
+from svtcli.run.cache import users_cache
 
 VARIABLE = "SVT_COMPILATION_CACHE"
 SHORTEST = 0.5
@@ -27,7 +28,8 @@ SHORTEST = 0.5
 def use_compilation_cache() -> Path | None:
     """Turn the cache on; None if it stays off, or jax has its own already.
 
-    Errors: Refused for a folder that others could write to.
+    It stays off where the user's cache cannot be written to. Errors: Refused for a
+    folder that others could write to, and one that was asked for and cannot be created.
     """
     if jax.config.jax_compilation_cache_dir is not None:  # type: ignore[attr-defined]
         return None
@@ -35,7 +37,13 @@ def use_compilation_cache() -> Path | None:
     root = compilation_root(backend)
     if root is None:
         return None
-    folder = private_folder(root) / _key(backend)
+    try:
+        folder = private_folder(root) / _key(backend)
+    except OSError as error:
+        if not os.environ.get(VARIABLE):
+            return None
+        why = f"{root}: cannot be created ({error.strerror})"
+        raise Refused(why, f"set {VARIABLE} to another folder") from error
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", SHORTEST)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
@@ -70,8 +78,8 @@ def compilation_root(backend: str) -> Path | None:
         return Path(wanted).absolute() if wanted else None
     if backend == "cpu":
         return None
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "svt" / "compiled"
+    cache = users_cache()
+    return None if cache is None else cache / "compiled"
 
 
 def _key(backend: str) -> str:

@@ -63,3 +63,10 @@ def test_no_file_gets_the_number_of_a_closed_stream(tmp_path: Path) -> None:
     said = shell(f"{sys.executable} closed.py", tmp_path)
     assert said.returncode == 0
     assert (tmp_path / "file").read_text() == "kept"
+
+
+def test_names_are_utf8_in_any_locale(tmp_path: Path) -> None:
+    (tmp_path / "ré.yaml").write_bytes(b"base: quickstart\n")
+    ascii_alone = "LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0"
+    said = shell(f"{ascii_alone} {SVT} --json recipes check ré.yaml", tmp_path)
+    assert '"file": "r\\u00e9.yaml"' in said.stdout

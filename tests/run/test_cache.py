@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from svtcli.run import durable
-from svtcli.run.cache import ArrayStore, cache_folder
+from svtcli.run.cache import ArrayStore, Cache, cache_folder
 
 
 @pytest.fixture(autouse=True)
@@ -47,6 +47,25 @@ def test_a_relative_xdg_cache_home_is_ignored(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", "somewhere")
     assert cache_folder("weights") == Path(tmp_path) / ".cache" / "svt" / "weights"
+
+
+def test_a_user_without_a_home_has_no_cache(monkeypatch):
+    def home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", home)
+    assert cache_folder("features") is None
+    cache = Cache.of("features")
+    cache.put("a", np.ones(2))
+    assert cache.get("a") is None
+
+
+def test_a_cache_that_cannot_be_written_keeps_nothing(monkeypatch, tmp_path):
+    monkeypatch.setenv("SVT_CACHE", str(tmp_path / "file" / "below"))
+    (tmp_path / "file").touch()
+    cache = Cache.of("features")
+    cache.put("a", np.ones(2))
+    assert cache.get("a") is None
 
 
 @pytest.fixture

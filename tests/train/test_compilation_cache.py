@@ -38,6 +38,20 @@ def test_a_file_is_refused(tmp_path: Path) -> None:
         private_folder(tmp_path / "file")
 
 
+def test_it_is_off_where_the_users_cache_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(module.jax, "default_backend", lambda: "gpu")
+    monkeypatch.setattr(type(module.jax.config), "jax_compilation_cache_dir", None)
+    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert module.use_compilation_cache() is None
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "file" / "mine"))
+    with pytest.raises(Refused, match="file/mine: cannot be created"):
+        module.use_compilation_cache()
+
+
 def test_it_is_on_for_accelerators_and_off_for_cpu(tmp_path, monkeypatch) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

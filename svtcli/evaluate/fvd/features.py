@@ -27,7 +27,7 @@ from svtcli.evaluate.fvd.i3d import (
 )
 from svtcli.evaluate.weights import I3D_WEIGHTS, read_weights
 from svtcli.failure import CheckFailed
-from svtcli.run.cache import ArrayStore, cache_folder
+from svtcli.run.cache import Cache
 from svtcli.run.durable import fingerprint
 from svtcli.run.progress import Progress
 from svtcli.train.mesh import Layout, side_by_side
@@ -60,7 +60,7 @@ def load_network(given: Path | None, progress: Progress) -> Network:
     weights = read_weights(I3D_WEIGHTS, given)
     params = i3d(weights.arrays)
     device = jax.devices()[0].device_kind
-    passed = ArrayStore(cache_folder("self-tests"))
+    passed = Cache.of("self-tests")
     key = fingerprint(_VERSION, weights.sha256, device, jax.__version__)[:32]
     before = passed.get(key)
     if before is not None:
@@ -85,13 +85,13 @@ class Features:
     network: Network
     resize: Resize
     layout: Layout
-    cache: ArrayStore
+    cache: Cache
 
     @classmethod
     def on_all_devices(cls, network: Network, resize: Resize) -> "Features":
         """Use all devices of this machine and the cache of this user."""
         layout = side_by_side(jax.local_devices())
-        return cls(network, resize, layout, ArrayStore(cache_folder("features")))
+        return cls(network, resize, layout, Cache.of("features"))
 
     def of(self, video: UInt8[np.ndarray, "n T H W C"]) -> Float32[np.ndarray, "n 400"]:
         """Features of up to `KEPT_TOGETHER` clips."""

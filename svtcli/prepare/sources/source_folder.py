@@ -103,9 +103,19 @@ def source_folder(stated: str | None, name: str, what_to_get: str) -> Path:
 def download_folder(stated: str | None, name: str) -> Path:
     """Return the folder that `--download` writes to; it may not exist yet."""
     if stated is not None:
-        return Path(stated).expanduser()
+        return _expanded(stated)
     shared = os.environ.get("SVT_DATA")
-    return Path(shared).expanduser() / name if shared else Path("raw") / name
+    return _expanded(shared) / name if shared else Path("raw") / name
+
+
+def _expanded(path: str) -> Path:
+    """Path with a `~` replaced. Errors: `Refused` for a user without a home."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise Refused(
+            f"{path}: no home folder for the ~", "write the whole path, or set HOME"
+        ) from None
 
 
 def inside(folder: Path, path: Path) -> bool:
