@@ -184,12 +184,14 @@ def _samples() -> Iterator[str]:
 
 def _clips(word: str, before: str) -> Iterator[str]:
     """Folders in clips/, and the splits of the one before a colon."""
+    from svtcli.run.durable import read_record
+
     name, colon, _ = word.partition(":")
     for file in sorted(Path("clips").glob("*/manifest.json")):
         here = f"{before}{file.parent.name}"
         yield here
         if colon and here == name:
-            splits = json.loads(file.read_text(encoding="utf-8"))["splits"]
+            splits = read_record(file, "")["splits"]
             yield from (f"{here}:{split}" for split in splits)
 
 

@@ -9,21 +9,24 @@ train-00000-of-00002.states.npy        float32 [frames, A], where there are any
 train-00000-of-00002.meta.jsonl        one line per clip: its name and its source
 train.digits.npy                       in place of shards: digits of generated clips
 report.json                            counts of the preparation, for people
+
+The manifest has its own checksum, and those of all other files but the report; what is
+read is compared with them first.
 """
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Int64, UInt32
 from pydantic import TypeAdapter, ValidationError
 
 from svtcli.failure import BadData, Refused
-from svtcli.run.durable import write_atomic
+from svtcli.run.durable import check_file, fingerprint, read_record, write_record
 
 FORMAT = 1
 """Version of the layout; a reader refuses others."""
@@ -137,6 +140,8 @@ class Manifest:
     versions: dict[str, str] = field(default_factory=dict)
     """Versions of svt and of the libraries that produced the pixels."""
     format: int = FORMAT
+    files: dict[str, str] = field(default_factory=dict)
+    """CRC-32C of each file that is of no split: `failures.jsonl`, if there is one."""
 
 
 def npy_header(dtype: np.dtype, shape: tuple[int, ...]) -> bytes:
@@ -152,42 +157,62 @@ def npy_header(dtype: np.dtype, shape: tuple[int, ...]) -> bytes:
     return header
 
 
+def remedy(folder: Path) -> str:
+    """Hint for files of prepared clips that have changed."""
+    verify = f"svt prepare verify {folder} lists what has changed"
+    return f"{verify}; restore it from a copy, or prepare again with --force"
+
+
+def check_shard_file(folder: Path, shard: Shard, ending: str) -> Path:
+    """Compare a file of a shard with its checksum; return its path. Errors: BadData."""
+    path = folder / f"{shard.name}.{ending}"
+    check_file(path, shard.files.get(ending, ""), remedy(folder))
+    return path
+
+
 def read_offsets(folder: Path, shard: Shard) -> Int64[np.ndarray, " n"]:
     """Read the first frame of each clip of a shard, and the end of the last clip.
 
     Errors: `BadData`.
     """
-    path = folder / f"{shard.name}.offsets.npy"
-    try:
-        offsets = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise BadData(f"{path}: cannot be read ({error})") from error
-    ends = offsets.shape == (shard.clips + 1,) and offsets[[0, -1]].tolist()
-    if ends != [0, shard.frames] or not (np.diff(offsets) > 0).all():
-        raise BadData(f"{path}: not the offsets of {shard.clips} clips")
+    path = check_shard_file(folder, shard, "offsets.npy")
+    offsets: np.ndarray = np.load(path, allow_pickle=False)
+    if (len(offsets), offsets[-1]) != (shard.clips + 1, shard.frames):
+        raise BadData(f"{path}: not of {shard.clips} clips", remedy(folder))
     return offsets
 
 
-@lru_cache(maxsize=4)
-def read_facts(shard: Path, clips: int) -> list[ClipFacts]:
+def read_facts(folder: Path, shard: Shard) -> list[ClipFacts]:
     """Read the facts of each clip of a shard. Errors: `BadData`."""
-    path = shard.with_name(f"{shard.name}.meta.jsonl")
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")[:-1]
-        facts = [ClipFacts(**json.loads(line)) for line in lines]
-    except (OSError, ValueError, TypeError) as error:
-        raise BadData(f"{path}: cannot be read ({error})") from error
-    if len(facts) != clips:
-        raise BadData(f"{path}: {len(facts)} lines for {clips} clips")
-    return facts
+    checksum = shard.files.get("meta.jsonl", "")
+    return _read_facts(folder / f"{shard.name}.meta.jsonl", checksum)
+
+
+@lru_cache(maxsize=4)
+def _read_facts(path: Path, checksum: str) -> list[ClipFacts]:
+    check_file(path, checksum, remedy(path.parent))
+    lines = path.read_text(encoding="utf-8").split("\n")[:-1]
+    return [ClipFacts(**json.loads(line)) for line in lines]
+
+
+def read_checksums(folder: Path, shard: Shard) -> UInt32[np.ndarray, " n"]:
+    """Read the CRC-32C of each clip of a shard, the last fact in its line.
+
+    Errors: `BadData`.
+    """
+    path = check_shard_file(folder, shard, "meta.jsonl")
+    lines = path.read_bytes().split(b"\n")[:-1]
+    return np.array([int(line[-10:-2], 16) for line in lines], np.uint32)
 
 
 _json = TypeAdapter(Manifest)
+OLDER = frozenset(each.name for each in fields(Manifest)) - {"files"}
+"""Keys of manifests from before they had a checksum."""
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Declare the clips in `folder` complete."""
-    write_atomic(folder / MANIFEST, _json.dump_json(manifest, indent=1).decode() + "\n")
+    write_record(folder / MANIFEST, _json.dump_python(manifest, mode="json"))
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -195,24 +220,30 @@ def read_manifest(folder: Path) -> Manifest:
 
     Errors: `Refused` where there are none, `BadData` where it cannot be read.
     """
-    path = folder / MANIFEST
+    path, again = folder / MANIFEST, "prepare the clips again with --force"
     if not path.is_file():
         what = "no prepared clips here" if folder.is_dir() else "no such folder"
         raise Refused(
             f"{folder}: {what} ({MANIFEST} is missing)",
             f"prepare them with: svt prepare folder --source VIDEOS --out {folder}",
         )
+    values = read_record(path, again, unsealed=OLDER)
+    if (there := values.get("format", FORMAT)) != FORMAT:
+        what = f"clips of format {there}, this svt reads {FORMAT}"
+        raise BadData(f"{path}: {what}", again)
     try:
-        manifest = _json.validate_json(path.read_bytes())
+        manifest = _json.validate_python(values)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise BadData(
-            f"{path}: not a manifest of clips ({where}: {first['msg']})"
-        ) from error
-    if manifest.format != FORMAT:
-        raise BadData(
-            f"{path}: clips of format {manifest.format}, this svt reads {FORMAT}",
-            "prepare them again with --force",
-        )
+        where = ".".join(map(str, first["loc"]))
+        what = f"not a manifest of this svt ({where}: {first['msg']})"
+        raise BadData(f"{path}: {what}", again) from error
+    if "files" not in values and manifest.fingerprint != fingerprint_of(manifest):
+        raise BadData(f"{path}: changed since it was written", again)
     return manifest
+
+
+def fingerprint_of(manifest: Manifest) -> str:
+    """Fingerprint of the settings and of every byte of every shard."""
+    layout = Layout(manifest.shape, manifest.beside)
+    return fingerprint(manifest.spec, layout, manifest.splits)

@@ -11,9 +11,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from svtcli.clips.format import BouncingDigits, ClipFacts
-from svtcli.failure import BadData
-from svtcli.run.durable import crc32c, replacing
+from svtcli.clips.format import BouncingDigits, ClipFacts, remedy
+from svtcli.run.durable import check_file, crc32c, replacing
 
 STEP = 0.1
 """Distance that a digit moves in a frame; its room is 1 wide and high."""
@@ -98,23 +97,7 @@ def write_digits(
 @lru_cache(maxsize=2)
 def read_digits(path: Path, checksum: str) -> UInt8[np.ndarray, "n side side"]:
     """Read the digits of a split, once in each process. Errors: `BadData`."""
-    check_digits(path, checksum)
-    try:
-        digits: np.ndarray = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise BadData(f"{path}: cannot be read ({error})") from error
+    check_file(path, checksum, remedy(path.parent))  # milliseconds for all of MNIST
+    digits: np.ndarray = np.load(path, allow_pickle=False)
     digits.flags.writeable = False
     return digits
-
-
-def check_digits(path: Path, checksum: str) -> None:
-    """Compare the file's checksum: milliseconds for all of MNIST. Errors: `BadData`."""
-    try:
-        now = crc32c(path)
-    except OSError as error:
-        raise BadData(f"{path}: cannot be read ({error.strerror})") from error
-    if now != checksum:
-        raise BadData(
-            f"{path}: has changed ({now}, was {checksum})",
-            "prepare the clips again with --force",
-        )

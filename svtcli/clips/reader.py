@@ -1,7 +1,8 @@
 """Read prepared clips: any frames of any clip of one split.
 
-Frames come straight from the files of shards, or are generated from digits; nothing
-else is read, and no clip costs memory before it is asked for.
+Frames come straight from the files of shards, or are generated from digits, and no clip
+costs memory before it is asked for. A clip is compared with its checksum when it is
+read first; the small files of a shard, when the split is opened.
 """
 
 import os
@@ -15,8 +16,9 @@ from pathlib import Path
 from typing import TypeVar, overload
 from weakref import finalize
 
+import google_crc32c
 import numpy as np
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Bool, Float, Int64, UInt8, UInt32
 
 from svtcli.clips.format import (
     FLOAT,
@@ -26,21 +28,25 @@ from svtcli.clips.format import (
     ClipFacts,
     Manifest,
     Shard,
+    check_shard_file,
     npy_header,
+    read_checksums,
     read_facts,
     read_manifest,
     read_offsets,
+    remedy,
 )
 from svtcli.clips.on_the_fly import (
     bouncing_clip,
-    check_digits,
     clip_rng,
     generated_facts,
     read_digits,
 )
 from svtcli.failure import BadData, Refused
-from svtcli.run.durable import fingerprint
+from svtcli.run.durable import check_file, fingerprint
 
+AT_ONCE = 1 << 20
+"""Bytes that are copied and compared with a checksum at a time."""
 FrameValues = Float[np.ndarray, "F A"]
 T = TypeVar("T")
 
@@ -164,13 +170,31 @@ class StoredClips(Clips):
     """Number of each clip's shard."""
     offsets: Int64[np.ndarray, " n"]
     """First frame of each clip in its shard."""
+    checksums: UInt32[np.ndarray, " n"]
+    """CRC-32C of the frames of each clip."""
+    intact: Bool[np.ndarray, " n"]
+    """True for clips whose frames were compared with their checksum."""
 
     def read(
         self, index: int, start: int = 0, frames: int | None = None
     ) -> UInt8[np.ndarray, "F H W C"]:
         video = np.empty((self.count(index, start, frames), *self.shape), PIXEL)
+        if not self.intact[index]:
+            self._check(index)
         self._read_into(video, "frames.npy", index, start)
         return video
+
+    def _check(self, index: int) -> None:
+        """Compare all frames of a clip with their checksum. Errors: `BadData`."""
+        shard, row = self.shards[self.shard_of[index]], prod(self.shape)
+        file = _open_file(shard, "frames.npy", self.fingerprint)
+        place = HEADER + int(self.offsets[index]) * row
+        now = file.checksum(place, int(self.lengths[index]) * row)
+        if now != self.checksums[index]:
+            path = shard.with_name(f"{shard.name}.frames.npy")
+            what = f"clip {index} ({self.ids[index]}) has changed since it was prepared"
+            raise BadData(f"{path}: {what}", remedy(shard.parent))
+        self.intact[index] = True
 
     def values(
         self, name: str, index: int, start: int = 0, frames: int | None = None
@@ -215,6 +239,8 @@ class StoredClips(Clips):
             lengths=self.lengths[kept],
             shard_of=self.shard_of[kept],
             offsets=self.offsets[kept],
+            checksums=self.checksums[kept],
+            intact=self.intact[kept],
             facts=[self.facts[number] for number in kept],
         )
 
@@ -235,6 +261,16 @@ class _OpenFile:
                 return False
             done += got
         return True
+
+    def checksum(self, place: int, size: int) -> int | None:
+        """CRC-32C of `size` bytes from `place` on; None where the file ends before."""
+        checksum = 0
+        for first in range(0, size, AT_ONCE):
+            piece = np.empty(min(AT_ONCE, size - first), PIXEL)
+            if not self.read_into(piece.data, place + first):
+                return None
+            checksum = google_crc32c.extend(checksum, piece)
+        return checksum
 
 
 @lru_cache(maxsize=128)
@@ -272,7 +308,7 @@ def open_generated(folder: Path, manifest: Manifest, split: str) -> GeneratedCli
     clips, drawn = manifest.splits[split].clips, manifest.splits[split].drawn
     assert drawn is not None
     digits = folder / drawn.digits
-    check_digits(digits, drawn.crc32c)
+    check_file(digits, drawn.crc32c, remedy(folder))
     return GeneratedClips(
         name=folder.resolve().name,
         split=split,
@@ -289,11 +325,9 @@ def open_generated(folder: Path, manifest: Manifest, split: str) -> GeneratedCli
 def _open_stored(folder: Path, manifest: Manifest, split: str) -> StoredClips:
     shards = manifest.splits[split].shards
     for shard in shards:
-        _check_size(folder, shard, "frames.npy", PIXEL, manifest.shape)
-        for name, size in manifest.beside.items():
-            _check_size(folder, shard, f"{name}.npy", FLOAT, (size,))
-        if not (meta := folder / f"{shard.name}.meta.jsonl").is_file():
-            raise BadData(f"{meta}: is missing")
+        _check_size(folder, shard, manifest.shape)
+        for name in manifest.beside:
+            check_shard_file(folder, shard, f"{name}.npy")
     each = [read_offsets(folder, shard) for shard in shards]
     paths = tuple(folder / shard.name for shard in shards)
     counts = [shard.clips for shard in shards]
@@ -304,38 +338,39 @@ def _open_stored(folder: Path, manifest: Manifest, split: str) -> StoredClips:
         shape=manifest.shape,
         fingerprint=fingerprint(manifest.fingerprint, split),
         lengths=np.concatenate([np.diff(offsets) for offsets in each]),
-        facts=OnDemand(first[-1], partial(_stored_facts, paths, first)),
+        facts=OnDemand(first[-1], partial(_stored_facts, folder, shards, first)),
         beside=manifest.beside,
         shards=paths,
         shard_of=np.repeat(np.arange(len(shards)), counts),
         offsets=np.concatenate([offsets[:-1] for offsets in each]),
+        checksums=np.concatenate([read_checksums(folder, shard) for shard in shards]),
+        intact=np.zeros(first[-1], bool),
     )
 
 
 def _stored_facts(
-    shards: tuple[Path, ...], first: tuple[int, ...], index: int
+    folder: Path, shards: tuple[Shard, ...], first: tuple[int, ...], index: int
 ) -> ClipFacts:
     """Facts of clip `index`; shard i holds the clips first[i] … first[i + 1] − 1."""
     shard = int(np.searchsorted(first, index, side="right")) - 1
-    clips = first[shard + 1] - first[shard]
-    return read_facts(shards[shard], clips)[index - first[shard]]
+    return read_facts(folder, shards[shard])[index - first[shard]]
 
 
-def _check_size(
-    folder: Path, shard: Shard, ending: str, dtype: np.dtype, row: tuple[int, ...]
-) -> None:
-    """Compare header and length with the manifest's, to the byte. Errors: `BadData`."""
-    path = folder / f"{shard.name}.{ending}"
-    expected = npy_header(dtype, (shard.frames, *row))
-    size = HEADER + shard.frames * dtype.itemsize * prod(row)
+def _check_size(folder: Path, shard: Shard, row: tuple[int, ...]) -> None:
+    """Compare header and length of the frames with the manifest's, to the byte.
+
+    Errors: `BadData`.
+    """
+    path = folder / f"{shard.name}.frames.npy"
+    expected = npy_header(PIXEL, (shard.frames, *row))
+    size = HEADER + shard.frames * prod(row)
     try:
         with path.open("rb") as file:
             header = file.read(HEADER)
         complete = header == expected and path.stat().st_size == size
     except OSError as error:
-        raise BadData(f"{path}: cannot be read ({error.strerror})") from error
+        what = f"cannot be read ({error.strerror})"
+        raise BadData(f"{path}: {what}", remedy(folder)) from error
     if not complete:
-        raise BadData(
-            f"{path}: not the file that was prepared (expected {size} bytes)",
-            "prepare the clips again with --force",
-        )
+        what = f"not the file that was prepared (expected {size} bytes)"
+        raise BadData(f"{path}: {what}", remedy(folder))

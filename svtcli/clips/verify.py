@@ -40,7 +40,8 @@ def verify(folder: Path, progress: Progress) -> int:
         progress.advance(done)
     progress.end()
     drawn = [s.drawn for s in manifest.splits.values() if s.drawn is not None]
-    changes += [_change(folder / each.digits, each.crc32c) for each in drawn]
+    others = {each.digits: each.crc32c for each in drawn} | manifest.files
+    changes += [_change(folder / name, crc) for name, crc in others.items()]
     if any(changes):
         listed = "; ".join(filter(None, changes))
         raise StorageFailed(f"{folder}: {listed}", "prepare with --force")
@@ -62,7 +63,7 @@ def _changed_clips(folder: Path, manifest: Manifest, shard: Shard, ending: str) 
     if ending != "frames.npy" or not frames.is_file():
         return ""
     try:
-        facts = read_facts(folder / shard.name, shard.clips)
+        facts = read_facts(folder, shard)
         offsets = read_offsets(folder, shard)
     except BadData:
         return ""
@@ -71,7 +72,7 @@ def _changed_clips(folder: Path, manifest: Manifest, shard: Shard, ending: str) 
         file.seek(HEADER)
         for about, (first, last) in zip(facts, pairwise(offsets), strict=True):
             now = google_crc32c.value(file.read(int(last - first) * row))
-            if about.crc32c not in (None, f"{now:08x}"):
+            if about.crc32c != f"{now:08x}":
                 changed.append(about.id)
     more = ", …" if len(changed) > NAMED else ""
     return f", {len(changed)} clips: {', '.join(changed[:NAMED])}{more}"

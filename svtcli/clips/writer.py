@@ -26,9 +26,11 @@ from svtcli.clips.format import (
     Shard,
     npy_header,
 )
+from svtcli.failure import BadData
 from svtcli.run.durable import crc32c, replacing, sync_file, sync_path
 
 FRAMES_AT_ONCE = 256
+AGAIN = "prepare the clips again with --force"
 NOTHING: Mapping[str, np.ndarray] = MappingProxyType({})
 
 
@@ -94,7 +96,10 @@ class ShardWriter:
         video: UInt8[np.ndarray, "F H W C"],
         beside: Mapping[str, Float[np.ndarray, "F A"]] = NOTHING,
     ) -> None:
-        """Append one clip of at least one frame, and its values beside each frame."""
+        """Append one clip of at least one frame, and its values beside each frame.
+
+        Errors: `BadData` for frames that are not those of a checksum in `facts`.
+        """
         if not len(video):
             raise ValueError(f"{facts.id}: a clip has at least one frame")
         if beside.keys() != self._beside.keys():
@@ -102,11 +107,13 @@ class ShardWriter:
         for name, values in beside.items():
             if len(values) != len(video):
                 raise ValueError(f"{facts.id}: {len(values)} {name}, {len(video)}")
-        checksum = self._frames.append(video)
+        checksum = f"{self._frames.append(video):08x}"
+        if facts.crc32c not in (None, checksum):
+            raise BadData(f"{facts.id}: has changed since it was prepared", AGAIN)
         for name, values in beside.items():
             self._beside[name].append(values.astype(FLOAT))
         self._offsets.append(self._offsets[-1] + len(video))
-        self._facts.append(replace(facts, crc32c=f"{checksum:08x}"))
+        self._facts.append(replace(facts, crc32c=checksum))
 
     def __enter__(self) -> "ShardWriter":
         return self

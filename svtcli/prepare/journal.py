@@ -12,17 +12,31 @@ import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 from uuid import uuid4
 
 from pydantic import TypeAdapter, ValidationError
 
-from svtcli.clips.format import MANIFEST, Manifest, Shard, read_facts, write_manifest
+from svtcli.clips.format import (
+    MANIFEST,
+    Manifest,
+    Shard,
+    read_facts,
+    remedy,
+    write_manifest,
+)
 from svtcli.failure import BadData
 from svtcli.prepare.plan import Failed, Group
-from svtcli.run.durable import sync_path, write_atomic
+from svtcli.run.durable import (
+    check_file,
+    crc32c,
+    read_record,
+    sync_path,
+    write_atomic,
+    write_record,
+)
 from svtcli.run.partial import WorkFolder
 
 WORK, FAILURES, REPORT = ".work", "failures.jsonl", "report.json"
@@ -96,14 +110,13 @@ class Journal(WorkFolder):
         for shard in built.shards.values():
             for name in shard.file_names:
                 (place / name).replace(self.folder / name)
-        text = _built.dump_json(built).decode() + "\n"
-        write_atomic(self._record(group), text)
+        write_record(self._record(group), _built.dump_python(built, mode="json"))
 
     def read(self, group: Group) -> Built | None:
-        """Return the record of a finished group, if all its files are still there."""
+        """Return the record of a finished group, if it and all its files are there."""
         try:
-            built = _built.validate_json(self._record(group).read_bytes())
-        except (OSError, ValidationError):
+            built = _built.validate_python(read_record(self._record(group), ""))
+        except (OSError, BadData, ValidationError):
             return None
         # A stop while publishing has moved some files to their place already.
         names = [name for shard in built.shards.values() for name in shard.file_names]
@@ -145,7 +158,9 @@ class Journal(WorkFolder):
         full = {**report, "classes": count_classes(out, manifest)}
         text = json.dumps(full, indent=1, ensure_ascii=False)
         write_atomic(out / REPORT, text + "\n")
-        write_manifest(out, manifest)
+        there = [FAILURES] if failures else []
+        files = {name: crc32c(out / name) for name in there}
+        write_manifest(out, replace(manifest, files=files))
         shutil.rmtree(folder)
 
 
@@ -161,7 +176,7 @@ def count_classes(out: Path, manifest: Manifest) -> dict[str, dict[str, int]]:
         labels = Counter(
             facts.label
             for shard in split.shards
-            for facts in read_facts(out / shard.name, shard.clips)
+            for facts in read_facts(out, shard)
             if facts.label is not None
         )
         if labels:
@@ -182,15 +197,15 @@ def write_failures(folder: Path, failures: Iterable[Failed]) -> None:
         write_atomic(folder / FAILURES, "".join(lines))
 
 
-def read_failures(folder: Path) -> list[Failed]:
-    """Read `failures.jsonl`; an absent file is an empty list. Errors: `BadData`."""
+def read_failures(folder: Path, manifest: Manifest) -> list[Failed]:
+    """Read `failures.jsonl`; no failures, no file. Errors: `BadData`."""
     path = folder / FAILURES
-    if not path.is_file():
+    if checksum := manifest.files.get(FAILURES):
+        check_file(path, checksum, remedy(folder))
+    elif not manifest.failures:
         return []
     try:
         lines = path.read_text(encoding="utf-8").split("\n")[:-1]
         return [_failure.validate_json(line) for line in lines]
     except (OSError, ValidationError) as error:
-        raise BadData(
-            f"{path}: cannot be read", "prepare again with --force"
-        ) from error
+        raise BadData(f"{path}: cannot be read", remedy(folder)) from error

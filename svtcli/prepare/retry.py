@@ -13,6 +13,7 @@ from svtcli.clips.format import (
     Layout,
     Manifest,
     Shard,
+    check_shard_file,
     read_facts,
     read_offsets,
 )
@@ -132,7 +133,9 @@ def _finished_clips(
     for split, shard in _shards(group, manifest):
         path = folder / shard.name
         offsets = read_offsets(folder, shard).tolist()
-        facts = read_facts(path, shard.clips)
+        facts = read_facts(folder, shard)
+        for name in manifest.beside:
+            check_shard_file(folder, shard, f"{name}.npy")
         for about, (first, end) in zip(facts, pairwise(offsets), strict=True):
             # A record of a file is `FILE#NUMBER`.
             whole = about.source in sources

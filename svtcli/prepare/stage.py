@@ -89,7 +89,7 @@ def retry(
             f"{folder}: the source has other files than when these clips were prepared",
             "prepare them again, in another place or with --force",
         )
-    failures = read_failures(folder)
+    failures = read_failures(folder, manifest)
     groups = retry_groups(plan, folder, manifest, failures)
     if not groups:
         progress.note(f"{folder}: no failures, nothing to retry")

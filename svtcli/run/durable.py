@@ -1,6 +1,7 @@
 """Durable files: whole or absent after a kill, a power cut or a full disk.
 
-Also fingerprints: equal ones mean equal values or equal files.
+Also records, JSON that is read back only as it was written, and fingerprints: equal
+ones mean equal values or equal files.
 """
 
 import errno
@@ -8,7 +9,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from pathlib import Path, PurePath
@@ -16,9 +17,9 @@ from typing import IO, Any
 
 import google_crc32c
 
-from svtcli.failure import StorageFailed
+from svtcli.failure import BadData, StorageFailed
 
-CHUNK = 1 << 22
+CHUNK = 1 << 17
 """Bytes read or written at a time."""
 STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 """Errors of a full or failing disk, a quota, or the largest file allowed."""
@@ -26,6 +27,8 @@ UNSUPPORTED = (errno.EINVAL, errno.EOPNOTSUPP, 524, errno.ENOSYS)
 """Errors of a file system that lacks a call; 524 is the kernel's own ENOTSUPP."""
 NO_FLUSH = (*UNSUPPORTED, errno.EBADF, errno.EACCES)
 """Errors of fsync on what it cannot flush, and of opening a folder without `r`."""
+SEAL = "sha256"
+"""Key of a record's own checksum: the SHA-256 of its other values."""
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
@@ -117,6 +120,52 @@ def writing(path: Path) -> Iterator[None]:
     except OSError as error:
         error.filename = str(path)
         raise
+
+
+def write_record(path: Path, values: Mapping[str, Any]) -> None:
+    """Write `values` as a JSON object that ends with its checksum, at once."""
+    sealed = {**values, SEAL: _seal(values)}
+    write_atomic(path, json.dumps(sealed, indent=2) + "\n")
+
+
+def read_record(
+    path: Path, remedy: str, keys: Collection[str] = (), unsealed: Collection[str] = ()
+) -> dict[str, Any]:
+    """Read the values that `write_record` wrote, which include `keys`.
+
+    Without a checksum, as an older svt wrote them, values of no other keys than
+    `unsealed` are accepted. Errors: BadData with `remedy` as hint for any other
+    content; OSError.
+    """
+    try:
+        values = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise BadData(f"{path}: damaged: no longer JSON ({error})", remedy) from error
+    if not isinstance(values, dict):
+        raise BadData(f"{path}: damaged: not a record of svt", remedy)
+    seal = values.pop(SEAL, None)
+    older = seal is None and values and values.keys() <= set(unsealed)
+    if not older and seal != _seal(values):
+        what = "changed since it was written" if seal else "damaged: no checksum"
+        raise BadData(f"{path}: {what}", remedy)
+    if missing := sorted(set(keys) - values.keys()):
+        raise BadData(f"{path}: written by another svt: no {missing[0]}", remedy)
+    return values
+
+
+def _seal(values: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def check_file(path: Path, checksum: str, remedy: str) -> None:
+    """Compare a file with its CRC-32C. Errors: BadData with `remedy` as hint."""
+    try:
+        now = crc32c(path)
+    except OSError as error:
+        raise BadData(f"{path}: cannot be read ({error.strerror})", remedy) from error
+    if now != checksum:
+        what = f"has changed since it was written ({now}, was {checksum})"
+        raise BadData(f"{path}: {what}", remedy)
 
 
 def crc32c(path: Path) -> str:

@@ -13,6 +13,7 @@ from svtcli.cli.app import main
 from svtcli.recipe.document import Document
 from svtcli.recipe.load import apply_override
 from svtcli.recipe.schema import SECTIONS
+from svtcli.run.durable import write_record
 from tests.cli.terminal import svt
 
 RUN = "sample:\n  count: 1\n"
@@ -32,9 +33,8 @@ def place(tmp_path, monkeypatch):
         (tmp_path / "runs/alpha/samples" / made).mkdir(parents=True)
         (tmp_path / "runs/alpha/samples" / made / file).write_text("")
     (tmp_path / "clips" / "mine").mkdir(parents=True)
-    (tmp_path / "clips" / "mine" / "manifest.json").write_text(
-        '{"splits": {"train": {}, "test": {}}}'
-    )
+    manifest = tmp_path / "clips" / "mine" / "manifest.json"
+    write_record(manifest, {"splits": {"train": {}, "test": {}}})
     (tmp_path / "own.yaml").write_text("")
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / "inner.yaml").write_text("")

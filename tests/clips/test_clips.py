@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from svtcli.clips.format import ClipFacts, Layout, npy_header, read_manifest
+from svtcli.clips.format import (
+    ClipFacts,
+    Layout,
+    fingerprint_of,
+    npy_header,
+    read_manifest,
+)
 from svtcli.clips.reader import open_clips
 from svtcli.clips.writer import ShardWriter
 from svtcli.failure import BadData, Refused
@@ -111,6 +117,76 @@ def test_a_damaged_shard_is_named_when_it_is_opened(
         list(open_clips(folder, "train").ids)
 
 
+@pytest.mark.parametrize("flipped", [128, 128 + 299 * 72, -1])
+def test_a_clip_that_has_changed_is_refused_wherever_it_is_read(
+    make_clips: MakeClips, flipped: int
+) -> None:
+    folder = make_clips(LENGTHS)
+    path = folder / "train-00002.frames.npy"
+    content = bytearray(path.read_bytes())
+    content[flipped] ^= 1
+    path.write_bytes(content)
+    clips = open_clips(folder, "train")
+    changed = 3 if flipped == -1 else 2
+    for number in range(len(clips)):
+        if number != changed:
+            clips.read(number)
+    for _ in range(2):
+        with pytest.raises(
+            BadData, match=rf"train-00002.*clip {changed} \(clip {changed}\)"
+        ):
+            clips.read(changed, 3, 1)
+
+
+def test_clips_of_a_label_are_checked_by_their_own_checksums(
+    make_clips: MakeClips,
+) -> None:
+    folder = make_clips(LENGTHS, labels=("tea", None))
+    tea = open_clips(folder, "train", re.compile("tea"))
+    for number in range(len(tea)):
+        tea.read(number)
+
+
+@pytest.mark.parametrize("file", ["actions.npy", "offsets.npy", "meta.jsonl"])
+def test_a_small_file_that_has_changed_is_refused_when_clips_are_opened(
+    make_clips: MakeClips, file: str
+) -> None:
+    path = make_clips(LENGTHS, actions=2) / f"train-00002.{file}"
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(BadData, match=rf"{file}: has changed since it was written"):
+        open_clips(path.parent, "train")
+
+
+def test_a_manifest_of_before_has_no_checksum_and_is_read(
+    make_clips: MakeClips,
+) -> None:
+    path = make_clips(LENGTHS) / "manifest.json"
+    values = json.loads(path.read_text())
+    del values["sha256"], values["files"]
+    values["fingerprint"] = fingerprint_of(read_manifest(path.parent))
+    path.write_text(json.dumps(values))
+    read_manifest(path.parent)
+    path.write_text(json.dumps({**values, "shape": [4, 6, 1]}))
+    with pytest.raises(BadData, match="changed since it was written"):
+        read_manifest(path.parent)
+    path.write_text(json.dumps({**values, "sha255": "0"}))
+    with pytest.raises(BadData, match="no checksum"):
+        read_manifest(path.parent)
+
+
+def test_clips_with_a_checksum_are_compared_with_it_when_they_are_copied(
+    tmp_path: Path,
+) -> None:
+    video = np.zeros((2, 4, 4, 1), np.uint8)
+    with (
+        pytest.raises(BadData, match="here: has changed"),
+        ShardWriter(tmp_path, "train-00000", Layout((4, 4, 1))) as writer,
+    ):
+        writer.add(ClipFacts("here", "a", crc32c="00000001"), video)
+
+
 def test_missing_clips_are_refused(make_clips: MakeClips, tmp_path: Path) -> None:
     with pytest.raises(Refused, match="no split 'test'; it has train"):
         open_clips(make_clips(LENGTHS), "test")
@@ -123,7 +199,7 @@ def test_missing_clips_are_refused(make_clips: MakeClips, tmp_path: Path) -> Non
 @pytest.mark.parametrize("text", ["", "{}", '{"format": 1}', "[1, 2"])
 def test_a_manifest_that_is_none_is_bad_data(tmp_path: Path, text: str) -> None:
     (tmp_path / "manifest.json").write_text(text)
-    with pytest.raises(BadData, match="not a manifest"):
+    with pytest.raises(BadData, match=r"damaged|not a manifest"):
         read_manifest(tmp_path)
 
 

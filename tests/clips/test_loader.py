@@ -160,6 +160,14 @@ def test_a_clip_shorter_than_the_model_is_refused_by_name(clips: Clips) -> None:
 
 def test_a_split_without_clips_is_bad_data(clips: Clips, tmp_path: Path) -> None:
     none = np.zeros(0, np.int64)
-    empty = replace(clips, lengths=none, shard_of=none, offsets=none, facts=())
+    empty = replace(
+        clips,
+        lengths=none,
+        shard_of=none,
+        offsets=none,
+        checksums=none.astype(np.uint32),
+        intact=none.astype(bool),
+        facts=(),
+    )
     with pytest.raises(BadData, match="holds no clips"):
         training_batches(empty, 4, CHOICES, seed=0)

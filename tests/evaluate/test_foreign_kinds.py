@@ -1,6 +1,6 @@
 """Whatever videos lie in, `open_videos` gives the same pixels."""
 
-import json
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from svtcli.clips.format import Split, read_manifest, write_manifest
 from svtcli.evaluate.foreign import open_videos
 from svtcli.evaluate.foreign.videos import Videos
 from svtcli.failure import BadData, Refused
@@ -111,10 +112,9 @@ def test_the_test_split_is_the_default_else_the_only_one(tmp_path: Path) -> None
     with pytest.raises(Refused, match=r"which split\? It has test-seen, t") as c:
         open_videos(robots)
     assert c.value.hint == f"say it: {robots}:test-seen"
-    text = (several / "manifest.json").read_text()
-    manifest = json.loads(text)
-    manifest["splits"]["test"] |= {"clips": 0, "frames": 0, "shards": []}
-    (several / "manifest.json").write_text(json.dumps(manifest))
+    manifest = read_manifest(several)
+    splits = manifest.splits | {"test": Split(0, 0, ())}
+    write_manifest(several, replace(manifest, splits=splits))
     with pytest.raises(Refused, match="no clips in its split test"):
         open_videos(str(several))
 
