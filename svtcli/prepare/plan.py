@@ -35,7 +35,7 @@ class Failed:
     source: str
     """Source of the task."""
     reason: str
-    """`open`, `no-video`, `decode`, `crash`, `timeout`, …: it could not be read;
+    """`open`, `no-video`, `decode`, `time-stamps`, `crash`, …: it could not be read;
     `too-short`: it holds less than one clip."""
     detail: str
     split: str | None = None

@@ -4,12 +4,12 @@ Damage is an error, never a shorter video: a file either gives all requested fra
 raises `Undecodable` with the reason that `svt prepare` counts.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import av
 import numpy as np
@@ -21,13 +21,19 @@ from jaxtyping import UInt8
 from svtcli.failure import BadData
 from svtcli.video.file_kinds import FORMATS
 from svtcli.video.resize import Resizer
+from svtcli.video.timing import (
+    LONGEST,
+    SHORTEST,
+    StampsDoNotRise,
+    by_stamp,
+    nearest_in_time,
+)
 from svtcli.video.truncation import expected_frames, find_truncation, has_end_mark
 
-T = TypeVar("T")
 COVER = Disposition.attached_pic
 CODECS = ("h264", "hevc", "vp9", "av1", "mpeg4", "mpeg2video", "mjpeg", "ffv1")
 """Codecs of datasets, phones and the web."""
-Reason = Literal["open", "no-video", "decode"]
+Reason = Literal["open", "no-video", "decode", "time-stamps"]
 ANY_TITLE: dict[str, Any] = (
     {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 )
@@ -38,11 +44,18 @@ RGB = ("gbrp", "rgb24", "bgr24", "bgr0", "rgb0", "0rgb", "0bgr")
 
 
 class Undecodable(BadData):
-    """A file that is not a whole video; `reason` is `open`, `no-video` or `decode`."""
+    """A file that is not a whole video in time; `reason` says what is wrong."""
 
     def __init__(self, path: Path, reason: Reason, detail: str) -> None:
         super().__init__(f"{path}: {detail}")
         self.reason, self.detail = reason, detail
+
+
+class WrongStamps(Undecodable):
+    """A video whose frames have no time stamps, or stamps that do not rise."""
+
+    def __init__(self, path: Path, detail: str) -> None:
+        super().__init__(path, "time-stamps", detail)
 
 
 class EndsEarly(Exception):
@@ -67,7 +80,8 @@ class VideoFacts:
         """Number of frames that `decode` will give at `fps`, 0 if unknown."""
         if fps is None or not self.frames or not self.fps:
             return self.frames
-        return int((self.frames - 1) / self.fps * fps + 1e-3) + 1
+        seconds = (self.frames - 1) / max(self.fps, 1 / LONGEST)
+        return int(seconds * fps + 1e-3) + 1
 
 
 @dataclass(frozen=True)
@@ -102,16 +116,19 @@ class OpenVideo:
         fps: float | None = None,
         first: int = 0,
         frames: int | None = None,
+        stamped: bool = True,
     ) -> Iterator[UInt8[np.ndarray, "H W 3"]]:
         """Frames, centre-cropped and resized to `size` × `size`; None: as they are.
 
         `fps` picks the frames nearest in time to 0, 1/fps, 2/fps … seconds after the
-        first frame, which repeats frames of a slower video. `frames` limits their
-        number, from number `first` on: earlier ones are decoded but not resized, later
-        ones not even decoded. Errors: `Undecodable`; `EndsEarly` if the video has
-        fewer than `first + frames`.
+        first frame, which repeats frames of a slower video. Their times are their time
+        stamps or, unless `stamped`, follow from the rate in the header. `frames` limits
+        their number, from number `first` on: earlier ones are decoded but not resized,
+        later ones not even decoded. Errors: `Undecodable`, among them `WrongStamps`;
+        `EndsEarly` if the video has fewer than `first + frames`.
         """
-        resize, selected, count = _resizer(self.path, size), self._frames_at(fps), 0
+        resize, count = _resizer(self.path, size), 0
+        selected = self._frames_at(fps, stamped)
         if frames is None:
             yield from map(resize, islice(selected, first, None))
             return
@@ -121,15 +138,20 @@ class OpenVideo:
         if count < first + frames:
             raise EndsEarly(count)
 
-    def count_frames(self, fps: float | None = None) -> int:
+    def count_frames(self, fps: float | None = None, stamped: bool = True) -> int:
         """Number of frames that `decode` gives; decodes all. Errors: `Undecodable`."""
-        return sum(1 for _ in self._frames_at(fps))
+        return sum(1 for _ in self._frames_at(fps, stamped))
 
-    def _frames_at(self, fps: float | None) -> Iterator[av.VideoFrame]:
+    def _frames_at(self, fps: float | None, stamped: bool) -> Iterator[av.VideoFrame]:
         frames = _frames(self.path, self.container, self.stream)
         if fps is None:
             return frames
-        return nearest_in_time(_timed(self.path, frames), fps)
+        rate = self.facts.fps or 0.0
+        if stamped:
+            return nearest_in_time(_by_stamp(self.path, frames, rate), fps)
+        if not 1 / LONGEST <= rate <= 1 / SHORTEST:
+            raise WrongStamps(self.path, "no usable time stamps, and no rate is stated")
+        return nearest_in_time(((n / rate, each) for n, each in enumerate(frames)), fps)
 
 
 def probe(path: Path) -> VideoFacts:
@@ -150,10 +172,10 @@ def decode(
         yield from video.decode(size, fps, first, frames)
 
 
-def count_frames(path: Path, fps: float | None = None) -> int:
+def count_frames(path: Path, fps: float | None = None, stamped: bool = True) -> int:
     """Number of frames that `decode` gives; decodes all. Errors: `Undecodable`."""
     with open_video(path) as video:
-        return video.count_frames(fps)
+        return video.count_frames(fps, stamped)
 
 
 def missing_decoders() -> list[str]:
@@ -177,28 +199,6 @@ def _resizer(path: Path, size: int | None) -> Callable[[av.VideoFrame], np.ndarr
         return previous[1]
 
     return resize
-
-
-def nearest_in_time(timed: Iterable[tuple[float, T]], fps: float) -> Iterator[T]:
-    """Items nearest to regular ticks, of items with increasing times in seconds.
-
-    Ticks start at the first time and end at the last one. Of two items at the same
-    distance, the earlier one is taken.
-    """
-    start, tick = 0.0, 0
-    before: tuple[float, T] | None = None
-    for time, item in timed:
-        if before is None:
-            start = time
-        else:
-            while start + tick / fps <= (before[0] + time) / 2:
-                yield before[1]
-                tick += 1
-        before = (time, item)
-    # Times are multiples of a coarse base: allow a tick that is only rounded past.
-    while before is not None and start + tick / fps <= before[0] + 1e-3 / fps:
-        yield before[1]
-        tick += 1
 
 
 @contextmanager
@@ -260,14 +260,13 @@ def _end(packet: av.Packet) -> float:
     return float((packet.pts + (packet.duration or 0)) * packet.time_base)
 
 
-def _timed(
-    path: Path, frames: Iterable[av.VideoFrame]
+def _by_stamp(
+    path: Path, frames: Iterator[av.VideoFrame], rate: float
 ) -> Iterator[tuple[float, av.VideoFrame]]:
-    for number, frame in enumerate(frames):
-        if frame.pts is None:
-            detail = f"frame {number} has no time stamp, so fps cannot be kept"
-            raise Undecodable(path, "decode", detail)
-        yield frame.time, frame
+    try:
+        yield from by_stamp(((frame.time, frame) for frame in frames), rate)
+    except StampsDoNotRise as error:
+        raise WrongStamps(path, str(error)) from error
 
 
 def _why(error: Exception) -> str:

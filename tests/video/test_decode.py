@@ -1,5 +1,5 @@
 import subprocess
-from itertools import islice, pairwise
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from svtcli.video.decode import Undecodable, decode, nearest_in_time, probe
+from svtcli.video.decode import Undecodable, decode, probe
 from tests.video.real_videos import real_video
 from tests.video.video_files import moving_square, truncate, write_sound, write_video
 
@@ -119,19 +119,3 @@ def test_half_the_rate_keeps_every_second_frame() -> None:
     half = np.stack(list(islice(decode(path, 16, fps=12.5), 20)))
     every = np.stack(list(islice(decode(path, 16), 40)))
     np.testing.assert_array_equal(half, every[::2])
-
-
-@given(
-    st.lists(st.integers(1, 400), min_size=1, max_size=40),
-    st.sampled_from([1.0, 5.0, 23.976, 30.0, 120.0]),
-)
-def test_each_tick_takes_the_nearest_frame(gaps: list[int], fps: float) -> None:
-    times = (np.cumsum(gaps) / 1000).tolist()
-    kept = list(nearest_in_time(zip(times, times, strict=True), fps))
-    beats = times[0] + np.arange(len(kept)) / fps
-    for beat, time in zip(beats, kept, strict=True):
-        nearest = min(abs(t - beat) for t in times)
-        assert abs(time - beat) <= nearest + 1e-9
-    assert all(a <= b for a, b in pairwise(kept))
-    length = times[-1] - times[0]
-    assert abs(len(kept) - 1 - length * fps) < 1

@@ -34,6 +34,7 @@ def write_video(
     times: Sequence[int] | None = None,
     gop: int = 12,
     sound: float = 0.0,
+    x264: str = "",
 ) -> Path:
     """Encode uint8 [F, H, W, 3]; `times` in milliseconds, seconds of silent `sound`."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -43,7 +44,7 @@ def write_video(
         stream.height, stream.width = video.shape[1:3]
         stream.pix_fmt, stream.gop_size = pix_fmt, gop
         if codec == "libx264":
-            stream.options = {"crf": "10", "preset": "veryfast"}
+            stream.options = {"crf": "10", "preset": "veryfast", "x264-params": x264}
         if times is not None:
             stream.codec_context.time_base = Fraction(1, 1000)
         if sound:

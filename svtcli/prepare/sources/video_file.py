@@ -1,7 +1,7 @@
 """Clips of one video file: all of it, cut end to end, or one window."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -15,6 +15,7 @@ from svtcli.video.decode import (
     OpenVideo,
     Undecodable,
     VideoFacts,
+    WrongStamps,
     count_frames,
     open_video,
     probe,
@@ -112,6 +113,9 @@ class VideoTask:
     label: str | None = None
     id: str | None = None
     """Id of a whole video's clip, and prefix of all other ids; None: the name."""
+    stamped: bool = True
+    """With a frame rate: times of frames are their stamps, or follow from the header's
+    rate."""
 
     @property
     def source(self) -> str:
@@ -143,15 +147,22 @@ class VideoTask:
     def run(self, frames: Path) -> Outcome:
         """Write the frames of all clips; a damaged or short video is a `Failed`."""
         try:
-            with open_video(self.video.path) as video, frames.open("xb") as file:
-                facts = video.facts
-                if not self.cutting.windowed:
-                    return self._cut(_write(file, self._decode(video)), facts)
-                start = self._write_window(file, video, facts)
+            try:
+                return self._written(frames)
+            except WrongStamps:
+                return replace(self, stamped=False)._written(frames)
         except Undecodable as error:
             return Outcome(failures=(Failed(self.source, error.reason, error.detail),))
         except EndsEarly as end:
             return Outcome(failures=(self._too_short(end.frames),))
+
+    def _written(self, frames: Path) -> Outcome:
+        """Write the frames. Errors: `Undecodable`, `EndsEarly`."""
+        with open_video(self.video.path) as video, frames.open("wb") as file:
+            facts = video.facts
+            if not self.cutting.windowed:
+                return self._cut(_write(file, self._decode(video)), facts)
+            start = self._write_window(file, video, facts)
         assert isinstance(self.split, str)
         cut = self._clip(self.split, 0, self.cutting.least, facts, start=start)
         return Outcome(cut.frames, (cut,))
@@ -160,7 +171,7 @@ class VideoTask:
         self, video: OpenVideo, first: int = 0, frames: int | None = None
     ) -> Iterator[bytes]:
         size, fps = self.cutting.size, self.cutting.fps
-        for frame in video.decode(size, fps, first, frames):
+        for frame in video.decode(size, fps, first, frames, self.stamped):
             yield frame.tobytes()
 
     def _write_window(self, file: BinaryIO, video: OpenVideo, facts: VideoFacts) -> int:
@@ -170,7 +181,9 @@ class VideoTask:
         only to the window's end. Errors: `EndsEarly` for a video that is too short.
         """
         wanted, fps = self.cutting.least, self.cutting.fps
-        count = facts.frames_at(fps) or count_frames(self.video.path, fps)
+        count = facts.frames_at(fps)
+        if not count:
+            count = count_frames(self.video.path, fps, self.stamped)
         start = self.cutting.window_start(self.source, count)
         try:
             _write(file, self._decode(video, start, wanted))
