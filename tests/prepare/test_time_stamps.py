@@ -119,7 +119,7 @@ def test_a_slide_show_keeps_its_times(tmp_path: Path) -> None:
 
 def test_a_picture_is_repeated_for_ten_seconds_at_most(tmp_path: Path) -> None:
     path = write_stamps(tmp_path / "a.mp4", [60_000 * n for n in range(5)])
-    outcome, numbers = prepare(path, 2.0)
+    numbers = prepare(path, 2.0)[1]
     assert np.bincount(numbers).tolist() == [11, 20, 20, 20, 10]
     video = Video(tmp_path, path.name, 1)
     assert VideoTask(video, Cutting(8, 2.0), "train").promise().frames == len(numbers)
