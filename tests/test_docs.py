@@ -4,6 +4,7 @@ import importlib
 import re
 import shlex
 import shutil
+import subprocess
 from functools import partial
 from pathlib import Path
 
@@ -72,6 +73,11 @@ ENDS = {
     "svt render mine --format curves": (
         *("-n", 0, "would write runs/mine/figures/training.png"),
     ),
+    "svt prepare arrays --source robot.npz --size 16 -n": (
+        *("", 0, "clips/robot: about 64 clips"),
+    ),
+    "svt recipes check robot.yaml": ("", 0, "robot.yaml: ok"),
+    "svt run robot.yaml": ("-n", 0, "prepare"),
     # docs/scale.md
     "svt train kinetics_large --coordinator 10.0.0.1:8476 --processes 16 --process 0": (
         *("-n", 2, "clips/kinetics"),
@@ -147,6 +153,11 @@ def lived_in(trained_place, tmp_path_factory) -> Path:
     write_samples(place / "runs/mine/samples/3", made_up_samples(frames=16))
     for name in ("samples", "clips"):
         np.save(place / f"{name}.npy", np.zeros((2, 16, 12, 12, 3), np.uint8))
+    # As the page shows them, up to the first command of svt.
+    for block in re.findall(
+        r"^```sh\n(.*?)^svt", PAGES["docs/own-videos.md"], re.M | re.S
+    ):
+        subprocess.run(["bash", "-c", block], cwd=place, check=True)
     for name in ("quickstart", "wider", "bair_large"):
         shutil.copytree(place / "runs/mine", place / "runs" / name)
     return place

@@ -215,10 +215,11 @@ def _download(data: "Data") -> None:
 
 
 def _name(data: "Data") -> str:
-    """Name the dataset: the last part of a folder's source, else its kind."""
-    if data.kind != "folder" or data.source is None:
+    """Name the dataset: the last part of one's own source, else its kind."""
+    if data.kind not in ("folder", "arrays") or data.source is None:
         return data.kind
-    return Path(data.source.removeprefix("package:")).resolve().name
+    source = Path(data.source.removeprefix("package:")).resolve()
+    return source.stem if source.is_file() else source.name
 
 
 def _report(done: "Prepared") -> None:

@@ -57,10 +57,8 @@ def label_problems(subset: Subset | None, match: str) -> dict[str, str]:
 class VideoData:
     """Settings that every kind of dataset has; a kind may narrow them."""
 
-    channels: ClassVar[int] = 3
-    """Channels of a frame."""
-    actions: ClassVar[int] = 0
-    """Numbers of robot action per frame."""
+    actions: ClassVar[int | None] = 0
+    """Numbers of robot action per frame; None where the source decides."""
     example: ClassVar[str] = ""
     """Flags of an example in the help."""
 
@@ -79,13 +77,53 @@ class VideoData:
             raise Misfit({"splits": "names no split"})
 
     @property
+    def channels(self) -> int:
+        """Channels of a frame."""
+        return 3
+
+    @property
     def splits(self) -> tuple[str, ...]:
         """Splits that are prepared; a kind may have others."""
         return ("train", "test")
 
 
 @dataclass(frozen=True)
-class FolderData(VideoData):
+class HeldOutData(VideoData):
+    """Settings of data without official splits."""
+
+    window: Window = "all"
+    """Part of a longer video to keep; `all` cuts the whole video into consecutive
+    clips, the others keep one clip of it."""
+    min_frames: PositiveInt = 1
+    """Minimum length of a video in frames, if whole videos are kept."""
+    val: Share = 0.0
+    """Share of the videos, or of each video's frames, for `val`."""
+    test: Share = 0.1
+    """Share for `test`."""
+    limit: PositiveInt | None = None
+    """Maximum number of videos, chosen at random."""
+    seed: int = 0
+    """Random seed of the held-out videos, windows and `limit`."""
+    split: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.val + self.test >= 1:
+            raise Misfit({"test": "val and test together leave nothing to train on"})
+        if self.window != "all" and self.frames == "all":
+            raise Misfit({"window": "needs a number of frames, not all of them"})
+        if self.window != "all" and self.split == "time":
+            raise Misfit({"window": "of a video that is split in time is `all`"})
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Splits with a share of the videos."""
+        shares = {"train": 1.0, "val": self.val, "test": self.test}
+        return tuple(split for split, share in shares.items() if share)
+
+
+@dataclass(frozen=True)
+class FolderData(HeldOutData):
     """Any folder of videos: centre crop, Lanczos, cut into clips."""
 
     example: ClassVar[str] = "--source holidays --size 64 --fps 10"
@@ -98,38 +136,65 @@ class FolderData(VideoData):
     """Only videos whose path under the source contains this regular expression."""
     fps: PositiveFloat | None = None
     """Frames per second to keep, by timestamp. None keeps every frame."""
-    window: Window = "all"
-    """Part of a longer video to keep; `all` cuts the whole video into consecutive
-    clips, the others keep one clip of it."""
-    min_frames: PositiveInt = 1
-    """Minimum length of a video in frames, if whole videos are kept."""
     split: Literal["video", "time"] = "video"
     """Hold out whole videos, or the end of every video."""
-    val: Share = 0.0
-    """Share of the videos, or of each video's frames, for `val`."""
-    test: Share = 0.1
-    """Share for `test`."""
-    limit: PositiveInt | None = None
-    """Maximum number of videos, chosen at random."""
-    seed: int = 0
-    """Random seed of the held-out videos, windows and `limit`."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.val + self.test >= 1:
-            raise Misfit({"test": "val and test together leave nothing to train on"})
-        if self.window != "all" and self.frames == "all":
-            raise Misfit({"window": "needs a number of frames, not all of them"})
-        if self.window != "all" and self.split == "time":
-            raise Misfit({"window": "of a video that is split in time is `all`"})
         if problems := label_problems(None, self.match):
             raise Misfit(problems)
 
+
+ArrayLayout = Literal[
+    "NTHWC", "NTCHW", "NCTHW", "NTHW", "TNHWC", "TNCHW", "TNHW",
+    "THWC", "TCHW", "CTHW", "THW",
+]  # fmt: skip
+"""Orders of axes: N clips, T frames, H height, W width, C channels."""
+ArrayRange = Literal["0..1", "-1..1", "0..255"]
+"""Numbers that stand for black and white."""
+
+
+@dataclass(frozen=True)
+class ArraysData(HeldOutData):
+    """Arrays of videos, perhaps with actions: .npy, .npz, .safetensors or HDF5 files.
+
+    Actions, states and labels are other arrays of the same file; of `clips.npy` they
+    are `clips.actions.npy`, `clips.states.npy` and `clips.label.npy`.
+    """
+
+    actions: ClassVar[int | None] = None
+    example: ClassVar[str] = "--source clips.npz --size 64"
+
+    kind: Literal["arrays"]
+    source: Annotated[str | None, NO_INFLUENCE] = None
+    """File, or folder of files (default: `$SVT_DATA/arrays`, else `raw/arrays`)."""
+    layout: ArrayLayout = "NTHWC"
+    """Order of the axes: N clips, T frames, H height, W width, C channels."""
+    range: ArrayRange | None = None
+    """Numbers that stand for black and white. None takes bytes, uint8, as they are."""
+    gray: bool = False
+    """Keep one channel; colours are refused. Otherwise gray becomes RGB."""
+    frames_key: str | None = None
+    """Name of the array of frames. None takes the only one with the axes of layout."""
+    action_key: str = "actions"
+    """Name of the array of actions."""
+    state_key: str = "states"
+    """Name of the array of states, such as positions of an arm."""
+    label_key: str = "label"
+    """Name of the array of labels, one for each clip."""
+    split: Literal["clip", "time", "name"] | None = None
+    """Hold out whole clips, the end of every clip, or what lies in files or folders
+    called train, val and test. None holds out clips, and refuses such names."""
+
+    @property
+    def channels(self) -> int:
+        """Channels of a frame."""
+        return 1 if self.gray else 3
+
     @property
     def splits(self) -> tuple[str, ...]:
-        """Splits with a share of the videos."""
-        shares = {"train": 1.0, "val": self.val, "test": self.test}
-        return tuple(split for split, share in shares.items() if share)
+        """Splits with a share of the clips, or that names may state."""
+        return ("train", "val", "test") if self.split == "name" else super().splits
 
 
 @dataclass(frozen=True)
@@ -229,7 +294,6 @@ class RobotPushData(VideoData):
 class MovingMnistData(VideoData):
     """Moving MNIST: digits of MNIST that bounce in the frame (§A.1)."""
 
-    channels: ClassVar[int] = 1
     example: ClassVar[str] = "--download --on-the-fly"
 
     kind: Literal["moving-mnist"]
@@ -253,6 +317,11 @@ class MovingMnistData(VideoData):
     """Random seed of digits and trajectories."""
 
     @property
+    def channels(self) -> int:
+        """Channels of a frame."""
+        return 1
+
+    @property
     def splits(self) -> tuple[str, ...]:
         """Splits with clips."""
         sizes = {"train": self.train, "val": self.val, "test": self.test}
@@ -268,10 +337,14 @@ class _ByKind:
         return handler.generate_schema(Annotated[source, Field(discriminator="kind")])
 
 
-DATASETS = (FolderData, KineticsData, BairData, RobotPushData, MovingMnistData)
+DATASETS = (
+    *(FolderData, ArraysData, KineticsData),
+    *(BairData, RobotPushData, MovingMnistData),
+)
 """Kinds of dataset."""
 Data = Annotated[
-    FolderData | KineticsData | BairData | RobotPushData | MovingMnistData, _ByKind()
+    FolderData | ArraysData | KineticsData | BairData | RobotPushData | MovingMnistData,
+    _ByKind(),
 ]
 
 

@@ -61,7 +61,7 @@ def _data_problems(recipe: "Recipe") -> Problems:
         yield "model.channels", what
     if model.pixel_bits != 8:
         yield "model.pixel_bits", "should be 8, as every prepared video has it"
-    if model.actions not in (0, data.actions):
+    if data.actions is not None and model.actions not in (0, data.actions):
         either = f"0 or {data.actions}" if data.actions else "0"
         yield "model.actions", f"should be {either}, as {data.kind} clips have it"
 

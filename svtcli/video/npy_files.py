@@ -3,6 +3,7 @@
 Pickles are never read.
 """
 
+import errno
 import struct
 import tokenize
 import warnings
@@ -32,6 +33,8 @@ DAMAGE = (
     *(zlib.error, struct.error, MemoryError),
 )
 """Exceptions of zipfile and NumPy for a damaged, encrypted or too large archive."""
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+"""Errors of unpacking that are not the archive's."""
 LOCAL_HEADER = struct.Struct("<26xHH")
 """Header of a member of an archive, up to the lengths of its name and extra field."""
 
@@ -105,10 +108,13 @@ def mapped(path: Path, header: Header, start: int) -> np.ndarray:
 
 @contextmanager
 def open_archive(path: Path) -> Iterator[ZipFile]:
+    """Open a `.npz`. Errors: BadData, also for damage that is found by reading."""
     try:
         with ZipFile(path) as archive:
             yield archive
     except DAMAGE as error:
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
+            raise
         # zipfile may quote bytes of the file in place of a name.
         why = (str(error) or type(error).__name__).splitlines()[0][:80]
         raise BadData(f"{path}: not a whole .npz ({why})") from error

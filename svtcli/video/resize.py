@@ -54,6 +54,14 @@ class Resizer:
         # Metadata rotates counterclockwise, as rot90 does.
         return np.rot90(upright, round(frame.rotation / 90))
 
+    def array(self, frame: UInt8[np.ndarray, "H W C"]) -> UInt8[np.ndarray, "h w C"]:
+        """Crop and resize RGB or gray; a frame of the right size stays as it is."""
+        if self.size is None or frame.shape[:2] == (self.size, self.size):
+            return frame
+        colours = np.ascontiguousarray(np.broadcast_to(frame, (*frame.shape[:2], 3)))
+        small = self(av.VideoFrame.from_ndarray(colours, "rgb24"))
+        return small[..., : frame.shape[-1]]
+
     def _build(self, frame: av.VideoFrame) -> None:
         """Build a new graph; a video may change its format midway."""
         width = height = min(frame.width, frame.height)

@@ -85,7 +85,7 @@ def test_a_problem_shows_its_line_with_a_caret():
         ("about: x", "1:1: data: is missing"),
         (
             "data: {kind: foldr}",
-            "1:14: data.kind: should be folder or kinetics or bair or robot-push",
+            "1:14: data.kind: should be folder or arrays or kinetics or bair",
         ),
         ("data: {size: 3}", "1:1: data.kind: is missing"),
         ("data: {kind: folder, frames: -1}", "1:30: data.frames: should be greater"),

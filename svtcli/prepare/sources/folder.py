@@ -21,7 +21,7 @@ from svtcli.prepare.sources.video_file import (
     VideoTask,
     chance,
 )
-from svtcli.recipe.data import FolderData
+from svtcli.recipe.data import FolderData, HeldOutData
 from svtcli.run.distribution import install_command
 from svtcli.run.durable import fingerprint
 from svtcli.video.file_kinds import VIDEO, kind_of
@@ -132,7 +132,7 @@ def _in_package(name: str) -> tuple[Video, ...]:
     return tuple(sorted(videos(), key=lambda video: video.name))
 
 
-def assign_splits(names: list[str], data: FolderData) -> dict[str, str]:
+def assign_splits(names: list[str], data: HeldOutData) -> dict[str, str]:
     """Assign each whole video to a split: seeded, and independent of their order.
 
     A share above zero gets at least one video where there are two, or three for both;

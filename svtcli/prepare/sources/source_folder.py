@@ -126,9 +126,10 @@ def inside(folder: Path, path: Path) -> bool:
         return False
 
 
-def list_videos(folder: Path) -> Listing:
+def list_videos(folder: Path, endings: tuple[str, ...] = ()) -> Listing:
     """List the videos in `folder` and its subfolders, except hidden ones.
 
+    `endings` takes the files that have one of them instead of videos.
     A link to a folder is never followed: its target inside `folder` is listed there,
     and nothing outside is read. Of a file only the size is read, and its first bytes
     where its ending does not tell its kind.
@@ -153,9 +154,14 @@ def list_videos(folder: Path) -> Listing:
                 elif not entry.is_file():
                     if not Path(entry.path).exists():
                         passed_over["broken link"] += 1
-                elif (kind := kind_of(entry.path)) == VIDEO:
-                    videos.append(Video(folder, name, entry.stat().st_size))
                 else:
+                    kind = kind_of(entry.path)
+                    wanted = (
+                        name.lower().endswith(endings) if endings else kind == VIDEO
+                    )
+                    if wanted:
+                        videos.append(Video(folder, name, entry.stat().st_size))
+                        continue
                     passed_over[kind] += 1
                     if name.endswith(TABLES):
                         tables.append(name)

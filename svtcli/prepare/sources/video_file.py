@@ -9,7 +9,7 @@ from typing import BinaryIO, Literal
 from svtcli.clips.format import ClipFacts
 from svtcli.prepare.plan import Cut, Failed, Outcome, Promise
 from svtcli.prepare.sources.source_folder import Video
-from svtcli.recipe.data import FolderData, KineticsData, Window
+from svtcli.recipe.data import ArraysData, FolderData, KineticsData, Window
 from svtcli.video.decode import (
     EndsEarly,
     OpenVideo,
@@ -38,9 +38,10 @@ class Cutting:
     seed: int = 0
 
     @classmethod
-    def of(cls, data: FolderData | KineticsData) -> "Cutting":
+    def of(cls, data: FolderData | ArraysData | KineticsData) -> "Cutting":
         """Take the settings from a recipe's `data` section."""
-        return cls(**{each.name: getattr(data, each.name) for each in fields(cls)})
+        names = [each.name for each in fields(cls) if hasattr(data, each.name)]
+        return cls(**{name: getattr(data, name) for name in names})
 
     @property
     def pixels(self) -> str:
@@ -98,6 +99,13 @@ class TimeSplit:
         return ranges
 
 
+def ranges_of(split: str | TimeSplit, frames: int) -> dict[str, tuple[int, int]]:
+    """First and last + 1 frame of each split of a video."""
+    return (
+        split.ranges(frames) if isinstance(split, TimeSplit) else {split: (0, frames)}
+    )
+
+
 def chance(name: str, seed: int) -> bytes:
     """32 pseudo-random bytes of a name and a seed, the same on every machine."""
     return sha256(f"{seed}\0{name}".encode()).digest()
@@ -140,7 +148,7 @@ class VideoTask:
         if cutting.windowed:
             fits = count >= cutting.least
             return Promise(1, cutting.least) if fits else Promise(0, 0)
-        ranges = self._ranges(count).values()
+        ranges = ranges_of(self.split, count).values()
         lengths = [n for each in ranges for _, n in cutting.clips(*each)[0]]
         return Promise(len(lengths), sum(lengths))
 
@@ -197,15 +205,9 @@ class VideoTask:
                 _write(file, self._decode(again, start, wanted))
         return start
 
-    def _ranges(self, count: int) -> dict[str, tuple[int, int]]:
-        """First and last + 1 frame of each split."""
-        if isinstance(self.split, TimeSplit):
-            return self.split.ranges(count)
-        return {self.split: (0, count)}
-
     def _cut(self, count: int, facts: VideoFacts) -> Outcome:
         cuts, failures, left = list[Cut](), list[Failed](), 0
-        for split, (first, last) in self._ranges(count).items():
+        for split, (first, last) in ranges_of(self.split, count).items():
             clips, rest = self.cutting.clips(first, last)
             for at, length in clips:
                 start = None if length == count else at

@@ -1,0 +1,327 @@
+"""Arrays of videos in files, with actions, states and labels beside them.
+
+A file holds one array of frames, and may hold others of the same clips; beside a `.npy`
+they are files of their own. Headers decide the plan; numbers are read a few frames at a
+time.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from math import prod
+from pathlib import Path
+
+from svtcli.clips.format import Layout
+from svtcli.failure import BadData, Failure, Refused
+from svtcli.prepare.plan import (
+    Failed,
+    Outcome,
+    Plan,
+    Promise,
+    Task,
+    group_tasks,
+    spec_of,
+)
+from svtcli.prepare.sources.array_clips import ArraysTask, ClipArrays, Splits
+from svtcli.prepare.sources.folder import assign_splits
+from svtcli.prepare.sources.source_folder import (
+    Listing,
+    Video,
+    list_videos,
+    source_folder,
+)
+from svtcli.prepare.sources.video_file import Cutting, TimeSplit, chance
+from svtcli.recipe.data import ArraysData
+from svtcli.run.durable import fingerprint
+from svtcli.video.array_files import ENDINGS, StoredArray, list_arrays
+from svtcli.video.array_layout import Axes
+from svtcli.video.resize import FILTER
+
+TASK_CLIPS, TASK_BYTES = 1000, 1 << 26
+"""Most clips of a task, and about the most bytes that it writes."""
+SHARD_BYTES, SHARD_TASKS = 1 << 28, 64
+STATED = re.compile(
+    r"(?:^|[/_. -])(?:(train)(?:ing)?|(val)(?:id|idation)?|(test))(?=[/_. -])", re.I
+)
+"""A split in the name of a file or folder."""
+
+WHAT_TO_GET = (
+    f"put arrays there ({' '.join(ENDINGS)}; folders inside are searched), or give "
+    "their location with --source FILE or DIR, or data.source in a recipe"
+)
+
+
+@dataclass(frozen=True)
+class BrokenFile:
+    """A file without clips; it fails again, so that the reason is recorded."""
+
+    source: str
+    reason: str
+    detail: str
+    units: int = 1
+
+    def promise(self) -> Promise:
+        return Promise(0, 0)
+
+    def run(self, frames: Path) -> Outcome:
+        return Outcome(failures=(Failed(self.source, self.reason, self.detail),))
+
+
+def make_plan(data: ArraysData) -> Plan:
+    """Plan the split of each clip.
+
+    Errors: `Refused` where there are no arrays, or no file has the stated axes and
+    numbers; `BadData` where all files are damaged.
+    """
+    listing = find_files(data)
+    found, refused = list[ClipArrays](), dict[str, Failure]()
+    for file in listing.videos:
+        try:
+            found.append(_described(file, data))
+        except Failure as problem:
+            refused[file.name] = problem
+    if not found:
+        raise next(iter(refused.values()))
+    beside = _sizes_beside(found)
+    broken = [
+        BrokenFile(
+            name,
+            "open" if isinstance(problem, BadData) else "layout",
+            str(problem).partition(f"{name}: ")[2] or str(problem),
+        )
+        for name, problem in refused.items()
+    ]
+    broken += [wrong for arrays in found if (wrong := _unlike(arrays, beside))]
+    good = [a for a in found if a.name not in {each.source for each in broken}]
+    layout = Layout((data.size, data.size, data.channels), beside)
+    tasks: list[Task] = list(broken)
+    splits = _assigned(good, data)
+    for arrays in good:
+        tasks += _tasks(arrays, splits[arrays.name], layout, data)
+    frames = sum(task.promise().frames for task in tasks)
+    per_task = max(1, frames * prod(layout.shape) // len(tasks))
+    notes = list(listing.notes)
+    total = sum(arrays.clips for arrays in good)
+    if data.limit is not None and data.limit < total:
+        notes.append(f"{data.limit} of {total} clips chosen (limit)")
+    numbers = f"numbers {data.range}" if data.range else "bytes"
+    way = f"{numbers} of {data.layout}; of another size: centre crop, swscale {FILTER}"
+    return Plan(
+        spec=spec_of(data),
+        inventory=fingerprint(
+            [
+                (array.path.name, array.path.stat().st_size)
+                for arrays in found
+                for array in arrays.all
+            ],
+            [(file.name, file.bytes) for file in listing.videos],
+        ),
+        layout=layout,
+        groups=tuple(
+            group_tasks(tasks, min(SHARD_TASKS, max(1, SHARD_BYTES // per_task)), "all")
+        ),
+        unit="clips",
+        pixels=way,
+        notes=tuple(notes),
+        findings={"files": len(listing.videos), "clips": total} | listing.findings,
+    )
+
+
+def find_files(data: ArraysData) -> Listing:
+    """Find the files with frames. Errors: `Refused` where there are none."""
+    stated = Path(data.source).expanduser() if data.source else None
+    if stated is not None and stated.is_file():
+        if stated.suffix.lower() not in ENDINGS:
+            raise Refused(f"{stated}: not a file of arrays", WHAT_TO_GET)
+        return Listing((Video(stated.parent, stated.name, stated.stat().st_size),))
+    folder = source_folder(data.source, "arrays", WHAT_TO_GET)
+    listing = list_videos(folder, ENDINGS)
+    names = {file.name for file in listing.videos}
+    beside = {
+        _beside_npy(name, key)
+        for name in names
+        for key in (data.action_key, data.state_key, data.label_key)
+    }
+    files = tuple(file for file in listing.videos if file.name not in beside)
+    if not files:
+        notes = "".join(f"; {note}" for note in listing.notes)
+        raise Refused(f"{folder}: no arrays there{notes}", WHAT_TO_GET)
+    return replace(listing, videos=files)
+
+
+def _beside_npy(name: str, key: str) -> str:
+    """Name of the file that holds the array `key` of a `.npy`."""
+    stem, _, ending = name.rpartition(".")
+    return f"{stem}.{key}.{ending}"
+
+
+def _described(file: Video, data: ArraysData) -> ClipArrays:
+    """Choose the arrays of a file. Errors: `Refused`, `BadData`."""
+    axes, arrays = Axes(data.layout), dict(list_arrays(file.path))
+    beside_keys = (data.action_key, data.state_key, data.label_key)
+    if "" in arrays:
+        frames = arrays[""]
+        for key in beside_keys:
+            path = Path(_beside_npy(str(file.path), key))
+            if path.is_file():
+                arrays[key] = list_arrays(path)[""]
+    else:
+        others = {key: each for key, each in arrays.items() if key not in beside_keys}
+        frames = _frames_among(others, file.path, data)
+    _check_frames(frames, file.path, data)
+    beside = {
+        name: arrays[key]
+        for name, key in (("actions", data.action_key), ("states", data.state_key))
+        if key in arrays
+    }
+    described = ClipArrays(file.name, frames, axes, beside, arrays.get(data.label_key))
+    if wrong := described.problem:
+        raise Refused(f"{file.path}: {wrong}")
+    return described
+
+
+def _frames_among(
+    arrays: Mapping[str, StoredArray], path: Path, data: ArraysData
+) -> StoredArray:
+    """Choose the array of frames. Errors: `Refused` unless there is one."""
+    listed = ", ".join(map(str, arrays.values())) or "none"
+    if data.frames_key is not None:
+        if data.frames_key not in arrays:
+            what = f"{path}: holds no array '{data.frames_key}' of frames"
+            raise Refused(what, f"its arrays: {listed}")
+        return arrays[data.frames_key]
+    fit = [
+        each
+        for each in arrays.values()
+        if each.problem or len(each.shape) == len(data.layout)
+    ]
+    if not fit:
+        what = f"{path}: no array with the axes {data.layout}; its arrays: {listed}"
+        raise Refused(what, "state their order with --layout, or data.layout")
+    if len(fit) > 1:
+        what = f"{path}: several arrays that may be frames: {', '.join(map(str, fit))}"
+        raise Refused(what, "say which: --frames-key NAME, or data.frames_key")
+    return fit[0]
+
+
+def _check_frames(frames: StoredArray, path: Path, data: ArraysData) -> None:
+    """Compare an array with the stated axes and range. Errors: `Refused`, `BadData`."""
+    where = f"{path}: {frames.key}:" if frames.key else f"{path}:"
+    if frames.problem:
+        raise BadData(f"{where} {frames.problem}")
+    if wrong := Axes(data.layout).problem(frames.shape):
+        raise Refused(
+            f"{where} {wrong}", "state the order of its axes: --layout, or data.layout"
+        )
+    if not frames.numeric:
+        raise Refused(f"{where} its type is {frames.dtype}, which is no type of pixels")
+    if data.range is None and frames.dtype != "uint8":
+        raise Refused(
+            f"{where} its numbers are {frames.dtype}, not uint8",
+            "state what is black and white: --range 0..1, -1..1 or 0..255 "
+            "(data.range in a recipe)",
+        )
+    if data.gray and Axes(data.layout).sizes(frames.shape)["C"] != 1:
+        raise Refused(f"{where} has colours", "leave out --gray (data.gray)")
+
+
+def _sizes_beside(found: Iterable[ClipArrays]) -> dict[str, int]:
+    """Numbers of action and state per frame: those of most files that have any."""
+    sizes = {"actions": Counter[int](), "states": Counter[int]()}
+    for arrays in found:
+        for name in arrays.beside:
+            sizes[name][arrays.width_of(name)] += 1
+    return {name: each.most_common(1)[0][0] for name, each in sizes.items() if each}
+
+
+def _unlike(arrays: ClipArrays, beside: Mapping[str, int]) -> BrokenFile | None:
+    """Difference of a file's actions and states from those of most files."""
+    for name, size in beside.items():
+        if name not in arrays.beside:
+            detail = f"has no {name}, as other files have"
+            return BrokenFile(arrays.name, f"{name.removesuffix('s')}-missing", detail)
+        if (has := arrays.width_of(name)) != size:
+            detail = f"has {has} numbers of {name}, and most files {size}"
+            return BrokenFile(arrays.name, "layout", detail)
+    return None
+
+
+def _assigned(found: list[ClipArrays], data: ArraysData) -> dict[str, Splits]:
+    """Assign a split to each clip of each file, None to those left out by `limit`.
+
+    Errors: `Refused` for names that do not state a split, or that state several ones
+    unasked.
+    """
+    stated = {arrays.name: _stated(arrays.name) for arrays in found}
+    if data.split is None and len(set(filter(None, stated.values()))) > 1:
+        named = ", ".join(
+            next(name for name, own in stated.items() if own == split)
+            for split in sorted(set(filter(None, stated.values())))
+        )
+        raise Refused(
+            f"names of files state their split: {named}",
+            "take it: --split name; or mix them: --split clip (data.split in a recipe)",
+        )
+    clips = [
+        name for arrays in found for name in map(arrays.clip_name, range(arrays.clips))
+    ]
+    chosen = set(sorted(clips, key=lambda name: chance(name, data.seed))[: data.limit])
+    by_clip = assign_splits(list(chosen), data) if data.split in (None, "clip") else {}
+    in_time = TimeSplit(data.val, data.test)
+
+    def split_of(file: str, clip: str) -> str | TimeSplit:
+        if data.split == "time":
+            return in_time
+        if data.split != "name":
+            return by_clip[clip]
+        if (split := stated[file]) is None:
+            what = f"{file}: its name states no split (train, val or test)"
+            raise Refused(what, "rename it, or leave out --split name")
+        return split
+
+    return {
+        arrays.name: tuple(
+            split_of(arrays.name, clip) if clip in chosen else None
+            for clip in map(arrays.clip_name, range(arrays.clips))
+        )
+        for arrays in found
+    }
+
+
+def _stated(name: str) -> str | None:
+    """Split that the name of a file or of its folders states, the innermost one."""
+    found = STATED.findall(name)
+    return "".join(found[-1]).lower() if found else None
+
+
+def _tasks(
+    arrays: ClipArrays, splits: Splits, layout: Layout, data: ArraysData
+) -> list[ArraysTask]:
+    """Share the clips of a file among tasks; those of a packed one stay together."""
+    cutting = Cutting.of(data)
+    clip = arrays.length * prod(layout.shape)
+    step = min(TASK_CLIPS, max(1, TASK_BYTES // clip))
+    if any(array.packed for array in arrays.all):
+        step = len(splits)
+    label = _folder_label(arrays.name)
+    tasks = [
+        ArraysTask(
+            arrays=arrays,
+            cutting=cutting,
+            layout=layout,
+            range=data.range,
+            splits=splits[at : at + step],
+            first=at,
+            whole=len(splits) <= step,
+            label=label,
+        )
+        for at in range(0, len(splits), step)
+    ]
+    return [task for task in tasks if task.units]
+
+
+def _folder_label(name: str) -> str | None:
+    """Return the name of a file's folder, unless it states a split."""
+    folder = "/".join(name.split("/")[-2:-1])
+    return folder if folder and not STATED.search(f"{folder}/") else None

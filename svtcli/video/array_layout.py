@@ -1,0 +1,102 @@
+"""Axes and number ranges of arrays of videos: any stated order to uint8 frames.
+
+Axes: `N` clips · `T` frames · `H` height · `W` width · `C` channels. An array without
+`N` is one clip, one without `C` is gray.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+
+from svtcli.failure import BadData
+from svtcli.video.image import MOST_PIXELS
+
+CHANNELS = (1, 3)
+BOUNDS: Mapping[str, tuple[float, float]] = {
+    "0..1": (0, 1),
+    "-1..1": (-1, 1),
+    "0..255": (0, 255),
+}
+"""Numbers that stand for black and for white."""
+
+Index = tuple[int | slice, ...]
+
+
+class BadNumbers(BadData):
+    """Numbers that are not pixels of the stated range, or not finite."""
+
+    def __init__(self, detail: str, frame: int) -> None:
+        super().__init__(detail)
+        self.frame = frame
+        """Number of the frame in the array that was read."""
+
+
+@dataclass(frozen=True)
+class Axes:
+    """Order of the axes of an array, such as `NTHWC`."""
+
+    layout: str
+
+    def problem(self, shape: tuple[int, ...]) -> str | None:
+        """Reason why an array of this shape does not have these axes; None if it has.
+
+        Nothing is tried instead: an array may fit several layouts.
+        """
+        has, wanted = f"its shape is {list(shape)}", f"[{', '.join(self.layout)}]"
+        if len(shape) != len(self.layout):
+            return f"{has}, and {wanted} has {len(self.layout)} axes"
+        if 0 in shape:
+            return f"holds no pixels ({has})"
+        sizes = self.sizes(shape)
+        if sizes["C"] not in CHANNELS:
+            return f"{has}, thus {sizes['C']} channels by {wanted}; wanted are 1 or 3"
+        if sizes["H"] * sizes["W"] > MOST_PIXELS:
+            pixels = f"{sizes['W']} x {sizes['H']} pixels"
+            return f"{has}, thus {pixels} by {wanted}, more than {MOST_PIXELS}"
+        return None
+
+    def sizes(self, shape: tuple[int, ...]) -> dict[str, int]:
+        """Length of each axis; 1 for those that the array lacks."""
+        return {"N": 1, "C": 1} | dict(zip(self.layout, shape, strict=True))
+
+    def index(self, clip: int, frames: slice) -> Index:
+        """Index of some frames of one clip."""
+        at: dict[str, int | slice] = {"N": clip, "T": frames}
+        return tuple(at.get(axis, slice(None)) for axis in self.layout)
+
+    @property
+    def of_values(self) -> "Axes":
+        """Axes of the numbers beside each frame: those of clips and frames, and `A`."""
+        return Axes("".join(axis for axis in self.layout if axis in "NT") + "A")
+
+    def frames(self, indexed: np.ndarray) -> np.ndarray:
+        """Return `[T, H, W, C]` of the numbers at an `index`."""
+        order = self.layout.replace("N", "")
+        if "C" not in order:
+            indexed, order = indexed[..., None], order + "C"
+        return indexed.transpose([order.index(axis) for axis in "THWC"])
+
+
+def to_pixels(numbers: np.ndarray, stated: str | None) -> UInt8[np.ndarray, "T H W C"]:
+    """Convert `[T, H, W, C]` to uint8 by the `stated` range; None takes bytes alone.
+
+    Errors: `BadNumbers` for NaN and for numbers that round to a level below 0 or above
+    255, with the number of the frame in this array.
+    """
+    if stated is None or (numbers.dtype == np.uint8 and stated == "0..255"):
+        return np.ascontiguousarray(numbers, np.uint8)
+    low, high = BOUNDS[stated]
+    kind: Any = np.float64 if numbers.dtype.itemsize > 4 else np.float32
+    with np.errstate(over="ignore", invalid="ignore"):
+        levels = np.rint((numbers.astype(kind) - low) * kind(255 / (high - low)))
+    # NaN compares as false.
+    wrong = ~((levels >= 0) & (levels <= 255))
+    if wrong.any():
+        frame = int(np.flatnonzero(wrong.any(axis=(1, 2, 3)))[0])
+        first = float(numbers[frame][wrong[frame]][0])
+        what = "is not a number" if np.isnan(first) else f"is outside of {stated}"
+        raise BadNumbers(f"{first:.6g} {what}", frame)
+    return levels.astype(np.uint8)
