@@ -7,7 +7,6 @@ for 3 steps. Split `test` holds five clips, one of them too short for the model.
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ import numpy as np
 from svtcli.cli.app import main
 from svtcli.clips.format import ClipFacts, Layout, Manifest, Split, write_manifest
 from svtcli.clips.writer import ShardWriter
+from svtcli.prepare.plan import spec_of
 from svtcli.recipe.load import load_recipe
 
 RECIPE = """\
@@ -75,8 +75,7 @@ def write_clips(
 def make_trained_place(place: Path) -> Path:
     """Write the clips and the recipe into `place`, and train."""
     (place / "mine.yaml").write_text(RECIPE)
-    data = asdict(load_recipe(str(place / "mine.yaml")).recipe.data)
-    spec = {key: data[key] for key in data if key not in ("source", "clips")}
+    spec = spec_of(load_recipe(str(place / "mine.yaml")).recipe.data)
     splits = {split: noise(n, len(n)) for split, n in LENGTHS.items()}
     write_clips(place / "clips" / "mine", splits, spec)
     with working_in(place):

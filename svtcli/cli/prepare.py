@@ -19,7 +19,7 @@ from svtcli.cli.flags import (
 )
 from svtcli.failure import Refused
 from svtcli.recipe.data import DATASETS, clips_folder
-from svtcli.recipe.setting import Misfit, settings_of, without_sections
+from svtcli.recipe.setting import PERCENT, Misfit, settings_of, without_sections
 from svtcli.train.memory import size
 
 if TYPE_CHECKING:
@@ -68,14 +68,6 @@ def _add(dataset: Any) -> None:
                 rich_help_panel=WORK,
             ),
         ] = False,
-        max_failures: Annotated[
-            str,
-            typer.Option(
-                metavar="SHARE",
-                help="Give up when more videos fail: 5% or 0.05; 100% never gives up.",
-                rich_help_panel=WORK,
-            ),
-        ] = "5%",
         time_limit: Annotated[
             float,
             typer.Option(
@@ -114,9 +106,7 @@ def _add(dataset: Any) -> None:
         from svtcli.run.partial import ArrayTask
 
         task = ArrayTask.from_flags(task_index, task_count)
-        options = PrepareOptions(
-            workers, engine, address, task, time_limit, _share(max_failures)
-        )
+        options = PrepareOptions(workers, engine, address, task, time_limit)
         _check(options, retry_failed, force)
         data = _data(dataset, kind, given)
         folder = out or clips_folder(data, _name(data))
@@ -130,7 +120,9 @@ def _add(dataset: Any) -> None:
         console.show(str(folder), {**done, "dry_run": False})
 
     settings = [each for each in settings_of(dataset) if each.name != "clips"]
-    command = takes(settings, {"Clips": None}, show_defaults=True)(prepare)
+    command = takes(settings, {"Clips": None, WORK: PERCENT}, show_defaults=True)(
+        prepare
+    )
     example = f"For example: svt prepare {kind} {dataset.example}"
     command.__doc__ = f"{without_sections(getdoc(dataset))}\n\n{example}"
     app.command(kind, cls=Command)(command)
@@ -246,17 +238,6 @@ def _in_words(would: "Preview") -> str:
         f"{would.folder}: {videos}about {would.clips} clips, {size(would.bytes)}"
         f"{time}; {state}{notes}"
     )
-
-
-def _share(text: str) -> float:
-    """Parse a share: `5%` or `0.05`. Errors: `Refused`."""
-    try:
-        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-    except ValueError:
-        share = -1.0
-    if not 0 <= share <= 1:
-        raise Refused(f"--max-failures {text}: not a share, such as 5% or 0.05")
-    return share
 
 
 def _data(dataset: Any, kind: str, given: dict[str, Any]) -> "Data":

@@ -10,9 +10,11 @@ import typer
 
 from svtcli.cli import completion, console
 from svtcli.cli.eval_tables import result_text
-from svtcli.cli.flags import DryRun, Overrides, RecipeName, RunName
+from svtcli.cli.flags import DryRun, Overrides, RecipeName, RunName, takes
 from svtcli.failure import CheckFailed
+from svtcli.recipe.data import VideoData
 from svtcli.recipe.schema import STAGES, Stage
+from svtcli.recipe.setting import PERCENT, settings_of
 from svtcli.train.memory import keep_freed_memory, size
 
 if TYPE_CHECKING:
@@ -24,6 +26,10 @@ NARROW = 60
 """Columns below which tables are wrapped."""
 
 
+@takes(
+    [each for each in settings_of(VideoData) if PERCENT in each.marks],
+    {"Options": PERCENT},
+)
 def run(
     recipe: RecipeName,
     overrides: Overrides = None,
@@ -41,6 +47,7 @@ def run(
         typer.Option("--to", metavar="STAGE", help="Last stage (default: render)."),
     ] = None,
     dry_run: DryRun = False,
+    **given: float,
 ) -> None:
     """Run the stages of a recipe in order, only those missing or stale.
 
@@ -53,7 +60,8 @@ def run(
     from svtcli.recipe.load import load_recipe
     from svtcli.run.directory import run_folder
 
-    loaded = load_recipe(recipe, overrides or ())
+    changes = [f"data.{key}={value}" for key, value in given.items()]
+    loaded = load_recipe(recipe, [*(overrides or ()), *changes])
     folder = run_folder(name or loaded.name)
     stages = chosen_stages(first, last)
     if not dry_run:

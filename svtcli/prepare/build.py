@@ -17,7 +17,7 @@ import numpy as np
 from svtcli.clips.format import FLOAT, PIXEL, Layout
 from svtcli.clips.writer import ShardWriter
 from svtcli.failure import CheckFailed
-from svtcli.prepare.journal import Built, Journal, count_reasons
+from svtcli.prepare.journal import Built, Journal, listed_units
 from svtcli.prepare.plan import (
     Failed,
     Group,
@@ -49,8 +49,6 @@ class PrepareOptions:
     task: ArrayTask | None = None
     time_limit: float = 600.0
     """Seconds for one file."""
-    max_failures: float = 0.05
-    """Largest share of the sources that may fail."""
 
     @property
     def processes(self) -> int:
@@ -112,13 +110,15 @@ class BuildProgress:
     def check(self) -> None:
         """Compare with the limit. Errors: `TooManyFailures`."""
         units = self._plan.units
-        if self._failed > self._limit * units:
-            reasons = count_reasons(self.failures)
-            listed = ", ".join(f"{n} {reason}" for reason, n in reasons.items())
+        allowed = int(self._limit * units + 1e-9)
+        if self._limit:  # one bad file of a few is no reason to stop
+            allowed = max(1, allowed)
+        if self._failed > allowed:
+            unreadable = [each for each in self.failures if each.unreadable]
             raise TooManyFailures(
                 f"{self._failed} of {units} {self._plan.unit} could not be read "
-                f"({listed}): {100 * self._failed / units:.3g} %, more than the "
-                f"{100 * self._limit:.3g} % that are allowed"
+                f"({listed_units(unreadable)}): {100 * self._failed / units:.3g} %, "
+                f"more than the {allowed} ({100 * self._limit:.3g} %) that are allowed"
             )
 
 

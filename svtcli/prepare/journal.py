@@ -169,6 +169,17 @@ def count_reasons(failures: Iterable[Failed]) -> dict[str, int]:
     return dict(Counter(failure.reason for failure in failures).most_common())
 
 
+def listed_units(failures: Iterable[Failed]) -> str:
+    """List the units that gave no clips by reason: `3 decode, 1 open`.
+
+    A video that is too short for several splits counts once.
+    """
+    lost = Counter[str]()
+    for failure in {failure.item: failure for failure in failures}.values():
+        lost[failure.reason] += failure.lost
+    return ", ".join(f"{n} {reason}" for reason, n in lost.most_common())
+
+
 def count_classes(out: Path, manifest: Manifest) -> dict[str, dict[str, int]]:
     """Count the clips of each label in each split; splits without labels are absent."""
     classes = {}

@@ -23,6 +23,7 @@ from svtcli.prepare.journal import (
     Built,
     Journal,
     count_reasons,
+    listed_units,
     write_failures,
 )
 from svtcli.prepare.plan import Failed, Group, Plan, units_of
@@ -39,6 +40,8 @@ class Preparation:
     """A plan, and the folder and the options of one call."""
 
     plan: Plan
+    max_failures: float
+    """Largest share of the plan's units that may fail."""
     journal: Journal
     options: PrepareOptions
     progress: Progress
@@ -106,7 +109,7 @@ class Preparation:
         self, groups: tuple[Group, ...], built: Mapping[str, Built]
     ) -> Iterator[BuildProgress]:
         """Count from where an earlier run stopped; list failures if too many."""
-        count = BuildProgress(self.progress, self.plan, self.options.max_failures)
+        count = BuildProgress(self.progress, self.plan, self.max_failures)
         count.resume(groups, built)
         try:
             yield count
@@ -114,7 +117,8 @@ class Preparation:
             write_failures(self.journal.folder, count.failures)
             error.hint = (
                 f"see {self.journal.folder / FAILURES}; to take the others, re-run "
-                "with a higher --max-failures (finished shards are kept)"
+                "with a higher --max-failures, data.max_failures in a recipe "
+                "(finished shards are kept)"
             )
             raise
 
@@ -161,10 +165,8 @@ class Preparation:
 
 
 def _no_clips(plan: Plan, failures: tuple[Failed, ...]) -> str:
-    reasons = ", ".join(
-        f"{n} {reason}" for reason, n in count_reasons(failures).items()
-    )
     first = f"; the first: {failures[0].item}: {failures[0].detail}" if failures else ""
+    reasons = listed_units(failures)
     return f"no clips: {plan.units} {plan.unit} gave none ({reasons}){first}"
 
 

@@ -96,7 +96,8 @@ def retry(
         return prepared(folder, manifest, existed=True)
     identity = fingerprint(plan.fingerprint, manifest.fingerprint, "retry")
     journal = Journal(folder, identity)
-    work = Preparation(plan, journal, options or PrepareOptions(), progress)
+    options = options or PrepareOptions()
+    work = Preparation(plan, data.max_failures, journal, options, progress)
     kept = kept_groups(plan, groups, manifest, failures)
     return journal.complete(_steps(work, lambda: None, groups, kept))
 
@@ -113,7 +114,8 @@ def _new(
 ) -> Preparation:
     plan = make_plan(data)
     refuse_foreign(folder)
-    return Preparation(plan, Journal(folder, plan.fingerprint), options, progress)
+    journal = Journal(folder, plan.fingerprint)
+    return Preparation(plan, data.max_failures, journal, options, progress)
 
 
 def _steps(

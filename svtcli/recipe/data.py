@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 
 from svtcli.recipe.setting import (
     NO_INFLUENCE,
+    PERCENT,
     Misfit,
     PositiveFloat,
     PositiveInt,
@@ -71,6 +72,9 @@ class VideoData:
     """Side of the square frame, in pixels (§4.3)."""
     frames: PositiveInt | Literal["all"] = "all"
     """Frames per clip; `all` keeps whole videos."""
+    max_failures: Annotated[float, Ge(0), Le(1), PERCENT, NO_INFLUENCE] = 0.05
+    """Give up when more videos cannot be read: 5% or 0.05; 100% never gives up. One
+    video may fail in any case, unless it is 0."""
 
     def __post_init__(self) -> None:
         if not self.splits:

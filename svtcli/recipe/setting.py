@@ -29,9 +29,26 @@ class Mark(Enum):
 
     CLIPS = "selects clips or frames"
     NO_INFLUENCE = "changes speed, memory or places, never a result"
+    PERCENT = "may be written as a percentage, such as 5%"
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        """Read a percentage where the mark allows it."""
+        from pydantic_core import core_schema
+
+        inner = handler(source)
+        if self is not Mark.PERCENT:
+            return inner
+        return core_schema.no_info_before_validator_function(from_percent, inner)
 
 
-CLIPS, NO_INFLUENCE = Mark
+CLIPS, NO_INFLUENCE, PERCENT = Mark
+
+
+def from_percent(value: Any) -> Any:
+    """Return 0.05 for `5%`, and any other value as it is."""
+    if isinstance(value, str) and re.fullmatch(r"\d+(\.\d*)? ?%", value):
+        return float(value[:-1]) / 100
+    return value
 
 
 class Misfit(ValueError):

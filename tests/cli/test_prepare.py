@@ -162,23 +162,35 @@ def test_a_wrong_command_gets_one_clear_line_and_leaves_nothing(
 
 
 def test_broken_files_are_named_and_too_many_end_in_3(place: Path, here) -> None:
-    bad = place / "bad"
+    bad, flags = place / "bad", ("prepare", "folder", "--source", "bad", "--size", "8")
     for name in ("a", "b"):
         write_video(bad / f"{name}.mp4", moving_square(4))
-    (bad / "page.mp4").write_text("<html>404</html>")
-    said = here("prepare", "folder", "--source", "bad", "--size", "8")
+    for name in ("page", "pa\x1b[2Jge"):
+        (bad / f"{name}.mp4").write_text("<html>404</html>")
+    said = here(*flags)
     assert (said.code, said.out) == (3, "")
     assert "page.mp4: open:" in said.err
+    assert "pa\\x1b[2Jge.mp4: open:" in said.err
     assert (
-        "1 of 3 videos could not be read (1 open): 33.3 %, more than the 5 %"
-        in said.err
-    )
-    said = here(
-        *("prepare", "folder", "--source", "bad", "--size", "8"),
-        *("--max-failures", "40%"),
-    )
+        "2 of 4 videos could not be read (2 open): 50 %, more than the 1 (5 %)"
+    ) in said.err
+    said = here(*flags, "--max-failures", "50%")
     assert (said.code, said.out) == (0, "clips/bad\n")
-    assert "gave no clips: 1 open" in said.err
+    assert "gave no clips: 2 open" in said.err
+
+
+def test_one_bad_file_of_a_few_does_not_stop_the_work(place: Path, here) -> None:
+    few, flags = place / "few", ("prepare", "folder", "--source", "few", "--size", "8")
+    write_video(few / "a.mp4", moving_square(4))
+    (few / "page.mp4").write_text("<html>404</html>")
+    said = here(*flags, "--max-failures", "0")
+    assert (said.code, said.out) == (3, "")
+    assert "50 %, more than the 0 (0 %)" in said.err
+    assert here(*flags).code == 0
+    (few / "a.mp4").unlink()
+    said = here(*flags, "--out", "clips/none")
+    assert (said.code, said.out) == (65, "")
+    assert "1 videos gave none (1 open)" in said.err
 
 
 def test_help_needs_nothing_heavy(place: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from svtcli.recipe.schema import STAGES, Stage
 from tests.cli.terminal import svt_here
+from tests.video.video_files import moving_square, write_video
 
 
 def survey(capfd, *arguments: str) -> list[list[str]]:
@@ -97,3 +98,26 @@ def test_quiet_is_the_result_alone(place, capfd):
 
 def test_the_flags_have_the_stages_of_the_chain():
     assert get_args(Stage) == STAGES
+
+
+def test_broken_files_stop_a_run_unless_it_may_lose_them(tmp_path, capfd, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_video(tmp_path / "raw/folder/a.mp4", moving_square(4))
+    for name in "bc":
+        (tmp_path / f"raw/folder/{name}.mp4").write_text("<html>404</html>")
+    recipe = "data: {kind: folder, max_failures: 5%}"
+    (tmp_path / "mine.yaml").write_text(recipe)
+    prepare = ("run", "mine.yaml", "--to", "prepare")
+    said = svt_here(capfd, *prepare)
+    assert said.code == 3
+    assert "66.7 %, more than the 1 (5 %) that are allowed" in said.err
+    assert "--max-failures, data.max_failures in a recipe" in said.err
+    said = svt_here(capfd, *prepare, "--max-failures", "7O%")
+    assert said.code == 2
+    assert "--max-failures 7O%: not a share, such as 5% or 0.05" in said.err
+    assert svt_here(capfd, *prepare, "--max-failures", "70%").code == 0
+    # It decides nothing about the clips: they are found with any other.
+    assert svt_here(capfd, *prepare, "data.max_failures=0").code == 0
+    said = svt_here(capfd, *prepare, "data.max_failures=many")
+    assert said.code == 2
+    assert 'max_failures: should be a number, not the text "many"' in said.err

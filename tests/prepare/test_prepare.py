@@ -142,8 +142,8 @@ REASONS = {
 
 
 def test_a_damaged_file_loses_only_its_own_clips(dirty: Path, tmp_path: Path) -> None:
-    data, progress = folder_data(dirty, frames=8), Recorder()
-    done = prepare(data, tmp_path / "out", progress, PrepareOptions(max_failures=0.5))
+    data, progress = folder_data(dirty, frames=8, max_failures=0.5), Recorder()
+    done = prepare(data, tmp_path / "out", progress)
     rows = (tmp_path / "out/failures.jsonl").read_text().splitlines()
     missed = {row["source"]: row["reason"] for row in map(json.loads, rows)}
     assert missed == REASONS
@@ -164,7 +164,7 @@ def test_too_many_failures_fail_the_check(dirty: Path, tmp_path: Path) -> None:
     listed = (out / ".work/failures.jsonl").read_text().splitlines()
     assert len(listed) == 5
     again = Recorder()
-    prepare(data, out, again, PrepareOptions(max_failures=0.4))
+    prepare(replace(data, max_failures=0.4), out, again)
     assert again.lines == ["2 of 2 shards were finished before"]
     assert not (out / ".work").exists()
 

@@ -48,10 +48,10 @@ def two_in_a_shard(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def data(videos: Path) -> FolderData:
-    return folder_data(videos, frames=4, test=0.3)
+    return folder_data(videos, frames=4, test=0.3, max_failures=0.5)
 
 
-OPTIONS = PrepareOptions(workers=1, max_failures=0.5)
+OPTIONS = PrepareOptions(workers=1)
 
 
 @pytest.fixture
@@ -127,7 +127,7 @@ folder_source.SHARD_VIDEOS = 2
 data = FolderData(
     kind="folder", source=sys.argv[1], size=16, frames=4, test=0.3
 )
-options = PrepareOptions(workers=2, engine="ray", max_failures=0.5)
+options = PrepareOptions(workers=2, engine="ray")
 print(prepare(data, Path(sys.argv[2]), Silent(), options).clips)
 """
 
