@@ -1,5 +1,27 @@
 """Kinds of failure: each has a sentence, a hint, and an exit code."""
 
+import re
+
+KINDS = {
+    1: "failed",
+    2: "refused",
+    3: "check",
+    65: "data",
+    73: "locked",
+    74: "storage",
+    75: "stopped",
+    76: "peer",
+    130: "interrupted",
+}
+"""Names of the exit codes, for scripts."""
+PYTHON = re.compile(
+    r"\b(None|True|False|NoneType|[A-Za-z.]+Error|[A-Z][a-z]+Path)\b|\w\(\)|__|<\w+ "
+    r"|\bb['\"]|0x[0-9a-f]{6}"
+)
+"""Marks of a message that is about the code, not about its input."""
+ABOUT_CODE = TypeError, AttributeError, AssertionError, NameError, LookupError
+"""Errors whose message is about the code."""
+
 
 class Failure(Exception):
     """One clear line for the user: what, where, and (as `hint`) what to do.
@@ -59,3 +81,23 @@ class PeerLost(Failure):
     """Another process of the same training was lost, or never appeared."""
 
     code = 76
+
+
+def in_words(error: BaseException, otherwise: str = "unexpected content") -> str:
+    """Reason that a caught error gives, in one line without words of Python.
+
+    `otherwise` where it gives none that is about the input.
+    """
+    if why := getattr(error, "strerror", None):  # of the system, or of FFmpeg
+        return str(why)
+    match error:
+        case Failure():
+            return error.sentence
+        case UnicodeError():
+            return "not UTF-8 text"
+        case KeyError(args=(str(key),)) if key.isidentifier():
+            return f"{key} is missing"
+    line = next(iter(str(error).strip().splitlines()), "")
+    if not line or isinstance(error, ABOUT_CODE) or PYTHON.search(line):
+        return otherwise
+    return line[:200]

@@ -15,6 +15,7 @@ from svtcli.cli.project import doctor, plan, run
 from svtcli.cli.render import render
 from svtcli.cli.sample import sample
 from svtcli.cli.train import train
+from svtcli.run.environment import ignore_variables
 
 # Flags of every command; they may stand before or after it.
 GLOBAL_FLAGS = frozenset(
@@ -50,16 +51,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command(cls=flags.Command)(run)
+app.command(cls=flags.ComputingCommand)(run)
 app.add_typer(prepare.app, name="prepare")
-app.command(cls=flags.Command)(plan)
-app.command(cls=flags.Command)(train)
-app.command(cls=flags.Command)(sample)
-app.command("eval", cls=flags.Command)(evaluate)
+app.command(cls=flags.ComputingCommand)(plan)
+app.command(cls=flags.ComputingCommand)(train)
+app.command(cls=flags.ComputingCommand)(sample)
+app.command("eval", cls=flags.ComputingCommand)(evaluate)
 app.command(cls=flags.Command)(render)
 app.add_typer(runs.app, name="runs")
 app.add_typer(recipes.app, name="recipes")
-app.command(cls=flags.Command)(doctor)
+app.command(cls=flags.ComputingCommand)(doctor)
 
 
 @app.callback(invoke_without_command=True)
@@ -108,12 +109,13 @@ def hoist(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; return its exit code."""
     flags, words = hoist(sys.argv[1:] if arguments is None else list(arguments))
-    console.configure(console.Settings())
+    console.configure(console.Settings(json="--json" in flags))
     if os.environ.get("_SVT_COMPLETE") == "complete_bash":
         completion.begin()
     try:
         arguments = [*flags, *(words or ["--help"])]
-        code = app(arguments, prog_name="svt", standalone_mode=False)
+        ignored = ignore_variables()
+        code = app(arguments, prog_name="svt", standalone_mode=False, obj=ignored)
     except (Exception, KeyboardInterrupt) as error:
         return console.report(error)
     # Typer may swallow a Ctrl-C and keep only its code.

@@ -21,7 +21,8 @@ from typer.models import ArgumentInfo
 from svtcli.cli import completion, console
 from svtcli.clips import find_clips
 from svtcli.failure import Refused
-from svtcli.recipe.setting import PERCENT, Mark, Setting, from_percent
+from svtcli.recipe.setting import Mark, Setting
+from svtcli.run.environment import check_xla_flags
 
 NAMES = {
     "temperature": "--temp",
@@ -109,6 +110,17 @@ class Command(TyperCommand):
         for title, records in panels.items():
             with formatter.section(title):
                 formatter.write_dl(records)
+
+
+class ComputingCommand(Command):
+    """A command that may start jax."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Name the ignored variables of the shell, the context's object; then run."""
+        for name in ctx.obj or ():
+            console.note(f"{name} is ignored: a recipe and its seed decide results")
+        check_xla_flags()
+        return super().invoke(ctx)
 
 
 def takes(
@@ -227,8 +239,6 @@ def _type(setting: Setting) -> tuple[Any, str | None]:
         case (type_,) if type_ is str:
             metavar = METAVARS.get(setting.name, "NAME")
             return (list[str] if setting.several else str), metavar
-        case _ if PERCENT in setting.marks:
-            return str, "SHARE"
         case (type_,):
             return type_, {int: "N", float: "X"}.get(type_)
     raise TypeError(f"{setting.name}: no flag for {setting.types}")
@@ -237,13 +247,11 @@ def _type(setting: Setting) -> tuple[Any, str | None]:
 def _help(setting: Setting, show_default: bool) -> str:
     """First sentence of the docstring, with limits and the default."""
     words = []
-    percent = PERCENT in setting.marks
-    if not percent and any(astuple(bound) != (0,) for bound in setting.bounds):
+    if any(astuple(bound) != (0,) for bound in setting.bounds):
         words.append(_limits(setting))
     if show_default and setting.default not in (None, "", False, MISSING):
         shown = setting.default
         shown = ", ".join(shown) if isinstance(shown, tuple) else shown
-        shown = f"{shown:.0%}" if percent else shown
         words.append(f"default: {shown}")
     return setting.help + (f"  [{'; '.join(words)}]" if words else "")
 
@@ -260,8 +268,6 @@ def _limits(setting: Setting) -> str:
 def _value(setting: Setting, value: Any) -> Any:
     """Value of a setting from its flag's. Errors: Refused for one out of bounds."""
     match value:
-        case _ if PERCENT in setting.marks:
-            return _share(setting, value)
         case StrEnum():
             return value.value
         case list():
@@ -273,18 +279,6 @@ def _value(setting: Setting, value: Any) -> Any:
         case int() | float() if value is not True:
             return _within_bounds(setting, value)
     return value
-
-
-def _share(setting: Setting, text: str) -> float:
-    """Parse a share: `5%` or `0.05`. Errors: Refused."""
-    try:
-        share = float(from_percent(text))
-    except ValueError:
-        share = -1.0
-    if not 0 <= share <= 1:
-        what = f"{flag(setting.name)} {text}: not a share, such as 5% or 0.05"
-        raise Refused(what)
-    return share
 
 
 def _number(setting: Setting, word: str) -> int:

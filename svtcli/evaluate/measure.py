@@ -26,7 +26,7 @@ from svtcli.failure import BadData
 from svtcli.recipe.schema import Metric
 from svtcli.run.progress import Progress
 from svtcli.run.signals import StopSignals
-from svtcli.train.compilation_cache import use_compilation_cache
+from svtcli.train.backend import start_jax
 from svtcli.train.memory import less_for_features, within_memory
 
 NEEDS_LESS_FVD = f"{AT_ONCE} clips", "finished features are kept"
@@ -44,7 +44,7 @@ def measure(plan: MetricsPlan, progress: Progress) -> MetricsResult:
     if plan.finished and plan.out is not None:
         progress.note(f"{plan.out}: already measured")
         return read_result(plan.out, MetricsResult)
-    use_compilation_cache()
+    start_jax()
     for warning in plan.warnings:
         progress.note(f"note: {warning}")
     with StopSignals() as stop:

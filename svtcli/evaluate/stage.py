@@ -4,7 +4,6 @@ import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Int
@@ -26,8 +25,8 @@ from svtcli.prepare.sources.moving_mnist import level_counts, lower_bound
 from svtcli.run.partial import ArrayTask, Steps, Unfinished
 from svtcli.run.progress import Progress
 from svtcli.run.signals import StopSignals
+from svtcli.train.backend import devices, key_of, start_jax
 from svtcli.train.checkpoint import load_network
-from svtcli.train.compilation_cache import use_compilation_cache
 from svtcli.train.memory import less_for_batches, within_memory
 from svtcli.train.mesh import Layout, side_by_side
 
@@ -58,7 +57,7 @@ def evaluate_task(
 def scoring_layout(plan: LikelihoodPlan, clips: int) -> Layout:
     """Use all devices of this machine, but no more than clips in a batch."""
     at_once = max(1, min(plan.settings.batch, clips))
-    return side_by_side(jax.local_devices()[:at_once])
+    return side_by_side(devices()[:at_once])
 
 
 def _steps(
@@ -112,7 +111,7 @@ def _score_missing(
         progress.note(f"{count} were scored before")
     if not owed:
         return
-    use_compilation_cache()
+    start_jax()
     layout = scoring_layout(plan, len(clips))
     progress.note("compiling the scorer")
     progress.begin("scoring likelihood", owed, "clips")
@@ -167,7 +166,7 @@ def _scorer(plan: LikelihoodPlan, model: str, layout: Layout) -> Scorer:
         graphdef, full = (
             (structure(config)[0], uniform_params(config))
             if model == "uniform"
-            else create(config, jax.random.key(recipe.train.seed))
+            else create(config, key_of(recipe.train.seed))
         )
         params = for_products_in(graphdef, full, jnp.dtype(precision))
     everywhere = layout.whole_copy(params)

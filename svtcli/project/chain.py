@@ -7,6 +7,7 @@ preparing clips, and refusing to, needs no JAX.
 """
 
 import json
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,6 +73,10 @@ def run_chain(
     prepared = trained = samples = evaluations = comparisons = pictures = None
     if "eval" in stages:
         _require_weights(loaded)  # not after days of training
+    if stages != ("prepare",) and os.environ.get("JAX_PLATFORMS", "cpu") != "cpu":
+        from svtcli.train.backend import devices
+
+        devices()  # not after days of preparing
     if "prepare" in stages:
         from svtcli.prepare.stage import prepare
 

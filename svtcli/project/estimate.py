@@ -23,6 +23,7 @@ from svtcli.model.svt import abstract_params, structure
 from svtcli.model.windows import passes
 from svtcli.recipe.model import Model
 from svtcli.recipe.schema import Mesh, Recipe
+from svtcli.train.backend import devices
 from svtcli.train.chips import Chip, find_chip
 from svtcli.train.mesh import Layout, layout_of
 from svtcli.train.state import abstract_state
@@ -300,9 +301,9 @@ def _devices(mesh: Mesh) -> Sequence[jax.Device]:
     if least > max(jax.config.jax_num_cpu_devices, 1):  # type: ignore[attr-defined]
         with suppress(RuntimeError):  # It has been started.
             jax.config.update("jax_num_cpu_devices", least)
-    if len(jax.devices()) >= least:
-        return jax.devices()
-    simulated = jax.devices("cpu")
+    if len(here := devices(jax.devices)) >= least:
+        return here
+    simulated = devices(lambda: jax.devices("cpu"))
     if len(simulated) < least:
         raise Refused(
             f"mesh of {least} devices: jax has been started with {len(simulated)}",

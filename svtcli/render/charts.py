@@ -5,15 +5,17 @@ colours from the page's style, light or dark.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from io import BytesIO
 from math import isfinite
 from textwrap import wrap
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import numpy as np
 from jaxtyping import UInt8
-from matplotlib import rc_context
+from matplotlib import rc_context, rcdefaults
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -49,9 +51,18 @@ KEY_LINE, KEY_LETTERS = 0.22, 48
 
 def draw_panels(panels: Sequence[Panel]) -> UInt8[np.ndarray, "height width 3"]:
     """The panels, one above the other."""
-    canvas = FigureCanvasAgg(plot(panels))
-    canvas.draw()
+    with _defaults():
+        canvas = FigureCanvasAgg(plot(panels))
+        canvas.draw()
     return np.array(canvas.buffer_rgba())[..., :3].copy()
+
+
+@contextmanager
+def _defaults() -> Iterator[None]:
+    """Matplotlib's defaults, whatever the user's matplotlibrc says."""
+    with rc_context():
+        rcdefaults()
+        yield
 
 
 def plot(panels: Sequence[Panel]) -> Figure:
@@ -91,7 +102,12 @@ def panel_svg(panel: Panel, name: str) -> str:
     lines = sum(label.count("\n") + 1 for label in labels) if any(labels) else 0
     width, height = PAGE_INCHES
     # Text stays text, in the reader's font; equal panels become equal bytes.
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": name, "font.size": 11}):
+    own: dict[Any, Any] = {
+        "svg.fonttype": "none",
+        "svg.hashsalt": name,
+        "font.size": 11,
+    }
+    with _defaults(), rc_context(own):
         figure = Figure((width, height + KEY_LINE * lines), layout="constrained")
         figure.patch.set_visible(False)
         axes = figure.subplots()

@@ -18,6 +18,7 @@ from jaxtyping import Array, Bool, Float, Int, Key
 from svtcli.model.subscale import slice_offsets
 from svtcli.recipe.model import Model
 from svtcli.recipe.schema import Sample
+from svtcli.train.backend import key_of
 
 
 class SamplingRule(NamedTuple):
@@ -92,7 +93,7 @@ def row_keys(
     seed: int, clips: Int[np.ndarray, " B"], continuations: Int[np.ndarray, " B"]
 ) -> Key[Array, " B"]:
     """One key for each sampled video."""
-    root = jax.random.key(seed)
+    root = key_of(seed)
     return jax.vmap(
         lambda clip, m: jax.random.fold_in(jax.random.fold_in(root, clip), m)
     )(clips, continuations)

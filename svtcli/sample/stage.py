@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-import jax
 import numpy as np
 from jaxtyping import Int
 
@@ -24,9 +23,9 @@ from svtcli.sample.sampler import Continuation, OnSlice, Sampler
 from svtcli.sample.sampling_rule import SamplingRule, row_keys
 from svtcli.sample.schedules import schedule_of
 from svtcli.sample.slice_state import Schedule
+from svtcli.train.backend import devices, start_jax
 from svtcli.train.checkpoint import load_network
 from svtcli.train.commit_record import Checkpoint
-from svtcli.train.compilation_cache import use_compilation_cache
 from svtcli.train.held_out import HeldOutPlan, plan_held_out
 from svtcli.train.memory import less_for_batches, within_memory
 from svtcli.train.mesh import Layout, side_by_side
@@ -183,7 +182,7 @@ def _sample_missing(
         progress.note(f"{done} of {len(rows)} videos were finished before")
     if not len(missing):
         return
-    use_compilation_cache()
+    start_jax()
     held_out = plan.read()
     layout, size = sampling_layout(len(rows)), plan.settings.batch
     batches = full_batches(len(missing), size, layout.devices, len(rows), _least_rows())
@@ -227,7 +226,7 @@ def _least_rows() -> int:
     XLA's GPU compiler writes all summands of a product with one row to memory, rounded:
     two videos take less time than one, and come nearer to the trained model.
     """
-    return 1 if jax.local_devices()[0].platform == "cpu" else 2
+    return 1 if devices()[0].platform == "cpu" else 2
 
 
 def _row_sampler(
@@ -271,7 +270,7 @@ def chosen_schedule(plan: SamplePlan, batch: int | None = None) -> Schedule:
 
 def sampling_layout(videos: int) -> Layout:
     """Devices of this machine, at most one per video."""
-    return side_by_side(jax.local_devices()[: max(1, videos)])
+    return side_by_side(devices()[: max(1, videos)])
 
 
 def _samples(plan: SamplePlan, held_out: HeldOut, rows: np.ndarray) -> Samples:

@@ -27,7 +27,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import PyTree
 
-from svtcli.failure import Failure, Refused, StorageFailed
+from svtcli.failure import Failure, Refused, StorageFailed, in_words
 from svtcli.model.parameters import Params, for_products_in
 from svtcli.model.svt import structure
 from svtcli.recipe.schema import Precision
@@ -110,7 +110,7 @@ class Checkpoints:
             try:
                 record = verify(place)
             except (CorruptCheckpoint, OSError) as error:
-                self._quarantine(step, str(error))
+                self._quarantine(step, in_words(error))
                 continue
             if record.clips != self.clips:
                 raise Refused(
@@ -210,7 +210,9 @@ def restore_params(
     except (CorruptCheckpoint, OSError) as error:
         others = [str(other) for other in steps_in(folder) if other != step]
         hint = f"other steps here: {', '.join(others)}" if others else None
-        raise StorageFailed(f"{place}: damaged checkpoint: {error}", hint) from error
+        raise StorageFailed(
+            f"{place}: damaged checkpoint: {in_words(error)}", hint
+        ) from error
     wanted = {part: arrays.named(abstract_params)}
     _refuse_other_model(place, record, wanted)
     parts = arrays.read(place, wanted)

@@ -10,7 +10,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from svtcli.failure import StorageFailed
+from svtcli.failure import StorageFailed, in_words
 from svtcli.recipe.data import clips_folder
 from svtcli.recipe.schema import Recipe
 from svtcli.run.directory import RunFolder, numbered
@@ -61,7 +61,7 @@ def read_record(folder: Path) -> Record:
         files = {path: (size, sha) for path, (size, sha) in body.pop("files").items()}
         return Record(**body, files=files)
     except OSError as error:
-        raise CorruptCheckpoint(f"{RECORD}: {error.strerror}") from error
+        raise CorruptCheckpoint(f"{RECORD}: {in_words(error)}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CorruptCheckpoint(f"{RECORD} is not a commit record") from error
 

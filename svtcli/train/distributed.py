@@ -15,7 +15,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from types import FrameType
@@ -25,12 +25,14 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from svtcli.failure import Failure, PeerLost, Refused, Stopped
+from svtcli.failure import Failure, PeerLost, Refused, Stopped, in_words
 from svtcli.run.signals import StopSignals
 from svtcli.train.memory import out_of_memory
 
 PATIENCE = 900
 """Seconds to wait for a process before it counts as lost."""
+COMPILING = 3600
+"""Least seconds that compiling and the first run of what was compiled may take."""
 HEARTBEAT = 100
 """Seconds without a heartbeat after which jax considers a process lost."""
 LOSS = re.compile(
@@ -69,6 +71,17 @@ class Watchdog:
     def beat(self) -> None:
         """Restart the timer."""
         self._heard.set()
+
+    @contextmanager
+    def compiling(self) -> Iterator[None]:
+        """Wait for `COMPILING` seconds inside: a compiler works, but cannot `beat`."""
+        patience, self._patience = self._patience, max(self._patience, COMPILING)
+        self.beat()
+        try:
+            yield
+        finally:
+            self._patience = patience
+            self.beat()
 
     def _watch(self) -> None:
         while self._heard.wait(self._patience):
@@ -152,6 +165,13 @@ class Peers:
         if self.watchdog is not None:
             self.watchdog.beat()
 
+    def compiling(self) -> AbstractContextManager[None]:
+        """Context of compiling, and of running for the first time what was compiled.
+
+        It ends in all processes together, so that none waits for one that compiles.
+        """
+        return nullcontext() if self.watchdog is None else self.watchdog.compiling()
+
 
 ALONE = Peers(1, 0)
 
@@ -230,9 +250,8 @@ def peer_lost(error: BaseException) -> PeerLost | None:
         return None
     if out_of_memory(error):  # XLA lists a step's operations then: barriers, and so on
         return None
-    line = str(error).strip().splitlines()[0]
     return PeerLost(
-        f"another process was lost: {line[:200]}",
+        f"another process was lost: {in_words(error, 'it does not answer')}",
         "start all processes again to resume from the last checkpoint",
     )
 
@@ -286,7 +305,7 @@ def _refuse_unusable(coordinator: str) -> None:
     except OSError as error:
         raise Refused(
             f"--coordinator {coordinator}: process 0 cannot listen there: "
-            f"{error.strerror or error}",
+            f"{in_words(error)}",
             "it must be an address of the machine of process 0, with a free port",
         ) from error
     number = str(found[4][0])
@@ -310,8 +329,7 @@ def _knock(coordinator: str, patience: int) -> None:
         except OSError as error:
             if time.monotonic() > until:
                 raise PeerLost(
-                    f"{coordinator}: process 0 does not answer: "
-                    f"{error.strerror or error}",
+                    f"{coordinator}: process 0 does not answer: {in_words(error)}",
                     "start process 0 there, and check that the port is open",
                 ) from error
             time.sleep(0.2)

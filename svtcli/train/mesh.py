@@ -31,6 +31,7 @@ from jaxtyping import Array, Float, PyTree
 
 from svtcli.failure import Refused
 from svtcli.recipe.schema import Mesh, Train
+from svtcli.train import backend
 
 SMALL = 1024
 """Arrays with fewer elements are replicated: gathering one costs more than its copy."""
@@ -188,7 +189,7 @@ def layout_of(
 
     Errors: Refused where devices or batch do not divide.
     """
-    devices = jax.devices() if devices is None else devices
+    devices = backend.devices(jax.devices) if devices is None else devices
     if mesh.data == -1 and len(devices) % mesh.shard:
         raise Refused(
             f"mesh.shard={mesh.shard}: does not divide the {len(devices)} devices here",

@@ -1,7 +1,7 @@
 """Train a recipe's model on its prepared clips, or resume its training."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,9 +20,9 @@ from svtcli.run.lock import only_writer
 from svtcli.run.metrics_log import MetricsLog, Row, Rows, Together, read_metrics
 from svtcli.run.progress import Progress, Silent
 from svtcli.run.signals import StopSignals
+from svtcli.train.backend import key_of, start_jax
 from svtcli.train.checkpoint import Checkpoints
 from svtcli.train.commit_record import holds, latest_step
-from svtcli.train.compilation_cache import use_compilation_cache
 from svtcli.train.distributed import ALONE, Peers, stop_signals
 from svtcli.train.loop import model_inputs, train_until
 from svtcli.train.memory import less_for_training, within_memory
@@ -105,8 +105,9 @@ def train(
             saved = latest_step(run.checkpoints)
             return less_for_training(plan.recipe, data, shard, saved)
 
-        with within_memory("training", advice):
-            return _train(plan, setup, progress, stop, peers)
+        with within_memory("training", advice), ExitStack() as compiling:
+            compiling.enter_context(peers.compiling())
+            return _train(plan, setup, progress, stop, peers, compiling)
 
 
 def set_up(plan: TrainPlan) -> Setup:
@@ -160,16 +161,21 @@ def _refuse_other_folder(run: RunFolder, peers: Peers) -> None:
 
 
 def _train(
-    plan: TrainPlan, setup: Setup, progress: Progress, stop: StopSignals, peers: Peers
+    plan: TrainPlan,
+    setup: Setup,
+    progress: Progress,
+    stop: StopSignals,
+    peers: Peers,
+    compiling: ExitStack,
 ) -> Trained:
-    """Train, as the only writer of the run's folder."""
+    """Train, as the only writer of the folder; `compiling` ends with the first step."""
     recipe, run, settings = plan.recipe, plan.run, plan.recipe.train
     layout, batches = setup.layout, setup.batches
-    use_compilation_cache()
+    start_jax()
     graphdef, shapes = structure(recipe.model)
     abstract = layout.placed(abstract_state(shapes, settings))
     update = recipe_update(graphdef, recipe.model, settings, layout)
-    step = _compiled(update, abstract, setup, settings, progress)
+    step = _compiled(update, abstract, setup, settings, progress, compiling)
     clips, note, keep = plan.clips.fingerprint, progress.note, settings.keep
     with (
         Checkpoints(
@@ -191,7 +197,7 @@ def _train(
             throughput_of(recipe.model, settings, layout.device_kinds),
         )
         validation = make_validation(
-            plan.validation, recipe, graphdef, layout, stop.requested
+            plan.validation, recipe, graphdef, layout, stop.requested, peers.compiling
         )
         if peers.decided(lambda: _lacks_score(plan, start)):
             validation = replace(validation, missed=start)
@@ -230,7 +236,7 @@ def _first(plan: TrainPlan, layout: Layout, abstract: State) -> State:
     model, train = plan.recipe.model, plan.recipe.train
 
     def first() -> State:
-        _, params = create(model, jax.random.key(train.seed))
+        _, params = create(model, key_of(train.seed))
         return first_state(params, train)
 
     state: State = layout.created(first, abstract)
@@ -238,9 +244,17 @@ def _first(plan: TrainPlan, layout: Layout, abstract: State) -> State:
 
 
 def _compiled(
-    update: Update, abstract: State, setup: Setup, train: Train, progress: Progress
+    update: Update,
+    abstract: State,
+    setup: Setup,
+    train: Train,
+    progress: Progress,
+    compiling: ExitStack,
 ) -> Callable[..., Any]:
-    """Compile the step for these devices, and report how long that took."""
+    """Compile the step for these devices, and report how long that took.
+
+    Its first call closes `compiling` when its result is there.
+    """
     layout, size = setup.layout, train.batch
     what = f"{setup.parameters:,} parameters, {layout.description}"
     progress.note(f"compiling the step: {what}")
@@ -248,7 +262,18 @@ def _compiled(
     batch = layout.abstract_batch(model_inputs(setup.batches[0]), size)
     compiled = jit_update(update, abstract, batch)
     progress.note(f"compiled in {time.perf_counter() - begun:.1f} s")
-    return lambda state, inputs: compiled(state, layout.global_batch(inputs, size))
+    first = True
+
+    def step(state: State, inputs: Mapping[str, Any]) -> Any:
+        nonlocal first
+        result = compiled(state, layout.global_batch(inputs, size))
+        if first:
+            jax.block_until_ready(result)
+            compiling.close()
+        first = False
+        return result
+
+    return step
 
 
 def _lacks_score(plan: TrainPlan, step: int) -> bool:

@@ -4,8 +4,10 @@ The score is that of `svt eval` for the same checkpoint and clips: frames, overl
 precision are those of the recipe's `eval` section.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from itertools import chain, repeat
 
 import jax.numpy as jnp
 import numpy as np
@@ -49,8 +51,11 @@ def make_validation(
     graphdef: nnx.GraphDef,
     layout: Layout,
     stopped: Callable[[], bool],
+    compiling: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Validation:
     """Read the clips into memory; scoring polls `stopped` between slices.
+
+    The first score is taken inside `compiling`.
 
     The clips of a batch are scored on all devices of `layout` at once.
     """
@@ -58,6 +63,9 @@ def make_validation(
         return Validation()
     lengths = plan.lengths
     held_out = read_clips(plan.clips, plan.numbers, lengths.frames, recipe.model)
+
+    contexts: Iterator[AbstractContextManager[None]]
+    contexts = chain((compiling(),), repeat(nullcontext()))
 
     def on_slice() -> None:
         if stopped():
@@ -67,7 +75,7 @@ def make_validation(
         return less_for_validation(recipe, len(plan.numbers), layout.devices)
 
     def score_params(params: PyTree) -> float | None:
-        with within_memory("validation", advice):
+        with next(contexts), within_memory("validation", advice):
             dtype = jnp.dtype(recipe.eval.precision)
             whole = for_products_in(graphdef, layout.whole_copy(params), dtype)
             places = layout.spread, layout.collected

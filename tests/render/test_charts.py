@@ -5,6 +5,7 @@ import sys
 from math import nan
 
 import numpy as np
+from matplotlib import rc_context
 
 from svtcli.render import charts
 from svtcli.render.charts import COLOURS, ON_PAGE, draw_panels, panel_svg, plot, summary
@@ -104,6 +105,15 @@ def test_equal_panels_are_equal_bytes_and_two_charts_of_a_page_share_no_id():
     ]
     assert ids
     assert len(ids) == len(set(ids))
+
+
+def test_the_user_s_own_style_of_matplotlib_changes_nothing():
+    one = panel(Curve("a", STEPS, (3.0, 2.0, 1.0)))
+    svg, pixels = panel_svg(one, "a"), draw_panels([one])
+    own = {"axes.facecolor": "black", "font.size": 30, "lines.linewidth": 9}
+    with rc_context(own):
+        assert panel_svg(one, "a") == svg
+        assert np.array_equal(draw_panels([one]), pixels)
 
 
 def test_the_chart_is_described_in_a_sentence():

@@ -80,6 +80,26 @@ print("done")
 """
 
 
+COMPILING = """
+import time
+from svtcli.train.distributed import Watchdog
+
+with Watchdog(0.3, "no progress", stacks=False) as watchdog:
+    with watchdog.compiling():
+        time.sleep(1)
+    print("compiled", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_compiler_may_take_longer_than_patience_and_nothing_after_it() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", COMPILING], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (76, "compiled\n")
+    assert done.stderr == "svt: error: no progress\n"
+
+
 def ended(**settings: object) -> subprocess.CompletedProcess:
     program = WATCHED.format(**settings)
     return subprocess.run(
