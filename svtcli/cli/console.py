@@ -14,13 +14,14 @@ import shutil
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import typer
 
 from svtcli.cli.streams import discard_stdout
-from svtcli.failure import Failure
+from svtcli.failure import KINDS, Failure, in_words
 from svtcli.run.durable import STORAGE, writing
 from svtcli.run.progress import Progress, Silent
 from svtcli.train.memory import out_of_memory
@@ -75,12 +76,13 @@ class Settings:
 
 _settings = Settings()
 _progress: Progress = Silent()
+_shown = False
 
 
 def configure(settings: Settings) -> None:
     """Apply the global flags to all output from now on."""
-    global _settings
-    _settings = settings
+    global _settings, _shown
+    _settings, _shown = settings, False
     logging.basicConfig(
         level=logging.INFO if settings.verbose else logging.WARNING,
         format="%(name)s: %(message)s",
@@ -114,6 +116,8 @@ def note(line: str) -> None:
 
 def show(text: str, data: Mapping[str, object]) -> None:
     """Print the result on stdout: `text`, or `data` as a JSON object with --json."""
+    global _shown
+    _shown = True
     if _settings.json:
         shown = json.dumps(dict(data), default=str)
     else:
@@ -180,7 +184,10 @@ def paint(text: str, code: str) -> str:
 
 
 def report(error: BaseException) -> int:
-    """Print what went wrong on stderr, below a closed bar; return the exit code."""
+    """Print what went wrong on stderr, below a closed bar; return the exit code.
+
+    With --json the object on stdout tells it too, unless a result is there already.
+    """
     _progress.end()
     if isinstance(error, OSError):
         discard_stdout()
@@ -194,6 +201,10 @@ def report(error: BaseException) -> int:
         print(f"{name} {sentence}", file=sys.stderr)  # noqa: T201
     if hint:
         print(f"{paint('hint:', '1')} {printable(hint)}", file=sys.stderr)  # noqa: T201
+    if sentence and _settings.json and not _shown:
+        facts = {"kind": KINDS[code], "message": sentence, "hint": hint, "code": code}
+        with suppress(OSError):  # also a closed stdout
+            show("", facts)
     return code
 
 
@@ -225,8 +236,18 @@ def explain(error: BaseException) -> tuple[str, str | None, int]:
             return sentence, f"{command} --help", error.exit_code
         case MemoryError():
             return "out of memory", "a smaller batch needs less", 1
-    lines = str(error).strip().splitlines() or ["no message"]
-    return f"{type(error).__name__}: {lines[0]}", unexpected, 1
+    place, reason = _place(error), in_words(error, "")
+    return ": ".join(filter(None, (f"unexpected error{place}", reason))), unexpected, 1
+
+
+def _place(error: BaseException) -> str:
+    """File and line of svt in which an unexpected error was raised."""
+    own = [
+        f" at svtcli{frame.filename.rpartition('svtcli')[2]}:{frame.lineno}"
+        for frame in traceback.extract_tb(error.__traceback__)
+        if "svtcli" in frame.filename
+    ]
+    return own[-1] if own else ""
 
 
 def printable(text: str, lines: bool = False) -> str:

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
-from svtcli.failure import BadData, Refused
+from svtcli.failure import BadData, Refused, in_words
 from svtcli.run.distribution import install_command
 from svtcli.run.durable import fingerprint_file
 
@@ -137,7 +137,8 @@ def _read_safetensors(path: Path) -> Arrays:
             return {name: file.get_tensor(name) for name in names}
     except SafetensorError as error:
         raise BadData(
-            f"{path}: not an array file ({error})", "delete it, or get it again"
+            f"{path}: not an array file ({in_words(error)})",
+            "delete it, or get it again",
         ) from error
 
 
@@ -163,7 +164,7 @@ def read_pickled_arrays(path: Path) -> Arrays:
     except OSError:
         raise
     except Exception as error:  # exceptions of a broken pickle have no common parent
-        why = _printable(str(error) or type(error).__name__)
+        why = _printable(in_words(error))
         raise BadData(f"{path}: not a pickle of arrays ({why})") from error
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from svtcli.clips.format import Layout
-from svtcli.failure import Failure, Refused
+from svtcli.failure import Failure, Refused, in_words
 from svtcli.prepare.build import PrepareOptions, build_here
 from svtcli.prepare.journal import Built, Journal
 from svtcli.prepare.plan import Group
@@ -95,9 +95,8 @@ def _connect(address: str | None, workers: int | None) -> Any:
             socket.create_connection(to, PATIENCE).close()
         ray.init(**settings)
     except (OSError, ValueError, RuntimeError) as error:
-        why = str(error).strip().splitlines()[0]
         raise Refused(
-            f"--address {address}: no Ray cluster there ({why})",
+            f"--address {address}: no Ray cluster there ({in_words(error)})",
             "start one with `ray start --head`, or leave out --address",
         ) from error
     return ray
@@ -113,8 +112,7 @@ def _result(ray: Any, reference: Any, group: Group) -> Built:
         raise
     except ray.exceptions.RayError as error:
         raise ClusterFailed(
-            f"{group.name}: lost {RETRIES + 1} times by the cluster "
-            f"({type(error).__name__})",
+            f"{group.name}: lost {RETRIES + 1} times by the cluster",
             f"finished shards are kept; {RESUME}",
         ) from error
     return built

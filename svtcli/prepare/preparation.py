@@ -8,7 +8,7 @@ from pathlib import Path
 
 from svtcli import __version__
 from svtcli.clips.format import Manifest, Split
-from svtcli.failure import BadData, StorageFailed
+from svtcli.failure import BadData, StorageFailed, in_words
 from svtcli.prepare.build import (
     BuildProgress,
     PrepareOptions,
@@ -80,7 +80,7 @@ class Preparation:
             if error.errno not in STORAGE:
                 raise
             raise StorageFailed(
-                f"{self.journal.out}: {error.strerror}; {saved()}",
+                f"{self.journal.out}: {in_words(error)}; {saved()}",
                 f"make room, then {RESUME}",
             ) from error
         finally:

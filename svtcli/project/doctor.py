@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from svtcli import __version__
-from svtcli.failure import BadData, Failure, Refused
+from svtcli.failure import BadData, Failure, Refused, in_words
 from svtcli.run.cache import cache_folder
 from svtcli.run.directory import runs_root, versions
 from svtcli.run.distribution import install_command
@@ -82,8 +82,7 @@ def _finding(name: str, check: Check) -> Finding:
         state: State = "note" if isinstance(failure, _Note) else "broken"
         return Finding(name, state, failure.sentence, failure.hint)
     except Exception as error:  # Any: the other checks must still run.
-        lines = str(error).strip().splitlines() or ["no message"]
-        return Finding(name, "broken", f"{type(error).__name__}: {lines[0]}")
+        return Finding(name, "broken", in_words(error, "does not work here"))
 
 
 def _python() -> Finding:
@@ -110,7 +109,7 @@ def _packages() -> Finding:
 
 
 def _devices() -> Finding:
-    devices = _jax_devices()
+    devices = _all_devices()
     kinds, first = [device.device_kind for device in devices], devices[0]
     memory, on_cpu = _memory(first), first.platform == "cpu"
     facts = {
@@ -130,23 +129,19 @@ def _devices() -> Finding:
     return Finding("devices", "ok", text, facts=facts)
 
 
-def _jax_devices() -> list[Any]:
-    """Return jax's devices. Errors: Failure where it has none."""
+def _all_devices() -> list[Any]:
+    """Return jax's devices. Errors: Refused where it has none."""
     import jax
 
-    try:
-        return jax.devices()
-    except Exception as error:  # jax raises several kinds
-        platforms = os.environ.get("JAX_PLATFORMS")
-        hint = f"JAX_PLATFORMS is {platforms}: try without it" if platforms else None
-        why = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise Failure(f"jax finds no device to compute on ({why})", hint) from error
+    from svtcli.train.backend import devices
+
+    return devices(jax.devices)
 
 
 def _first_device(otherwise: str) -> Any:
     """Return the first device, or end in a note: `devices` has reported the rest."""
     try:
-        return _jax_devices()[0]
+        return _all_devices()[0]
     except Failure as failure:
         raise _Note(otherwise) from failure
 

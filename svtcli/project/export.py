@@ -20,7 +20,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from svtcli.failure import BadData, Refused, StorageFailed
+from svtcli.failure import BadData, Refused, StorageFailed, in_words
 from svtcli.model.svt import structure
 from svtcli.recipe.document import BadRecipe
 from svtcli.recipe.load import LoadedRecipe, dump_recipe, recipe_from_text
@@ -75,7 +75,7 @@ def export_weights(
         try:
             save_file(arrays, aside, metadata)
         except SafetensorError as error:
-            raise StorageFailed(f"{file}: {error}") from error
+            raise StorageFailed(f"{file}: {in_words(error)}") from error
 
 
 def import_weights(file: Path, run: RunFolder, progress: Progress) -> Weights:
@@ -135,8 +135,8 @@ def _opened(file: Path) -> Iterator[Any]:
         with safe_open(file, framework="numpy") as opened:
             yield opened
     except SafetensorError as error:
-        what = str(error).splitlines()[0]
-        raise BadData(f"{file}: not a whole safetensors file ({what})") from error
+        what = f"not a whole safetensors file ({in_words(error)})"
+        raise BadData(f"{file}: {what}") from error
 
 
 def _weights(opened: Any, file: Path) -> Weights:

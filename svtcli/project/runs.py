@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from svtcli.failure import Failure
+from svtcli.failure import Failure, in_words
 from svtcli.recipe.schema import UNITS
 from svtcli.run.directory import RunFacts, RunFolder, read_run
 from svtcli.run.metrics_log import Goodput, Row, goodput, read_metrics, read_rows
@@ -77,8 +77,7 @@ def overview(run: RunFolder) -> Overview:
         known["recipe"] = f"{facts.recipe} {facts.recipe_fingerprint[:6]}"
         known |= _scores(read_metrics(run.metrics))
     except (Failure, OSError, ValueError) as error:
-        lines = str(error).strip().splitlines()
-        known["problem"] = lines[0] if lines else type(error).__name__
+        known["problem"] = in_words(error).splitlines()[0]
     return Overview(run.name, **known)
 
 

@@ -19,7 +19,7 @@ from importlib import metadata
 from pathlib import Path
 
 from svtcli import __version__
-from svtcli.failure import BadData, Refused
+from svtcli.failure import BadData, Refused, in_words
 from svtcli.recipe.load import LoadedRecipe, dump_recipe, recipe_from_text
 from svtcli.recipe.schema import Recipe
 from svtcli.run.durable import fingerprint, write_atomic
@@ -234,7 +234,9 @@ def read_run(folder: RunFolder) -> RunFacts:
         known = {field.name: facts[field.name] for field in fields(RunFacts)}
         lists = {key: tuple(known[key]) for key in ("command", "overrides", "devices")}
     except (ValueError, KeyError, TypeError) as error:
-        raise BadData(f"{folder.run_file}: not a run's facts ({error})") from error
+        raise BadData(
+            f"{folder.run_file}: not a run's facts ({in_words(error)})"
+        ) from error
     return RunFacts(**{**known, **lists})
 
 

@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from svtcli.failure import BadData, Refused
+from svtcli.failure import BadData, Refused, in_words
 from svtcli.recipe.schema import Sample
 from svtcli.run.durable import sync_file, write_atomic, writing
 
@@ -100,7 +100,9 @@ def read_facts(folder: Path) -> SampleFacts:
         facts = json.loads(path.read_text(encoding="utf-8"))
         known = {field.name: facts[field.name] for field in fields(SampleFacts)}
     except (ValueError, KeyError, TypeError) as error:
-        raise BadData(f"{path}: not a description of samples ({error})") from error
+        raise BadData(
+            f"{path}: not a description of samples ({in_words(error)})"
+        ) from error
     return SampleFacts(**{**known, "clips": tuple(known["clips"])})
 
 
@@ -117,7 +119,7 @@ def read_samples(folder: Path, mapped: bool = False) -> Samples:
             for name in ("samples", "truth", "log_prob")
         )
     except (OSError, ValueError, EOFError) as error:
-        raise BadData(f"{folder}: unreadable samples ({error})") from error
+        raise BadData(f"{folder}: unreadable samples ({in_words(error)})") from error
     consistent = (
         video.ndim == 6
         and truth.shape == video.shape[:1] + video.shape[2:]

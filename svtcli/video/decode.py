@@ -18,7 +18,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
-from svtcli.failure import BadData
+from svtcli.failure import BadData, in_words
 from svtcli.video.file_kinds import FORMATS
 from svtcli.video.resize import Resizer
 from svtcli.video.timing import (
@@ -271,4 +271,4 @@ def _by_stamp(
 
 def _why(error: Exception) -> str:
     """Reason of an error, without the path."""
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return in_words(error)

@@ -22,7 +22,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFile, ImageFont, UnidentifiedImageError
 
-from svtcli.failure import BadData, Refused
+from svtcli.failure import BadData, Refused, in_words
 
 Fit = Literal["crop", "squash"]
 FILTER = "Pillow LANCZOS"
@@ -187,8 +187,7 @@ def _why(error: Exception, formats: tuple[str, ...]) -> str:
     """One short, reproducible line: Pillow's may contain addresses and bytes."""
     if isinstance(error, UnidentifiedImageError):
         return f"neither {' nor '.join(formats)}" if formats[1:] else f"no {formats[0]}"
-    lines = str(error).splitlines() or [type(error).__name__]
-    return lines[0][:120]
+    return in_words(error)[:120]
 
 
 def enlarge_smoothly(

@@ -19,7 +19,7 @@ from zipfile import BadZipFile, ZipFile, ZipInfo
 
 import numpy as np
 
-from svtcli.failure import BadData, Refused
+from svtcli.failure import BadData, Refused, in_words
 
 File = IO[bytes] | BufferedIOBase
 """A file, or a member of an archive."""
@@ -103,7 +103,9 @@ def mapped(path: Path, header: Header, start: int) -> np.ndarray:
             path, header.dtype, "r", start, shape=header.shape, order=order
         )
     except (OSError, ValueError) as error:
-        raise BadData(f"{path}: has changed while it was read ({error})") from error
+        raise BadData(
+            f"{path}: has changed while it was read ({in_words(error)})"
+        ) from error
 
 
 @contextmanager
@@ -116,7 +118,7 @@ def open_archive(path: Path) -> Iterator[ZipFile]:
         if isinstance(error, OSError) and error.errno in DISK_FULL:
             raise
         # zipfile may quote bytes of the file in place of a name.
-        why = (str(error) or type(error).__name__).splitlines()[0][:80]
+        why = in_words(error)[:80]
         raise BadData(f"{path}: not a whole .npz ({why})") from error
 
 

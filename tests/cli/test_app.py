@@ -115,8 +115,8 @@ def test_a_wrong_command_line_is_one_sentence_and_a_hint(
             "b: Permission denied\nhint",
         ),
         (MemoryError(), 1, "out of memory"),
-        (ValueError("first\nsecond"), 1, "ValueError: first\nhint: run with --debug"),
-        (ValueError(), 1, "ValueError: no message"),
+        (ValueError("first\nsecond"), 1, "unexpected error: first\nhint: run with --"),
+        (ValueError(), 1, "svt: error: unexpected error\nhint"),
         (BrokenPipeError(), 1, ""),
     ],
 )

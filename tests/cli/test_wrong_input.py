@@ -3,6 +3,8 @@
 The commands run in this process, where jax is loaded once for all of them.
 """
 
+import json
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +15,7 @@ from svtcli.cli import console
 from svtcli.cli.app import main
 from tests.trained_place import RUN, noise, write_clips
 
+PYTHON = re.compile(r"\bNone\b|\bTrue\b|\bFalse\b|[a-z]Error\b|Errno|PosixPath|<class ")
 RECIPE = """\
 about: small
 data: {kind: folder, source: videos, size: 16, frames: 8}
@@ -202,13 +205,19 @@ def answer_in_words(workplace: Path, capfd, wrong: Wrong) -> list[str]:
     """
     before = contents(workplace)
     capfd.readouterr()
-    code = main(["-q", *wrong.line.split()])
+    code = main(["-q", "--json", *wrong.line.split()])
     said = capfd.readouterr()
     first, *rest = said.err.splitlines()
     assert first.startswith("svt: error: ")
     assert wrong.sentence in first
     assert wrong.hint in "".join(line for line in rest if line.startswith("hint: "))
     assert "Traceback" not in said.err
-    assert (code, said.out) == (wrong.code, "")
+    assert not PYTHON.search(said.err)
+    told = json.loads(said.out)
+    assert told.get("code", code) == code == wrong.code
+    if "message" in told:  # a check tells its findings instead
+        assert list(told) == ["kind", "message", "hint", "code"]
+        assert said.err.startswith(f"svt: error: {told['message']}\n")
+        assert (told["hint"] or "") in said.err
     assert contents(workplace) == before
     return rest

@@ -62,7 +62,7 @@ def test_no_device_is_broken_once_and_the_rest_is_told_all_the_same(quick, monke
     monkeypatch.setenv("JAX_PLATFORMS", "cuda")
     found = findings()
     assert [name for name in found if found[name].state == "broken"] == ["devices"]
-    assert found["devices"].hint == "JAX_PLATFORMS is cuda: try without it"
+    assert "unset JAX_PLATFORMS" in found["devices"].hint
     assert found["product"].state == found["compiled"].state == "note"
     assert len(found) == 14
 
@@ -80,7 +80,7 @@ def test_what_nobody_thought_of_is_a_finding_too(quick, monkeypatch):
 
     monkeypatch.setattr(decode, "missing_decoders", surprised)
     found = findings()["codecs"]
-    assert (found.state, found.text) == ("broken", "LookupError: first")
+    assert (found.state, found.text) == ("broken", "does not work here")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from zipfile import ZIP_STORED, ZipFile, ZipInfo
 import numpy as np
 
 from svtcli.evaluate.foreign.videos import Pixels, Rows, Videos, common_frames
-from svtcli.failure import BadData, Failure, Refused
+from svtcli.failure import BadData, Failure, Refused, in_words
 from svtcli.run.samples import read_samples
 from svtcli.video.npy_files import (
     File,
@@ -63,7 +63,7 @@ def open_npy(path: Path, name: str, frames: int | None) -> ArrayVideos:
             _check_array(header, file, name)
         length = path.stat().st_size
     except OSError as error:
-        raise BadData(f"{path}: could not be read ({error.strerror})") from error
+        raise BadData(f"{path}: could not be read ({in_words(error)})") from error
     if length < header.size:
         raise BadData(
             f"{path}: ends early ({length} of {header.size} bytes)",

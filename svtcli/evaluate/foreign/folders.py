@@ -16,7 +16,7 @@ from svtcli.evaluate.foreign.videos import (
     common_frames,
     lossy_refused,
 )
-from svtcli.failure import BadData, Refused
+from svtcli.failure import BadData, Refused, in_words
 from svtcli.video.decode import EndsEarly, open_video
 from svtcli.video.image import EXACT, INEXACT, frame_shape, read_frame
 
@@ -144,7 +144,7 @@ def _decoded(path: Path, frames: int) -> Iterator[UInt8[np.ndarray, "H W 3"]]:
         with open_video(path) as video:
             yield from video.decode(None, frames=frames)
     except EndsEarly as error:
-        raise BadData(f"{path}: {error}; {frames} are wanted") from error
+        raise BadData(f"{path}: {in_words(error)}; {frames} are wanted") from error
 
 
 def _picture_shape(paths: Iterable[Path]) -> Shape:
@@ -197,7 +197,7 @@ def shown(folder: Path) -> list[Path]:
     try:
         return [path for path in folder.iterdir() if not path.name.startswith(".")]
     except OSError as error:
-        raise BadData(f"{folder}: could not be read ({error.strerror})") from error
+        raise BadData(f"{folder}: could not be read ({in_words(error)})") from error
 
 
 def _natural(name: str) -> tuple[list[tuple[int, str]], str]:

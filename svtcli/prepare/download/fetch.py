@@ -17,7 +17,7 @@ from typing import TypeVar
 import requests
 import urllib3.exceptions
 
-from svtcli.failure import StorageFailed
+from svtcli.failure import StorageFailed, in_words
 from svtcli.run.durable import require_room, sync_file
 from svtcli.run.signals import RESUME
 
@@ -82,15 +82,16 @@ def _patiently(
             time.sleep(BACK_OFF[failures])
             failures += 1
         except requests.RequestException as error:
-            raise StorageFailed(f"{url}: cannot be fetched ({error})") from error
+            raise StorageFailed(
+                f"{url}: cannot be fetched ({in_words(error)})"
+            ) from error
 
 
 def _reason(error: BaseException) -> str:
     """Describe the innermost cause alone: urllib3 wraps it in its own objects."""
     while (inner := error.__cause__ or error.__context__) is not None:
         error = inner
-    reason = error.strerror if isinstance(error, OSError) else None
-    return reason or str(error) or type(error).__name__
+    return in_words(error, "no answer")
 
 
 @dataclass
@@ -248,7 +249,7 @@ class ResumingDownloader:
             yield
         except OSError as error:
             raise StorageFailed(
-                f"{self.part}: cannot be written ({error.strerror})",
+                f"{self.part}: cannot be written ({in_words(error)})",
                 f"make room there; {RESUME}",
             ) from error
 

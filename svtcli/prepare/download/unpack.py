@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from io import BufferedIOBase
 from pathlib import Path, PurePosixPath
 
-from svtcli.failure import Refused, StorageFailed
+from svtcli.failure import Refused, StorageFailed, in_words
 from svtcli.prepare.sources.source_folder import inside
 from svtcli.run.durable import CHUNK, sync_file, sync_path
 
@@ -75,12 +75,12 @@ def unpack(archive: Path, into: Path) -> int:
                 video.replace(into / video.name.removesuffix(PART))
         sync_path(into)
     except DAMAGE as error:
-        raise _broken(archive, str(error)) from error
+        raise _broken(archive, in_words(error)) from error
     except BrokenArchive as error:
         raise _broken(archive, error.sentence) from error
     except OSError as error:
         raise StorageFailed(
-            f"{into}: cannot unpack {archive.name} ({error.strerror})",
+            f"{into}: cannot unpack {archive.name} ({in_words(error)})",
             "make room there and re-run the same command",
         ) from error
     mark = archive.with_name(archive.name + MARK)

@@ -12,7 +12,7 @@ from functools import cached_property, lru_cache
 from itertools import islice
 from pathlib import Path
 
-from svtcli.failure import Refused
+from svtcli.failure import Refused, in_words
 
 SPLIT_WORDS = {
     "train": "train",
@@ -135,9 +135,9 @@ def read_table(path: Path) -> Iterator[Row]:
                 line = table.line_num
                 yield form.row(fields, split)
     except (ValueError, OverflowError, IndexError, csv.Error) as error:
-        raise Refused(f"{path}, line {line}: {error}", EXPECTED) from error
+        raise Refused(f"{path}, line {line}: {in_words(error)}", EXPECTED) from error
     except OSError as error:
-        raise Refused(f"{path}: cannot be read ({error.strerror})") from error
+        raise Refused(f"{path}: cannot be read ({in_words(error)})") from error
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 
 from svtcli.clips.format import ClipFacts, Layout
-from svtcli.failure import Refused
+from svtcli.failure import Refused, in_words
 from svtcli.prepare.download import Offer, Publisher
 from svtcli.prepare.plan import Failed, Outcome, Plan, Promise, Task
 from svtcli.prepare.sources import how_to_get
@@ -187,7 +187,7 @@ class PngTask:
                 detail = f"{place}: {damage.detail}"
                 yield Failed(self.source, damage.reason, detail, record=record)
             except OSError as error:
-                detail = f"{place}: cannot be read ({error.strerror})"
+                detail = f"{place}: cannot be read ({in_words(error)})"
                 yield Failed(self.source, "open", detail, record=record)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from svtcli.failure import BadData
+from svtcli.failure import BadData, in_words
 
 IMAGES, LABELS = 2051, 2049
 """Magic numbers: unsigned bytes with three axes, and with one."""
@@ -32,7 +32,7 @@ def read_idx_images(path: Path) -> UInt8[np.ndarray, "n rows columns"]:
                 return _images(path, unpacked)
     except (OSError, EOFError, zlib.error) as error:
         raise BadData(
-            f"{path}: cannot be read ({error})", "is the download complete?"
+            f"{path}: cannot be read ({in_words(error)})", "is the download complete?"
         ) from error
 
 

@@ -23,7 +23,7 @@ from svtcli.clips.on_the_fly import (
     generated_facts,
     write_digits,
 )
-from svtcli.failure import BadData, Refused
+from svtcli.failure import BadData, Refused, in_words
 from svtcli.prepare.download import Offer, Publisher
 from svtcli.prepare.plan import (
     Cut,
@@ -324,7 +324,7 @@ def open_official(path: Path) -> UInt8[np.ndarray, "20 n 64 64"]:
     try:
         video = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise BadData(f"{path}: cannot be read ({error})") from error
+        raise BadData(f"{path}: cannot be read ({in_words(error)})") from error
     if video.dtype != np.uint8 or (*video.shape[:1], *video.shape[2:]) != (20, 64, 64):
         raise BadData(
             f"{path}: {video.dtype} {video.shape}, expected uint8 (20, 10000, 64, 64)"

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from svtcli.clips.format import FLOAT, ClipFacts, Layout
-from svtcli.failure import BadData, Refused
+from svtcli.failure import BadData, Refused, in_words
 from svtcli.prepare.plan import (
     Cut,
     Failed,
@@ -128,7 +128,7 @@ class RecordTask(ABC):
                     yield self._video(number, record)
                 number += 1
         except OSError as error:
-            detail = f"cannot be read ({error.strerror})"
+            detail = f"cannot be read ({in_words(error)})"
             yield Failed(name, "open", detail, None, number or None, units - number)
             return
         if not number:
@@ -295,7 +295,7 @@ def tar_members(path: Path, address: str) -> Iterator[tuple[str, int, int]]:
             end = tar.offset
     except (tarfile.TarError, OSError, ValueError, EOFError) as error:
         raise Refused(
-            f"{path}: not a complete, uncompressed tar ({error})", again
+            f"{path}: not a complete, uncompressed tar ({in_words(error)})", again
         ) from None
     # tarfile takes a damaged header for the end.
     with path.open("rb") as file:

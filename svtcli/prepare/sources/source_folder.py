@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from svtcli.failure import Refused
+from svtcli.failure import Refused, in_words
 from svtcli.prepare.sources import how_to_get
 from svtcli.video.file_kinds import VIDEO, kind_of
 
@@ -175,7 +175,7 @@ def _scan(folder: Path) -> AbstractContextManager[Iterator[os.DirEntry[str]]]:
     try:
         return os.scandir(folder)
     except OSError as error:
-        raise Refused(f"{folder}: cannot be read ({error.strerror})") from error
+        raise Refused(f"{folder}: cannot be read ({in_words(error)})") from error
 
 
 def _leads_into(path: str, folder: Path) -> bool:

@@ -19,7 +19,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
-from svtcli.failure import BadData
+from svtcli.failure import BadData, in_words
 
 LENGTH = struct.Struct("<Q")
 CHECKSUM = struct.Struct("<I")
@@ -169,7 +169,7 @@ def parse_example(data: bytes) -> Example:
     try:
         message: Any = example_class().FromString(data)
     except DecodeError as error:
-        raise BadExample(f"not a tf.train.Example ({error})") from error
+        raise BadExample(f"not a tf.train.Example ({in_words(error)})") from error
     return Example(message.features.feature)
 
 
