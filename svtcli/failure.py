@@ -70,7 +70,7 @@ class StorageFailed(Failure):
 
 
 class Stopped(Failure):
-    """Stopped by a signal with everything saved: 75 for SIGTERM, 130 for Ctrl-C."""
+    """Stopped by a signal with everything saved: 130 for Ctrl-C, else 75."""
 
     def __init__(self, sentence: str, hint: str | None = None, code: int = 75) -> None:
         super().__init__(sentence, hint)

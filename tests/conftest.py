@@ -12,6 +12,7 @@ constants).
 import os
 import re
 import shutil
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,7 +41,14 @@ settings.load_profile("svt")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Compile fast in CI's run; in the processes that tests start, too."""
+    """Compile fast in CI's run; in the processes that tests start, too.
+
+    In a job that `nohup` or a shell's `&` started, catch signals nevertheless.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
     if config.option.markexpr != "not slow":
         return
     os.environ.setdefault(FAST, "1")

@@ -52,22 +52,23 @@ def measure(plan: MetricsPlan, progress: Progress) -> MetricsResult:
             paired = {name: _paired(plan, name, progress, stop) for name in plan.paired}
         with within_memory("FVD", lambda: less_for_features(*NEEDS_LESS_FVD)):
             fvd = _fvd(plan, progress, stop) if plan.settings.distances else None
-    result = MetricsResult(
-        samples=_side(plan.fake, plan.settings.per_prime),
-        reference=_side(plan.real),
-        trials=plan.settings.trials,
-        per_prime=plan.settings.per_prime,
-        prime=plan.prime,
-        settings=plan.settings,
-        fvd=fvd,
-        quality=paired,
-        made=plan.fake.videos.facts,
-        warnings=plan.warnings,
-        device=jax.devices()[0].device_kind,
-        fingerprint=plan.fingerprint,
-    )
-    if plan.out is not None:
-        write_result(plan.out, result)
+        result = MetricsResult(
+            samples=_side(plan.fake, plan.settings.per_prime),
+            reference=_side(plan.real),
+            trials=plan.settings.trials,
+            per_prime=plan.settings.per_prime,
+            prime=plan.prime,
+            settings=plan.settings,
+            fvd=fvd,
+            quality=paired,
+            made=plan.fake.videos.facts,
+            warnings=plan.warnings,
+            device=jax.devices()[0].device_kind,
+            fingerprint=plan.fingerprint,
+        )
+        if plan.out is not None:
+            write_result(plan.out, result)
+            stop.saved = f"{plan.out} is complete"
     return result
 
 

@@ -37,7 +37,7 @@ def evaluate(plan: LikelihoodPlan, progress: Progress) -> LikelihoodResult:
     """Score the model and its baselines; the result is also written to `eval/`.
 
     An interrupted call resumes when it is repeated, with any batch size and devices.
-    Errors: `Stopped` after SIGTERM or Ctrl-C, with all scored clips kept; `Locked`;
+    Errors: `Stopped` after a signal, with all scored clips kept; `Locked`;
     StorageFailed for a broken checkpoint, Refused for another model's; OutOfMemory.
     """
     return plan.partial.complete(_steps(plan, progress, None))

@@ -17,7 +17,7 @@ from svtcli.prepare.journal import Built, Journal
 from svtcli.prepare.plan import Group
 from svtcli.prepare.workers import POLL
 from svtcli.run.distribution import install_command
-from svtcli.run.signals import RESUME
+from svtcli.run.signals import RESUME, handlers_kept
 
 PATIENCE = 10.0
 """Seconds that a cluster may take to answer."""
@@ -93,7 +93,8 @@ def _connect(address: str | None, workers: int | None) -> Any:
         if host and port.isdecimal():  # without an answer Ray waits for minutes
             to = host.strip("[]"), int(port)
             socket.create_connection(to, PATIENCE).close()
-        ray.init(**settings)
+        with handlers_kept():
+            ray.init(**settings)
     except (OSError, ValueError, RuntimeError) as error:
         raise Refused(
             f"--address {address}: no Ray cluster there ({in_words(error)})",

@@ -29,6 +29,7 @@ from svtcli.recipe.data import Data
 from svtcli.run.durable import fingerprint
 from svtcli.run.partial import Steps, Unfinished
 from svtcli.run.progress import Progress
+from svtcli.run.signals import StopSignals
 
 NOTHING: Mapping[str, Built] = {}
 PREVIEW_HEADERS = 64
@@ -194,8 +195,9 @@ def _estimate(plan: Plan, tasks: list[Task]) -> tuple[int, int]:
 def _seconds_per_unit(tasks: list[Task]) -> float | None:
     """Measure one worker. The first task pays for its start and is not counted."""
     units, begun, last = 0, None, 0.0
-    with TemporaryDirectory(prefix="svt-preview-") as aside:
-        results = outcomes(tasks, Path(aside), 1, time_limit=PREVIEW_SECONDS)
+    with StopSignals() as stop, TemporaryDirectory(prefix="svt-preview-") as aside:
+        place, check = Path(aside), partial(stop.check, "nothing was written")
+        results = outcomes(tasks, place, 1, PREVIEW_SECONDS, check)
         try:
             for number, (task, outcome, _) in enumerate(results):
                 last = monotonic()

@@ -7,7 +7,6 @@ An imported file is untrusted: every array must be the one that its recipe descr
 
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from svtcli.model.svt import structure
 from svtcli.recipe.document import BadRecipe
 from svtcli.recipe.load import LoadedRecipe, dump_recipe, recipe_from_text
 from svtcli.run.directory import RunFolder, read_run, write_run
-from svtcli.run.durable import replacing
+from svtcli.run.durable import removed, replacing
 from svtcli.run.progress import Progress
 from svtcli.train.arrays import differences, named, unnamed
 from svtcli.train.checkpoint import Checkpoints, load_network
@@ -92,15 +91,13 @@ def import_weights(file: Path, run: RunFolder, progress: Progress) -> Weights:
     state = first_state(unnamed(arrays, shapes), train)
     state["step"] = jnp.asarray(weights.step, jnp.int32)
     unfinished = RunFolder(run.path.with_name(f".{run.path.name}.{os.getpid()}"))
-    try:
+    with removed(unfinished.path):
         clips = weights.clips
         write_run(unfinished, weights.recipe, devices=(), data_fingerprint=clips)
         keep, note = train.keep, progress.note
         with Checkpoints(unfinished.checkpoints, keep, clips, note) as checkpoints:
             checkpoints.save(jax.device_put(state))
         unfinished.path.rename(run.path)
-    finally:
-        shutil.rmtree(unfinished.path, ignore_errors=True)
     return weights
 
 

@@ -8,13 +8,13 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from shutil import rmtree
 from tempfile import mkdtemp
 
 from svtcli.failure import Refused
 from svtcli.render.grid import Canvas
-from svtcli.run.durable import write_atomic
+from svtcli.run.durable import removed, write_atomic
 from svtcli.run.progress import Progress
+from svtcli.run.signals import StopSignals
 from svtcli.video.encode import FASTEST_GIF, write_gif, write_mp4
 
 Draw = Callable[[Path], None]
@@ -34,7 +34,7 @@ def write_pictures(
 
     `inputs`, with the fingerprint that `fresh` compares, become the file `record` after
     them; `dry_run` writes nothing. Errors: Refused where `out` is a file or, without
-    `force`, a picture exists already; those of the drawing.
+    `force`, a picture exists already; `Stopped`; those of the drawing.
     """
     paths = [out / name for name in pictures]
     if out.exists() and not out.is_dir():
@@ -46,9 +46,10 @@ def write_pictures(
     if dry_run:
         return paths
     facts = inputs()
-    with _drawing_aside(out) as aside:
+    with StopSignals() as stop, _drawing_aside(out) as aside:
         progress.begin("draw", len(pictures), "pictures")
         for done, (name, draw) in enumerate(pictures.items(), start=1):
+            stop.check(f"none of the {len(pictures)} pictures is written yet")
             draw(aside / name)
             progress.advance(done, {"file": name})
         progress.end()
@@ -56,8 +57,9 @@ def write_pictures(
             (out / record).unlink(missing_ok=True)
         for path in paths:
             (aside / path.name).replace(path)
-    if record is not None:
-        write_atomic(out / record, json.dumps(facts, indent=2) + "\n")
+        if record is not None:
+            write_atomic(out / record, json.dumps(facts, indent=2) + "\n")
+        stop.saved = f"the pictures are in {out}"
     return paths
 
 
@@ -90,13 +92,11 @@ def _drawing_aside(out: Path) -> Iterator[Path]:
     too if it did not exist before."""
     created = [folder for folder in (out, *out.parents) if not folder.exists()]
     out.mkdir(parents=True, exist_ok=True)
-    aside = Path(mkdtemp(prefix=".drawing-", dir=out))
     try:
-        yield aside
+        with removed(Path(mkdtemp(prefix=".drawing-", dir=out))) as aside:
+            yield aside
     except BaseException:
-        rmtree(aside)
         with suppress(OSError):  # other files are in it by now
             for folder in created:
                 folder.rmdir()
         raise
-    rmtree(aside)

@@ -18,6 +18,7 @@ from typing import IO, Any
 import google_crc32c
 
 from svtcli.failure import BadData, StorageFailed
+from svtcli.run.signals import unfinished
 
 CHUNK = 1 << 17
 """Bytes read or written at a time."""
@@ -47,13 +48,24 @@ def replacing(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     # Random, not the process ID: two hosts or containers may use the same one.
     aside = path.with_name(f".{path.name}.{os.urandom(4).hex()}.part")
+    with removed(aside), writing(path):
+        yield aside
+        sync_path(aside)
+        move_into_place(aside, path)
+
+
+@contextmanager
+def removed(aside: Path) -> Iterator[Path]:
+    """Remove a file or folder at the end, also where a signal ends the process."""
+    unfinished.add(aside)
     try:
-        with writing(path):
-            yield aside
-            sync_path(aside)
-            move_into_place(aside, path)
+        yield aside
     finally:
-        aside.unlink(missing_ok=True)
+        if aside.is_dir():
+            shutil.rmtree(aside, ignore_errors=True)
+        else:
+            aside.unlink(missing_ok=True)
+        unfinished.discard(aside)
 
 
 def move_into_place(aside: Path, path: Path) -> None:

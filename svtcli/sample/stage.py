@@ -112,7 +112,7 @@ def sample(plan: SamplePlan, progress: Progress) -> Path:
     """Sample the videos; their folder appears when it is complete.
 
     An interrupted call resumes when it is repeated, with any batch size. Errors:
-    `Stopped` after SIGTERM or Ctrl-C, with all finished videos kept; `Locked`;
+    `Stopped` after a signal, with all finished videos kept; `Locked`;
     StorageFailed for a broken checkpoint, Refused for another model's; OutOfMemory.
     """
     return plan.partial.complete(_steps(plan, progress, None))

@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from types import FrameType
 from typing import Any
 
 import jax
@@ -26,7 +25,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from svtcli.failure import Failure, PeerLost, Refused, Stopped, in_words
-from svtcli.run.signals import StopSignals
+from svtcli.run.signals import StopSignals, uninterrupted
 from svtcli.train.memory import out_of_memory
 
 PATIENCE = 900
@@ -181,10 +180,10 @@ class AgreedStop(StopSignals):
 
     A signal may reach one process alone, or each at another moment. jax catches SIGTERM
     (a handler of ours would hide it) and forwards it to the other processes, so Ctrl-C
-    is passed on as SIGTERM.
+    and SIGHUP are passed on as SIGTERM.
     """
 
-    caught = (signal.SIGINT,)
+    caught = (signal.SIGINT, signal.SIGHUP)
 
     def __init__(self, peers: Peers) -> None:
         super().__init__()
@@ -201,9 +200,11 @@ class AgreedStop(StopSignals):
             self.received = self.received or signal.SIGTERM
         return self._agreed
 
-    def _remember(self, number: int, frame: FrameType | None) -> None:
-        super()._remember(number, frame)
-        os.kill(os.getpid(), signal.SIGTERM)
+    def remember(self, number: signal.Signals) -> None:
+        """Note the first signal, and tell the other processes through jax."""
+        if self.received is None:
+            self.received = number
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 def stop_signals(peers: Peers) -> StopSignals:
@@ -224,24 +225,32 @@ def joined(meeting: Meeting | None) -> Iterator[Peers]:
         return
     with _stdout_to_stderr():
         _meet(meeting)
-        count, process = jax.process_count(), jax.process_index()
-        silence = (
-            f"process {process}: no progress for {meeting.patience} s; "
-            "another process is stuck or lost"
-        )
-        with Watchdog(meeting.patience, silence) as watchdog:
-            try:
-                yield Peers(count, process, watchdog)
-            except Stopped:
-                jax.distributed.shutdown()
-                raise
-            except Failure:
-                raise
-            except (RuntimeError, ValueError) as error:
-                if lost := peer_lost(error):
-                    raise lost from error
-                raise
-        jax.distributed.shutdown()
+        with uninterrupted():  # none leaves alone while the others wait for it
+            with _met(meeting.patience) as peers:
+                yield peers
+            jax.distributed.shutdown()
+
+
+@contextmanager
+def _met(patience: int) -> Iterator[Peers]:
+    """Work as one of several processes, under a watchdog."""
+    count, process = jax.process_count(), jax.process_index()
+    silence = (
+        f"process {process}: no progress for {patience} s; "
+        "another process is stuck or lost"
+    )
+    with Watchdog(patience, silence) as watchdog:
+        try:
+            yield Peers(count, process, watchdog)
+        except Stopped:
+            jax.distributed.shutdown()
+            raise
+        except Failure:
+            raise
+        except (RuntimeError, ValueError) as error:
+            if lost := peer_lost(error):
+                raise lost from error
+            raise
 
 
 def peer_lost(error: BaseException) -> PeerLost | None:

@@ -19,7 +19,7 @@ from svtcli.run.durable import fingerprint
 from svtcli.run.lock import only_writer
 from svtcli.run.metrics_log import MetricsLog, Row, Rows, Together, read_metrics
 from svtcli.run.progress import Progress, Silent
-from svtcli.run.signals import StopSignals
+from svtcli.run.signals import StopSignals, uninterrupted
 from svtcli.train.backend import key_of, start_jax
 from svtcli.train.checkpoint import Checkpoints
 from svtcli.train.commit_record import holds, latest_step
@@ -79,7 +79,7 @@ def train(
     `fresh` starts over and moves earlier files aside; `profile` steps are traced, after
     the first few. All `peers` make the same call; process 0 reports for them. Errors:
     those of `plan_training` and `set_up`; Locked while another process trains this run;
-    Stopped after SIGTERM or Ctrl-C, with everything saved; BadData; StorageFailed;
+    Stopped after a signal, with everything saved; BadData; StorageFailed;
     PeerLost; OutOfMemory.
     """
     progress = progress if peers.first else Silent()
@@ -203,18 +203,19 @@ def _train(
             validation = replace(validation, missed=start)
         read = prefetch(batches, start)
         try:
-            state = train_until(
-                plan.until,
-                state,
-                step,
-                read,
-                settings,
-                log,
-                checkpoints,
-                stop,
-                validation,
-                profile,
-            )
+            with uninterrupted():
+                state = train_until(
+                    plan.until,
+                    state,
+                    step,
+                    read,
+                    settings,
+                    log,
+                    checkpoints,
+                    stop,
+                    validation,
+                    profile,
+                )
         finally:
             read.close()
             progress.end()

@@ -62,6 +62,18 @@ class Ended:
     """Output on stdout."""
     said: str
     """Output on stderr."""
+    caught: bool = True
+    """False if it got its signal before it caught any."""
+
+
+def catches(process: subprocess.Popen, number: signal.Signals) -> bool:
+    """Return True if the process catches the signal at this moment."""
+    try:
+        status = Path(f"/proc/{process.pid}/status").read_text()
+    except OSError:
+        return False
+    masks = [line.split()[1] for line in status.splitlines() if "SigCgt" in line]
+    return any(int(mask, 16) >> (number - 1) & 1 for mask in masks)
 
 
 class FaultedRun:
@@ -110,19 +122,34 @@ class FaultedRun:
         process = self.process()
         # Sometimes while it imports, compiles and restores; else while it trains.
         if draw.random() < 0.3:
-            time.sleep(draw.uniform(0, 4))
+            time.sleep(draw.uniform(0.05, 4))
         else:
             self._wait_for_rows(first_row + draw.randint(1, MOST_ROWS), process)
             time.sleep(draw.uniform(0, 0.05))
+        caught = catches(process, number)
         process.send_signal(number)
-        return self.note_end(process, first_row, before)
+        return self.note_end(process, first_row, before, caught)
 
-    def note_end(self, process: subprocess.Popen, first_row: int, before: int) -> Ended:
+    def note_end(
+        self,
+        process: subprocess.Popen,
+        first_row: int,
+        before: int,
+        caught: bool = True,
+    ) -> Ended:
         """Wait for a process to end, and record its exit."""
         out, said = process.communicate(timeout=PATIENCE)
-        assert "Traceback" not in said, said
-        rows, saved = len(self.steps_logged()), self.saved()
-        ended = Ended(process.returncode, first_row, rows, before, saved, out, said)
+        assert "Traceback" not in said or not caught, said
+        ended = Ended(
+            code=process.returncode,
+            first_row=first_row,
+            rows=len(self.steps_logged()),
+            before=before,
+            saved=self.saved(),
+            out=out,
+            said=said,
+            caught=caught,
+        )
         self.ended.append(ended)
         return ended
 

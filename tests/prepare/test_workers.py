@@ -1,13 +1,15 @@
+import errno
 import os
 import signal
 import time
 from dataclasses import dataclass
+from multiprocessing import spawn
 from pathlib import Path
 
 import pytest
 
 from svtcli.prepare.plan import Outcome, Promise
-from svtcli.prepare.workers import outcomes
+from svtcli.prepare.workers import NoWorkers, Worker, outcomes
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class Job:
                 os.kill(os.getpid(), signal.SIGSEGV)
             case "hang":
                 time.sleep(600)
+            case "signal":
+                os.kill(os.getpid(), int(self.source.split()[1]))
             case "raise":
                 raise OSError(28, "No space left on device", str(frames))
         return Outcome(frames=len(self.source))
@@ -57,3 +61,37 @@ def test_an_error_in_a_worker_is_raised_and_ends_them_all(tmp_path: Path) -> Non
     with pytest.raises(OSError, match="No space left"):
         next(results)
     assert time.monotonic() - start < 300
+
+
+def test_workers_that_cannot_start_are_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = tmp_path / "python"
+    closed.write_text("not a program")
+    monkeypatch.setattr(spawn, "_python_exe", os.fsencode(closed))
+    started = outcomes([Job(f"work {i}") for i in range(20)], tmp_path, 2, 600.0)
+    with pytest.raises(NoWorkers) as caught:
+        next(started)
+    assert str(caught.value) == (
+        f"worker processes do not start: {closed}: Permission denied"
+    )
+
+
+def test_processes_that_the_system_refuses_are_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(worker: Worker) -> None:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(Worker, "start", refuse)
+    with pytest.raises(NoWorkers, match="Resource temporarily unavailable"):
+        next(outcomes([Job("work")], tmp_path, 2, 600.0))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signals_to_stop_do_not_reach_the_workers(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    jobs = [Job(f"signal {number}"), Job("work")]
+    for _, outcome, _ in outcomes(jobs, tmp_path, 1, 600.0):
+        assert not outcome.failures

@@ -1,0 +1,64 @@
+"""Signals at random moments, imports and compilation included: nothing is lost."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.faults.stopped_command import StoppedCommand, stop_at_random
+from tests.video.video_files import moving_square, write_video
+
+TIMES = int(os.environ.get("SVT_SIGNALS", "40"))
+WORDS = {
+    "prepare": "prepare folder --source videos --size 16 --frames 4 --out out",
+    "sample": "sample mine --per-prime 6 --schedule sequential --out out",
+    "eval": "eval mine --metric bits,psnr --videos 4",
+    "run": "run whole.yaml",
+}
+UNLIKE = ("run.json", "metrics.jsonl", "figures.json")
+"""Files with times in them."""
+
+
+def contents(*folders: Path) -> Callable[[], dict[str, bytes]]:
+    """Function that reads all files but `UNLIKE`, and checkpoints."""
+
+    def read() -> dict[str, bytes]:
+        return {
+            str(file.relative_to(folder)): file.read_bytes()
+            for folder in folders
+            for file in sorted(folder.rglob("*"))
+            if file.is_file()
+            and file.name not in (*UNLIKE, ".lock")
+            and "checkpoints" not in file.parts
+        }
+
+    return read
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("command", WORDS)
+def test_signals_at_random_moments(command: str, place: Path) -> None:
+    for number in range(12):
+        write_video(place / "videos" / f"{number}.mp4", moving_square(24 + number))
+    recipe = (place / "mine.yaml").read_text()
+    recipe = recipe.replace("source: gone", "source: videos, frames: 8")
+    (place / "whole.yaml").write_text(recipe.replace("steps: 3", "steps: 40"))
+    runs = place / "runs"
+    folders = {
+        "prepare": [place / "out"],
+        "sample": [place / "out"],
+        "eval": [runs / "mine" / "eval", runs / "mine" / "samples"],
+        "run": [runs / "whole", place / "clips" / "whole"],
+    }[command]
+    tested = StoppedCommand(WORDS[command].split(), place, contents(*folders))
+
+    def reset() -> None:
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    stop_at_random(tested, TIMES, 7, reset)
+    assert not list(place.rglob("*.work"))
+    assert not list(place.rglob("*.part"))
