@@ -61,7 +61,7 @@ def score_runs(runs: list[str], call: Call) -> None:
     from svtcli.train.held_out import open_held_out
 
     task = ArrayTask.from_flags(*call.task)
-    opened = [open_checkpoint(*each) for each in checkpoints]
+    opened = [open_checkpoint(*each, console.note) for each in checkpoints]
     for checkpoint in opened:  # refuse before JAX is imported
         open_held_out(checkpoint, _settings(checkpoint, call), call.clips)
     of_runs = [_plans(each, call) for each in opened]

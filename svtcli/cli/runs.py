@@ -120,7 +120,7 @@ def export_(
     from svtcli.run.directory import find_checkpoint
     from svtcli.train.commit_record import open_checkpoint
 
-    checkpoint = open_checkpoint(*find_checkpoint(ckpt))
+    checkpoint = open_checkpoint(*find_checkpoint(ckpt), console.note)
     # Refusals come before the import of JAX, which takes seconds.
     from svtcli.project.export import export_weights
 

@@ -85,7 +85,7 @@ def sample(
     from svtcli.train.held_out import open_held_out
 
     task = ArrayTask.from_flags(task_index, task_count)
-    checkpoint = open_checkpoint(run, step)
+    checkpoint = open_checkpoint(run, step, console.note)
     settings = replace(checkpoint.recipe.sample, **given)
     order = settings.schedule
     if "window" in given and order != "guess":

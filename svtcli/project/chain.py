@@ -9,7 +9,7 @@ preparing clips, and refusing to, needs no JAX.
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -92,14 +92,14 @@ def run_chain(
     if "sample" in stages:
         from svtcli.sample.stage import plan_samples, sample
 
-        plan = plan_samples(_newest_checkpoint(loaded, run), recipe.sample)
+        plan = plan_samples(_newest_checkpoint(loaded, run, progress), recipe.sample)
         samples = sample(plan, progress)
     if "eval" in stages:
         from svtcli.evaluate.plan import plan_likelihoods
         from svtcli.evaluate.stage import evaluate
         from svtcli.evaluate.trials import plan_trials, run_trials
 
-        checkpoint = _newest_checkpoint(loaded, run)
+        checkpoint = _newest_checkpoint(loaded, run, progress)
         scores = plan_likelihoods(checkpoint, recipe.eval)
         trials = plan_trials(checkpoint, recipe.eval, recipe.sample)
         evaluations = tuple(evaluate(each, progress) for each in scores)
@@ -146,17 +146,19 @@ def _require_weights(loaded: LoadedRecipe) -> None:
         require_weights(loaded.recipe.eval)
 
 
-def _newest_checkpoint(loaded: LoadedRecipe, run: RunFolder) -> "Checkpoint":
+def _newest_checkpoint(
+    loaded: LoadedRecipe, run: RunFolder, progress: Progress
+) -> "Checkpoint":
     """Newest checkpoint of the run, with the recipe as it is now."""
-    from svtcli.train.commit_record import Checkpoint, latest_step
+    from svtcli.train.commit_record import latest_step, open_checkpoint
 
-    step = latest_step(run.checkpoints)
-    if step is None:
+    if latest_step(run.checkpoints) is None:
         raise Refused(
             f"{run.path}: not trained yet",
             f"leave out --from, or: svt train {loaded.name}",
         )
-    return Checkpoint(run, step, loaded.recipe)
+    newest = open_checkpoint(run, note=progress.note)
+    return replace(newest, recipe=loaded.recipe)
 
 
 def _render(
@@ -166,7 +168,7 @@ def _render(
     from svtcli.sample.stage import plan_samples
 
     settings = loaded.recipe.render
-    plan = plan_samples(_newest_checkpoint(loaded, run), loaded.recipe.sample)
+    plan = plan_samples(_newest_checkpoint(loaded, run, progress), loaded.recipe.sample)
     if not plan.finished:
         raise Refused(f"{plan.out}: no samples to draw yet", "leave out --from render")
     out = run.figures / plan.out.name

@@ -39,8 +39,10 @@ from svtcli.train.commit_record import (
     Checkpoint,
     CorruptCheckpoint,
     Record,
+    deleted,
     seal,
     steps_in,
+    unread,
     verify,
 )
 from svtcli.train.distributed import ALONE, Peers
@@ -185,14 +187,19 @@ class Checkpoints:
     def _delete_old(self) -> None:
         """Keep the newest `keep` checkpoints and all multiples of `keep_every`.
 
-        A deleted folder loses its number before its files.
+        One that is being read stays until a later save. A deleted folder loses its
+        number before its files.
         """
         for step in numbered(self.folder)[: -self.keep]:
             if self.keep_every is not None and step % self.keep_every == 0:
                 continue
+            place = self.folder / str(step)
             going = self.folder / UNFINISHED / f"old-{step}"
-            (self.folder / str(step)).rename(going)
-            shutil.rmtree(going)
+            with unread(place) as free:
+                if free:
+                    place.rename(going)
+            if free:
+                shutil.rmtree(going)
 
 
 def restore_params(
@@ -208,6 +215,8 @@ def restore_params(
     try:
         record = verify(place)
     except (CorruptCheckpoint, OSError) as error:
+        if not place.exists():
+            raise deleted(place) from error
         others = [str(other) for other in steps_in(folder) if other != step]
         hint = f"other steps here: {', '.join(others)}" if others else None
         raise StorageFailed(

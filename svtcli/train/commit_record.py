@@ -2,11 +2,18 @@
 
 `commit.json` lists every file of a checkpoint with its size and sha256, every array
 with its shape, and its own sha256. It is written last, once everything else is on the
-disk: a checkpoint without it is incomplete, one that differs from it is damaged.
+disk: a checkpoint without it is incomplete, one that differs from it is damaged. Who
+reads a checkpoint holds a shared lock (flock) on its record, and the training that goes
+on meanwhile does not delete it.
 """
 
+import errno
+import fcntl
 import hashlib
 import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -17,6 +24,8 @@ from svtcli.run.directory import RunFolder, numbered
 from svtcli.run.durable import fingerprint, fingerprint_file, sync_path
 
 RECORD, QUARANTINE = "commit.json", "quarantine"
+ATTEMPTS = 100
+"""Times that a newest checkpoint is opened which a training deletes meanwhile."""
 
 
 class CorruptCheckpoint(Exception):
@@ -122,6 +131,22 @@ def _sha256_of(body: dict) -> str:
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
+@contextmanager
+def unread(folder: Path) -> Iterator[bool]:
+    """Yield True if nobody reads this checkpoint, nor begins to before the end.
+
+    It is True, too, where the file system has no locks.
+    """
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context((folder / RECORD).open("rb+"))
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            free = True
+        except OSError as error:
+            free = error.errno != errno.EWOULDBLOCK
+        yield free
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """An existing checkpoint; `load_network` reads its arrays."""
@@ -129,6 +154,8 @@ class Checkpoint:
     run: RunFolder
     step: int
     recipe: Recipe
+    held: "Held | None" = field(default=None, compare=False, repr=False)
+    """Lock against its deletion."""
 
     @property
     def name(self) -> str:
@@ -147,10 +174,66 @@ class Checkpoint:
         return clips_folder(self.recipe.data, self.run.name)
 
 
-def open_checkpoint(run: RunFolder, step: int | None = None) -> Checkpoint:
-    """Open the checkpoint of `step`; None for the newest. Errors: StorageFailed."""
-    found = latest_step(run.checkpoints) if step is None else step
-    if found not in steps_in(run.checkpoints):
-        place = run.checkpoints / ("" if found is None else f"{found}")
-        raise StorageFailed(f"{place}: damaged checkpoint: {RECORD} is missing")
-    return Checkpoint(run, found, run.recipe())
+def open_checkpoint(
+    run: RunFolder,
+    step: int | None = None,
+    note: Callable[[str], None] = lambda line: None,
+) -> Checkpoint:
+    """Open the checkpoint of `step`; None for the newest one that is complete.
+
+    A training that goes on does not delete it while it is open. `note` is told of newer
+    ones that are skipped. Errors: StorageFailed.
+    """
+    folder = run.checkpoints
+    for _ in range(ATTEMPTS):
+        found = latest_step(folder) if step is None else step
+        if found not in steps_in(folder):
+            break
+        with suppress(FileNotFoundError, BlockingIOError):  # it is being deleted
+            held = Held(folder / str(found) / RECORD)
+            if step is None:
+                _name_skipped(folder, found, note)
+            return Checkpoint(run, found, run.recipe(), held)
+    place = folder / ("" if found is None else f"{found}")
+    if not place.exists():
+        raise deleted(place)
+    raise StorageFailed(f"{place}: damaged checkpoint: {RECORD} is missing")
+
+
+def deleted(place: Path) -> StorageFailed:
+    """Error for a checkpoint that a training has deleted before it was read."""
+    return StorageFailed(
+        f"{place}: deleted by its training, which keeps only the newest checkpoints",
+        "run the same command again",
+    )
+
+
+class Held:
+    """Record of a checkpoint, locked against deletion for as long as this lives.
+
+    It is only open where the file system has no locks. Errors: FileNotFoundError,
+    BlockingIOError if the checkpoint is being deleted.
+    """
+
+    def __init__(self, record: Path) -> None:
+        self._file = os.open(record, os.O_RDONLY)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise
+        except OSError:
+            return
+        if not os.path.samestat(os.fstat(self._file), record.stat()):
+            raise FileNotFoundError(errno.ENOENT, "replaced", str(record))
+
+    def __del__(self) -> None:
+        with suppress(AttributeError):  # there was no record to open
+            os.close(self._file)
+
+
+def _name_skipped(folder: Path, used: int, note: Callable[[str], None]) -> None:
+    """Tell of checkpoints that are newer than step `used` and have no record."""
+    for step in (step for step in numbered(folder) if step > used):
+        if not (folder / str(step) / RECORD).exists():
+            why = f"checkpoint {step} has no {RECORD} and is skipped"
+            note(f"{folder}: {why}; using {used}")
