@@ -26,7 +26,7 @@ NOT_HERE = 2, "no source for kinetics"
 """Of a command that wants a dataset: it says what to get, and from where."""
 ENDS = {
     # README.md
-    "svt run quickstart": ("-n", 0, "prepare"),
+    "svt run quickstart": ("-n", 2, "trained with another recipe"),
     "svt recipes copy quickstart mine.yaml": ("-n --force", 0, "mine.yaml"),
     "svt recipes check mine.yaml": ("", 0, "mine.yaml: ok"),
     "svt run mine.yaml data.source=path/to/videos": ("-n", 0, "prepare  done"),
@@ -40,7 +40,9 @@ ENDS = {
     "svt render quickstart --diversity": (
         *("-n", 0, "runs/quickstart/figures/3/diversity.png"),
     ),
-    "svt run quickstart model.d=192 --run wider": ("-n", 0, "prepare"),
+    "svt run quickstart model.d=192 --run wider": (
+        *("-n", 2, "trained with another recipe"),
+    ),
     "svt render quickstart wider": (
         *("-n", 0, "runs/quickstart/figures/3-beside-wider-3/strip.png"),
     ),

@@ -263,15 +263,6 @@ def printable(text: str, lines: bool = False) -> str:
     return CONTROL.sub(escaped, text)
 
 
-def about(seconds: int | float) -> str:
-    """Format a rough duration: `40 s`, `12 min`, `3.5 h`."""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    if seconds < 5400:
-        return f"{round(seconds / 60)} min"
-    return f"{seconds / 3600:.3g} h"
-
-
 def replace_unencodable(*streams: object) -> None:
     """Let `streams` write text with characters that their encoding lacks."""
     for stream in streams:

@@ -21,7 +21,7 @@ from typer.models import ArgumentInfo
 from svtcli.cli import completion, console
 from svtcli.clips import find_clips
 from svtcli.failure import Refused
-from svtcli.recipe.setting import Mark, Setting
+from svtcli.recipe.setting import MOST, PERCENT, Bound, Mark, Setting, from_percent
 from svtcli.run.environment import check_xla_flags
 
 NAMES = {
@@ -239,6 +239,8 @@ def _type(setting: Setting) -> tuple[Any, str | None]:
         case (type_,) if type_ is str:
             metavar = METAVARS.get(setting.name, "NAME")
             return (list[str] if setting.several else str), metavar
+        case _ if PERCENT in setting.marks:
+            return str, "SHARE"
         case (type_,):
             return type_, {int: "N", float: "X"}.get(type_)
     raise TypeError(f"{setting.name}: no flag for {setting.types}")
@@ -247,27 +249,37 @@ def _type(setting: Setting) -> tuple[Any, str | None]:
 def _help(setting: Setting, show_default: bool) -> str:
     """First sentence of the docstring, with limits and the default."""
     words = []
-    if any(astuple(bound) != (0,) for bound in setting.bounds):
-        words.append(_limits(setting))
+    percent = PERCENT in setting.marks
+    told = [bound for bound in setting.bounds if not _wide(bound)]
+    if not percent and any(astuple(bound) != (0,) for bound in told):
+        words.append(_limits(told))
     if show_default and setting.default not in (None, "", False, MISSING):
         shown = setting.default
         shown = ", ".join(shown) if isinstance(shown, tuple) else shown
+        shown = f"{shown:.0%}" if percent else shown
         words.append(f"default: {shown}")
     return setting.help + (f"  [{'; '.join(words)}]" if words else "")
 
 
-def _limits(setting: Setting) -> str:
+def _wide(bound: Bound) -> bool:
+    """Return True for a bound that nobody meets by chance: that of 32-bit numbers."""
+    (value,) = astuple(bound)
+    return bool(abs(value) >= MOST)
+
+
+def _limits(bounds: Sequence[Bound]) -> str:
     """Bounds of a setting, in words."""
     words = {Gt: "greater than {}", Ge: "at least {}", Lt: "less than {}"}
     return " and ".join(
-        words.get(type(each), "at most {}").format(*astuple(each))
-        for each in setting.bounds
+        words.get(type(each), "at most {}").format(*astuple(each)) for each in bounds
     )
 
 
 def _value(setting: Setting, value: Any) -> Any:
     """Value of a setting from its flag's. Errors: Refused for one out of bounds."""
     match value:
+        case _ if PERCENT in setting.marks:
+            return _share(setting, value)
         case StrEnum():
             return value.value
         case list():
@@ -279,6 +291,18 @@ def _value(setting: Setting, value: Any) -> Any:
         case int() | float() if value is not True:
             return _within_bounds(setting, value)
     return value
+
+
+def _share(setting: Setting, text: str) -> float:
+    """Parse a share: `5%` or `0.05`. Errors: Refused."""
+    try:
+        share = float(from_percent(text))
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        what = f"{flag(setting.name)} {text}: not a share, such as 5% or 0.05"
+        raise Refused(what)
+    return share
 
 
 def _number(setting: Setting, word: str) -> int:
@@ -296,5 +320,10 @@ def _within_bounds(setting: Setting, value: int | float) -> int | float:
     holds = [tests[type(each)](value, *astuple(each)) for each in setting.bounds]
     if isfinite(value) and all(holds):
         return value
-    must = "finite" if all(holds) or isinf(value) else _limits(setting)
+    told = [
+        bound
+        for bound, held in zip(setting.bounds, holds, strict=True)
+        if not held or not _wide(bound)
+    ]
+    must = "finite" if all(holds) or isinf(value) else _limits(told)
     raise Refused(f"{flag(setting.name)} {value:.15g}: must be {must}")

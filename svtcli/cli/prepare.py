@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 import typer
 
 from svtcli.cli import completion, console
-from svtcli.cli.console import about
 from svtcli.cli.flags import (
     Command,
     DryRun,
@@ -20,6 +19,7 @@ from svtcli.cli.flags import (
 from svtcli.failure import Refused
 from svtcli.recipe.data import DATASETS, clips_folder
 from svtcli.recipe.setting import PERCENT, Misfit, settings_of, without_sections
+from svtcli.run.progress import about
 from svtcli.train.memory import size
 
 if TYPE_CHECKING:

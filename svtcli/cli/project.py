@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,12 +16,13 @@ from svtcli.failure import CheckFailed
 from svtcli.recipe.data import VideoData
 from svtcli.recipe.schema import STAGES, Stage
 from svtcli.recipe.setting import PERCENT, settings_of
-from svtcli.train.memory import keep_freed_memory, size
+from svtcli.train.memory import host_memory, keep_freed_memory, size
 
 if TYPE_CHECKING:
     from svtcli.project.chain import Results
     from svtcli.project.doctor import Finding
     from svtcli.project.estimate import CostEstimate, EvalCost, SamplingSteps
+    from svtcli.recipe.load import LoadedRecipe
 
 NARROW = 60
 """Columns below which tables are wrapped."""
@@ -56,7 +58,7 @@ def run(
     For example: svt run quickstart
     """
     keep_freed_memory()
-    from svtcli.project.chain import chosen_stages, run_chain, survey
+    from svtcli.project.chain import chosen_stages, refuse_early, run_chain, survey
     from svtcli.recipe.load import load_recipe
     from svtcli.run.directory import run_folder
 
@@ -67,6 +69,7 @@ def run(
     if not dry_run:
         _show_results(run_chain(loaded, folder, stages, console.progress()))
         return
+    refuse_early(loaded, folder, stages)
     found = [each for each in survey(loaded, folder) if each.stage in stages]
     text = console.table(
         ("stage", "state", "why"),
@@ -149,13 +152,16 @@ def plan(
     stages = survey(loaded, folder)
     data = asdict(found) | {"recipe": loaded.name, "fits": found.fits}
     data["stages"] = [asdict(each) for each in stages]
-    facts = _train_facts(found) | _eval_facts(found.eval)
+    facts = _train_facts(found, loaded) | _eval_facts(found.eval)
     facts |= {f"stage {each.stage}": f"{each.state}, {each.why}" for each in stages}
     console.show(console.facts(facts), data)
 
 
-def _train_facts(found: "CostEstimate") -> dict[str, str]:
+def _train_facts(found: "CostEstimate", loaded: "LoadedRecipe") -> dict[str, str]:
     """Facts about model and training step, a line each."""
+    from svtcli.recipe.load import read_needs
+    from svtcli.train.duration import forecast
+
     by_part = ", ".join(f"{name} {count:,}" for name, count in found.by_part.items())
     facts = {
         "parameters": f"{found.parameters:,} ({by_part})",
@@ -182,6 +188,14 @@ def _train_facts(found: "CostEstimate") -> dict[str, str]:
     if found.chip is not None:
         facts["device"] = f"{found.chip.name}, {size(found.chip.memory)}"
         facts["step at peak rate"] = f"{found.at_peak:.3g} s"
+    if seconds := found.training_seconds:
+        where = found.chip.name if found.chip else "this CPU"
+        where = f"{share.devices} x {where}" if found.chip and each else where
+        needs = read_needs(Path(loaded.source))
+        memory = found.chip.memory if found.chip else host_memory()
+        facts["training"] = forecast(
+            seconds, loaded.recipe.train.steps, where, share.state_memory, memory, needs
+        )
     if found.compiled is not None:
         step = found.compiled
         moved = size(step.bytes_moved)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from svtcli.cli import completion, console
-from svtcli.cli.console import about
 from svtcli.cli.flags import Command, DryRun, Force
 from svtcli.recipe.schema import UNITS
+from svtcli.run.progress import about
 from svtcli.train.memory import size
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ from svtcli.recipe.setting import (
 
 if TYPE_CHECKING:
     from svtcli.run.partial import ArrayTask
-    from svtcli.sample.stage import SamplePlan
+    from svtcli.sample.plan import SamplePlan
 
 SHOWN = ("split", "count", "per_prime", "prime", "frames", "temperature", "seed")
 """Settings that -n always shows, in its own words."""
@@ -93,8 +93,9 @@ def sample(
         raise Refused(what, "add --schedule guess")
     open_held_out(checkpoint, settings, clips)  # refuse before JAX is imported
     from svtcli.sample import stage as stage
+    from svtcli.sample.plan import plan_samples
 
-    plan = stage.plan_samples(checkpoint, settings, clips, out)
+    plan = plan_samples(checkpoint, settings, clips, out)
     if dry_run:
         _show_plan(plan, task)
         return

@@ -9,7 +9,7 @@ from jaxtyping import Float32, Int, UInt8
 
 from svtcli.clips.reader import Clips, open_clips
 from svtcli.failure import Refused
-from svtcli.model.windows import passes
+from svtcli.model.windows import count_passes
 from svtcli.recipe.model import Model
 from svtcli.recipe.resolve import Lengths
 from svtcli.recipe.schema import Recipe
@@ -93,8 +93,7 @@ def slices_per_batch(config: Model, lengths: Lengths) -> int:
 
     Errors: `Refused`, as `windows.check_lengths`.
     """
-    every = passes(config, lengths.frames, lengths.prime, lengths.overlap)
-    return len(list(every))
+    return count_passes(config, lengths.frames, lengths.prime, lengths.overlap).total()
 
 
 def full_batches(

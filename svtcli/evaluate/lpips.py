@@ -22,7 +22,12 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Float64, UInt8
 
-from svtcli.evaluate.weights import LPIPS_WEIGHTS, Published, read_weights
+from svtcli.evaluate.weights import (
+    LPIPS_SMALLEST,
+    LPIPS_WEIGHTS,
+    Published,
+    read_weights,
+)
 from svtcli.failure import Refused
 
 _SHIFT = (-0.030, -0.088, -0.188)
@@ -53,7 +58,7 @@ class Net:
     layers: tuple[Layer, ...]
     pool: int
     smallest: int
-    """Smallest height and width, in pixels, that leave a place in the last layer."""
+    """Smallest height and width of a frame, in pixels."""
 
 
 ALEXNET = Net(
@@ -67,7 +72,7 @@ ALEXNET = Net(
         Layer(compared=True),
     ),
     pool=3,
-    smallest=31,
+    smallest=LPIPS_SMALLEST["alexnet"],
 )
 VGG16 = Net(
     "VGG16_0",
@@ -80,7 +85,7 @@ VGG16 = Net(
         *(Layer(pooled=True), Layer(), Layer(compared=True)),
     ),
     pool=2,
-    smallest=16,
+    smallest=LPIPS_SMALLEST["vgg16"],
 )
 NETS = {"alexnet": ALEXNET, "vgg16": VGG16}
 

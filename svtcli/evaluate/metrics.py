@@ -14,7 +14,12 @@ from jaxtyping import Float64
 
 from svtcli.evaluate.fvd.protocol import Distances, Spread
 from svtcli.evaluate.quality import PSNR_CAP, WINDOW, Quality, psnr, quality, ssim
-from svtcli.evaluate.weights import I3D_WEIGHTS, LPIPS_WEIGHTS, Published
+from svtcli.evaluate.weights import (
+    I3D_WEIGHTS,
+    LPIPS_SMALLEST,
+    LPIPS_WEIGHTS,
+    Published,
+)
 from svtcli.recipe.schema import Compare, Metric
 
 FrameMetric = Callable[[np.ndarray, np.ndarray], Float64[np.ndarray, "*batch F"]]
@@ -73,12 +78,6 @@ def _load_lpips(settings: Compare) -> FrameMetric:
     return partial(lpips, read_lpips(settings.lpips))
 
 
-def _smallest_for_lpips(settings: Compare) -> int:
-    from svtcli.evaluate.lpips import NETS
-
-    return NETS[settings.lpips].smallest
-
-
 METRICS: Mapping[Metric, DistanceMetric | PairedMetric] = {
     "fvd": DistanceMetric(label="FVD", select=attrgetter("fvd")),
     "fvd-avg": DistanceMetric(
@@ -104,7 +103,7 @@ METRICS: Mapping[Metric, DistanceMetric | PairedMetric] = {
     "lpips": PairedMetric(
         label="LPIPS",
         load=_load_lpips,
-        smallest=_smallest_for_lpips,
+        smallest=lambda settings: LPIPS_SMALLEST[settings.lpips],
         higher_is_better=False,
         settings=("lpips",),
         weights=lambda settings: LPIPS_WEIGHTS[settings.lpips],

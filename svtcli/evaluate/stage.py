@@ -17,7 +17,7 @@ from svtcli.evaluate.results import (
     read_result,
     write_result,
 )
-from svtcli.model.heads import head_class, unit_of
+from svtcli.model.heads import unit_of
 from svtcli.model.likelihood import Scorer, score
 from svtcli.model.parameters import for_products_in
 from svtcli.model.svt import create, structure, uniform_params
@@ -201,7 +201,7 @@ def _gather(plan: LikelihoodPlan) -> LikelihoodResult | None:
 
 def _lower_bound(plan: LikelihoodPlan) -> float | None:
     """Entropy of the scored pixels (A.1); None for bits/dim."""
-    if head_class(plan.checkpoint.recipe.model).draws_codes:
+    if plan.checkpoint.recipe.model.draws_codes:
         return None
     counts = np.zeros(256, int)
     for number in plan.numbers:

@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from svtcli.evaluate.foreign import open_videos
-from svtcli.evaluate.foreign.videos import Pixels, Rows, Videos, videos_of
+from svtcli.evaluate.foreign.videos import PlannedVideos, Videos, videos_of
 from svtcli.evaluate.measure import measure
 from svtcli.evaluate.plan import MetricsPlan, plan_metrics
 from svtcli.evaluate.results import MetricsResult
 from svtcli.recipe.schema import Compare, Eval, Sample
 from svtcli.run.progress import Progress
-from svtcli.sample.stage import SamplePlan, plan_samples, sample
+from svtcli.sample.plan import SamplePlan, plan_samples
+from svtcli.sample.stage import sample
 from svtcli.train.commit_record import Checkpoint
 
 
@@ -56,7 +57,7 @@ def plan_trials(
     for split in dict.fromkeys((settings.split, *settings.also)):
         trials = replace(settings, split=split).trial_samples(sampling)
         plan = plan_samples(checkpoint, trials, clips)
-        samples = _Planned(
+        samples = PlannedVideos(
             name=checkpoint.name,
             count=len(plan.numbers),
             continuations=plan.settings.per_prime,
@@ -106,11 +107,3 @@ def _plan_metrics(
     name = f"{plan.checkpoint.step}-{plan.settings.split}-samples"
     out = plan.checkpoint.run.eval / f"{name}-{metrics.fingerprint[:6]}.json"
     return replace(metrics, out=out)
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class _Planned(Videos):
-    """Videos that do not exist yet."""
-
-    def _read(self, rows: Rows, continuation: int, frames: int) -> Pixels:
-        raise AssertionError("these videos are only planned")

@@ -12,7 +12,7 @@ follow wild pointers.
 """
 
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -27,6 +27,7 @@ from svtcli.run.distribution import install_command
 from svtcli.run.durable import fingerprint_file
 
 Arrays = dict[str, NDArray[np.float32]]
+MOST_NODES = 10_000
 REINSTALL = "install it again: pip install --force-reinstall"
 
 
@@ -69,6 +70,10 @@ LPIPS_WEIGHTS = {
         extra="lpips",
     ),
 }
+
+
+LPIPS_SMALLEST: Mapping[str, int] = {"alexnet": 31, "vgg16": 16}
+"""Smallest height and width, in pixels, that leave a place in LPIPS' last layer."""
 
 
 class Weights(NamedTuple):
@@ -152,7 +157,7 @@ def read_pickled_arrays(path: Path) -> Arrays:
         with path.open("rb") as file:
             nested = _ArraysOnly(file).load()
         arrays: Arrays = {}
-        for name, array in _flatten(nested):
+        for name, array in _flatten(nested, iter(range(MOST_NODES))):
             if name in arrays:
                 raise BadData(f"has two arrays of the name {name}")
             arrays[name] = array
@@ -221,13 +226,17 @@ class _ArraysOnly(pickle.Unpickler):
             ) from None
 
 
-def _flatten(node: object, name: str = "") -> Iterator[tuple[str, NDArray[np.float32]]]:
-    """Yield every array below `node` with its full name."""
+def _flatten(
+    node: object, left: Iterator[int], name: str = ""
+) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """Yield every array below `node` with its full name; `left` counts the nodes."""
+    if next(left, None) is None:  # a pickle may name one dict any number of times
+        raise BadData(f"holds more than {MOST_NODES:,} arrays")
     if isinstance(node, _Array):
         yield name, node.float32(name or "it")
     elif isinstance(node, dict) and all(isinstance(key, str) for key in node):
         for key, value in node.items():
-            yield from _flatten(value, f"{name}/{key}" if name else key)
+            yield from _flatten(value, left, f"{name}/{key}" if name else key)
     else:
         kind = type(node).__name__
         raise BadData(f"{name or 'it'} is {kind}, not float32 arrays by name")

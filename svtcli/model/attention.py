@@ -24,7 +24,7 @@ from svtcli.model.kernels import (
     biased_softmax,
     put_boxes,
 )
-from svtcli.model.parameters import fan_in_normal, zero_bias
+from svtcli.model.parameters import Keys, fan_in_normal, zero_bias
 from svtcli.recipe.model import Model
 
 
@@ -47,7 +47,7 @@ class Layer(nnx.Module):
         head_size: int,
         *,
         causal: bool,
-        rngs: nnx.Rngs,
+        rngs: Keys,
     ) -> None:
         self.blocks = blocks
         self.causal = causal
@@ -179,7 +179,7 @@ class Layer(nnx.Module):
         return z + jax.nn.relu(normed @ self.map_in[...]) @ self.map_out[...]
 
 
-def layer_stack(config: Model, depth: int, *, causal: bool, rngs: nnx.Rngs) -> nnx.Dict:
+def layer_stack(config: Model, depth: int, *, causal: bool, rngs: Keys) -> nnx.Dict:
     """`depth` layers with the recipe's blocks and numbers of heads."""
     blocks, heads = config.layer_blocks(depth), config.layer_heads(depth)
     return nnx.Dict(

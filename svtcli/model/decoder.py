@@ -18,7 +18,12 @@ from jaxtyping import Array, Float, Int, Integer
 from svtcli.model.attention import Layer, LayerCache, apply_layers, layer_stack
 from svtcli.model.heads import Weights, head_class
 from svtcli.model.kernels import linear, sum_of_rows
-from svtcli.model.parameters import PositionEmbedding, embedding, fan_in_normal
+from svtcli.model.parameters import (
+    Keys,
+    PositionEmbedding,
+    embedding,
+    fan_in_normal,
+)
 from svtcli.recipe.model import Model, Triple
 
 
@@ -36,9 +41,7 @@ class DecoderCache(NamedTuple):
 class Decoder(nnx.Module):
     """A slice's own codes, and the encoder's context if there is one → logits."""
 
-    def __init__(
-        self, config: Model, depth: int, *, context: bool, rngs: nnx.Rngs
-    ) -> None:
+    def __init__(self, config: Model, depth: int, *, context: bool, rngs: Keys) -> None:
         self.config = config
         self.code_embedding = embedding(rngs, config.codes, config.values, config.de)
         self.masked_conv = MaskedConv(config.masked_kernel, config.de, config.d, rngs)
@@ -201,7 +204,7 @@ class MaskedConv(nnx.Module):
     which comes before the centre in raster order, is used.
     """
 
-    def __init__(self, kernel: Triple, de: int, d: int, rngs: nnx.Rngs) -> None:
+    def __init__(self, kernel: Triple, de: int, d: int, rngs: Keys) -> None:
         self.extent = kernel
         taps = prod(kernel)
         self.kernel = fan_in_normal(rngs, (taps, de, d), taps * de)

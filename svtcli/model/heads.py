@@ -8,7 +8,6 @@ from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import log
-from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +15,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Int, Integer, UInt8
 
 from svtcli.model.kernels import LayerNorm, precise, precise_product
-from svtcli.model.parameters import fan_in_normal
+from svtcli.model.parameters import Keys, fan_in_normal
 from svtcli.model.subscale import codes_from_video, video_from_codes
 from svtcli.recipe.model import Model
 
@@ -41,9 +40,6 @@ class Unit:
 
 class Head(nnx.Module):
     """Distribution of a pixel's codes given its state."""
-
-    draws_codes: ClassVar[bool] = True
-    """Codes are drawn, so temperature, top-k and top-p matter."""
 
     @classmethod
     @abstractmethod
@@ -86,7 +82,7 @@ class Head(nnx.Module):
 class ChannelHead(Head):
     """p(code k | state, codes before k) for all Nc codes of a pixel (eq. 7–9)."""
 
-    def __init__(self, config: Model, rngs: nnx.Rngs) -> None:
+    def __init__(self, config: Model, rngs: Keys) -> None:
         C, V, d = config.codes, config.values, config.d
         self.codes, self.values = C, V
         self.norm = LayerNorm(d, rngs)
@@ -166,9 +162,7 @@ class ChannelHead(Head):
 class IntensityHead(Head):
     """One predicted intensity per pixel in place of the channel chain (A.1)."""
 
-    draws_codes = False
-
-    def __init__(self, config: Model, rngs: nnx.Rngs) -> None:
+    def __init__(self, config: Model, rngs: Keys) -> None:
         d = config.d
         self.config = config
         self.norm = LayerNorm(d, rngs)

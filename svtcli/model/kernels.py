@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int, Integer
 
-from svtcli.model.parameters import Float32Param
+from svtcli.model.parameters import Float32Param, Keys
 
 EPSILON = 1e-6
 """Added to the variance."""
@@ -146,7 +146,7 @@ def attend(
 class LayerNorm(nnx.Module):
     """Layer normalisation (eq. 2, 6), in at least float32; the result has z's type."""
 
-    def __init__(self, d: int, rngs: nnx.Rngs) -> None:
+    def __init__(self, d: int, rngs: Keys) -> None:
         for _ in range(2):  # as flax: other parameters' initial values depend on it
             rngs.params()
         self.scale = Float32Param(jnp.ones(d, jnp.float32))

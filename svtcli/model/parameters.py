@@ -7,12 +7,27 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from svtcli.recipe.model import Triple
 
 Params = dict[str, Any]
 """Parameters as a plain tree of arrays, as checkpoints hold them."""
+
+
+class Keys:
+    """Random keys of the parameters, those of `nnx.Rngs(params=key)`.
+
+    The count is a plain number: a traced one makes tracing quadratic in the layers.
+    """
+
+    def __init__(self, key: PRNGKeyArray) -> None:
+        self._key, self._count = key, 0
+
+    def params(self) -> PRNGKeyArray:
+        """Key of the next parameter."""
+        self._count += 1
+        return jax.random.fold_in(self._key, self._count - 1)
 
 
 class Float32Param(nnx.Param):
@@ -23,16 +38,14 @@ class Float32Param(nnx.Param):
     """
 
 
-def fan_in_normal(rngs: nnx.Rngs, shape: tuple[int, ...], fan_in: int) -> nnx.Param:
+def fan_in_normal(rngs: Keys, shape: tuple[int, ...], fan_in: int) -> nnx.Param:
     """Linear map: normal with variance 1 / fan_in."""
     if not prod(shape):
         return nnx.Param(jnp.zeros(shape))
     return nnx.Param(jax.random.normal(rngs.params(), shape) / sqrt(fan_in))
 
 
-def embedding(
-    rngs: nnx.Rngs, *shape: int, kind: type[nnx.Param] = nnx.Param
-) -> nnx.Param:
+def embedding(rngs: Keys, *shape: int, kind: type[nnx.Param] = nnx.Param) -> nnx.Param:
     """Table of learned vectors: normal with deviation 0.02."""
     return kind(0.02 * jax.random.normal(rngs.params(), shape))
 
@@ -45,7 +58,7 @@ def zero_bias(*shape: int) -> Float32Param:
 class PositionEmbedding(nnx.Module):
     """Embedding of every (t, h, w): the sum of one learned vector per axis (§3.2)."""
 
-    def __init__(self, shape: Triple, width: int, rngs: nnx.Rngs) -> None:
+    def __init__(self, shape: Triple, width: int, rngs: Keys) -> None:
         self.time, self.height, self.width = (
             embedding(rngs, extent, width, kind=Float32Param) for extent in shape
         )

@@ -18,6 +18,7 @@ from svtcli.model.decoder import Decoder
 from svtcli.model.kernels import linear, rows_at, sum_of_rows
 from svtcli.model.parameters import (
     Float32Param,
+    Keys,
     Params,
     PositionEmbedding,
     embedding,
@@ -30,7 +31,7 @@ from svtcli.recipe.model import Model
 class Encoder(nnx.Module):
     """Slice encoder (§3.2): earlier slices → a state for each pixel of the next."""
 
-    def __init__(self, config: Model, rngs: nnx.Rngs) -> None:
+    def __init__(self, config: Model, rngs: Keys) -> None:
         self.config = config
         taps = prod(config.context_kernel)
         one_hot = config.codes * config.values
@@ -82,7 +83,7 @@ class Encoder(nnx.Module):
 class SVT(nnx.Module):
     """The whole network; with a first-slice decoder if the recipe has one (§4.3)."""
 
-    def __init__(self, config: Model, rngs: nnx.Rngs) -> None:
+    def __init__(self, config: Model, rngs: Keys) -> None:
         self.config = config
         self.encoder = Encoder(config, rngs)
         self.decoder = Decoder(config, config.decoder_layers, context=True, rngs=rngs)
@@ -116,7 +117,7 @@ class SVT(nnx.Module):
 
 def create(config: Model, key: PRNGKeyArray) -> tuple[nnx.GraphDef, Params]:
     """Return the structure of a new network, and its initial parameters."""
-    graphdef, state = nnx.split(SVT(config, nnx.Rngs(params=key)))
+    graphdef, state = nnx.split(SVT(config, Keys(key)))
     return graphdef, nnx.to_pure_dict(state)
 
 
@@ -133,7 +134,7 @@ def structure(config: Model) -> tuple[nnx.GraphDef, Params]:
 def _structure(config: Model, number: DTypeLike) -> tuple[nnx.GraphDef, Params]:
     """`number` is JAX's type of a float, which depends on `jax_enable_x64`."""
     graphdef, state = nnx.split(
-        nnx.eval_shape(lambda: SVT(config, nnx.Rngs(params=jax.random.key(0))))
+        nnx.eval_shape(lambda: SVT(config, Keys(jax.random.key(0))))
     )
     return graphdef, nnx.to_pure_dict(state)
 

@@ -6,6 +6,7 @@ frame. A model whose slices are single frames moves on by one frame, so that eac
 frame is the last slice of its window. No JAX here: plans and estimates follow it too.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -61,6 +62,26 @@ def passes(config: Model, frames: int, prime: int, overlap: int) -> Iterator[Pas
                 first=index == 0 and config.first_slice_layers is not None,
                 frames=tuple(int(frame) for frame in window.start + held[index]),
             )
+
+
+def count_passes(
+    config: Model, frames: int, prime: int, overlap: int
+) -> Counter[tuple[bool, int]]:
+    """Number of `passes` by their `first` and `prime_frames`, without walking them.
+
+    Windows repeat: only the first and the last differ. Errors: Refused, as
+    `check_lengths`.
+    """
+    held, found = frames_of_slices(config), Counter[tuple[bool, int]]()
+    every = windows(config, frames, prime, overlap)
+    alike = Counter((window.prime, window.stop) for window in every)
+    for (known, stop), count in alike.items():
+        numbers = np.array(scored_slices(config, known, stop))
+        primes = (held[numbers] < known).sum(axis=1)
+        first = (numbers == 0) & (config.first_slice_layers is not None)
+        for kind in zip(first.tolist(), primes.tolist(), strict=True):
+            found[kind] += count
+    return found
 
 
 def windows(config: Model, frames: int, prime: int, overlap: int) -> Iterator[Window]:

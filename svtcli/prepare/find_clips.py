@@ -78,6 +78,13 @@ def find_finished(data: Data, folder: Path) -> Prepared | None:
     return prepared(folder, manifest, existed=True)
 
 
+def check(data: Data, folder: Path) -> None:
+    """Refuse what `prepare` refuses before it begins. Errors: `Refused`."""
+    if find_finished(data, folder) is None:
+        make_plan(data)
+        refuse_foreign(folder)
+
+
 def refuse_other(data: Data, folder: Path, manifest: Manifest) -> None:
     """Compare settings. Errors: `Refused` where they differ."""
     if changed := _difference(manifest.spec, spec_of(data)):

@@ -8,25 +8,26 @@ preparing clips, and refusing to, needs no JAX.
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from svtcli.clips.format import MANIFEST
 from svtcli.failure import Refused
 from svtcli.prepare import find_clips
 from svtcli.recipe.data import clips_folder
 from svtcli.recipe.load import LoadedRecipe
-from svtcli.recipe.schema import STAGES, Stage
+from svtcli.recipe.schema import STAGES, Recipe, Stage
 from svtcli.recipe.setting import influential
-from svtcli.run.directory import RunFolder
-from svtcli.run.progress import Progress
+from svtcli.run.directory import RunFolder, refuse_unwritable
+from svtcli.run.progress import Progress, Silent
 
 if TYPE_CHECKING:
     from svtcli.evaluate.plan import LikelihoodPlan
     from svtcli.evaluate.results import LikelihoodResult, MetricsResult
     from svtcli.evaluate.trials import TrialsPlan
-    from svtcli.sample.stage import SamplePlan
+    from svtcli.sample.plan import SamplePlan
     from svtcli.train.commit_record import Checkpoint
     from svtcli.train.stage import Trained
 
@@ -69,28 +70,22 @@ def run_chain(
     progress: Progress,
 ) -> Results:
     """Run those of `stages` that are not done. Errors: those of the stages."""
-    recipe = loaded.recipe
+    recipe, folder = loaded.recipe, clips_folder(loaded.recipe.data, loaded.name)
     prepared = trained = samples = evaluations = comparisons = pictures = None
-    if "eval" in stages:
-        _require_weights(loaded)  # not after days of training
-    if stages != ("prepare",) and os.environ.get("JAX_PLATFORMS", "cpu") != "cpu":
-        from svtcli.train.backend import devices
-
-        devices()  # not after days of preparing
+    refuse_early(loaded, run, stages)
     if "prepare" in stages:
         from svtcli.prepare.stage import prepare
 
-        folder = clips_folder(recipe.data, loaded.name)
         prepared = prepare(recipe.data, folder, progress)
+        for problem in refusals(recipe, stages, folder):
+            raise problem
     if "train" in stages:
-        from svtcli.train.plan import plan_training
-
-        plan_training(loaded, run)  # refuse before JAX is imported
         from svtcli.train.stage import train
 
         trained = train(loaded, run, progress)
     if "sample" in stages:
-        from svtcli.sample.stage import plan_samples, sample
+        from svtcli.sample.plan import plan_samples
+        from svtcli.sample.stage import sample
 
         plan = plan_samples(_newest_checkpoint(loaded, run, progress), recipe.sample)
         samples = sample(plan, progress)
@@ -109,6 +104,73 @@ def run_chain(
     return Results(prepared, trained, samples, evaluations, comparisons, pictures)
 
 
+def refusals(
+    recipe: Recipe, stages: Iterable[Stage] = STAGES, clips: Path | None = None
+) -> Iterator[Refused]:
+    """Refusals of the stages that follow from the recipe and from this installation.
+
+    With prepared `clips`, also those that follow from the clips: one a stage.
+    """
+    from svtcli.evaluate import check as evaluation
+    from svtcli.render import stage as rendering
+    from svtcli.sample import plan as sampling
+    from svtcli.train import plan as training
+
+    checks: dict[Stage, Callable[[], object]] = {
+        "train": lambda: training.check(recipe),
+        "sample": lambda: sampling.check(recipe, recipe.sample, clips),
+        "eval": lambda: evaluation.check(recipe, clips),
+        "render": lambda: rendering.check(recipe),
+    }
+    for stage, check in checks.items():
+        try:
+            if stage in stages:
+                check()
+        except Refused as problem:
+            yield problem
+
+
+def refuse_early(
+    loaded: LoadedRecipe, run: RunFolder, stages: tuple[Stage, ...]
+) -> None:
+    """Refuse, before any work, what `run_chain` would refuse; writes nothing.
+
+    Errors: Refused, and others of prepared clips or a run that cannot be read.
+    """
+    from svtcli.train.commit_record import Checkpoint, latest_step
+    from svtcli.train.plan import plan_training, refuse_changes
+
+    recipe, folder = loaded.recipe, clips_folder(loaded.recipe.data, loaded.name)
+    prepared = (folder / MANIFEST).is_file()
+    for problem in refusals(recipe, stages):
+        raise problem
+    if "prepare" in stages:
+        find_clips.check(recipe.data, folder)
+        if not prepared:
+            refuse_unwritable(folder)
+    if prepared:
+        for problem in refusals(recipe, stages, folder):
+            raise problem
+    if stages[-1] != "prepare":
+        refuse_unwritable(run.path)
+        if os.environ.get("JAX_PLATFORMS", "cpu") != "cpu":
+            from svtcli.train.backend import devices
+
+            devices()
+    if "train" in stages:
+        if prepared or "prepare" not in stages:
+            plan_training(loaded, run)
+        else:
+            refuse_changes(loaded, run)
+    elif stages[-1] != "prepare":
+        _newest_checkpoint(loaded, run, Silent())
+    step = latest_step(run.checkpoints)
+    if step is not None and step >= recipe.train.steps and prepared:
+        for stage, status in LATER.items():
+            if stage in stages:
+                status(Checkpoint(run, step, recipe))
+
+
 def survey(loaded: LoadedRecipe, run: RunFolder) -> tuple[Status, ...]:
     """State of every stage; writes nothing."""
     from svtcli.train.commit_record import Checkpoint, latest_step
@@ -117,33 +179,18 @@ def survey(loaded: LoadedRecipe, run: RunFolder) -> tuple[Status, ...]:
     step = latest_step(run.checkpoints)
     if step is None or any(status.state != "done" for status in statuses):
         waiting = dict.fromkeys(STAGES[2:], "for the stages before")
-        try:
-            _require_weights(loaded)
-        except Refused as problem:
+        for problem in refusals(loaded.recipe, ("eval",)):
             waiting["eval"] = f"{problem.sentence}; {problem.hint}"
         statuses += [Status(stage, "waiting", why) for stage, why in waiting.items()]
         return tuple(statuses)
     checkpoint = Checkpoint(run, step, loaded.recipe)
-    later: dict[Stage, Callable[[Checkpoint], Status]] = {
-        "sample": _sample_status,
-        "eval": _eval_status,
-        "render": _render_status,
-    }
-    for stage, status in later.items():
+    for stage, status in LATER.items():
         try:
             statuses.append(status(checkpoint))
         except Refused as problem:
             # Running the stage would raise the same; survey the others nevertheless.
             statuses.append(Status(stage, "to do", problem.sentence))
     return tuple(statuses)
-
-
-def _require_weights(loaded: LoadedRecipe) -> None:
-    """Refuse metrics whose networks are not installed."""
-    if loaded.recipe.eval.metrics not in ((), ("likelihood",)):
-        from svtcli.evaluate.plan import require_weights
-
-        require_weights(loaded.recipe.eval)
 
 
 def _newest_checkpoint(
@@ -165,7 +212,7 @@ def _render(
     loaded: LoadedRecipe, run: RunFolder, progress: Progress
 ) -> tuple[Path, ...]:
     from svtcli.render import stage as rendering
-    from svtcli.sample.stage import plan_samples
+    from svtcli.sample.plan import plan_samples
 
     settings = loaded.recipe.render
     plan = plan_samples(_newest_checkpoint(loaded, run, progress), loaded.recipe.sample)
@@ -218,7 +265,7 @@ def _train_status(loaded: LoadedRecipe, run: RunFolder) -> Status:
 
 
 def _sample_status(checkpoint: "Checkpoint") -> Status:
-    from svtcli.sample.stage import plan_samples
+    from svtcli.sample.plan import plan_samples
 
     plan = plan_samples(checkpoint, checkpoint.recipe.sample)
     earlier = _read(checkpoint.run.samples.glob("*/samples.json"))
@@ -256,7 +303,7 @@ def _eval_status(checkpoint: "Checkpoint") -> Status:
 def _render_status(checkpoint: "Checkpoint") -> Status:
     from svtcli.render import stage as rendering
     from svtcli.render.curves import any_curves, curves_fresh
-    from svtcli.sample.stage import plan_samples
+    from svtcli.sample.plan import plan_samples
 
     run, settings = checkpoint.run, checkpoint.recipe.render
     plan = plan_samples(checkpoint, checkpoint.recipe.sample)
@@ -269,6 +316,14 @@ def _render_status(checkpoint: "Checkpoint") -> Status:
         return _status("render", False, run.figures, "the curves are out of date")
     redraw = "drawn with other settings, or changed since" if figures.is_dir() else None
     return _status("render", done, figures, redraw)
+
+
+LATER: "Mapping[Stage, Callable[[Checkpoint], Status]]" = {
+    "sample": _sample_status,
+    "eval": _eval_status,
+    "render": _render_status,
+}
+"""States of the stages that begin with a checkpoint."""
 
 
 def _status(stage: Stage, done: bool, place: Path, why: str | None = None) -> Status:

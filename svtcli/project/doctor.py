@@ -20,6 +20,7 @@ from svtcli.run.directory import runs_root, versions
 from svtcli.run.distribution import install_command
 from svtcli.run.durable import free_bytes
 from svtcli.run.progress import Progress
+from svtcli.train.memory import host_memory
 
 State = Literal["ok", "note", "broken"]
 LITTLE_DISK = 2e9
@@ -149,7 +150,7 @@ def _first_device(otherwise: str) -> Any:
 def _memory(device: Any) -> int | None:
     """Bytes of memory that programs may use; on a CPU, all of the machine's."""
     if device.platform == "cpu":
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        return host_memory()
     limit = (device.memory_stats() or {}).get("bytes_limit")
     return None if limit is None else int(limit)
 

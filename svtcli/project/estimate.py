@@ -11,23 +11,26 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from svtcli.clips.held_out import slices_per_batch
 from svtcli.evaluate.fvd.protocol import windows_of
 from svtcli.failure import Refused
-from svtcli.model.connectivity import LARGEST, connectivity
+from svtcli.model.connectivity import connectivity
 from svtcli.model.flops import Part, forward_flops, hardware_flops, parts
 from svtcli.model.heads import unit_of
 from svtcli.model.svt import abstract_params, structure
-from svtcli.model.windows import passes
+from svtcli.model.windows import count_passes
 from svtcli.recipe.model import Model
 from svtcli.recipe.schema import Mesh, Recipe
 from svtcli.train.backend import devices
 from svtcli.train.chips import Chip, find_chip
+from svtcli.train.duration import seconds_per_step
 from svtcli.train.mesh import Layout, layout_of
-from svtcli.train.state import abstract_state
+from svtcli.train.state import State, abstract_state
 from svtcli.train.step import jit_update, recipe_update
+
+LARGEST = 2**12
+"""Most pixels of a slice that is analysed: the paper's, within a second or two."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +160,8 @@ class CostEstimate:
     """Kind of the devices: the named one, or the one here; None if unknown."""
     at_peak: float | None
     """Seconds of a step at the chips' peak rate."""
+    training_seconds: float | None
+    """Seconds of the whole training on these devices, about; None if unknown."""
     compiled: Compiled | None
     eval: EvalCost
 
@@ -189,8 +194,11 @@ def estimate(
     executed = hardware_flops(model, train.batch, remat=train.remat)
     sampling = estimate_sampling(recipe)
     pixels = sampling.sequential_steps
-    leaves = jax.tree.leaves(abstract_state(params, train))
+    state = abstract_state(params, train)
+    leaves = jax.tree.leaves(state)
     rate = chip.peak(train.precision) * layout.devices if chip else None
+    kinds = [chip.name] * layout.devices if chip else layout.device_kinds
+    each = seconds_per_step(model, train, kinds, layout.platform)
     return CostEstimate(
         parameters=sum(counts.values()),
         by_part=counts,
@@ -203,9 +211,10 @@ def estimate(
         model_flops=sum(part.trained for part in work),
         hardware_flops=executed,
         state_memory=sum(leaf.size * leaf.dtype.itemsize for leaf in leaves),
-        share=_share(recipe, layout),
+        share=_share(state, train.batch, layout),
         chip=chip,
         at_peak=executed / rate if rate else None,
+        training_seconds=None if each is None else train.steps * each,
         compiled=_compile(recipe, layout) if compiled else None,
         eval=estimate_eval(recipe),
     )
@@ -218,25 +227,26 @@ def estimate_sampling(recipe: Recipe) -> SamplingSteps:
     """
     model = recipe.model
     lengths = recipe.resolved(recipe.sample)
-    every = list(passes(model, lengths.frames, lengths.prime, lengths.overlap))
+    every = count_passes(model, lengths.frames, lengths.prime, lengths.overlap)
     P, (_, h, w) = prod(model.slice_shape), model.slice_shape
-    known = [each.prime_frames * h * w for each in every]
     parallel = widest = None
     decoders = {}
     if P <= LARGEST:
-        found = [
-            connectivity(model, prime, first=each.first)
-            for each, prime in zip(every, known, strict=True)
-        ]
-        parallel = sum(each.steps for each in found)
-        widest = max(each.widest for each in found)
+        found = {
+            (first, prime): connectivity(model, prime * h * w, first=first)
+            for first, prime in every
+        }
+        parallel = sum(count * found[kind].steps for kind, count in every.items())
+        widest = max(each.widest for each in found.values())
         decoders["decoder"] = _reach(model, first=False)
         if model.first_slice_layers is not None:
             decoders["first_decoder"] = _reach(model, first=True)
     return SamplingSteps(
         frames=lengths.frames,
-        slices=len(every),
-        sequential_steps=sum(P - prime for prime in known),
+        slices=every.total(),
+        sequential_steps=sum(
+            count * (P - prime * h * w) for (_, prime), count in every.items()
+        ),
         parallel_steps=parallel,
         widest_step=widest,
         decoders=decoders,
@@ -312,20 +322,16 @@ def _devices(mesh: Mesh) -> Sequence[jax.Device]:
     return simulated[:least]
 
 
-def _share(recipe: Recipe, layout: Layout) -> Share:
+def _share(state: State, batch: int, layout: Layout) -> Share:
     """Share of a device in the batch and in weights + optimizer state."""
-    state = layout.placed(abstract_state(abstract_params(recipe.model), recipe.train))
-    state_memory = sum(
-        int(np.prod(leaf.sharding.shard_shape(leaf.shape))) * leaf.dtype.itemsize
-        for leaf in jax.tree.leaves(state)
-    )
+    state_memory = layout.own_bytes(layout.placed(state))
     data, shard = layout.mesh.devices.shape
     return Share(
         data=data,
         shard=shard,
         devices=layout.devices,
-        simulated=layout.devices > 1 and layout.mesh.devices.flat[0].platform == "cpu",
-        rows=recipe.train.batch // layout.devices,
+        simulated=layout.devices > 1 and layout.platform == "cpu",
+        rows=batch // layout.devices,
         state_memory=state_memory,
     )
 

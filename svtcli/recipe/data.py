@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from annotated_types import Ge
+from annotated_types import Ge, Gt, Le
 
 from svtcli.recipe.setting import (
     NO_INFLUENCE,
@@ -16,11 +16,15 @@ from svtcli.recipe.setting import (
     Misfit,
     PositiveFloat,
     PositiveInt,
+    Seed,
     Share,
 )
 
 SPLITS = ("train", "val", "test", "test-seen", "test-novel")
 """Splits of all datasets, in the order in which they are shown."""
+
+MOST_CLIPS = 10**8
+"""Clips of a split that are generated."""
 
 Window = Literal["all", "start", "center", "random"]
 Subset = Literal["cooking"]
@@ -68,7 +72,7 @@ class VideoData:
     """Folder of the raw data (default: `$SVT_DATA/KIND`, else `raw/KIND`)."""
     clips: Annotated[str | None, NO_INFLUENCE] = None
     """Folder of the prepared clips (default: `clips/` and the recipe's name)."""
-    size: PositiveInt = 64
+    size: Annotated[int, Gt(0), Le(4096)] = 64
     """Side of the square frame, in pixels (§4.3)."""
     frames: PositiveInt | Literal["all"] = "all"
     """Frames per clip; `all` keeps whole videos."""
@@ -106,7 +110,7 @@ class HeldOutData(VideoData):
     """Share for `test`."""
     limit: PositiveInt | None = None
     """Maximum number of videos, chosen at random."""
-    seed: int = 0
+    seed: Seed = 0
     """Random seed of the held-out videos, windows and `limit`."""
     split: str | None = None
 
@@ -229,7 +233,7 @@ class KineticsData(VideoData):
     """Minimum length of a video in frames, if whole videos are kept."""
     limit: PositiveInt | None = None
     """Maximum number of videos of each split, chosen at random."""
-    seed: int = 0
+    seed: Seed = 0
     """Random seed of the videos' order, random windows and `limit`."""
 
     def __post_init__(self) -> None:
@@ -306,18 +310,18 @@ class MovingMnistData(VideoData):
     `raw/moving-mnist`)."""
     frames: PositiveInt = 20
     """Frames per clip."""
-    digits: PositiveInt = 2
+    digits: Annotated[int, Gt(0), Le(1000)] = 2
     """Digits in a clip."""
-    train: PositiveInt = 100_000
+    train: Annotated[int, Gt(0), Le(MOST_CLIPS)] = 100_000
     """Number of train clips (appendix A.1)."""
-    val: Annotated[int, Ge(0)] = 10_000
+    val: Annotated[int, Ge(0), Le(MOST_CLIPS)] = 10_000
     """Number of val clips."""
-    test: PositiveInt = 10_000
+    test: Annotated[int, Gt(0), Le(MOST_CLIPS)] = 10_000
     """Number of test clips."""
     on_the_fly: bool = False
     """Store the digits instead of train clips, and compose clip i when it is read: the
     same clip without its bytes on disk, however large `train` is."""
-    seed: int = 0
+    seed: Seed = 0
     """Random seed of digits and trajectories."""
 
     @property

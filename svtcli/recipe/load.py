@@ -1,5 +1,6 @@
 """Find a recipe by name or file; load it with overrides; write it back as text."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from difflib import get_close_matches
@@ -53,6 +54,19 @@ def read_about(path: Path) -> str:
     value = read_file(path).value
     about = value.get("about") if isinstance(value, dict) else None
     return about if isinstance(about, str) else ""
+
+
+def read_needs(path: Path) -> str:
+    """Hardware in the header of a recipe file: `8 GPUs of 80 GB for about 2.5 days`.
+
+    Empty without a header that says so.
+    """
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    found = re.search(r"^# needs +((?:.+\n)(?:#  +.+\n)*)", text, re.MULTILINE)
+    if found is None:
+        return ""
+    words = " ".join(re.sub(r"^#", "", found[1], flags=re.MULTILINE).split())
+    return re.split(r" \(|[,;]|\. ", words)[0]
 
 
 def find_recipe(name_or_path: str, beside: Path | None = None) -> Path:

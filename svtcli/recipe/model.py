@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from math import prod
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Le, MinLen
+from annotated_types import Ge, Gt, Le, MinLen
 
-from svtcli.recipe.setting import Misfit, PositiveInt
+from svtcli.recipe.setting import Misfit, Natural, PositiveInt
 
 Triple = tuple[PositiveInt, PositiveInt, PositiveInt]
 """Extents along time, height and width."""
@@ -25,6 +25,12 @@ class Dilated:
 
 
 Block = Triple | Dilated
+
+
+Layers = Annotated[int, Gt(0), Le(64)]
+"""Layers of one stack: more than twice the paper's most, and traced in seconds."""
+MOST_PARAMETERS, MOST_PIXELS, MOST_SLICES, MOST_TAPS = 10**12, 2**28, 2**14, 4096
+"""Sizes of a model that no machine holds, or that take minutes to lay out."""
 
 
 SPATIOTEMPORAL_BLOCKS: tuple[Triple, ...] = (
@@ -56,21 +62,21 @@ class Model:
     """Embedding size of a code."""
     d: PositiveInt = 512
     """Hidden size."""
-    na: PositiveInt | tuple[PositiveInt, ...] = 8
+    na: PositiveInt | Annotated[tuple[PositiveInt, ...], MinLen(1)] = 8
     """Attention heads: one number, or a list that is stretched over the layers."""
     da: PositiveInt = 128
     """Size of a head."""
-    encoder_layers: PositiveInt = 8
+    encoder_layers: Layers = 8
     """Layers of the slice encoder."""
-    decoder_layers: PositiveInt = 8
+    decoder_layers: Layers = 8
     """Layers of the slice decoder."""
     blocks: Annotated[tuple[Block, ...], MinLen(1)] = SPATIOTEMPORAL_BLOCKS
     """Attention blocks of the first layers; they cycle, every second time reversed."""
     masked_kernel: Triple = (3, 3, 3)
     """Masked convolution of the decoder (§3.2); odd."""
-    first_slice_layers: PositiveInt | None = None
+    first_slice_layers: Layers | None = None
     """Layers of a separate decoder for slice (0, 0, 0), without encoder (§4.3)."""
-    actions: Annotated[int, Ge(0)] = 0
+    actions: Natural = 0
     """Size of the auxiliary input per frame, such as robot actions (§3.2)."""
     loss: Literal["codes", "deterministic"] = "codes"
     """Loss: of codes, or per pixel (`deterministic`), as for Moving MNIST (A.1)."""
@@ -105,6 +111,11 @@ class Model:
         return 2**self.code_bits
 
     @property
+    def draws_codes(self) -> bool:
+        """Codes are drawn, so temperature, top-k and top-p matter."""
+        return self.loss == "codes"
+
+    @property
     def single_frame(self) -> bool:
         """Every slice is one frame: the window can move frame by frame (§4.1)."""
         return self.slice_shape[0] == 1
@@ -129,8 +140,20 @@ class Model:
         heads = (self.na,) if isinstance(self.na, int) else self.na
         return tuple(heads[i * len(heads) // layers] for i in range(layers))
 
+    @property
+    def factors(self) -> int:
+        """Parameters of products with `d` or `de`: nearly all of the network's."""
+        depths = (self.encoder_layers, self.decoder_layers, self.first_slice_layers)
+        heads = [na for depth in depths if depth for na in self.layer_heads(depth)]
+        layers = sum(2 * self.d * (2 * na * self.da + self.d) for na in heads)
+        one_hot = prod(self.context_kernel) * self.codes * self.values
+        taps = prod(self.masked_kernel) * self.d
+        head = self.codes * self.d * (self.d + self.values)
+        return layers + (one_hot + taps) * self.de + head
+
     def problems(self) -> Iterator[tuple[str, str]]:
         """Conflicts between settings: (key, sentence) each."""
+        yield from self._too_large()
         axes = ("time", "height", "width")
         t, h, w = self.slice_shape
         for axis, extent, factor in zip(axes, self.video, self.s, strict=True):
@@ -156,3 +179,15 @@ class Model:
             yield "first_slice_layers", "the first slice of this model is all prime"
         if self.loss == "deterministic" and self.channels != 1:
             yield "loss", "deterministic is for gray videos (channels: 1)"
+
+    def _too_large(self) -> Iterator[tuple[str, str]]:
+        """Sizes beyond those that any device holds: (key, sentence) each."""
+        for key, count, most, what in (
+            ("video", prod(self.video), MOST_PIXELS, "pixels"),
+            ("s", self.slices, MOST_SLICES, "slices"),
+            ("masked_kernel", prod(self.masked_kernel), MOST_TAPS, "taps"),
+            ("d", self.factors, MOST_PARAMETERS, "parameters"),
+        ):
+            if count > most:
+                sizes = f"{count:.3g} {what}; at most {most:,} are possible"
+                yield key, f"makes {sizes}"

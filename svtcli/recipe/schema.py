@@ -15,10 +15,14 @@ from svtcli.recipe.model import Model
 from svtcli.recipe.resolve import Lengths, problems_between_sections, resolve
 from svtcli.recipe.setting import (
     CLIPS,
+    MOST,
     NO_INFLUENCE,
+    Frames,
     Misfit,
+    Natural,
     PositiveFloat,
     PositiveInt,
+    Seed,
     Share,
 )
 
@@ -36,7 +40,7 @@ class Train:
 
     steps: PositiveInt = 300_000
     """Number of updates."""
-    batch: PositiveInt = 64
+    batch: Annotated[int, Gt(0), Le(1_000_000)] = 64
     """Slices per step."""
     prime: PositiveInt = 1
     """Prime frames at the start of each clip; their loss is masked."""
@@ -46,7 +50,7 @@ class Train:
     """Peak learning rate."""
     schedule: Literal["constant", "cosine"] = "constant"
     """Learning rate after the warm-up; `cosine` decays to zero over `steps`."""
-    warmup: Annotated[int, Ge(0)] = 0
+    warmup: Natural = 0
     """Steps of linear warm-up of the learning rate."""
     decay: Share = 0.95
     """RMSProp's decay, or Adam's β₂."""
@@ -69,7 +73,7 @@ class Train:
     ema: Share = 0.0
     """Decay of an exponential moving average of the parameters, which sampling and
     scoring then use; 0 keeps none, as in the paper."""
-    seed: int = 0
+    seed: Seed = 0
     """Random seed of initialization, batches and slices."""
     save_every: Annotated[PositiveInt, NO_INFLUENCE] = 2_000
     """Steps between checkpoints; the last step is always saved."""
@@ -103,13 +107,16 @@ class Train:
             yield "warmup", f"must be shorter than the {self.steps} steps"
 
 
+MOST_DEVICES = 16_384
+
+
 @dataclass(frozen=True)
 class Mesh:
     """Devices that share a batch and the parameters."""
 
-    data: int = -1
+    data: Annotated[int, Le(MOST_DEVICES)] = -1
     """Groups of devices with different slices; -1 takes all that `shard` leaves."""
-    shard: PositiveInt = 1
+    shard: Annotated[int, Gt(0), Le(MOST_DEVICES)] = 1
     """Devices per group; parameters and optimizer state are sharded over them."""
 
     def __post_init__(self) -> None:
@@ -134,7 +141,7 @@ class Sample:
     prime: Annotated[PositiveInt | None, CLIPS] = None
     """Prime frames: the frames of the clip that each sample continues. None takes
     `train.prime`."""
-    frames: Annotated[int, Ge(2), CLIPS] | None = None
+    frames: Annotated[Frames, CLIPS] | None = None
     """Frames of a sample, prime frames included. None takes the model's own length."""
     overlap: PositiveInt | None = None
     """Frames of one window that prime the next, in samples longer than the model's
@@ -146,7 +153,7 @@ class Sample:
     top_p: Annotated[float, Gt(0), Le(1)] | None = None
     """Sample each code from its most likely values with this total probability
     (nucleus sampling), among those that `top_k` leaves."""
-    seed: int = 0
+    seed: Seed = 0
     """Random seed."""
     precision: Precision = "float32"
     """Number format of weights, products and activations; `bfloat16` halves the memory
@@ -191,10 +198,10 @@ class Compare:
     """Number of continuations of each clip in one trial; FVD takes them together."""
     sampled_prime: Annotated[PositiveInt | None, CLIPS] = None
     """Prime frames of the compared samples. None takes `sample.prime`."""
-    sampled_frames: Annotated[int, Ge(2), CLIPS] | None = None
+    sampled_frames: Annotated[Frames, CLIPS] | None = None
     """Frames of a compared sample, prime frames included. None takes
     `sample.frames`."""
-    window: Annotated[int, Ge(9)] = 16
+    window: Annotated[int, Ge(9), Le(MOST)] = 16
     """Frames per FVD window."""
     stride: PositiveInt = 1
     """Frames between the starts of two windows of `fvd-avg`."""
@@ -226,7 +233,7 @@ class Eval(Compare):
     """Only clips whose label matches this regular expression, anchored at the start."""
     prime: Annotated[PositiveInt | None, CLIPS] = None
     """Prime frames, which are not scored. None takes `train.prime`."""
-    frames: Annotated[int, Ge(2), CLIPS] | None = None
+    frames: Annotated[Frames, CLIPS] | None = None
     """Frames of a clip, prime frames included. None takes the model's own length."""
     overlap: PositiveInt | None = None
     """Frames of one window that prime the next, in clips longer than the model's
@@ -263,7 +270,7 @@ class Render:
     samples with all numbers (html), and curves of training and of FVD by window."""
     every: Annotated[PositiveInt, CLIPS] = 1
     """Show every k-th frame in a strip."""
-    frames: Annotated[tuple[Annotated[int, Ge(0)], ...] | None, CLIPS] = None
+    frames: Annotated[tuple[Natural, ...] | None, CLIPS] = None
     """Show these frames in a strip, for example 0,5,10,15 (Fig. 3). None leaves it to
     `every`."""
     per_prime: Annotated[PositiveInt | None, CLIPS] = None

@@ -17,7 +17,14 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from annotated_types import Ge, Gt, Le, Lt
 
-PositiveInt = Annotated[int, Gt(0)]
+MOST = 2**31 - 1
+"""Largest whole number of a setting: steps and sizes are 32-bit numbers in jax."""
+PositiveInt = Annotated[int, Gt(0), Le(MOST)]
+Natural = Annotated[int, Ge(0), Le(MOST)]
+Frames = Annotated[int, Ge(2), Le(100_000)]
+"""Frames of a video that is sampled or scored, an hour at most."""
+Seed = Annotated[int, Ge(-(2**31)), Lt(2**32)]
+"""Random seed: jax drops all but its lowest 32 bits without a word."""
 PositiveFloat = Annotated[float, Gt(0)]
 Share = Annotated[float, Ge(0), Lt(1)]
 

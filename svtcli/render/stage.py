@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from svtcli.failure import BadData, Refused
-from svtcli.recipe.schema import Format, Render
+from svtcli.recipe.schema import Format, Recipe, Render
 from svtcli.render import pictures
 from svtcli.render.curves import evaluation_files
 from svtcli.render.film import film
@@ -34,12 +34,14 @@ from svtcli.render.stills import default_times, diversity, strip
 from svtcli.run.durable import fingerprint, fingerprint_file, writing
 from svtcli.run.progress import Progress
 from svtcli.run.samples import Samples, read_facts, read_samples
-from svtcli.video.encode import write_png
+from svtcli.video.encode import ffmpeg_file, write_png
 from svtcli.video.image import enlarge_smoothly
 
 RECORD = "figures.json"
 DIVERSITY = "draw each model's alone, or leave out --diversity (render.diversity)"
 EACH = "one file for each clip: --each clip (render.each)"
+MOST_STILL, MOST_MOVING = 2**29, 2**27
+"""Pixels of the frames in a picture, and in a frame of a film: 1.6 and 0.4 GB."""
 LARGE = 2e7
 """Bytes of a page that a browser is slow to open."""
 
@@ -153,18 +155,59 @@ def _drawable(samples: Samples, folder: Path) -> Samples:
     return samples
 
 
-def plan_drawings(models: dict[str, Samples], settings: Render) -> tuple[Drawing, ...]:
-    """The pictures of one model's samples, or of several side by side.
+def check(recipe: Recipe) -> None:
+    """Refuse pictures that no samples of the recipe can give. Errors: Refused."""
+    settings, sample = recipe.render, recipe.sample
+    lengths = recipe.resolved(sample)
+    _, H, W = recipe.model.video
+    shape = (sample.count, sample.per_prime, lengths.frames, H, W)
+    check_pictures(settings, shape, lengths.prime)
+    if not {"gif", "mp4"}.isdisjoint(settings.formats):
+        ffmpeg_file()
 
-    Errors: Refused for frames that the videos do not have, and for a diversity sheet of
-    several models.
+
+def check_pictures(
+    settings: Render, shape: tuple[int, ...], prime: int, models: int = 1
+) -> tuple[int, ...]:
+    """Frames of a still picture of samples `shape`, N M F H W.
+
+    Errors: Refused for frames that the videos do not have, pictures that are too large
+    to be drawn, and for a diversity sheet of several models.
     """
-    if settings.diversity and len(models) > 1:
+    if settings.diversity and models > 1:
         raise Refused("a diversity sheet shows the samples of one model", DIVERSITY)
     if settings.diversity and settings.each == "video":
         raise Refused("a diversity sheet shows the samples of a clip together", EACH)
+    N, M, F, H, W = shape
+    times = shown_times(settings, prime, F)
+    videos = 1 + models * min(M, settings.per_prime or M)
+    videos = {None: videos * min(N, settings.rows), "clip": videos}.get(
+        settings.each, 1
+    )
+    pixels = videos * H * W * settings.scale**2
+    for form, count, most in (
+        ("png", pixels * len(times), MOST_STILL),
+        ("gif", pixels, MOST_MOVING),
+        ("mp4", pixels, MOST_MOVING),
+    ):
+        if form in settings.formats and count > most:
+            raise Refused(
+                f"{form}: {count:.3g} pixels in a picture; at most {most:.3g} can be "
+                "drawn",
+                "set render.rows, render.per_prime or render.scale lower, or "
+                "render.every higher",
+            )
+    return times
+
+
+def plan_drawings(models: dict[str, Samples], settings: Render) -> tuple[Drawing, ...]:
+    """The pictures of one model's samples, or of several side by side.
+
+    Errors: Refused, as `check_pictures`.
+    """
     first = next(iter(models.values()))
-    times = shown_times(settings, first.facts.prime, first.video.shape[2])
+    shape = first.video.shape[:5]
+    times = check_pictures(settings, shape, first.facts.prime, len(models))
     groups = groups_of(models, settings.rows, settings.per_prime)
     facts = caption(models)
     return tuple(

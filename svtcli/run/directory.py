@@ -80,6 +80,15 @@ class RunFolder:
         return tuple(numbered(self.checkpoints))
 
 
+def refuse_unwritable(folder: Path) -> None:
+    """Refuse a folder that this process could not create or write into."""
+    there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    if not there.is_dir():
+        raise Refused(f"{folder}: cannot be a folder, as {there} is a file")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise Refused(f"{folder}: cannot be written, as {there} is read-only")
+
+
 def numbered(folder: Path) -> list[int]:
     """Steps that have a folder in `folder`, complete or not, ascending."""
     names = (path.name for path in folder.glob("*") if path.is_dir())

@@ -25,6 +25,19 @@ class Progress(Protocol):
         ...
 
 
+def about(seconds: int | float) -> str:
+    """Format a rough duration: `40 s`, `12 min`, `3.5 h`, `19 days`, `300 years`."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 5400:
+        return f"{round(seconds / 60)} min"
+    if (hours := seconds / 3600) < 48:
+        return f"{hours:.3g} h"
+    if (days := hours / 24) < 730:
+        return f"{days:.2g} days" if days < 100 else f"{round(days, -1):.0f} days"
+    return f"{float(f'{days / 365.25:.2g}'):,.0f} years"
+
+
 class Silent:
     """Progress that shows nothing, for tests and for use as a library."""
 

@@ -15,7 +15,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int, Int32
 
-from svtcli.failure import Refused
 from svtcli.model.blocks import Blocks
 from svtcli.model.connectivity import LARGEST, connectivity, schedule
 from svtcli.model.decoder import Decoder
@@ -188,10 +187,7 @@ Machine = Cpu | Accelerator
 
 
 def schedule_of(settings: Sample, config: Model, rows: int) -> Schedule:
-    """Schedule of the settings for `rows` videos at once on each device here.
-
-    Errors: Refused for `parallel` where a slice is above `connectivity.LARGEST`.
-    """
+    """Schedule of the settings for `rows` videos at once on each device here."""
     name, window = settings.schedule, settings.window
     if name == "auto":
         device = jax.local_devices()[0]
@@ -202,13 +198,6 @@ def schedule_of(settings: Sample, config: Model, rows: int) -> Schedule:
         return Sequential()
     if name == "guess":
         return Jacobi(window)
-    pixels = prod(config.slice_shape)
-    if pixels > LARGEST:
-        raise Refused(
-            f"--schedule parallel: a slice has {pixels:,} pixels; dependencies of "
-            f"pixels are worked out up to {LARGEST:,}",
-            "choose --schedule guess or sequential",
-        )
     return Parallel()
 
 

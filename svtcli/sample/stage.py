@@ -3,109 +3,26 @@
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Int
 
 from svtcli.clips.held_out import HeldOut, full_batches
-from svtcli.failure import Refused
-from svtcli.model.heads import head_class
-from svtcli.recipe.schema import Sample
 from svtcli.run.durable import move_into_place
-from svtcli.run.partial import ArrayTask, PartialResult, Steps, Unfinished
+from svtcli.run.partial import ArrayTask, Steps, Unfinished
 from svtcli.run.progress import Progress
-from svtcli.run.samples import SampleFacts, Samples, read_facts, write_samples
+from svtcli.run.samples import SampleFacts, Samples, write_samples
 from svtcli.run.signals import StopSignals
+from svtcli.sample.plan import SamplePlan
 from svtcli.sample.sampler import Continuation, OnSlice, Sampler
 from svtcli.sample.sampling_rule import SamplingRule, row_keys
 from svtcli.sample.schedules import schedule_of
 from svtcli.sample.slice_state import Schedule
 from svtcli.train.backend import devices, start_jax
 from svtcli.train.checkpoint import load_network
-from svtcli.train.commit_record import Checkpoint
-from svtcli.train.held_out import HeldOutPlan, plan_held_out
 from svtcli.train.memory import less_for_batches, within_memory
 from svtcli.train.mesh import Layout, side_by_side
-
-
-class PartialSamples(PartialResult):
-    """Videos finished so far, one a row: N clips with M continuations each.
-
-    video    uint8    [F, H, W, C]
-    nll      float32  [F]           nats of each frame; 0 for prime frames
-    passes   int64    []            passes of the decoder
-    pixels   int64    []            sampled positions
-    """
-
-    kind: ClassVar[str] = "samples"
-
-
-@dataclass(frozen=True)
-class SamplePlan(HeldOutPlan):
-    """Plan of the samples: clips, settings and the folder they go to."""
-
-    settings: Sample
-    out: Path
-
-    @property
-    def videos(self) -> int:
-        """Number of samples: all continuations of all clips."""
-        return len(self.numbers) * self.settings.per_prime
-
-    @property
-    def partial(self) -> PartialSamples:
-        """Videos finished so far, while the folder is not complete."""
-        return PartialSamples(self.out, self.fingerprint)
-
-    @property
-    def finished(self) -> bool:
-        """The folder of these samples is complete."""
-        if not (self.out / "samples.json").is_file():
-            return False
-        return read_facts(self.out).fingerprint == self.fingerprint
-
-
-def plan_samples(
-    checkpoint: Checkpoint,
-    settings: Sample,
-    clips: Path | None = None,
-    out: Path | None = None,
-) -> SamplePlan:
-    """Check settings, clips and output against the checkpoint; writes nothing.
-
-    `out` defaults to a folder of the run, named after the settings. Errors: Refused, as
-    `plan_held_out`, for an `out` that holds something else, and for top-k or top-p with
-    a model that draws no codes.
-    """
-    _check_rule(checkpoint, settings)
-    held_out = plan_held_out(checkpoint, settings, clips, settings.count)
-    name = (
-        f"{checkpoint.step}-prime{held_out.prime}-temp{settings.temperature:g}"
-        f"-seed{settings.seed}-{held_out.fingerprint[:6]}"
-    )
-    place = out or checkpoint.run.samples / name
-    plan = SamplePlan(**vars(held_out), settings=settings, out=place)
-    if plan.out.exists() and not plan.finished:
-        raise Refused(
-            f"{plan.out}: already exists, with something other than these samples",
-            "choose another folder with --out",
-        )
-    return plan
-
-
-def _check_rule(checkpoint: Checkpoint, settings: Sample) -> None:
-    if head_class(checkpoint.recipe.model).draws_codes:
-        return
-    for name in ("top_k", "top_p"):
-        if getattr(settings, name) is not None:
-            raise Refused(
-                f"sample.{name}: {checkpoint.name} draws no codes: its loss is "
-                "deterministic",
-                f"leave sample.{name} out",
-            )
 
 
 def sample(plan: SamplePlan, progress: Progress) -> Path:
@@ -290,7 +207,7 @@ def _samples(plan: SamplePlan, held_out: HeldOut, rows: np.ndarray) -> Samples:
         clips=held_out.ids,
         fingerprint=plan.fingerprint,
         pixels_per_pass=round(int(rows["pixels"].sum()) / int(rows["passes"].sum()), 3),
-        deterministic=not head_class(plan.checkpoint.recipe.model).draws_codes,
+        deterministic=not plan.checkpoint.recipe.model.draws_codes,
     )
     return Samples(
         video=rows["video"].reshape(N, M, *held_out.video.shape[1:]),

@@ -12,9 +12,10 @@ from svtcli.clips.held_out import (
     slices_per_batch,
 )
 from svtcli.clips.reader import Clips
+from svtcli.model.windows import check_lengths
 from svtcli.recipe.data import label_pattern
-from svtcli.recipe.schema import Compare, Eval, Sample
-from svtcli.recipe.setting import influential
+from svtcli.recipe.schema import Compare, Eval, Recipe, Sample
+from svtcli.recipe.setting import MOST, influential
 from svtcli.run.durable import fingerprint
 from svtcli.train.commit_record import Checkpoint
 
@@ -42,6 +43,22 @@ class HeldOutPlan:
         """Read the chosen clips, or those of `numbers`: all may not fit in memory."""
         model, chosen = self.checkpoint.recipe.model, numbers or self.numbers
         return read_clips(self.clips, chosen, self.frames, model)
+
+
+def check_held_out(
+    recipe: Recipe, settings: Settings, clips: Path | None, count: int | None
+) -> int:
+    """Number of clips that `settings` select: `count`, or those in the folder `clips`.
+
+    Errors: `Refused`, as `plan_held_out`, without a checkpoint.
+    """
+    lengths = recipe.resolved(settings)
+    check_lengths(recipe.model, **vars(lengths))
+    if clips is None:
+        return count or MOST
+    labels = label_pattern(settings.subset, settings.match)
+    opened = open_fitting(clips, settings.split, recipe, labels)
+    return len(choose_clips(opened, lengths.frames, count))
 
 
 def plan_held_out(

@@ -4,6 +4,7 @@ jax's messages are recognized by their text, without importing it.
 """
 
 import ctypes
+import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,6 +32,11 @@ def keep_freed_memory() -> bool:
     # One heap for all threads, grown in place and never trimmed.
     settings = {M_ARENA_MAX: 1, M_MMAP_MAX: 0, M_TRIM_THRESHOLD: NEVER}
     return all(mallopt(name, value) for name, value in settings.items())
+
+
+def host_memory() -> int:
+    """Bytes of this machine's memory."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 class OutOfMemory(Failure):

@@ -32,6 +32,9 @@ from jaxtyping import Array, Float, PyTree
 from svtcli.failure import Refused
 from svtcli.recipe.schema import Mesh, Train
 from svtcli.train import backend
+from svtcli.train.chips import find_chip
+from svtcli.train.memory import host_memory
+from svtcli.train.plan import divisor, refuse_uneven
 
 SMALL = 1024
 """Arrays with fewer elements are replicated: gathering one costs more than its copy."""
@@ -67,6 +70,20 @@ class Layout:
         return f"{self.devices} x {kind} (data {data}, shard {shard})"
 
     @property
+    def memory(self) -> int | None:
+        """Bytes of a device's memory, on a CPU the machine's; None if unknown."""
+        device = self.mesh.devices.flat[0]
+        if device.platform == "cpu":
+            return host_memory()
+        chip = find_chip(str(device.device_kind))
+        return chip.memory if chip else None
+
+    @property
+    def platform(self) -> str:
+        """jax's name of the devices' platform."""
+        return str(self.mesh.devices.flat[0].platform)
+
+    @property
     def whole(self) -> Place:
         """Sharding of a replicated array."""
         return self._place(PartitionSpec())
@@ -92,6 +109,13 @@ class Layout:
                 leaf.shape, leaf.dtype, sharding=self.kept(leaf.shape)
             ),
             shapes,
+        )
+
+    def own_bytes(self, placed: PyTree) -> int:
+        """Bytes of each device's share of the `placed` arrays."""
+        return sum(
+            int(np.prod(leaf.sharding.shard_shape(leaf.shape))) * leaf.dtype.itemsize
+            for leaf in jax.tree.leaves(placed)
         )
 
     def created(self, create: Callable[[], PyTree], abstract: PyTree) -> PyTree:
@@ -193,7 +217,7 @@ def layout_of(
     if mesh.data == -1 and len(devices) % mesh.shard:
         raise Refused(
             f"mesh.shard={mesh.shard}: does not divide the {len(devices)} devices here",
-            f"mesh.shard={_divisor(len(devices), mesh.shard)} does",
+            f"mesh.shard={divisor(len(devices), mesh.shard)} does",
         )
     data = len(devices) // mesh.shard if mesh.data == -1 else mesh.data
     wanted = data * mesh.shard
@@ -203,7 +227,7 @@ def layout_of(
             f"but there are {len(devices)}",
             "mesh.data=-1 takes all there are",
         )
-    _refuse_uneven(train, data, mesh.shard)
+    refuse_uneven(train, data, mesh.shard)
     return _grid(devices[:wanted], data, mesh.shard)
 
 
@@ -217,29 +241,6 @@ def _grid(devices: Sequence[jax.Device], data: int, shard: int) -> Layout:
     return Layout(
         jax.make_mesh((data, shard), names, axis_types=types, devices=devices)
     )
-
-
-def _refuse_uneven(train: Train, data: int, shard: int) -> None:
-    """Refuse micro-batches that do not divide evenly among the devices."""
-    rows, devices = train.batch // train.accumulate, data * shard
-    if rows % devices == 0:
-        return
-    batch = "a batch"
-    if train.accumulate > 1:
-        batch = f"a micro-batch of train.batch={train.batch}"
-    fit = devices * train.accumulate
-    hint = f"train.batch={fit * max(1, round(train.batch / fit))} would"
-    if rows % shard == 0:
-        hint += f", and so would mesh.data={_divisor(rows // shard, data)}"
-    raise Refused(
-        f"mesh of {devices} devices: {rows} rows, {batch}, do not divide among them",
-        hint,
-    )
-
-
-def _divisor(number: int, most: int) -> int:
-    """Largest divisor of `number` that is at most `most`."""
-    return next(each for each in range(most, 0, -1) if number % each == 0)
 
 
 def first_of_each(first: int, rows: int, devices: int) -> tuple[int, ...]:

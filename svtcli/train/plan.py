@@ -16,11 +16,12 @@ from svtcli.clips.held_out import (
 )
 from svtcli.clips.reader import Clips, open_clips
 from svtcli.failure import Refused
+from svtcli.model.windows import check_lengths
 from svtcli.prepare.plan import spec_of
 from svtcli.recipe.data import clips_folder, label_pattern
 from svtcli.recipe.load import LoadedRecipe, shipped_recipes
 from svtcli.recipe.resolve import Lengths
-from svtcli.recipe.schema import Recipe
+from svtcli.recipe.schema import Recipe, Train
 from svtcli.recipe.setting import influential
 from svtcli.run.directory import RunFolder
 from svtcli.run.distribution import install_command
@@ -88,18 +89,8 @@ def plan_training(
             f"--steps {stop_at}: the recipe has {train.steps} steps",
             f"to train longer, set train.steps={stop_at}",
         )
-    changes = [] if fresh else changes_in(run, recipe)
-    if changes and was_saved(run.checkpoints):
-        raise Refused(
-            f"{run.path}: was trained with another recipe: {'; '.join(changes)}",
-            "start another run with --run NAME, or start this one over with: "
-            f"svt train {_recipe_argument(loaded)} --fresh",
-        )
-    if train.tensorboard and find_spec("tensorboardX") is None:
-        raise Refused(
-            "train.tensorboard: tensorboardX is not installed",
-            f"install it: {install_command('tensorboard')}",
-        )
+    changes = [] if fresh else refuse_changes(loaded, run)
+    _require_tensorboard(train)
     start = 0 if fresh else latest_step(run.checkpoints) or 0
     until = stop_at or train.steps
     _refuse_short_profile(profile, until - start)
@@ -119,6 +110,62 @@ def plan_training(
         until=until,
         profile=profile,
     )
+
+
+def check(recipe: Recipe) -> None:
+    """Refuse what training refuses, whatever the clips and devices. Errors: Refused."""
+    train, mesh = recipe.train, recipe.mesh
+    _require_tensorboard(train)
+    # Where devices are counted later, there are at least those of one group.
+    refuse_uneven(train, max(mesh.data, 1), mesh.shard)
+    if train.validate_every is not None:
+        check_lengths(recipe.model, **vars(recipe.resolved(recipe.eval)))
+
+
+def _require_tensorboard(train: Train) -> None:
+    if train.tensorboard and find_spec("tensorboardX") is None:
+        raise Refused(
+            "train.tensorboard: tensorboardX is not installed",
+            f"install it: {install_command('tensorboard')}",
+        )
+
+
+def refuse_uneven(train: Train, data: int, shard: int) -> None:
+    """Refuse micro-batches that do not divide evenly among the devices."""
+    rows, devices = train.batch // train.accumulate, data * shard
+    if rows % devices == 0:
+        return
+    batch = "a batch"
+    if train.accumulate > 1:
+        batch = f"a micro-batch of train.batch={train.batch}"
+    fit = devices * train.accumulate
+    hint = f"train.batch={fit * max(1, round(train.batch / fit))} would"
+    if rows % shard == 0:
+        hint += f", and so would mesh.data={divisor(rows // shard, data)}"
+    raise Refused(
+        f"mesh of {devices} devices: {rows} rows, {batch}, do not divide among them",
+        hint,
+    )
+
+
+def divisor(number: int, most: int) -> int:
+    """Largest divisor of `number` that is at most `most`."""
+    return next(each for each in range(most, 0, -1) if number % each == 0)
+
+
+def refuse_changes(loaded: LoadedRecipe, run: RunFolder) -> list[str]:
+    """Differences between the recipe and that of an untrained run, as `changes_in`.
+
+    Errors: Refused where the run has been trained with another recipe.
+    """
+    changes = changes_in(run, loaded.recipe)
+    if changes and was_saved(run.checkpoints):
+        raise Refused(
+            f"{run.path}: was trained with another recipe: {'; '.join(changes)}",
+            "start another run with --run NAME, or start this one over with: "
+            f"svt train {_recipe_argument(loaded)} --fresh",
+        )
+    return changes
 
 
 def check_clips(folder: Path, recipe: Recipe) -> Clips:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -12,7 +13,7 @@ from svtcli.clips.loader import Batches, prefetch, training_batches
 from svtcli.model.heads import unit_of
 from svtcli.model.svt import create, parameter_count, structure
 from svtcli.model.windows import slice_choices
-from svtcli.recipe.load import LoadedRecipe
+from svtcli.recipe.load import LoadedRecipe, read_needs
 from svtcli.recipe.schema import UNITS, Train
 from svtcli.run.directory import RunFolder, versions, write_run
 from svtcli.run.durable import fingerprint
@@ -24,6 +25,7 @@ from svtcli.train.backend import key_of, start_jax
 from svtcli.train.checkpoint import Checkpoints
 from svtcli.train.commit_record import holds, latest_step
 from svtcli.train.distributed import ALONE, Peers, stop_signals
+from svtcli.train.duration import forecast, seconds_per_step
 from svtcli.train.loop import model_inputs, train_until
 from svtcli.train.memory import less_for_training, within_memory
 from svtcli.train.mesh import Layout, layout_of
@@ -174,6 +176,8 @@ def _train(
     start_jax()
     graphdef, shapes = structure(recipe.model)
     abstract = layout.placed(abstract_state(shapes, settings))
+    if peers.first:
+        _note_duration(plan, layout, abstract, progress)
     update = recipe_update(graphdef, recipe.model, settings, layout)
     step = _compiled(update, abstract, setup, settings, progress, compiling)
     clips, note, keep = plan.clips.fingerprint, progress.note, settings.keep
@@ -220,6 +224,22 @@ def _train(
             read.close()
             progress.end()
     return _trained(plan, int(state["step"]))
+
+
+def _note_duration(
+    plan: TrainPlan, layout: Layout, abstract: State, progress: Progress
+) -> None:
+    """Tell the time that the steps will take, where it can be estimated."""
+    recipe, steps, on = plan.recipe, plan.until - plan.start, layout.description
+    if isinstance(progress, Silent):
+        return
+    each = seconds_per_step(
+        recipe.model, recipe.train, layout.device_kinds, layout.platform
+    )
+    if each is not None and steps > 0:
+        state, needs = layout.own_bytes(abstract), read_needs(Path(plan.loaded.source))
+        told = forecast(steps * each, steps, on, state, layout.memory, needs)
+        progress.note(told)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from svtcli.failure import Failure, StorageFailed
+from svtcli.failure import Failure, Refused, StorageFailed
 
 Picture = UInt8[np.ndarray, "height width 3"]
 
@@ -130,7 +130,7 @@ def _pipe(pipe: IO[bytes], first: Picture, rest: Iterator[Picture]) -> None:
 def ffmpeg_file() -> str:
     """Path of ffmpeg: imageio-ffmpeg brings one for every common platform.
 
-    Errors: Failure if there is none.
+    Errors: Refused if there is none.
     """
     try:
         import imageio_ffmpeg  # lazily: only films need it
@@ -138,7 +138,7 @@ def ffmpeg_file() -> str:
         return imageio_ffmpeg.get_ffmpeg_exe()
     except RuntimeError as error:
         hint = "install ffmpeg and set $IMAGEIO_FFMPEG_EXE to its path"
-        raise Failure("no ffmpeg for this platform", hint) from error
+        raise Refused("no ffmpeg for this platform", hint) from error
 
 
 def ffmpeg_version() -> str:

@@ -123,7 +123,10 @@ def open_archive(path: Path) -> Iterator[ZipFile]:
 
 
 def member_start(path: Path, info: ZipInfo, header: Header, where: str) -> int:
-    """Byte of the archive at which the values of a stored array begin."""
+    """Byte of the archive at which the values of a stored array begin.
+
+    Errors: BadData for a member, stored or compressed, that is too short for them.
+    """
     if info.file_size < header.size:
         raise BadData(f"{where}: ends early ({info.file_size} of {header.size} bytes)")
     with path.open("rb") as file:

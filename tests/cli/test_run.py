@@ -77,7 +77,9 @@ def test_a_dry_run_says_where_every_stage_stands_and_writes_nothing(place, capfd
         "sample",
         "eval",
     ]
-    assert "train.batch: was 4, now 2" in survey(capfd, "train.batch=2")[1][2]
+    said = svt_here(capfd, "run", "mine.yaml", "-n", "train.batch=2")
+    assert (said.code, said.out) == (2, "")  # as the real run
+    assert "train.batch: was 4, now 2" in said.err
     assert sorted(place.rglob("*")) == before
 
 

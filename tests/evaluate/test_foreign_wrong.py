@@ -8,8 +8,10 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
 import numpy as np
 import pytest
 
-from svtcli.evaluate.foreign import open_videos
+from svtcli.evaluate.foreign import arrays, open_videos
+from svtcli.evaluate.plan import plan_metrics
 from svtcli.failure import BadData, Failure, Refused
+from svtcli.recipe.schema import Compare
 from tests.evaluate.video_kinds import clips, compressed, noise, npy, samples
 from tests.video.real_videos import real_video
 from tests.video.video_files import truncate
@@ -221,6 +223,22 @@ def test_negative_lengths_and_short_files_are_bad_data(tmp_path: Path) -> None:
     failure, said = said_of(str(source))
     assert isinstance(failure, BadData)
     assert said == f"ends early ({len(whole) - 1} of {len(whole)} bytes)"
+
+
+def test_a_bomb_is_refused_by_its_header_and_not_decompressed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "x.npz"
+    np.savez_compressed(source, GOOD)
+    monkeypatch.setattr(arrays, "_decompressed", lambda *_: pytest.fail("was read"))
+    samples = open_videos(str(source))
+    other = open_videos(npy(tmp_path / "y", GOOD[:, :, :4]))
+    with pytest.raises(Refused, match="height, width, channels"):
+        plan_metrics(samples, other, Compare(metrics=("psnr",)), prime=1)
+    monkeypatch.setattr(arrays, "host_memory", lambda: GOOD.nbytes)
+    failure, said = said_of(f"{source}:arr_0")
+    assert isinstance(failure, Refused)
+    assert "when it is decompressed, more than half of this machine's memory" in said
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])

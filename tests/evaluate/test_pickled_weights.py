@@ -314,3 +314,10 @@ def test_an_array_that_lies_about_its_bytes_is_not_believed(file):
         b"\x80\x03" + empty + b"(" + one + b")" + array + b"\x89" + address + b"tb."
     )
     assert refusal(file, as_kind) == "it is not an array"
+
+
+def test_a_dict_that_is_named_again_and_again_is_bad_data(file):
+    node: dict = {}
+    for _ in range(60):  # 2**60 paths in a few hundred bytes
+        node = {"a": node, "b": node}
+    assert "more than 10,000" in refusal(file, pickle.dumps(node, protocol=4))

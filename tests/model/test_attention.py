@@ -12,6 +12,7 @@ from svtcli.model.attention import Layer, LayerCache
 from svtcli.model.blocks import Blocks
 from svtcli.model.decoder import MaskedConv
 from svtcli.model.kernels import rows_at
+from svtcli.model.parameters import Keys
 from svtcli.recipe.model import Block, Dilated
 
 SHAPE, D, HEADS, SIZE = (2, 4, 6), 5, 2, 3
@@ -21,7 +22,7 @@ LAYERS = [((1, 2, 3), False), ((9, 1, 9), True), (Dilated((1, 2, 3)), True)]
 def layer_of(block: Block, *, causal: bool):
     """The structure of a layer, and random float64 parameters."""
     blocks = Blocks.of(block, SHAPE)
-    layer = Layer(blocks, D, HEADS, SIZE, causal=causal, rngs=nnx.Rngs(0))
+    layer = Layer(blocks, D, HEADS, SIZE, causal=causal, rngs=Keys(jax.random.key(0)))
     structure, state = nnx.split(layer)
     leaves, tree = jax.tree.flatten(nnx.to_pure_dict(state))
     draw = np.random.default_rng(1)
@@ -116,7 +117,7 @@ def test_one_position_and_runs_give_what_the_whole_slice_gives(block: Block) -> 
 @pytest.mark.parametrize("kernel", [(3, 3, 3), (3, 5, 1)])
 def test_the_masked_convolution_is_the_same_for_a_slice_a_position_and_runs(kernel):
     with jax.enable_x64(True):
-        conv = MaskedConv(kernel, 4, D, nnx.Rngs(0))
+        conv = MaskedConv(kernel, 4, D, Keys(jax.random.key(0)))
         embedded = jnp.asarray(np.random.default_rng(4).normal(size=(2, *SHAPE, 4)))
         whole = conv(embedded).reshape(2, -1, D)
         padded, taps = conv.pad(embedded), conv.earlier_taps()

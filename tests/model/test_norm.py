@@ -7,6 +7,7 @@ import pytest
 from flax import nnx
 
 from svtcli.model.kernels import EPSILON, LayerNorm
+from svtcli.model.parameters import Keys
 
 D = 6
 
@@ -14,7 +15,7 @@ D = 6
 def drawn(dtype: str):
     """Rows, and a norm whose scale and shift are not those of the beginning."""
     draw = np.random.default_rng(0)
-    structure, state = nnx.split(LayerNorm(D, nnx.Rngs(0)))
+    structure, state = nnx.split(LayerNorm(D, Keys(jax.random.key(0))))
     state = jax.tree.map(lambda leaf: jnp.asarray(draw.normal(size=leaf.shape)), state)
     z, weight = (jnp.asarray(3 + draw.normal(size=(4, 5, D)), dtype) for _ in range(2))
     return structure, state, z, weight

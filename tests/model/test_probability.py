@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import nnx
 
 from svtcli.model.heads import ChannelHead, IntensityHead, unit_of
 from svtcli.model.likelihood import slice_nll, training_loss
+from svtcli.model.parameters import Keys
 from svtcli.model.subscale import codes_from_video, scored_frames
 from svtcli.model.svt import abstract_params, network, parameter_count
 from svtcli.model.windows import slice_choices
@@ -96,7 +96,7 @@ def test_the_nll_of_uniform_logits_is_eight_bits_and_of_right_ones_zero():
         np.random.default_rng(0).integers(0, 16, (100, pixels), np.uint8)
     )
     unit = unit_of(config).per_nat
-    head = ChannelHead(config, nnx.Rngs(0))
+    head = ChannelHead(config, Keys(jax.random.key(0)))
     uniform = head.nll(jnp.zeros((100, pixels, 16)), codes)
     assert (uniform * unit).mean() == pytest.approx(8, abs=1e-6)
     right = head.nll(jax.nn.one_hot(codes, 16) * 1e4, codes)
@@ -110,7 +110,7 @@ def test_the_deterministic_loss_is_the_papers():
     expected = -(z * np.log(y) + (1 - z) * np.log(1 - y))
     logit = jnp.asarray(np.log(y / (1 - y)))
     config = VARIANTS["deterministic"]
-    head = IntensityHead(config, nnx.Rngs(0))
+    head = IntensityHead(config, Keys(jax.random.key(0)))
     codes = codes_from_video(pixel[:, None], config)
     assert np.allclose(head.nll(logit, codes), expected, atol=1e-6)
     grey = codes_from_video(jnp.full((64, 64, 1), 77, jnp.uint8), config)

@@ -13,6 +13,7 @@ from svtcli.run.directory import RunFolder
 from svtcli.run.distribution import install_command
 from svtcli.run.progress import Silent
 from svtcli.sample import stage as sampling
+from svtcli.sample.plan import plan_samples
 from svtcli.train.commit_record import open_checkpoint
 from tests.trained_place import RUN
 
@@ -208,7 +209,7 @@ def test_a_run_of_another_name_takes_the_clips_of_the_recipe(place):
     chain(run=other, stages=("train", "sample", "eval"))
     assert (place / "runs" / "other" / "eval").is_dir()
     assert not (place / "clips" / "other").exists()
-    plan = sampling.plan_samples(open_checkpoint(RunFolder(other)), Sample())
+    plan = plan_samples(open_checkpoint(RunFolder(other)), Sample())
     assert plan.clips.name == "mine"  # by its name alone, too
 
 

@@ -16,7 +16,8 @@ from svtcli.run.partial import ArrayTask
 from svtcli.run.progress import Silent
 from svtcli.run.samples import Samples, read_samples
 from svtcli.sample import stage as stage
-from svtcli.sample.stage import plan_samples, sample
+from svtcli.sample.plan import plan_samples
+from svtcli.sample.stage import sample
 from svtcli.train.commit_record import open_checkpoint
 from tests.trained_place import RUN, noise, write_clips
 

@@ -18,13 +18,9 @@ from svtcli.run.partial import ArrayTask, PartialResult, Unfinished
 from svtcli.run.progress import Silent
 from svtcli.run.samples import read_samples
 from svtcli.sample import stage
+from svtcli.sample.plan import SamplePlan, plan_samples
 from svtcli.sample.slice_state import sample_slice
-from svtcli.sample.stage import (
-    SamplePlan,
-    plan_samples,
-    sample,
-    sample_task,
-)
+from svtcli.sample.stage import sample, sample_task
 from svtcli.train.commit_record import open_checkpoint
 from tests.trained_place import RUN
 

@@ -1,11 +1,15 @@
 """Choice of a schedule by the settings and the machine."""
 
+from dataclasses import replace
+
 import pytest
 
 from svtcli.failure import Refused
 from svtcli.model.connectivity import LARGEST, connectivity
+from svtcli.recipe.load import load_recipe
 from svtcli.recipe.model import Model
 from svtcli.recipe.schema import Sample
+from svtcli.sample.plan import check
 from svtcli.sample.schedules import (
     PIXELS_PER_PASS,
     WINDOWS,
@@ -30,9 +34,10 @@ def test_a_schedule_of_the_settings_is_taken():
 
 
 def test_parallel_is_refused_for_too_large_a_slice():
-    large = Model(video=(16, 64, 64), s=(1, 1, 1), k=(1, 1, 1))
-    with pytest.raises(Refused, match=r"a slice has 65,536 pixels; .* up to 32,768"):
-        schedule_of(Sample(schedule="parallel"), large, 1)
+    large = Model(video=(16, 64, 64), s=(1, 1, 1), k=(1, 1, 1), actions=4)
+    recipe = replace(load_recipe("bair_large").recipe, model=large)
+    with pytest.raises(Refused, match=r"up to 32,768 pixels, .* slice has 65,536"):
+        check(recipe, Sample(schedule="parallel"))
     assert schedule_of(Sample(schedule="auto"), large, 16).name != "parallel"
 
 

@@ -8,7 +8,7 @@ from svtcli.evaluate.plan import plan_likelihood, plan_likelihoods
 from svtcli.failure import Refused
 from svtcli.recipe.schema import Eval, Sample
 from svtcli.run.directory import RunFolder
-from svtcli.sample.stage import plan_samples
+from svtcli.sample.plan import plan_samples
 from svtcli.train.commit_record import open_checkpoint
 from tests.trained_place import RUN
 
@@ -55,5 +55,5 @@ def test_no_choice_is_taken_for_a_model_that_draws_no_codes(place, name, value):
     model = replace(checkpoint.recipe.model, channels=1, loss="deterministic")
     recipe = replace(checkpoint.recipe)
     object.__setattr__(recipe, "model", model)  # its clips would have other channels
-    with pytest.raises(Refused, match=rf"sample.{name}: mine@3 draws no codes"):
+    with pytest.raises(Refused, match=rf"sample.{name}: the loss is deterministic"):
         plan_samples(replace(checkpoint, recipe=recipe), Sample(**{name: value}))

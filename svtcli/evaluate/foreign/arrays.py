@@ -5,7 +5,7 @@ Accepted are uint8 arrays `[N, T, H, W, C]` or `[N, M, T, H, W, C]`, C = 1 or 3.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
@@ -14,6 +14,7 @@ import numpy as np
 from svtcli.evaluate.foreign.videos import Pixels, Rows, Videos, common_frames
 from svtcli.failure import BadData, Failure, Refused, in_words
 from svtcli.run.samples import read_samples
+from svtcli.train.memory import host_memory
 from svtcli.video.npy_files import (
     File,
     Header,
@@ -92,15 +93,24 @@ def open_npz(path: Path, key: str | None, name: str, frames: int | None) -> Arra
         with archive.open(info) as file:
             header = read_header(file, where)
             _check_array(header, file, where)
-        if info.compress_type == ZIP_STORED:
-            array = partial(
-                mapped, path, header, member_start(path, info, header, where)
-            )
-        else:
-            with archive.open(info) as file:
-                whole = np.lib.format.read_array(file)
-            return _videos(lambda: whole, header, name, frames)
+        start = member_start(path, info, header, where)
+        array: Callable[[], np.ndarray] = partial(mapped, path, header, start)
+        if info.compress_type != ZIP_STORED:
+            if header.size > host_memory() // 2:
+                raise Refused(
+                    f"{where}: {header.size:,} bytes when it is decompressed, more "
+                    "than half of this machine's memory",
+                    "save it with np.savez, which does not compress: it is mapped then",
+                )
+            # Only once everything that the header tells has been compared.
+            array = cache(partial(_decompressed, path, info))
     return _videos(array, header, name, frames)
+
+
+def _decompressed(path: Path, info: ZipInfo) -> np.ndarray:
+    """Read a compressed array into memory. Errors: BadData."""
+    with open_archive(path) as archive, archive.open(info) as file:
+        return np.asarray(np.lib.format.read_array(file))
 
 
 def _videos(

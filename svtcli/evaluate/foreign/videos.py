@@ -66,6 +66,13 @@ class Videos(ABC):
         """Read rows and frames that exist."""
 
 
+class PlannedVideos(Videos):
+    """Videos that do not exist yet."""
+
+    def _read(self, rows: Rows, continuation: int, frames: int) -> Pixels:
+        raise AssertionError("these videos are only planned")
+
+
 @dataclass(frozen=True)
 class Selection:
     """Some rows of a set of videos."""
