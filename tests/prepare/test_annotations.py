@@ -77,6 +77,15 @@ def test_every_known_form_is_read(
         ("readme.txt", "These are videos."),
         ("labels.csv", "id,name\n0,abseiling"),
         ("train.csv", ""),
+        ("train.csv", "/data/train/making tea/-0_bCd-fG_i_000010_000020.mp4 0"),
+        ("train.csv", "train/making_tea/-0_bCd-fG_i.mp4,0"),
+        ("val.txt", "making_tea/-0_bCd-fG_i 300 12"),
+        ("val.txt", f"{ID} 0"),
+        ("val.txt", f"{ID}.mp4 0"),
+        ("val.txt", f"{ID} 300 12"),
+        ("val.txt", f"{ID} 12 300"),
+        ("val.csv", "path,label\nx/y.mp4,0"),
+        ("val.csv", "\ufeff"),
     ],
 )
 def test_other_files_are_ignored(tmp_path: Path, name: str, text: str) -> None:
@@ -87,13 +96,12 @@ def test_other_files_are_ignored(tmp_path: Path, name: str, text: str) -> None:
     ("lines", "message"),
     [
         (
-            ["train/yoga/a.mp4 12"],
-            "train.txt: no list of videos: 'train/yoga/a.mp4 12'",
+            [HEADER, f"yoga,{ID},soon,20,train"],
+            "train.txt, line 2: 'soon' is no number of seconds",
         ),
-        ([HEADER, f"yoga,{ID},soon,20,train"], "train.txt, line 2: .*soon"),
-        ([HEADER, f"yoga,{ID},inf,20,train"], "train.txt, line 2: "),
+        ([HEADER, f"yoga,{ID},inf,20,train"], "train.txt, line 2: 'inf' is no"),
         ([HEADER, f"yoga,{ID},1,11,train", "yoga,,1,11,train"], "line 3: no id"),
-        ([HEADER, "yoga"], "train.txt, line 2: "),
+        ([HEADER, "yoga"], "train.txt, line 2: too few columns"),
     ],
 )
 def test_an_invalid_list_is_refused_with_its_line(
@@ -103,6 +111,27 @@ def test_an_invalid_list_is_refused_with_its_line(
     with pytest.raises(Refused, match=message) as caught:
         list(read_table(path))
     assert "label,youtube_id" in str(caught.value.hint)
+
+
+def test_numbers_of_classes_are_neither_labels_nor_starts(tmp_path: Path) -> None:
+    path = write_list(tmp_path / "train.csv", [f"7,{ID},10,20,train"])
+    assert list(read_table(path)) == [Row(ID, 10, None, "train")]
+    path = write_list(tmp_path / "train.txt", [f"{ID} yoga 12"], header=None)
+    assert list(read_table(path)) == [Row(ID, None, "yoga", "train")]
+
+
+def test_lists_of_paths_and_unreadable_text_are_named(tmp_path: Path) -> None:
+    write_list(tmp_path / "train.csv", ["train/yoga/a.mp4 12"], header=None)
+    (tmp_path / "val.csv").write_bytes("label,youtube_id\n".encode("utf-16"))
+    write_list(tmp_path / "test.csv", [f"yoga,{ID},10,20,test"])
+    write_list(tmp_path / "notes.txt", ["some words"], header=None)
+    names = ["notes.txt", "test.csv", "train.csv", "val.csv"]
+    lists = read_annotations(tmp_path, names)
+    assert lists.files == ("test.csv",)
+    assert lists.others == ("train.csv", "val.csv")
+    assert lists.notes == (
+        "passed over, as they are no lists of clips: train.csv, val.csv",
+    )
 
 
 def test_arbitrary_bytes_give_rows_or_a_clear_refusal(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from svtcli.failure import Refused
 from svtcli.prepare.sources import make_plan
 from svtcli.prepare.sources.folder import assign_splits, find_videos
+from svtcli.prepare.sources.source_folder import inside
 from svtcli.prepare.sources.video_file import Cutting, TimeSplit, VideoTask
 from svtcli.recipe.data import FolderData
 
@@ -220,6 +221,7 @@ def test_links_that_lead_out_of_the_source_are_not_followed(tmp_path: Path) -> N
     (source / "twice.mp4").symlink_to("in/b.mp4")
     (source / "round").symlink_to(source, target_is_directory=True)
     (source / "gone.mp4").symlink_to("nowhere.mp4")
+    (source / "circle").symlink_to("circle")
     listing = find_videos(data)
     assert [v.name for v in listing.videos] == ["a.mp4", "in/b.mp4", "twice.mp4"]
     assert listing.outside == ("in/leak", "leak.mp4")
@@ -227,7 +229,7 @@ def test_links_that_lead_out_of_the_source_are_not_followed(tmp_path: Path) -> N
     assert plan.findings == {
         "videos": 3,
         "links_outside": 2,
-        "passed_over": {"broken link": 1},
+        "passed_over": {"broken link": 2},
     }
     assert "2 links lead out of the source and are not read: in/leak, …" in plan.notes
     # The source itself may be a link.
@@ -236,12 +238,51 @@ def test_links_that_lead_out_of_the_source_are_not_followed(tmp_path: Path) -> N
     assert len(linked.videos) == 3
 
 
+def hugging_face(hub: Path, *revisions: str) -> Path:
+    """A repository in the cache: links to files named by their hash."""
+    repository = hub / "datasets--lab--videos"
+    (repository / "blobs").mkdir(parents=True)
+    (repository / "blobs/1a2b").write_bytes(b"\0\0\0\x1cftypisom")
+    for revision in revisions:
+        folder = repository / "snapshots" / revision / "train"
+        folder.mkdir(parents=True)
+        (folder / "a.mp4").symlink_to("../../../blobs/1a2b")
+    return repository
+
+
+def test_a_snapshot_of_hugging_face_is_read(tmp_path: Path) -> None:
+    repository = hugging_face(tmp_path / "hub", "c0ffee")
+    fill(tmp_path / "hub/datasets--other--x/blobs", "3c4d")
+    snapshot = repository / "snapshots/c0ffee"
+    (snapshot / "leak.mp4").symlink_to("../../../datasets--other--x/blobs/3c4d")
+    listing = find_videos(replace(DATA, source=str(snapshot)))
+    assert [(v.name, v.bytes) for v in listing.videos] == [("train/a.mp4", 12)]
+    assert listing.outside == ("leak.mp4",)
+    assert inside(snapshot, snapshot / "train/a.mp4")
+    assert not inside(snapshot, snapshot / "leak.mp4")
+    # From above, blobs are not read a second time.
+    (snapshot / "leak.mp4").unlink()
+    for source in (repository, tmp_path / "hub/datasets--lab--videos/snapshots"):
+        found = find_videos(replace(DATA, source=str(source))).videos
+        assert [v.name.split("/")[-3:] for v in found] == [["c0ffee", "train", "a.mp4"]]
+
+
+def test_two_revisions_of_a_repository_are_not_mixed(tmp_path: Path) -> None:
+    repository = hugging_face(tmp_path, "b1", "a2")
+    with pytest.raises(Refused, match="holds 2 revisions of the same files") as caught:
+        find_videos(replace(DATA, source=str(repository)))
+    hint = f"name one of them: --source {repository}/snapshots/a2"
+    assert caught.value.hint == hint
+
+
 def test_a_source_of_links_alone_is_refused(tmp_path: Path) -> None:
     fill(tmp_path / "outside", "secret.mp4")
     (tmp_path / "source").mkdir()
     (tmp_path / "source/a").symlink_to(tmp_path / "outside")
-    with pytest.raises(Refused, match="no videos there; 1 links lead out"):
+    with pytest.raises(Refused, match="no videos there; 1 links lead out") as caught:
         find_videos(replace(DATA, source=str(tmp_path / "source")))
+    target = f"{tmp_path}/outside"
+    assert caught.value.hint == f"name the folder that they lead to: --source {target}"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names of any bytes")

@@ -1,3 +1,6 @@
+import shlex
+import shutil
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -177,6 +180,29 @@ def test_lists_and_files_are_compared(tmp_path: Path) -> None:
     )
 
 
+def test_a_list_of_paths_beside_label_folders_is_passed_over(tmp_path: Path) -> None:
+    touch(tmp_path, f"train/making tea/{clip_name(1)}", "readme.txt")
+    paths = [f"/data/train/making tea/{clip_name(1)} 0"]
+    write_list(tmp_path / "train.csv", paths, header=None)
+    plan = make_plan(replace(DATA, source=str(tmp_path)))
+    assert labels_of(plan) == {f"{youtube_id(1)}_000010": "making tea"}
+    assert "passed over, as they are no lists of clips: train.csv" in plan.notes
+    assert "passed over: 1 text file" in plan.notes
+    assert plan.findings["no_lists"] == ["train.csv"]
+    (tmp_path / "train").rename(tmp_path / "videos")
+    with pytest.raises(Refused, match=r"to splits; passed over, .*: train\.csv"):
+        make_plan(replace(DATA, source=str(tmp_path)))
+
+
+@pytest.mark.parametrize("times", ["10_20", "000010_000020", "0010_0020"])
+def test_times_in_a_name_need_no_padding(tmp_path: Path, times: str) -> None:
+    touch(tmp_path, f"train/x/{youtube_id(1)}_{times}.mp4")
+    rows = [f"making tea,{youtube_id(1)},{start},20,train" for start in (10, 30)]
+    write_list(tmp_path / "train.csv", rows)
+    plan = make_plan(replace(DATA, source=str(tmp_path)))
+    assert labels_of(plan) == {f"{youtube_id(1)}_000010": "making tea"}
+
+
 def test_the_first_of_two_files_of_a_clip_is_used(tmp_path: Path) -> None:
     touch(tmp_path, *(f"val/{folder}/{clip_name(1)}" for folder in "ba"))
     tasks = tasks_of(make_plan(replace(DATA, source=str(tmp_path))))
@@ -236,6 +262,28 @@ def test_shards_are_fixed_by_names_alone(tmp_path: Path) -> None:
     assert again.inventory != plan.inventory
     whole = make_plan(replace(data, frames="all", window="all"))
     assert len(whole.groups) == 5
+
+
+@pytest.mark.parametrize("ending", ["tar.gz", "tar", "zip"])
+def test_archives_are_unpacked_by_the_command_that_is_told(
+    tmp_path: Path, ending: str
+) -> None:
+    source, whole = tmp_path / "it's k600", touch(tmp_path / "whole", clip_name(1))
+    packed = source / "k600_targz/train/part_0"
+    packed.parent.mkdir(parents=True)
+    kind = {"tar.gz": "gztar"}.get(ending, ending)
+    shutil.make_archive(str(packed), kind, whole)
+    write_list(source / "train.csv", [f"making tea,{youtube_id(1)},10,20,train"])
+    data = replace(DATA, source=str(source))
+    with pytest.raises(Refused) as caught:
+        make_plan(data)
+    assert f"still packed: k600_targz/train/part_0.{ending}" in str(caught.value)
+    command, _, then = str(caught.value.hint).partition(", then: --source ")
+    if ending == "zip" and shutil.which("unzip") is None:
+        return
+    subprocess.run(command.removeprefix("unpack them: "), shell=True, check=True)
+    assert shlex.split(then) == [str(source)]
+    assert labels_of(make_plan(data)) == {f"{youtube_id(1)}_000010": "making tea"}
 
 
 def test_a_source_without_splits_is_refused_with_the_layouts(tmp_path: Path) -> None:

@@ -30,6 +30,8 @@ COLUMNS = {
 DELIMITERS = ",\t;| "
 SAMPLE = 50
 """Rows that decide the columns of a table without a header."""
+LONGEST = 60
+"""Seconds from start to end of a clip; Kinetics' have 10."""
 ID = re.compile(r"[\w-]{11}", re.ASCII)
 EXPECTED = (
     "expected are rows under the header label,youtube_id,time_start,time_end,split "
@@ -57,8 +59,18 @@ class Annotations:
     rows: dict[tuple[str, int | None], Row] = field(default_factory=dict)
     """By id and start; the first list that names a clip counts."""
     files: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+    """Files named after a split that are no such lists, but perhaps lists of paths."""
     contradictions: int = 0
     """Number of rows that contradict an earlier row of the same clip."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Notes for the user."""
+        if not self.others:
+            return ()
+        listed = ", ".join(self.others[:3]) + (", …" if len(self.others) > 3 else "")
+        return (f"passed over, as they are no lists of clips: {listed}",)
 
     @cached_property
     def _only(self) -> dict[str, Row | None]:
@@ -96,13 +108,12 @@ def split_in(name: str) -> str | None:
 
 
 def read_annotations(folder: Path, names: Iterable[str]) -> Annotations:
-    """Read the lists among the files `names` below `folder`.
+    """Read the lists among the files `names` below `folder`; ignore other files.
 
-    A file named after a split must be a list, except one of addresses; other files that
-    are no lists are ignored. Errors: `Refused`, with the line.
+    Errors: `Refused`, with the line.
     """
     rows: dict[tuple[str, int | None], Row] = {}
-    files, contradictions = [], 0
+    files, others, contradictions = list[str](), list[str](), 0
     for name in sorted(names):
         read = False
         for row in read_table(folder / name):
@@ -111,30 +122,35 @@ def read_annotations(folder: Path, names: Iterable[str]) -> Annotations:
             contradictions += (first.split, first.label) != (row.split, row.label)
         if read:
             files.append(name)
-    return Annotations(rows, tuple(files), contradictions)
+        elif split_in(Path(name).stem):
+            others.append(name)
+    return Annotations(rows, tuple(files), tuple(others), contradictions)
 
 
 def read_table(path: Path) -> Iterator[Row]:
-    """Yield the rows of one file; none where it is no list. Errors: `Refused`."""
-    split, line = split_in(path.stem), 0
+    """Yield the rows of one file; none where it is no list of clips.
+
+    A file without a header can be one only if it is named after a split. Errors:
+    `Refused`.
+    """
+    split, line, form = split_in(path.stem), 0, None
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             sample = [text for text in islice(file, SAMPLE) if text.strip()]
-            if not sample or sample[0].startswith(("http://", "https://")):
+            if not sample:
                 return
             form = _with_header(sample[0]) or (_by_shape(sample) if split else None)
             if form is None:
-                if split is None:
-                    return
-                first = sample[0].strip()[:60]
-                raise Refused(f"{path}: no list of videos: {first!r}", EXPECTED)
+                return
             file.seek(0)
             table = csv.reader(file, delimiter=form.delimiter)
             filled = (row for row in table if any(field.strip() for field in row))
             for fields in islice(filled, 1 if form.header else 0, None):
                 line = table.line_num
                 yield form.row(fields, split)
-    except (ValueError, OverflowError, IndexError, csv.Error) as error:
+    except (ValueError, csv.Error) as error:
+        if form is None:
+            return
         raise Refused(f"{path}, line {line}: {in_words(error)}", EXPECTED) from error
     except OSError as error:
         raise Refused(f"{path}: cannot be read ({in_words(error)})") from error
@@ -149,17 +165,27 @@ class _Form:
     columns: dict[str, int]
 
     def row(self, fields: list[str], split: str | None) -> Row:
-        """Parse a line. Errors: ValueError, OverflowError, IndexError."""
+        """Parse a line. Errors: ValueError."""
+        if len(fields) <= max(self.columns.values()):
+            raise ValueError("too few columns")
         texts = {name: fields[at].strip() for name, at in self.columns.items()}
         if not texts["id"]:
             raise ValueError("no id")
-        start, label = texts.get("start"), texts.get("label")
+        start, label = texts.get("start"), texts.get("label") or ""
         return Row(
             texts["id"],
-            int(float(start)) if start else None,
-            label or None,
+            _seconds(start) if start else None,
+            # The number of a class is no label.
+            None if label.isdecimal() else label or None,
             split_in(texts.get("split") or "") or split,
         )
+
+
+def _seconds(text: str) -> int:
+    try:
+        return int(float(text))
+    except (ValueError, OverflowError):
+        raise ValueError(f"{text!r} is no number of seconds") from None
 
 
 def _with_header(line: str) -> _Form | None:
@@ -177,9 +203,10 @@ def _with_header(line: str) -> _Form | None:
 
 
 def _by_shape(lines: list[str]) -> _Form | None:
-    """Guess the columns of a list without header; None if it is no list.
+    """Guess the columns of a list without header; None if it is no list of clips.
 
-    One column holds ids, the first column of numbers is the start, others are labels.
+    One column holds ids; two columns of numbers are start and end, and other numbers
+    those of classes or frames; other columns are labels or splits.
     """
     for delimiter in DELIMITERS:
         rows = [[text.strip() for text in _cut(line, delimiter)] for line in lines]
@@ -188,8 +215,14 @@ def _by_shape(lines: list[str]) -> _Form | None:
         by_kind: dict[str, list[int]] = {}
         for at, column in enumerate(zip(*rows, strict=True)):
             by_kind.setdefault(_kind(column), []).append(at)
-        ids, labels = by_kind.get("id", []), by_kind.get("label", [])
-        if len(ids) == 1 and len(labels) <= 1 and len(rows[0]) > 1:
+        numbers = by_kind.pop("number", [])
+        if len(numbers) > 1 and all(
+            0 < float(row[numbers[1]]) - float(row[numbers[0]]) <= LONGEST
+            for row in rows
+        ):
+            by_kind["start"] = numbers
+        once = all(len(by_kind.get(kind, ())) <= 1 for kind in ("id", "label"))
+        if "id" in by_kind and len(by_kind) > 1 and once:
             columns = {kind: places[0] for kind, places in by_kind.items()}
             return _Form(delimiter, False, columns)
     return None
@@ -201,7 +234,7 @@ def _kind(column: Iterable[str]) -> str:
     if all(text.lower() in SPLIT_WORDS for text in texts):
         return "split"
     if all(re.fullmatch(r"\d+(\.\d*)?", text) and len(text) < 11 for text in texts):
-        return "start"
+        return "number"
     if all(ID.fullmatch(text) for text in texts):
         return "id"
     return "label"

@@ -13,6 +13,7 @@ from svtcli.prepare.sources.source_folder import (
     Listing,
     Video,
     list_videos,
+    no_videos,
     source_folder,
 )
 from svtcli.prepare.sources.video_file import (
@@ -95,13 +96,12 @@ def find_videos(data: FolderData) -> Listing:
     wanted = re.compile(data.match)
     stated = data.source or ""
     if stated.startswith(PACKAGE):
-        found, place = Listing(_in_package(stated.removeprefix(PACKAGE))), stated
+        found, place = Listing(_in_package(stated.removeprefix(PACKAGE))), Path(stated)
     else:
         folder = source_folder(data.source, "folder", WHAT_TO_GET)
-        found, place = list_videos(folder), str(folder)
+        found, place = list_videos(folder), folder
     if not found.videos:
-        notes = "".join(f"; {note}" for note in found.notes)
-        raise Refused(f"{place}: no videos there{notes}", WHAT_TO_GET)
+        raise no_videos(place, found, WHAT_TO_GET)
     chosen = tuple(video for video in found.videos if wanted.search(video.name))
     if not chosen:
         raise Refused(

@@ -8,7 +8,7 @@ A file is `<youtube id>_<start>_<end>` or `<youtube id>`, with the ending of a v
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from svtcli.clips.format import Layout
@@ -26,13 +26,14 @@ from svtcli.prepare.sources.source_folder import (
     Listing,
     Video,
     list_videos,
+    no_videos,
     source_folder,
 )
 from svtcli.prepare.sources.video_file import Cutting, VideoTask, chance
 from svtcli.recipe.data import KineticsData, label_pattern
 from svtcli.run.durable import fingerprint
 
-FILE = re.compile(r"(.{11})(?:_(\d{6})_(\d{6}))?")
+FILE = re.compile(r"(.{11})(?:_(\d{1,6})_(\d{1,6}))?")
 """Id, start, end; an id may hold `_` and start with `-`: a name is never split."""
 HOLDER = re.compile(
     r"(part|chunk|split|shard)?[ _-]?\d+"
@@ -146,15 +147,18 @@ def survey_source(data: KineticsData) -> Survey:
     folder = source_folder(data.source, "kinetics", WHAT_TO_GET)
     listing = list_videos(folder)
     if not listing.videos:
-        notes = "".join(f"; {note}" for note in listing.notes)
-        raise Refused(f"{folder}: no videos there{notes}", WHAT_TO_GET)
+        raise no_videos(folder, listing, WHAT_TO_GET)
     lists = read_annotations(folder, filter(_may_be_list, listing.tables))
+    read = Counter({"text file": len(lists.files + lists.others)})
+    listing = replace(listing, passed_over=Counter(listing.passed_over) - read)
     clips: dict[tuple[str, int | None], Clip] = {}
     for clip in _clips(listing.videos, lists):
         clips.setdefault(clip.key, clip)
     if not any(clip.split for clip in clips.values()):
+        others = "".join(f"; {note}" for note in lists.notes)
         raise Refused(
-            f"{folder}: no list or folder assigns its {len(clips)} videos to splits",
+            f"{folder}: no list or folder assigns its {len(clips)} videos to splits"
+            + others,
             f"understood are {LAYOUTS}",
         )
     duplicates = len(listing.videos) - len(clips)
@@ -247,6 +251,7 @@ def _findings(
     by_class = Counter(row.label or "(no label)" for row in missing)
     return {
         "lists": list(survey.lists.files),
+        "no_lists": list(survey.lists.others),
         "listed": len(listed),
         "found": len(listed) - len(missing),
         "missing": len(missing),
@@ -273,7 +278,7 @@ def _notes(
         for name, count in findings.items()
         if isinstance(count, int) and (count or name in ("listed", "found", "missing"))
     )
-    notes = [f"kinetics: {counts}", *survey.listing.notes]
+    notes = [f"kinetics: {counts}", *survey.lists.notes, *survey.listing.notes]
     if empty := [split for split, clips in chosen.items() if not clips]:
         notes.append(f"no videos for {' and '.join(empty)}")
     if (data.subset or data.match) and findings["unlabelled"]:

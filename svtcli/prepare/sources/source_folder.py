@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from svtcli.failure import Refused, in_words
@@ -14,6 +15,9 @@ from svtcli.prepare.sources import how_to_get
 from svtcli.video.file_kinds import VIDEO, kind_of
 
 TABLES = (".csv", ".txt")
+REPOSITORY = re.compile(r"(datasets|models|spaces)--.+")
+"""Repository in Hugging Face's cache: files of its `snapshots` are links to `blobs`."""
+ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst", ".zip")
 SURROGATE = re.compile("[\ud800-\udfff]")
 """Stands in a name for a byte that is no UTF-8."""
 
@@ -44,6 +48,8 @@ class Listing:
     """Number of files and folders whose name is not Unicode text; they are not read."""
     tables: tuple[str, ...] = ()
     """Names of `.csv` and `.txt` files."""
+    archives: tuple[str, ...] = ()
+    """Names of archives; they are not unpacked."""
     passed_over: Mapping[str, int] = field(default_factory=dict)
     """Number of files that are no videos, by kind in the singular; hidden files do not
     count."""
@@ -119,11 +125,65 @@ def _expanded(path: str) -> Path:
 
 
 def inside(folder: Path, path: Path) -> bool:
-    """Tell if `path` leads, through all symlinks, to a place inside `folder`."""
-    try:
-        return path.resolve().is_relative_to(folder.resolve())
-    except (OSError, RuntimeError):  # a circle of links; RuntimeError before 3.13
-        return False
+    """Tell if `path` leads, through all symlinks, to a place of `folder`'s own."""
+    return _leads_into(str(path), _places(folder))
+
+
+def _places(folder: Path) -> list[Path]:
+    """Folders that links in `folder` may lead to: itself, and a snapshot's `blobs`."""
+    real = Path(os.path.realpath(folder))
+    snapshots = [each for each in (real, *real.parents) if each.name == "snapshots"]
+    return [real] + [
+        each.with_name("blobs")
+        for each in snapshots
+        if REPOSITORY.fullmatch(each.parent.name)
+    ]
+
+
+def _leads_into(path: str, places: list[Path]) -> bool:
+    real = Path(os.path.realpath(path))  # no error for a circle of links
+    return any(real.is_relative_to(place) for place in places)
+
+
+def _require_one_snapshot(folder: Path) -> None:
+    """Refuse `snapshots` of several revisions: each has the same videos once more."""
+    revisions = [path for path in sorted(folder.iterdir()) if path.is_dir()]
+    if REPOSITORY.fullmatch(folder.resolve().parent.name) and len(revisions) > 1:
+        raise Refused(
+            f"{folder}: holds {len(revisions)} revisions of the same files",
+            f"name one of them: --source {quote(str(revisions[0]))}",
+        )
+
+
+def no_videos(folder: Path, found: Listing, what_to_get: str) -> Refused:
+    """Return the refusal of a source without videos; its hint is the likeliest way."""
+    notes = "".join(f"; {note}" for note in found.notes)
+    if found.archives:
+        notes += f"; still packed: {', '.join(found.archives[:3])}"
+        notes += ", …" if len(found.archives) > 3 else ""
+        what_to_get = _how_to_unpack(folder, found.archives[0])
+    elif found.outside:
+        target = (folder / found.outside[0]).resolve()
+        target = target if target.is_dir() else target.parent
+        what_to_get = (
+            f"name the folder that they lead to: --source {quote(str(target))}"
+        )
+    return Refused(f"{folder}: no videos there{notes}", what_to_get)
+
+
+def _how_to_unpack(folder: Path, archive: str) -> str:
+    """Return a command that unpacks all archives like `archive`, each to a folder."""
+    target = folder if os.access(folder, os.W_OK) else Path("raw") / folder.name
+    ending = next((each for each in ARCHIVES if archive.endswith(each)), None)
+    if ending is None:
+        return f"unpack the archives, then: --source {quote(str(target))}"
+    unpack = 'unzip -q "$1" -d' if ending == ".zip" else 'tar -xf "$1" -C'
+    script = f'd="$0/${{1%{ending}}}"; mkdir -p "$d" && {unpack} "$d"'
+    return (
+        f"unpack them: (cd {quote(str(folder))} && find . -name '*{ending}' "
+        f"-exec sh -c {quote(script)} {quote(str(target.absolute()))} {{}} \\;), then: "
+        f"--source {quote(str(target))}"
+    )
 
 
 def list_videos(folder: Path, endings: tuple[str, ...] = ()) -> Listing:
@@ -134,12 +194,14 @@ def list_videos(folder: Path, endings: tuple[str, ...] = ()) -> Listing:
     and nothing outside is read. Of a file only the size is read, and its first bytes
     where its ending does not tell its kind.
     """
-    real = Path(os.path.realpath(folder))
-    videos, outside, tables = list[Video](), list[str](), list[str]()
+    places, videos = _places(folder), list[Video]()
+    outside, tables, archives = list[str](), list[str](), list[str]()
     nameless, passed_over = 0, Counter[str]()
     waiting = [("", folder)]
     while waiting:
         prefix, place = waiting.pop()
+        if place.name == "snapshots":
+            _require_one_snapshot(place)
         with _scan(place) as entries:
             for entry in entries:
                 name = prefix + entry.name
@@ -147,11 +209,15 @@ def list_videos(folder: Path, endings: tuple[str, ...] = ()) -> Listing:
                     continue
                 if SURROGATE.search(entry.name):
                     nameless += 1
-                elif entry.is_symlink() and not _leads_into(entry.path, real):
+                elif entry.is_symlink() and not _leads_into(entry.path, places):
                     outside.append(name)
                 elif entry.is_dir(follow_symlinks=False):
-                    waiting.append((f"{name}/", Path(entry.path)))
-                elif not entry.is_file():
+                    # The snapshots name the same files.
+                    if entry.name != "blobs" or not (place / "snapshots").is_dir():
+                        waiting.append((f"{name}/", Path(entry.path)))
+                elif not (
+                    entry.is_file(follow_symlinks=False) or Path(entry.path).is_file()
+                ):
                     if not Path(entry.path).exists():
                         passed_over["broken link"] += 1
                 else:
@@ -165,9 +231,16 @@ def list_videos(folder: Path, endings: tuple[str, ...] = ()) -> Listing:
                     passed_over[kind] += 1
                     if name.endswith(TABLES):
                         tables.append(name)
+                    elif kind == "archive":
+                        archives.append(name)
     videos.sort(key=lambda video: video.name)
     return Listing(
-        tuple(videos), tuple(sorted(outside)), nameless, tuple(tables), passed_over
+        tuple(videos),
+        tuple(sorted(outside)),
+        nameless,
+        tuple(tables),
+        tuple(sorted(archives)),
+        passed_over,
     )
 
 
@@ -176,10 +249,6 @@ def _scan(folder: Path) -> AbstractContextManager[Iterator[os.DirEntry[str]]]:
         return os.scandir(folder)
     except OSError as error:
         raise Refused(f"{folder}: cannot be read ({in_words(error)})") from error
-
-
-def _leads_into(path: str, folder: Path) -> bool:
-    return Path(os.path.realpath(path)).is_relative_to(folder)
 
 
 def files_below(folder: Path, pattern: re.Pattern[str]) -> list[Path]:
