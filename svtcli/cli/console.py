@@ -36,6 +36,11 @@ PARSER_SAYS = {
     f"{WANTED}number, unable to parse string as a number": "must be a number",
 }
 """Messages of Typer's parser, and plainer ones."""
+OF_JAX = re.compile(
+    r"(?P<what>[Ii]nvalid .* (environment|JAX flag) '?(?P<name>jax_\w+)'?)",
+    re.IGNORECASE,
+)
+"""Messages of jax about a variable of the shell, when it is imported."""
 PIPE_WIDTH = 10_000
 """Columns of a pipe or a file: nothing is wrapped there."""
 SPELLED = {
@@ -234,6 +239,8 @@ def explain(error: BaseException) -> tuple[str, str | None, int]:
             for raw, plain in PARSER_SAYS.items():
                 sentence = sentence.replace(raw, plain)
             return sentence, f"{command} --help", error.exit_code
+        case ValueError() if wrong := OF_JAX.search(str(error)):
+            return wrong["what"], f"correct {wrong['name'].upper()}, or unset it", 2
         case MemoryError():
             return "out of memory", "a smaller batch needs less", 1
     place, reason = _place(error), in_words(error, "")

@@ -12,6 +12,7 @@ import typer
 from svtcli.cli import completion, console
 from svtcli.cli.flags import Command, DryRun, Force
 from svtcli.recipe.schema import UNITS
+from svtcli.recipe.setting import written
 from svtcli.run.progress import about
 from svtcli.train.memory import size
 
@@ -219,9 +220,7 @@ def _progress(found: "Details") -> dict[str, Any]:
 def _value(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
-    if isinstance(value, tuple):
-        return str(list(value))
-    return "-" if value is None else str(value)
+    return "-" if value is None else written(value)
 
 
 def _finite(data: dict[str, Any]) -> dict[str, Any]:

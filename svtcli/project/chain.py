@@ -19,7 +19,7 @@ from svtcli.prepare import find_clips
 from svtcli.recipe.data import clips_folder
 from svtcli.recipe.load import LoadedRecipe
 from svtcli.recipe.schema import STAGES, Recipe, Stage
-from svtcli.recipe.setting import influential
+from svtcli.recipe.setting import influential, written
 from svtcli.run.directory import RunFolder, refuse_unwritable
 from svtcli.run.progress import Progress, Silent
 
@@ -398,5 +398,5 @@ def _read(files: Iterable[Path]) -> list[dict[str, Any]]:
 
 def _text(value: object) -> str:
     if isinstance(value, list):
-        return ", ".join(map(str, value))
-    return "none" if value is None else str(value)
+        return ", ".join(map(written, value))
+    return "none" if value is None else written(value)

@@ -6,6 +6,7 @@ flags, completion, fingerprints and messages read them here.
 
 import ast
 import inspect
+import json
 import re
 import sys
 from dataclasses import MISSING, dataclass, fields
@@ -152,6 +153,13 @@ def non_default(section: Any) -> dict[str, Any]:
     defaults = {each.name: each.default for each in settings_of(section.__class__)}
     values = influential(section)
     return {name: values[name] for name in values if values[name] != defaults[name]}
+
+
+def written(value: object) -> str:
+    """Value as a recipe writes it; text without quotes."""
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False, default=vars)
 
 
 def _docstrings(section: type) -> dict[str, str]:

@@ -126,7 +126,7 @@ def _of_error(path: Path, error: Error, document: Document) -> Iterator[Problem]
             yield _problem(document, (*path, "kind"), "is missing", key=True)
         case "union_tag_invalid":
             expected = error["ctx"]["expected_tags"]
-            what = _choice(expected, error["ctx"]["tag"])
+            what = _choice(expected, error["input"]["kind"])
             yield _problem(document, (*path, "kind"), what)
         case "literal_error":
             what = _choice(error["ctx"]["expected"], error["input"])

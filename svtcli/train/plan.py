@@ -22,7 +22,7 @@ from svtcli.recipe.data import clips_folder, label_pattern
 from svtcli.recipe.load import LoadedRecipe, shipped_recipes
 from svtcli.recipe.resolve import Lengths
 from svtcli.recipe.schema import Recipe, Train
-from svtcli.recipe.setting import influential
+from svtcli.recipe.setting import influential, written
 from svtcli.run.directory import RunFolder
 from svtcli.run.distribution import install_command
 from svtcli.train.commit_record import latest_step, was_saved
@@ -211,7 +211,8 @@ def changed(before: Recipe, now: Recipe) -> list[str]:
     # The cosine depends on the number of steps; a constant rate does not.
     free = {"train.steps"} if now.train.schedule == "constant" else set()
     return [
-        f"{key}: was {then.get(key, 'unset')}, now {today.get(key, 'unset')}"
+        f"{key}: was {written(then.get(key, 'unset'))}, "
+        f"now {written(today.get(key, 'unset'))}"
         for key in sorted(then.keys() | today.keys())
         if key not in free and then.get(key) != today.get(key)
     ]
