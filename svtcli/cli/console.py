@@ -5,6 +5,7 @@ a command runs.
 """
 
 import codecs
+import errno
 import io
 import json
 import logging
@@ -227,6 +228,9 @@ def explain(error: BaseException) -> tuple[str, str | None, int]:
         case OSError(errno=number) if number in STORAGE:
             place = f"{error.filename}: " if error.filename else ""
             return f"{place}{error.strerror}", "free some space, then run again", 74
+        case OSError(errno=errno.EROFS, filename=name) if name is not None:
+            elsewhere = "write to another folder: --out, or SVT_RUNS for a new run"
+            return f"{name}: {error.strerror}", elsewhere, 1
         case OSError(strerror=str(why), filename=name) if name is not None:
             return f"{name}: {why}", unexpected, 1
         case _ if hasattr(error, "format_message") and hasattr(error, "exit_code"):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from svtcli.evaluate.plan import LikelihoodPlan, MetricsPlan
     from svtcli.evaluate.trials import TrialsPlan
     from svtcli.recipe.schema import Eval
+    from svtcli.run.directory import RunFolder
     from svtcli.run.partial import ArrayTask
     from svtcli.train.commit_record import Checkpoint
 
@@ -44,6 +45,8 @@ class Call:
     most: int | None
     """Maximum number of clips, for every metric."""
     i3d: Path | None
+    out: Path | None
+    """Folder for `eval/` and `samples/`, in place of each run's own."""
     task: tuple[int | None, int | None]
     """The values of --task-index and --task-count."""
     per_frame: bool
@@ -61,7 +64,10 @@ def score_runs(runs: list[str], call: Call) -> None:
     from svtcli.train.held_out import open_held_out
 
     task = ArrayTask.from_flags(*call.task)
-    opened = [open_checkpoint(*each, console.note) for each in checkpoints]
+    out = _out_folder(call.out, {run.path for run, _ in checkpoints})
+    opened = [
+        replace(open_checkpoint(*each, console.note), out=out) for each in checkpoints
+    ]
     for checkpoint in opened:  # refuse before JAX is imported
         open_held_out(checkpoint, _settings(checkpoint, call), call.clips)
     of_runs = [_plans(each, call) for each in opened]
@@ -76,6 +82,19 @@ def score_runs(runs: list[str], call: Call) -> None:
         _show_plans(plans, trials, task)
     else:
         _score(opened, plans, trials, task, call)
+
+
+def _out_folder(out: Path | None, runs: Collection[Path]) -> "RunFolder | None":
+    """Folder in place of the run's own. Errors: Refused for a file, or several runs."""
+    from svtcli.run.directory import RunFolder
+
+    if out is None:
+        return None
+    if len(runs) > 1:
+        raise Refused(f"--out {out}: one folder, and {len(runs)} runs")
+    if out.exists() and not out.is_dir():
+        raise Refused(f"{out}: not a folder", "scores of a run go to a folder")
+    return RunFolder(out)
 
 
 def _plans(

@@ -111,9 +111,9 @@ def evaluate(
     out: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE",
-            help="File for the scores of SAMPLES; a run's scores go to its "
-            "eval/ folder.",
+            metavar="PATH",
+            help="File for the scores of SAMPLES; for a run, folder of eval/ and "
+            "samples/ (default: the run's).",
             rich_help_panel=WHERE,
         ),
     ] = None,
@@ -181,7 +181,7 @@ def evaluate(
         )
         return
     _refuse(
-        {"--reference": reference, "--out": out, "--allow-lossy": allow_lossy or None},
+        {"--reference": reference, "--allow-lossy": allow_lossy or None},
         f"{sources[0]} is a run, which is scored on its own clips",
     )
     if prime == 0:
@@ -211,6 +211,7 @@ def evaluate(
             names=names,
             most=clips,
             i3d=i3d,
+            out=out,
             task=(task_index, task_count),
             per_frame=per_frame,
             table=table,

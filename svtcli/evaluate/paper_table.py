@@ -130,7 +130,7 @@ def paper_lines(checkpoint: Checkpoint) -> tuple[Line, ...]:
     Errors: BadData for a file in `eval/` that is no result.
     """
     files = sorted(
-        checkpoint.run.eval.glob(f"{checkpoint.step}-*.json"),
+        checkpoint.results.eval.glob(f"{checkpoint.step}-*.json"),
         key=lambda file: (file.stat().st_mtime_ns, file),
     )
     likelihoods, metrics = read_results(files)

@@ -45,7 +45,7 @@ class LikelihoodPlan(HeldOutPlan):
     def out(self) -> Path:
         """File of the result."""
         name = f"{self.settings.split}-prime{self.prime}-{self.fingerprint[:6]}"
-        return self.checkpoint.run.eval / f"{self.checkpoint.step}-{name}.json"
+        return self.checkpoint.results.eval / f"{self.checkpoint.step}-{name}.json"
 
     @property
     def models(self) -> tuple[str, ...]:

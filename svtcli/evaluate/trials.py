@@ -105,5 +105,5 @@ def _plan_metrics(
         fingerprint_of_samples=plan.fingerprint,
     )
     name = f"{plan.checkpoint.step}-{plan.settings.split}-samples"
-    out = plan.checkpoint.run.eval / f"{name}-{metrics.fingerprint[:6]}.json"
+    out = plan.checkpoint.results.eval / f"{name}-{metrics.fingerprint[:6]}.json"
     return replace(metrics, out=out)

@@ -207,7 +207,7 @@ class WorkFolder(ABC):
         """Remove the folder if it is of no use and nobody is at work there."""
         if not self.guard.exists():
             return
-        with suppress(Locked), only_writer(self.guard):
+        with suppress(Locked, OSError), only_writer(self.guard):
             useful = self._tasks() or self.is_worth_keeping()
             if self.folder.exists() and not useful:
                 shutil.rmtree(self.folder)

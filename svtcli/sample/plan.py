@@ -71,7 +71,7 @@ def plan_samples(
         f"{checkpoint.step}-prime{held_out.prime}-temp{settings.temperature:g}"
         f"-seed{settings.seed}-{held_out.fingerprint[:6]}"
     )
-    place = out or checkpoint.run.samples / name
+    place = out or checkpoint.results.samples / name
     plan = SamplePlan(**vars(held_out), settings=settings, out=place)
     if plan.videos > MOST_VIDEOS:
         raise Refused(

@@ -156,6 +156,13 @@ class Checkpoint:
     recipe: Recipe
     held: "Held | None" = field(default=None, compare=False, repr=False)
     """Lock against its deletion."""
+    out: RunFolder | None = None
+    """Folder to write to in place of the run, which may be read-only."""
+
+    @property
+    def results(self) -> RunFolder:
+        """Folder whose `eval/` and `samples/` take what is computed."""
+        return self.out or self.run
 
     @property
     def name(self) -> str:

@@ -44,6 +44,25 @@ def test_the_result_is_a_table(place, capfd):
     assert "compiling" not in again.err
 
 
+def test_a_run_on_a_read_only_disk_is_scored_elsewhere(place, capfd):
+    def files():
+        return {path: path.stat().st_mtime_ns for path in sorted(run.rglob("*"))}
+
+    run = place / "runs" / "mine"
+    before, line = files(), ("eval", "mine", "--out", "away", "--clips", "1")
+    said = svt_here(capfd, *line)
+    assert said.code == 0
+    (path,) = (place / "away" / "eval").iterdir()
+    assert said.err.endswith(f"written to {path.relative_to(place)}\n")
+    assert "already scored" in svt_here(capfd, *line).err
+    planned = svt_here(capfd, *line, "--metric", "psnr", "-n")
+    assert "away/eval/3-test-samples-" in planned.out
+    assert files() == before
+    (place / "file").touch()
+    refused = svt_here(capfd, "eval", "mine", "--out", "file")
+    assert (refused.code, "file: not a folder" in refused.err) == (2, True)
+
+
 def test_the_keys_of_the_json_stay(place, capfd):
     said = svt_here(capfd, "--json", "eval", "mine", "--baseline", "untrained")
     data = json.loads(said.out)
