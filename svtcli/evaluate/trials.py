@@ -9,13 +9,11 @@ from pathlib import Path
 
 from svtcli.evaluate.foreign import open_videos
 from svtcli.evaluate.foreign.videos import PlannedVideos, Videos, videos_of
-from svtcli.evaluate.measure import measure
 from svtcli.evaluate.plan import MetricsPlan, plan_metrics
 from svtcli.evaluate.results import MetricsResult
 from svtcli.recipe.schema import Compare, Eval, Sample
 from svtcli.run.progress import Progress
 from svtcli.sample.plan import SamplePlan, plan_samples
-from svtcli.sample.stage import sample
 from svtcli.train.commit_record import Checkpoint
 
 
@@ -76,6 +74,9 @@ def run_trials(plan: TrialsPlan, progress: Progress) -> MetricsResult:
 
     Errors: those of `sample` and `measure`.
     """
+    from svtcli.evaluate.measure import measure  # brings jax, as sampling does
+    from svtcli.sample.stage import sample
+
     metrics = plan.metrics
     if plan.finished:
         return measure(metrics, progress)

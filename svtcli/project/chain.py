@@ -169,6 +169,10 @@ def refuse_early(
         for stage, status in LATER.items():
             if stage in stages:
                 status(Checkpoint(run, step, recipe))
+    if "train" in stages:
+        from svtcli.train.mesh import layout_of  # brings jax
+
+        layout_of(recipe.mesh, recipe.train)
 
 
 def survey(loaded: LoadedRecipe, run: RunFolder) -> tuple[Status, ...]:

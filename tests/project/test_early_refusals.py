@@ -14,16 +14,22 @@ from svtcli.failure import CheckFailed, Refused
 from svtcli.model.windows import count_passes, passes
 from svtcli.project.chain import refusals, refuse_early, survey
 from svtcli.project.estimate import estimate
-from svtcli.recipe.data import DATASETS
+from svtcli.recipe.data import BairData, FolderData, KineticsData, MovingMnistData
 from svtcli.recipe.load import load_recipe
 from svtcli.recipe.schema import SECTIONS, STAGES
 from svtcli.recipe.setting import settings_of
 from svtcli.run.directory import RunFolder
+from tests.idx_files import write_mnist
 from tests.tiny import VARIANTS
-from tests.train.tiny_run import write_recipe
+from tests.train.tiny_run import write_clips, write_recipe
 
 SECONDS = 5
 EXTREME = (0, 1, 2, 3, 7, 1000, 2**16, 10**6, 10**9, 2**31 - 1, 2**31, 10**18, 10**30)
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory) -> str:
+    return f"data.source={write_mnist(tmp_path_factory.mktemp('digits'), 40, 10)}"
 
 
 @pytest.fixture
@@ -52,6 +58,14 @@ def test_what_a_later_stage_refuses_is_refused_before_the_first(mine, overrides)
         refuse_early(loaded, RunFolder(Path("runs/mine")), STAGES)
     assert REFUSED[overrides] in refused.value.sentence
     assert not Path("runs").exists()
+
+
+def test_devices_that_are_not_here_are_refused_before_the_first_stage(mine):
+    write_clips(Path("clips"), held_out=("test",))
+    Path("videos").mkdir()
+    loaded = load_recipe(mine, ["mesh.data=4"])
+    with pytest.raises(Refused, match="4 devices, but there are 1"):
+        refuse_early(loaded, RunFolder(Path("runs/mine")), ("train", "sample"))
 
 
 def test_a_fitting_recipe_is_not_refused(mine):
@@ -98,9 +112,9 @@ def within(seconds: float, what: object) -> Iterator[None]:
     assert time.process_time() - begun < seconds, what
 
 
-def numeric_keys() -> list[tuple[str, int]]:
-    """Every key that takes whole numbers, and how many."""
-    sections = {**SECTIONS, "data": DATASETS[-1]}
+def numeric_keys(data: type = MovingMnistData) -> list[tuple[str, int]]:
+    """Every key that takes numbers, and how many."""
+    sections = {**SECTIONS, "data": data}
     found = []
     for name, section in sections.items():
         triples = {
@@ -136,21 +150,32 @@ def one(key: str, count: int, rng: random.Random) -> str:
 
 
 @pytest.mark.parametrize("key", [name for name, _ in numeric_keys()][::4])
-def test_an_extreme_number_is_answered(mine, key):
-    rng = random.Random(key)
-    override = one(key, dict(numeric_keys())[key], rng)
+def test_an_extreme_number_is_answered(mine, digits, key):
+    override = one(key, dict(numeric_keys())[key], random.Random(key))
     with within(SECONDS, override):
-        answered("moving_mnist_small", [override])
+        answered("moving_mnist_small", [digits, override])
+
+
+@pytest.mark.slow
+def test_the_deepest_model_is_answered(mine):
+    depth = [f"model.{name}_layers=64" for name in ("encoder", "decoder")]
+    with within(SECONDS, depth):
+        estimate(load_recipe("kinetics_spatial", depth).recipe)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(400))
-def test_any_extreme_numbers_are_answered(mine, seed):
+def test_any_extreme_numbers_are_answered(mine, digits, seed):
     rng = random.Random(seed)
-    keys = rng.sample(numeric_keys(), rng.choice((1, 1, 1, 2, 3)))
-    overrides = [one(key, count, rng) for key, count in keys]
-    name = rng.choice(("moving_mnist_small", "quickstart", "bair_large"))
-    if name != "moving_mnist_small":
-        overrides = [each for each in overrides if not each.startswith("data.")]
+    name, data, given = rng.choice(
+        (
+            ("moving_mnist_small", MovingMnistData, [digits]),
+            ("quickstart", FolderData, []),
+            ("bair_large", BairData, []),
+            ("kinetics_spatiotemporal", KineticsData, []),
+        )
+    )
+    keys = rng.sample(numeric_keys(data), rng.choice((1, 1, 1, 2, 3)))
+    overrides = [*given, *(one(key, count, rng) for key, count in keys)]
     with within(SECONDS, (name, overrides)):
         answered(name, overrides)
