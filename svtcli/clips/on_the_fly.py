@@ -13,6 +13,7 @@ from jaxtyping import Float, UInt8
 
 from svtcli.clips.format import BouncingDigits, ClipFacts, remedy
 from svtcli.run.durable import check_file, crc32c, replacing
+from svtcli.run.samples import write_array
 
 STEP = 0.1
 """Distance that a digit moves in a frame; its room is 1 wide and high."""
@@ -89,8 +90,8 @@ def write_digits(
 ) -> BouncingDigits:
     """Store the digits of a split, for clips of `count` of them."""
     path = folder / f"{split}.{ENDING}"
-    with replacing(path) as aside, aside.open("wb") as file:
-        np.save(file, digits, allow_pickle=False)
+    with replacing(path) as aside:
+        write_array(aside, digits)
     return BouncingDigits(path.name, crc32c(path), count, seed, frames)
 
 

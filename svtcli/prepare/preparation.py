@@ -29,7 +29,7 @@ from svtcli.prepare.journal import (
 from svtcli.prepare.plan import Failed, Group, Plan, units_of
 from svtcli.prepare.sources.moving_mnist import lower_bound
 from svtcli.recipe.data import SPLITS
-from svtcli.run.durable import STORAGE, fingerprint
+from svtcli.run.durable import STORAGE, fingerprint, room_at
 from svtcli.run.progress import Progress
 from svtcli.run.signals import RESUME, StopSignals
 from svtcli.video import library_versions
@@ -79,8 +79,9 @@ class Preparation:
         except OSError as error:
             if error.errno not in STORAGE:
                 raise
+            out = self.journal.out
             raise StorageFailed(
-                f"{self.journal.out}: {in_words(error)}; {saved()}",
+                f"{out}: {in_words(error)}{room_at(out, error)}; {saved()}",
                 f"make room, then {RESUME}",
             ) from error
         finally:

@@ -12,7 +12,7 @@ from tempfile import mkdtemp
 
 from svtcli.failure import Refused
 from svtcli.render.grid import Canvas
-from svtcli.run.durable import removed, write_atomic
+from svtcli.run.durable import naming, removed, write_atomic
 from svtcli.run.progress import Progress
 from svtcli.run.signals import StopSignals
 from svtcli.video.encode import FASTEST_GIF, write_gif, write_mp4
@@ -50,7 +50,8 @@ def write_pictures(
         progress.begin("draw", len(pictures), "pictures")
         for done, (name, draw) in enumerate(pictures.items(), start=1):
             stop.check(f"none of the {len(pictures)} pictures is written yet")
-            draw(aside / name)
+            with naming(out / name):
+                draw(aside / name)
             progress.advance(done, {"file": name})
         progress.end()
         if record is not None:

@@ -134,6 +134,29 @@ def writing(path: Path) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Name `path` in an error of a full or failing disk that names no file itself."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in STORAGE and error.filename is None:
+            error.filename = str(path)
+        raise
+
+
+def room_at(path: Path, error: OSError) -> str:
+    """Free bytes beside `path`, for the message of a full disk; else empty.
+
+    Bytes may be free where there is no room for one more file, or for a larger block.
+    """
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return ""
+    there = next(folder for folder in path.absolute().parents if folder.exists())
+    free = free_bytes(there)
+    return "" if free is None else f" ({free:,} bytes are free)"
+
+
 def write_record(path: Path, values: Mapping[str, Any]) -> None:
     """Write `values` as a JSON object that ends with its checksum, at once."""
     sealed = {**values, SEAL: _seal(values)}

@@ -68,14 +68,14 @@ def write_samples(folder: Path, samples: Samples) -> None:
     """Write a complete samples folder; `samples.json` last."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "samples.json").unlink(missing_ok=True)
-    _write_array(folder / "samples.npy", samples.video)
-    _write_array(folder / "truth.npy", samples.truth)
-    _write_array(folder / "log_prob.npy", samples.log_prob)
+    write_array(folder / "samples.npy", samples.video)
+    write_array(folder / "truth.npy", samples.truth)
+    write_array(folder / "log_prob.npy", samples.log_prob)
     text = json.dumps(asdict(samples.facts), indent=2) + "\n"
     write_atomic(folder / "samples.json", text)
 
 
-def _write_array(path: Path, array: NDArray) -> None:
+def write_array(path: Path, array: NDArray) -> None:
     """Write what `np.save` writes, and flush it to the disk.
 
     NumPy itself bypasses Python's files, and loses the reason of a failed write.

@@ -3,6 +3,8 @@
 Frames are streamed; only ffmpeg's palette search for a GIF holds all of them.
 """
 
+import errno
+import os
 import re
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,6 +20,8 @@ from PIL import Image
 
 from svtcli.failure import Failure, Refused, StorageFailed
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Errors of a full disk, a quota, or the largest file allowed."""
 Picture = UInt8[np.ndarray, "height width 3"]
 
 FRAMES, SIDE = 3, 16
@@ -109,8 +113,9 @@ def _encode(
             ffmpeg.wait()
         errors.seek(0)
         message = errors.read().decode(errors="replace").strip()
-    if code and "No space left" in message:
-        raise StorageFailed(f"{path}: no space left on the disk")
+    for reason in map(os.strerror, FULL):
+        if code and reason in message:
+            raise StorageFailed(f"{path}: {reason}", "free some space, then run again")
     if code:
         reason = message.splitlines()[-1] if message else f"exit code {code}"
         raise Failure(f"{path}: ffmpeg could not write it ({reason})")

@@ -9,7 +9,14 @@ from typing import NoReturn
 import pytest
 
 from svtcli.failure import StorageFailed
-from svtcli.run.durable import free_bytes, require_room, sync_file, sync_path
+from svtcli.run.durable import (
+    free_bytes,
+    naming,
+    require_room,
+    room_at,
+    sync_file,
+    sync_path,
+)
 
 
 def failing(number: int) -> Callable[..., NoReturn]:
@@ -55,3 +62,19 @@ def test_a_file_system_that_tells_no_size_is_not_full(
     )
     with pytest.raises(StorageFailed, match="a film needs 1 bytes, 0 are free"):
         require_room(tmp_path, 1, "a film", "")
+
+
+def test_a_full_disk_names_the_path_and_the_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "new" / "strip.png"
+    for number, named in ((errno.ENOSPC, str(path)), (errno.ENOENT, None)):
+        with pytest.raises(OSError, match=os.strerror(number)) as no, naming(path):
+            failing(number)()
+        assert no.value.filename == named
+    monkeypatch.setattr(
+        shutil, "disk_usage", lambda _: SimpleNamespace(total=9, free=5)
+    )
+    full = OSError(errno.ENOSPC, "No space left on device")
+    assert room_at(path, full) == " (5 bytes are free)"
+    assert room_at(path, OSError(errno.EIO, "Input/output error")) == ""

@@ -137,7 +137,7 @@ def test_a_file_that_cannot_be_written_is_one_sentence(tmp_path, film, write):
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux's full disk")
 @pytest.mark.parametrize("write", [write_gif, write_mp4])
 def test_a_full_disk_is_reported(film, write):
-    with pytest.raises(StorageFailed, match="no space left on the disk"):
+    with pytest.raises(StorageFailed, match="No space left on device"):
         write(Path("/dev/full"), iter(film), 8.0)
 
 
