@@ -95,11 +95,14 @@ def refuse_other(data: Data, folder: Path, manifest: Manifest) -> None:
 
 
 def _difference(there: Mapping[str, object], asked: Mapping[str, object]) -> str:
-    """List the settings that differ; empty where none does."""
+    """List the settings that differ; empty where none does.
+
+    A key that svt did not have when the clips were prepared stands for None.
+    """
     return ", ".join(
         f"{key}: {there.get(key, 'not stated')} there, {asked.get(key)} requested"
         for key in (*asked, *(key for key in there if key not in asked))
-        if there.get(key, ...) != asked.get(key, ...)
+        if there.get(key) != asked.get(key)
     )
 
 

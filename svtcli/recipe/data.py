@@ -132,7 +132,10 @@ class HeldOutData(VideoData):
 
 @dataclass(frozen=True)
 class FolderData(HeldOutData):
-    """Any folder of videos: centre crop, Lanczos, cut into clips."""
+    """Any folder of videos: centre crop, Lanczos, cut into clips.
+
+    A folder of numbered pictures is a video too.
+    """
 
     example: ClassVar[str] = "--source holidays --size 64 --fps 10"
 
@@ -144,6 +147,8 @@ class FolderData(HeldOutData):
     """Only videos whose path under the source contains this regular expression."""
     fps: PositiveFloat | None = None
     """Frames per second to keep, by timestamp. None keeps every frame."""
+    source_fps: PositiveFloat | None = None
+    """Frames per second of folders of numbered pictures, for `fps`."""
     split: Literal["video", "time"] = "video"
     """Hold out whole videos, or the end of every video."""
 

@@ -3,7 +3,7 @@
 import os
 import re
 
-VIDEO, OTHER = "video", "other file"
+VIDEO, PICTURE, OTHER = "video", "picture", "other file"
 DEMUXERS = {
     "mov": "mp4 mov m4v qt 3gp 3gpp 3g2 f4v ismv mj2 insv lrv",
     "matroska": "mkv webm mk3d",
@@ -38,7 +38,7 @@ FORMATS = ",".join(DEMUXERS)
 ENDINGS = tuple(f".{ending}" for each in DEMUXERS.values() for ending in each.split())
 """Endings of files that are videos, or broken."""
 KINDS = {
-    "picture": (
+    PICTURE: (
         "png jpg jpeg jpe jfif bmp tif tiff webp heic heif avif jxl jp2 ppm pgm pbm "
         "pnm exr dpx tga ico psd svg dng cr2 cr3 nef arw thm"
     ),

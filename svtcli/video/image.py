@@ -20,7 +20,15 @@ from unicodedata import combining, normalize
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, ImageDraw, ImageFile, ImageFont, UnidentifiedImageError
+from PIL import (
+    ExifTags,
+    Image,
+    ImageDraw,
+    ImageFile,
+    ImageFont,
+    ImageOps,
+    UnidentifiedImageError,
+)
 
 from svtcli.failure import BadData, Refused, in_words
 
@@ -32,8 +40,14 @@ EXACT |= dict.fromkeys((".ppm", ".pgm", ".pbm", ".pnm"), "PPM")
 """Extensions of lossless formats, with Pillow's names."""
 INEXACT = {".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 """Extensions of formats that may be lossy."""
+PICTURES = EXACT | INEXACT
+"""Extensions of pictures that may be frames of a video."""
 CHANNELS = {"1": 1, "L": 1, "LA": 1, "P": 3, "PA": 3, "RGB": 3, "RGBA": 3}
 """Channels of Pillow's modes with at most eight bits."""
+SHOWN = tuple(dict.fromkeys(PICTURES.values()))
+"""Pillow's names of their formats."""
+TURNED = 5
+"""EXIF orientations from here on swap width and height."""
 TIFF_EXACT = (
     *("raw", "packbits", "tiff_lzw", "tiff_adobe_deflate", "tiff_deflate"),
     *("lzma", "zstd", "tiff_ccitt", "group3", "group4"),
@@ -77,6 +91,33 @@ def read_resized(data: bytes, size: int, fit: Fit) -> UInt8[np.ndarray, "H W 3"]
 def read_pixels(data: bytes) -> UInt8[np.ndarray, "H W 3"]:
     """Picture at its own size. Errors: `Unreadable`."""
     return np.asarray(_decoded(data))
+
+
+def read_shown(path: Path) -> UInt8[np.ndarray, "H W 3"]:
+    """Picture as viewers show it: turned by EXIF, on black, the high 8 bits of 16.
+
+    Errors: `Unreadable`, also for several pictures in one file.
+    """
+    with _opened(path, SHOWN) as picture, _damage_as("decode", SHOWN):
+        if getattr(picture, "n_frames", 1) > 1:
+            raise ValueError("holds several pictures")
+        turned = ImageOps.exif_transpose(picture)
+        if turned.mode.startswith("I;16"):
+            turned = Image.fromarray((np.asarray(turned) >> 8).astype(np.uint8))
+        if turned.mode in ("I", "F"):
+            raise ValueError("has 32 bits a channel")
+        if turned.has_transparency_data:
+            black = Image.new("RGBA", turned.size, (0, 0, 0, 255))
+            turned = Image.alpha_composite(black, turned.convert("RGBA"))
+        return np.asarray(turned.convert("RGB"))
+
+
+def shown_dimensions(path: Path) -> tuple[int, int]:
+    """Width and height of `read_shown`, by the header. Errors: `Unreadable`."""
+    with _opened(path, SHOWN) as picture, _damage_as("open", SHOWN):
+        width, height = picture.size
+        turned = picture.getexif().get(ExifTags.Base.Orientation, 1) >= TURNED
+        return (height, width) if turned else (width, height)
 
 
 def dimensions(data: bytes) -> tuple[int, int]:

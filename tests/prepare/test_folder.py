@@ -3,11 +3,14 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from svtcli.failure import Refused
+from svtcli.prepare.plan import Promise
 from svtcli.prepare.sources import make_plan
 from svtcli.prepare.sources.folder import assign_splits, find_videos
 from svtcli.prepare.sources.source_folder import inside
@@ -311,3 +314,44 @@ def test_the_plan_does_not_depend_on_where_the_source_is(tmp_path: Path) -> None
     assert order[0] != sorted(order[0])
     fill(tmp_path / "two", "new.mp4")
     assert make_plan(replace(DATA, source=str(tmp_path / "two"))) != two
+
+
+def test_a_folder_of_numbered_pictures_is_a_video(tmp_path: Path) -> None:
+    pictures = [f"{at}/{n}.png" for at in ("a", "b/c", "d") for n in (1, 2, 10)]
+    data = fill(tmp_path, *pictures, "d/x.mp4", "lone/1.png", "e/a1.png", "e/b1.png")
+    found = find_videos(data)
+    assert [(v.name, v.frames, v.bytes) for v in found.videos] == [
+        ("a", 3, 3),
+        ("b/c", 3, 3),
+        ("d/x.mp4", 0, 1),
+    ]
+    # Those beside a video, a lone one, and those that are not of one series.
+    assert found.passed_over == {"picture": 6}
+    assert "6 numbered pictures are 2 of the videos" in make_plan(data).notes
+    inside = find_videos(replace(data, source=str(tmp_path / "a"))).videos
+    assert [(v.root, v.name, v.frames) for v in inside] == [(tmp_path, "a", 3)]
+    with pytest.raises(Refused, match="state no frame rate for fps") as refused:
+        find_videos(replace(data, fps=5.0))
+    assert "--source-fps" in (refused.value.hint or "")
+    rated = find_videos(replace(data, fps=5.0, source_fps=10.0)).videos
+    assert [video.rate for video in rated] == [10.0, 10.0, None]
+
+
+def test_numbered_pictures_are_cut_into_clips(tmp_path: Path) -> None:
+    (tmp_path / "in/a").mkdir(parents=True)
+    for number in range(8, 13):
+        Image.new("L", (20, 16), number).save(tmp_path / f"in/a/{number}.png")
+    data = replace(DATA, source=str(tmp_path / "in"), size=8, frames=2)
+    (group,) = make_plan(data).groups
+    (task,) = group.tasks
+    assert task.promise() == Promise(2, 4)
+    outcome = task.run(tmp_path / "x.frames")
+    assert [(cut.facts.id, cut.facts.codec) for cut in outcome.cuts] == [
+        ("a@0", "png"),
+        ("a@2", "png"),
+    ]
+    pixels = np.fromfile(tmp_path / "x.frames", np.uint8).reshape(5, 8, 8, 3)
+    assert pixels[:, 0, 0, 0].tolist() == [8, 9, 10, 11, 12]
+    (tmp_path / "in/a/9.png").unlink()
+    outcome = task.run(tmp_path / "y.frames")
+    assert [each.reason for each in outcome.failures] == ["decode"]

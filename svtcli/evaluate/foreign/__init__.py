@@ -11,7 +11,6 @@ from svtcli.clips import find_clips, is_clips
 from svtcli.evaluate.foreign.arrays import open_npy, open_npz, open_samples
 from svtcli.evaluate.foreign.folders import (
     ONE_FOLDER_EACH,
-    PICTURES,
     files_in,
     folders_in,
     open_frame_folders,
@@ -22,6 +21,7 @@ from svtcli.evaluate.foreign.videos import Videos, open_prepared
 from svtcli.failure import Refused
 from svtcli.run.directory import runs_root
 from svtcli.video.file_kinds import ENDINGS
+from svtcli.video.image import PICTURES
 
 VIDEO_FILES = tuple(ending for ending in ENDINGS if ending not in PICTURES)
 ARRAYS = (".npy", ".npz")

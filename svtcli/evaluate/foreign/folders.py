@@ -18,9 +18,8 @@ from svtcli.evaluate.foreign.videos import (
 )
 from svtcli.failure import BadData, Refused, in_words
 from svtcli.video.decode import EndsEarly, open_video
-from svtcli.video.image import EXACT, INEXACT, frame_shape, read_frame
+from svtcli.video.image import INEXACT, PICTURES, frame_shape, read_frame
 
-PICTURES = EXACT | INEXACT
 ONE_FOLDER_EACH = "wanted is one folder per video, with one picture per frame"
 
 Shape = tuple[int, int, int]

@@ -28,6 +28,7 @@ from svtcli.prepare.sources.folder import assign_splits
 from svtcli.prepare.sources.source_folder import (
     Listing,
     Video,
+    download_folder,
     list_videos,
     source_folder,
 )
@@ -130,7 +131,7 @@ def make_plan(data: ArraysData) -> Plan:
 
 def find_files(data: ArraysData) -> Listing:
     """Find the files with frames. Errors: `Refused` where there are none."""
-    stated = Path(data.source).expanduser() if data.source else None
+    stated = download_folder(data.source, "arrays") if data.source else None
     if stated is not None and stated.is_file():
         if stated.suffix.lower() not in ENDINGS:
             raise Refused(f"{stated}: not a file of arrays", WHAT_TO_GET)

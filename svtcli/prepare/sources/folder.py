@@ -46,6 +46,9 @@ def make_plan(data: FolderData) -> Plan:
     notes, findings = list(listing.notes), {"videos": len(shuffled)}
     if len(chosen) < len(shuffled):
         notes.append(f"{len(chosen)} of {len(shuffled)} videos chosen (limit)")
+    if folders := [video for video in chosen if video.frames]:
+        pictures = sum(video.frames for video in folders)
+        notes.append(f"{pictures} numbered pictures are {len(folders)} of the videos")
     if data.split == "video" and len(chosen) == 1 and (data.test or data.val):
         notes.append("a single video cannot be split by video: all of it is in train")
     return Plan(
@@ -99,7 +102,7 @@ def find_videos(data: FolderData) -> Listing:
         found, place = Listing(_in_package(stated.removeprefix(PACKAGE))), Path(stated)
     else:
         folder = source_folder(data.source, "folder", WHAT_TO_GET)
-        found, place = list_videos(folder), folder
+        found, place = list_videos(folder, frames=True), folder
     if not found.videos:
         raise no_videos(place, found, WHAT_TO_GET)
     chosen = tuple(video for video in found.videos if wanted.search(video.name))
@@ -108,7 +111,17 @@ def find_videos(data: FolderData) -> Listing:
             f"{place}: none of {len(found.videos)} videos matches '{data.match}'; "
             f"the first is {found.videos[0].name}"
         )
-    return replace(found, videos=chosen)
+    folders = [video for video in chosen if video.frames]
+    if folders and data.fps is not None and data.source_fps is None:
+        raise Refused(
+            f"{folders[0].path}: numbered pictures, which state no frame rate for fps",
+            "state theirs: --source-fps N, or data.source_fps=N in a recipe",
+        )
+    rated = (
+        replace(video, rate=data.source_fps) if video.frames else video
+        for video in chosen
+    )
+    return replace(found, videos=tuple(rated))
 
 
 def _in_package(name: str) -> tuple[Video, ...]:

@@ -12,7 +12,9 @@ from typing import Any
 
 from svtcli.failure import Refused, in_words
 from svtcli.prepare.sources import how_to_get
-from svtcli.video.file_kinds import VIDEO, kind_of
+from svtcli.video.decode import OpenVideo, open_video
+from svtcli.video.file_kinds import PICTURE, VIDEO, kind_of
+from svtcli.video.numbered_frames import OpenFrames, are_numbered, open_frames
 
 TABLES = (".csv", ".txt")
 REPOSITORY = re.compile(r"(datasets|models|spaces)--.+")
@@ -24,16 +26,29 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True)
 class Video:
-    """A file of a source; `name` is its path below the folder `root`, with `/`."""
+    """A file of a source, or a folder of numbered frames.
+
+    `name` is its path below the folder `root`, with `/`.
+    """
 
     root: Path
     name: str
     bytes: int
+    frames: int = 0
+    """Number of pictures, of a folder that holds one for each frame."""
+    rate: float | None = None
+    """Frames per second of such a folder, where they are stated."""
 
     @property
     def path(self) -> Path:
         """Path of the file."""
         return self.root / self.name
+
+    def open(self) -> AbstractContextManager[OpenVideo | OpenFrames]:
+        """Open the video. Errors: `Undecodable`."""
+        if self.frames:
+            return open_frames(self.path, self.rate)
+        return open_video(self.path)
 
 
 @dataclass(frozen=True)
@@ -186,10 +201,13 @@ def _how_to_unpack(folder: Path, archive: str) -> str:
     )
 
 
-def list_videos(folder: Path, endings: tuple[str, ...] = ()) -> Listing:
+def list_videos(
+    folder: Path, endings: tuple[str, ...] = (), frames: bool = False
+) -> Listing:
     """List the videos in `folder` and its subfolders, except hidden ones.
 
-    `endings` takes the files that have one of them instead of videos.
+    `endings` takes the files that have one of them instead of videos; `frames` takes
+    folders of numbered pictures too, unless there are videos beside the pictures.
     A link to a folder is never followed: its target inside `folder` is listed there,
     and nothing outside is read. Of a file only the size is read, and its first bytes
     where its ending does not tell its kind.
@@ -202,6 +220,7 @@ def list_videos(folder: Path, endings: tuple[str, ...] = ()) -> Listing:
         prefix, place = waiting.pop()
         if place.name == "snapshots":
             _require_one_snapshot(place)
+        pictures, known = list[os.DirEntry[str]](), len(videos)
         with _scan(place) as entries:
             for entry in entries:
                 name = prefix + entry.name
@@ -228,11 +247,18 @@ def list_videos(folder: Path, endings: tuple[str, ...] = ()) -> Listing:
                     if wanted:
                         videos.append(Video(folder, name, entry.stat().st_size))
                         continue
+                    if kind == PICTURE:
+                        pictures.append(entry)
+                        continue
                     passed_over[kind] += 1
                     if name.endswith(TABLES):
                         tables.append(name)
                     elif kind == "archive":
                         archives.append(name)
+        if frames and len(videos) == known and are_numbered(e.name for e in pictures):
+            videos.append(_numbered(folder, prefix, pictures))
+        elif pictures:
+            passed_over[PICTURE] += len(pictures)
     videos.sort(key=lambda video: video.name)
     return Listing(
         tuple(videos),
@@ -242,6 +268,14 @@ def list_videos(folder: Path, endings: tuple[str, ...] = ()) -> Listing:
         tuple(sorted(archives)),
         passed_over,
     )
+
+
+def _numbered(folder: Path, prefix: str, pictures: list[os.DirEntry[str]]) -> Video:
+    """Return the video of a folder of numbered pictures; its name is never empty."""
+    real = Path(os.path.realpath(folder))
+    root, name = (folder, prefix[:-1]) if prefix else (real.parent, real.name)
+    size = sum(entry.stat().st_size for entry in pictures)
+    return Video(root, name, size, len(pictures))
 
 
 def _scan(folder: Path) -> AbstractContextManager[Iterator[os.DirEntry[str]]]:

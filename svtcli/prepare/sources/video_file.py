@@ -16,10 +16,8 @@ from svtcli.video.decode import (
     Undecodable,
     VideoFacts,
     WrongStamps,
-    count_frames,
-    open_video,
-    probe,
 )
+from svtcli.video.numbered_frames import OpenFrames
 from svtcli.video.resize import FILTER
 
 Frames = int | Literal["all"]
@@ -139,7 +137,8 @@ class VideoTask:
         """Estimate clips and frames by the header; one clip where it has no length."""
         cutting = self.cutting
         try:
-            facts = probe(self.video.path)
+            with self.video.open() as video:
+                facts = video.facts
         except Undecodable:
             return Promise(0, 0)
         if not facts.frames:
@@ -166,7 +165,7 @@ class VideoTask:
 
     def _written(self, frames: Path) -> Outcome:
         """Write the frames. Errors: `Undecodable`, `EndsEarly`."""
-        with open_video(self.video.path) as video, frames.open("wb") as file:
+        with self.video.open() as video, frames.open("wb") as file:
             facts = video.facts
             if not self.cutting.windowed:
                 return self._cut(_write(file, self._decode(video)), facts)
@@ -176,13 +175,15 @@ class VideoTask:
         return Outcome(cut.frames, (cut,))
 
     def _decode(
-        self, video: OpenVideo, first: int = 0, frames: int | None = None
+        self, video: OpenVideo | OpenFrames, first: int = 0, frames: int | None = None
     ) -> Iterator[bytes]:
         size, fps = self.cutting.size, self.cutting.fps
         for frame in video.decode(size, fps, first, frames, self.stamped):
             yield frame.tobytes()
 
-    def _write_window(self, file: BinaryIO, video: OpenVideo, facts: VideoFacts) -> int:
+    def _write_window(
+        self, file: BinaryIO, video: OpenVideo | OpenFrames, facts: VideoFacts
+    ) -> int:
         """Write the frames of the window; return its first frame in the video.
 
         It is chosen by the length in the header, so that a video is decoded once, and
@@ -191,7 +192,8 @@ class VideoTask:
         wanted, fps = self.cutting.least, self.cutting.fps
         count = facts.frames_at(fps)
         if not count:
-            count = count_frames(self.video.path, fps, self.stamped)
+            with self.video.open() as again:
+                count = again.count_frames(fps, self.stamped)
         start = self.cutting.window_start(self.source, count)
         try:
             _write(file, self._decode(video, start, wanted))
@@ -201,7 +203,7 @@ class VideoTask:
             # The header was wrong: choose the window again by the length found.
             file.seek(0)
             start = self.cutting.window_start(self.source, end.frames)
-            with open_video(self.video.path) as again:
+            with self.video.open() as again:
                 _write(file, self._decode(again, start, wanted))
         return start
 
