@@ -23,6 +23,7 @@ import typer
 
 from svtcli.cli.streams import discard_stdout
 from svtcli.failure import KINDS, Failure, in_words
+from svtcli.run import signals
 from svtcli.run.durable import STORAGE, room_at, writing
 from svtcli.run.progress import Progress, Silent
 from svtcli.train.memory import out_of_memory
@@ -123,7 +124,7 @@ def note(line: str) -> None:
 def show(text: str, data: Mapping[str, object]) -> None:
     """Print the result on stdout: `text`, or `data` as a JSON object with --json."""
     global _shown
-    _shown = True
+    _shown = signals.answered = True
     if _settings.json:
         shown = json.dumps(dict(data), default=str)
     else:

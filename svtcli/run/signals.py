@@ -6,9 +6,11 @@ signal wherever it can stop. No handler raises an exception: jax drops those tha
 one of its callbacks, and an import turns them into an ImportError.
 """
 
+import json
 import os
 import select
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -16,7 +18,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from svtcli.failure import Stopped
+from svtcli.failure import KINDS, Stopped
 
 if TYPE_CHECKING:  # which take as long as everything else here
     from pathlib import Path
@@ -38,6 +40,8 @@ RESUME = "re-run the same command to resume"
 
 unfinished: set["Path"] = set()
 """Files and folders to remove where the process ends at once."""
+answered = False
+"""True once the result of the command is on stdout."""
 
 _open: list["StopSignals"] = []
 _uninterrupted: list[None] = []
@@ -181,6 +185,7 @@ class _Watcher(threading.Thread):
         self._reader, self._leaves = reader, leaves
         self.first: signal.Signals | None = None
         """The first signal that arrived."""
+        self._passed_on = False
         self._since: float | None = None
         self._pressed: float | None = None
 
@@ -198,19 +203,19 @@ class _Watcher(threading.Thread):
                 self._leave_in_time(self._since)
 
     def remember(self, number: signal.Signals) -> None:
-        """Pass a signal on to the work."""
+        """Pass a signal on to the work, if there is any."""
         self.first = self.first or number
+        self._passed_on = self._passed_on or bool(_open or _uninterrupted)
         for stop in _open:
             stop.remember(number)
 
     def _arrived(self, number: signal.Signals) -> None:
         now = time.monotonic()
         with _lock:
-            if self._since is None:
-                self._since = now
-                if self._leaves and not (_open or _uninterrupted):
-                    _exit(CODES[number], SENTENCES[number])
             self.remember(number)
+            if self._leaves and not self._passed_on:
+                _leave(number)
+            self._since = self._since or now
         if number == signal.SIGINT:
             self._pressed = self._pressed or now
             if now - self._pressed >= ONE_PRESS:
@@ -222,8 +227,7 @@ class _Watcher(threading.Thread):
         if _uninterrupted:
             self._since = now
         elif now - since >= GRACE:
-            saved = (stop.saved for stop in _open[-1:])
-            _exit(CODES[first], "; ".join((SENTENCES[first], *saved, RESUME)))
+            _leave(first, *(stop.saved for stop in _open[-1:]), RESUME)
 
 
 @contextmanager
@@ -255,11 +259,21 @@ def _start_watcher(leaves: bool) -> tuple[_Watcher, int]:
     return _watcher, signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
 
 
+def _leave(number: signal.Signals, *words: str) -> None:
+    """End the process for a first signal; with --json, its answer is that."""
+    sentence, code = "; ".join((SENTENCES[number], *words)), CODES[number]
+    if "--json" in sys.argv and not answered:
+        facts = {"kind": KINDS[code], "message": sentence, "hint": None, "code": code}
+        with suppress(OSError):
+            os.write(1, f"{json.dumps(facts)}\n".encode())
+    _exit(code, sentence)
+
+
 def _exit(code: int, sentence: str) -> None:
     """Exit without waiting for threads that still write."""
-    from shutil import rmtree
-
     for path in list(unfinished):
+        from shutil import rmtree
+
         with suppress(OSError):
             rmtree(path) if path.is_dir() else path.unlink()
     terminal = os.isatty(2)

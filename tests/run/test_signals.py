@@ -1,5 +1,6 @@
 """Signals to stop: the first is remembered, the second Ctrl-C ends the process."""
 
+import json
 import os
 import signal
 import subprocess
@@ -220,3 +221,15 @@ def test_a_signal_before_the_work_is_remembered_where_nothing_may_end() -> None:
     program = f"{CAUGHT}print('ready', flush=True)\n{early}{AT_WORK}"
     _, said = ready(program).communicate(timeout=120)
     assert "Stopped: stopped by SIGTERM; 7 of 9 videos are kept" in said
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_with_json_the_signal_is_the_answer_if_there_is_none(answered: bool) -> None:
+    before = f"import sys\nsys.argv.append('--json')\n{CAUGHT}"
+    process = ready(f"{before}signals.answered = {answered}\nwait_in_c()\n")
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=120)
+    facts = {"kind": "stopped", "message": "stopped by SIGTERM", "hint": None}
+    assert (json.loads(out) if out else None) == (
+        None if answered else {**facts, "code": 75}
+    )
