@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
-from multiprocessing import resource_tracker, spawn
+from multiprocessing import active_children, resource_tracker, spawn
 from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
 
@@ -68,6 +68,8 @@ def outcomes(
     raise to stop. Errors: `NoWorkers`.
     """
     numbered = ((task, folder / f"{i:08d}.frames") for i, task in enumerate(tasks))
+    if not os.access(spawn.get_executable(), os.X_OK):
+        raise _no_workers()
     with blocked():  # in the process that watches over semaphores, too
         resource_tracker.ensure_running()
     pool = ProcessPool(
@@ -95,10 +97,14 @@ def outcomes(
                 for file in folder.glob(f"{frames.stem}.*"):
                     file.unlink()
     except BrokenProcessPool as error:
-        raise NoWorkers(f"worker processes do not start: {_reason(error)}") from error
+        raise _no_workers(error.__cause__) from error
     finally:
-        # Nobody waits for the results of tasks that still run.
+        # Nobody waits for the results of tasks that still run, and a worker that starts
+        # would miss what `join` removes.
         pool.stop()
+        for process in active_children():
+            if isinstance(process, Worker):
+                process.kill()
         pool.join()
 
 
@@ -112,19 +118,21 @@ def _scheduled(
         raise BrokenProcessPool from error.__cause__
 
 
-def _reason(error: BrokenProcessPool) -> str:
-    """Find out why no worker process runs."""
-    if isinstance(error.__cause__, OSError):
-        return str(error.__cause__.strerror)
+def _no_workers(cause: BaseException | None = None) -> NoWorkers:
+    """Error that tells why no worker process runs; `cause` is the system's, if any."""
     interpreter = os.fsdecode(spawn.get_executable())
-    try:
-        run = subprocess.run(  # noqa: S603
-            [interpreter, "-c", ""], capture_output=True, text=True
-        )
-    except OSError as refused:
-        return f"{interpreter}: {refused.strerror}"
-    said = run.stderr.strip().splitlines()[-1:] or ["one ended before its first task"]
-    return f"{interpreter}: {said[0]}"
+    why = "one ended before its first task"
+    if isinstance(cause, OSError):
+        why = str(cause.strerror)
+    else:
+        try:
+            run = subprocess.run(  # noqa: S603
+                [interpreter, "-c", ""], capture_output=True, text=True
+            )
+            why = (run.stderr.strip().splitlines() or [why])[-1]
+        except OSError as refused:
+            why = f"{interpreter}: {refused.strerror}"
+    return NoWorkers(f"worker processes do not start: {why}")
 
 
 def _outcome(task: Task, future: Future[Outcome], time_limit: float) -> Outcome:

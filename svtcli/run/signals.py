@@ -53,11 +53,12 @@ def catch() -> None:
     """Catch the signals until this process ends; the first call of the command line.
 
     A signal that the process was started with as ignored (`nohup`, a shell's `&`) stays
-    ignored.
+    ignored; one that was blocked until now arrives.
     """
     _start_watcher(leaves=True)
     for number in SENTENCES:
         _handle(number)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SENTENCES)
 
 
 class StopSignals:

@@ -67,12 +67,13 @@ class Ended:
 
 
 def catches(process: subprocess.Popen, number: signal.Signals) -> bool:
-    """Return True if the process catches the signal at this moment."""
+    """Return True if the process catches the signal at this moment, or a bit later."""
     try:
         status = Path(f"/proc/{process.pid}/status").read_text()
     except OSError:
         return False
-    masks = [line.split()[1] for line in status.splitlines() if "SigCgt" in line]
+    lines = dict(line.split(":", 1) for line in status.splitlines())
+    masks = lines["SigCgt"], lines["SigBlk"]
     return any(int(mask, 16) >> (number - 1) & 1 for mask in masks)
 
 

@@ -1,6 +1,7 @@
 """Signals at random moments, imports and compilation included: nothing is lost."""
 
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -17,22 +18,26 @@ WORDS = {
     "eval": "eval mine --metric bits,psnr --videos 4",
     "run": "run whole.yaml",
 }
-UNLIKE = ("run.json", "metrics.jsonl", "figures.json")
+UNLIKE = ("run.json", "metrics.jsonl", "figures.json", ".lock")
 """Files with times in them."""
+FINGERPRINT = re.compile(rb"[0-9a-f]{64}|-[0-9a-f]{6}(?=[/.])")
+"""Of a checkpoint, whose files hold the time."""
 
 
 def contents(*folders: Path) -> Callable[[], dict[str, bytes]]:
-    """Function that reads all files but `UNLIKE`, and checkpoints."""
+    """Function that reads all files but `UNLIKE` and checkpoints."""
 
     def read() -> dict[str, bytes]:
-        return {
-            str(file.relative_to(folder)): file.read_bytes()
-            for folder in folders
-            for file in sorted(folder.rglob("*"))
-            if file.is_file()
-            and file.name not in (*UNLIKE, ".lock")
-            and "checkpoints" not in file.parts
-        }
+        found = {}
+        for folder in folders:
+            for file in sorted(folder.rglob("*")):
+                if file.is_dir() or file.name in UNLIKE or "checkpoints" in file.parts:
+                    continue
+                content, name = file.read_bytes(), str(file.relative_to(folder))
+                if file.suffix == ".json":
+                    content = FINGERPRINT.sub(b"", content)
+                found[FINGERPRINT.sub(b"", name.encode()).decode()] = content
+        return found
 
     return read
 
