@@ -16,6 +16,7 @@ read is compared with them first.
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from pathlib import Path
@@ -27,6 +28,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from svtcli.failure import BadData, Refused
 from svtcli.run.durable import check_file, fingerprint, read_record, write_record
+from svtcli.run.lock import refuse_held
 
 FORMAT = 1
 """Version of the layout; a reader refuses others."""
@@ -215,13 +217,22 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     write_record(folder / MANIFEST, _json.dump_python(manifest, mode="json"))
 
 
+def refuse_unfinished(folder: Path) -> None:
+    """Require that nobody prepares clips in `folder` now. Errors: `Locked`."""
+    for place in (folder, *folder.glob(".work/task-*")):
+        with suppress(OSError):  # a read-only disk, where nobody does
+            refuse_held(place)
+
+
 def read_manifest(folder: Path) -> Manifest:
     """Read the manifest of prepared clips.
 
-    Errors: `Refused` where there are none, `BadData` where it cannot be read.
+    Errors: `Refused` where there are none, `Locked` while they are being prepared,
+    `BadData` where it cannot be read.
     """
     path, again = folder / MANIFEST, "prepare the clips again with --force"
     if not path.is_file():
+        refuse_unfinished(folder)
         what = "no prepared clips here" if folder.is_dir() else "no such folder"
         raise Refused(
             f"{folder}: {what} ({MANIFEST} is missing)",

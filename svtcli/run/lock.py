@@ -51,14 +51,23 @@ def only_writer(folder: Path, wait: float = 0.0) -> Iterator[None]:
 
 def is_held(folder: Path) -> bool:
     """Return True if a process holds the lock of `folder` at this moment."""
-    if not (folder / LOCK).is_file():
-        return False
     try:
-        lock = _acquire(folder, 0.0)
-    except Timeout:
+        refuse_held(folder)
+    except Locked:
         return True
-    lock.release()
     return False
+
+
+def refuse_held(folder: Path) -> None:
+    """Require that no process holds the lock of `folder` at this moment.
+
+    Errors: `Locked`, which names the holder.
+    """
+    if (folder / LOCK).is_file():
+        try:
+            _acquire(folder, 0.0).release()
+        except Timeout as timeout:
+            raise _in_use(folder, Path(timeout.lock_file)) from None
 
 
 def _acquire(folder: Path, wait: float) -> BaseFileLock:

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from svtcli.clips.format import MANIFEST, read_manifest
+from svtcli.clips.format import MANIFEST, read_manifest, refuse_unfinished
 from svtcli.clips.held_out import (
     choose_clips,
     model_misfits,
@@ -96,6 +96,7 @@ def plan_training(
     _refuse_short_profile(profile, until - start)
     folder = clips_folder(recipe.data, loaded.name)
     if not (folder / MANIFEST).is_file():
+        refuse_unfinished(folder)
         raise Refused(
             f"{folder}: no prepared clips here",
             f"prepare them with: {_prepare_command(loaded)}",

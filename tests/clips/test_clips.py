@@ -17,7 +17,8 @@ from svtcli.clips.format import (
 )
 from svtcli.clips.reader import open_clips
 from svtcli.clips.writer import ShardWriter
-from svtcli.failure import BadData, Refused
+from svtcli.failure import BadData, Locked, Refused
+from svtcli.run.lock import only_writer
 from tests.make_clips import MakeClips, clip
 
 LENGTHS = (5, 1, 300, 7, 2)
@@ -219,3 +220,11 @@ def test_a_shard_that_fails_leaves_nothing(tmp_path: Path) -> None:
 def test_frames_of_another_size_do_not_fit_a_shard(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="is not uint8"):
         write_shard(tmp_path, clip(0, 3, (4, 5, 1))[0])
+
+
+def test_clips_that_are_being_prepared_are_locked(tmp_path: Path) -> None:
+    for place in (tmp_path, tmp_path / ".work" / "task-0-of-2-abc"):
+        with only_writer(place), pytest.raises(Locked, match="in use by process"):
+            read_manifest(tmp_path)
+    with pytest.raises(Refused, match="no prepared clips here"):
+        read_manifest(tmp_path)
