@@ -21,6 +21,7 @@ from typer.models import ArgumentInfo
 from svtcli.cli import completion, console
 from svtcli.clips import find_clips
 from svtcli.failure import Refused
+from svtcli.recipe.addresses import refuse_address
 from svtcli.recipe.setting import MOST, PERCENT, Bound, Mark, Setting, from_percent
 from svtcli.run.environment import check_xla_flags
 
@@ -33,6 +34,8 @@ NAMES = {
     "splits": "--split",
 }
 """Flags that are not called as their setting."""
+NO_PATHS = ("address", "coordinator", "match")
+"""Parameters in which an address or a pattern may stand."""
 METAVARS = {"source": "DIR", "match": "REGEX"}
 WHERE, JOB_ARRAY = "Where", "Job array"
 """Panels of the help."""
@@ -110,6 +113,19 @@ class Command(TyperCommand):
         for title, records in panels.items():
             with formatter.section(title):
                 formatter.write_dl(records)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse, and refuse addresses in place of paths. Errors: Refused."""
+        rest = super().parse_args(ctx, args)
+        for parameter in self.params:
+            value = ctx.params.get(parameter.name)
+            if parameter.name in NO_PATHS or ctx.resilient_parsing:
+                continue
+            option = parameter.param_type_name == "option"
+            for each in value if isinstance(value, list | tuple) else (value,):
+                if isinstance(each, str | Path):
+                    refuse_address(each, parameter.opts[0] if option else "")
+        return rest
 
 
 class ComputingCommand(Command):

@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Le
 
+from svtcli.recipe.addresses import address_problem
 from svtcli.recipe.setting import (
     NO_INFLUENCE,
     PERCENT,
@@ -81,6 +82,10 @@ class VideoData:
     video may fail in any case, unless it is 0."""
 
     def __post_init__(self) -> None:
+        stated = {"source": self.source or "", "clips": self.clips or ""}
+        problems = {key: address_problem(path) for key, path in stated.items()}
+        if wrong := {key: "; ".join(why) for key, why in problems.items() if why}:
+            raise Misfit(wrong)
         if not self.splits:
             raise Misfit({"splits": "names no split"})
 

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from svtcli.failure import Refused
+from svtcli.recipe.addresses import refuse_address
 from svtcli.recipe.data import clips_folder
 from svtcli.recipe.document import (
     BadRecipe,
@@ -75,6 +76,7 @@ def find_recipe(name_or_path: str, beside: Path | None = None) -> Path:
     `beside` is a folder whose recipes come before the shipped ones (for `base: NAME`),
     and where relative paths start. Errors: Refused, with the nearest name.
     """
+    refuse_address(name_or_path)
     path, shipped = (beside or Path()) / name_or_path, shipped_recipes()
     is_path = path.suffix in SUFFIXES or len(Path(name_or_path).parts) > 1
     if not is_path:

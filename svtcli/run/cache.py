@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from svtcli.recipe.addresses import path_in
 from svtcli.run.durable import write_atomic
 
 DIGEST = 32
@@ -30,7 +31,7 @@ def cache_folder(kind: str) -> Path | None:
 
     In `$SVT_CACHE`, else the user's cache. It may not exist; None as `users_cache`.
     """
-    if wanted := os.environ.get("SVT_CACHE"):
+    if wanted := path_in("SVT_CACHE"):
         return Path(wanted).absolute() / kind
     users = users_cache()
     return None if users is None else users / kind

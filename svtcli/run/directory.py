@@ -20,6 +20,7 @@ from pathlib import Path
 
 from svtcli import __version__
 from svtcli.failure import BadData, Refused, in_words
+from svtcli.recipe.addresses import path_in
 from svtcli.recipe.load import LoadedRecipe, dump_recipe, recipe_from_text
 from svtcli.recipe.schema import Recipe
 from svtcli.run.durable import fingerprint, write_atomic
@@ -97,7 +98,7 @@ def numbered(folder: Path) -> list[int]:
 
 def runs_root() -> Path:
     """Folder of all runs: `$SVT_RUNS`, else `runs` in the working directory."""
-    return Path(os.environ.get("SVT_RUNS") or "runs")
+    return Path(path_in("SVT_RUNS") or "runs")
 
 
 def run_folder(name: str) -> RunFolder:

@@ -18,6 +18,7 @@ from pathlib import Path
 import jax
 
 from svtcli.failure import Refused
+from svtcli.recipe.addresses import refuse_address
 from svtcli.run.cache import users_cache
 
 VARIABLE = "SVT_COMPILATION_CACHE"
@@ -75,6 +76,7 @@ def compilation_root(backend: str) -> Path | None:
     """Folder of the cache for `backend`; None if it is off."""
     wanted = os.environ.get(VARIABLE)
     if wanted is not None:
+        refuse_address(wanted, f"${VARIABLE}")
         return Path(wanted).absolute() if wanted else None
     if backend == "cpu":
         return None

@@ -12,6 +12,7 @@ from typing import Any
 
 from svtcli.failure import Refused, in_words
 from svtcli.prepare.sources import how_to_get
+from svtcli.recipe.addresses import path_in
 from svtcli.video.decode import OpenVideo, open_video
 from svtcli.video.file_kinds import PICTURE, VIDEO, kind_of
 from svtcli.video.numbered_frames import OpenFrames, are_numbered, open_frames
@@ -115,7 +116,7 @@ def source_folder(stated: str | None, name: str, what_to_get: str) -> Path:
         raise Refused(f"{folder}: a link to {folder.readlink()}, which is gone", hint)
     missing = f"{folder} does not exist"
     if stated is None:
-        shared = os.environ.get("SVT_DATA")
+        shared = path_in("SVT_DATA")
         at = f"{shared}/{name}" if shared else f"$SVT_DATA/{name} (not set)"
         missing = f"neither {at} nor {folder} exists"
     raise Refused(f"no source for {name}: {missing}", hint)
@@ -125,7 +126,7 @@ def download_folder(stated: str | None, name: str) -> Path:
     """Return the folder that `--download` writes to; it may not exist yet."""
     if stated is not None:
         return _expanded(stated)
-    shared = os.environ.get("SVT_DATA")
+    shared = path_in("SVT_DATA")
     return _expanded(shared) / name if shared else Path("raw") / name
 
 
