@@ -10,10 +10,8 @@ constants).
 """
 
 import os
-import re
 import shutil
 import signal
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,7 +31,7 @@ os.environ.setdefault(
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
-FAST = "JAX_DISABLE_MOST_OPTIMIZATIONS"
+FAST = "jax_disable_most_optimizations"
 
 # A first example may compile for seconds.
 settings.register_profile("svt", deadline=None)
@@ -41,7 +39,7 @@ settings.load_profile("svt")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Compile fast in CI's run; in the processes that tests start, too.
+    """Compile fast in CI's run; processes that tests start compile as users' do.
 
     In a job that `nohup` or a shell's `&` started, catch signals nevertheless.
     """
@@ -49,31 +47,24 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    if config.option.markexpr != "not slow":
-        return
-    os.environ.setdefault(FAST, "1")
-    # svt itself would take it back.
-    environment.PINNED.pop(FAST.lower())
-    environment.HARMLESS = re.compile(f"{environment.HARMLESS.pattern}|{FAST}")
-    if "jax" in sys.modules:  # by a conftest of a folder that the command line names
+    if config.option.markexpr == "not slow":
         import jax
 
-        jax.config.update("jax_disable_most_optimizations", os.environ[FAST] == "1")
+        jax.config.update(FAST, True)
+        environment.PINNED.pop(FAST)
 
 
 @pytest.fixture(scope="module")
 def optimized() -> Iterator[None]:
-    """Programs as users have them, in this process and in those that it starts."""
+    """Programs as users have them."""
     import jax
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(FAST, "0")
-        before = jax.config.read("jax_disable_most_optimizations")
-        jax.config.update("jax_disable_most_optimizations", False)
-        jax.clear_caches()
-        yield
-        jax.config.update("jax_disable_most_optimizations", before)
-        jax.clear_caches()
+    before = jax.config.read(FAST)
+    jax.config.update(FAST, False)
+    jax.clear_caches()
+    yield
+    jax.config.update(FAST, before)
+    jax.clear_caches()
 
 
 @pytest.fixture(scope="session")

@@ -132,7 +132,7 @@ def test_a_stuck_process_ends_all_with_stack_traces(place: Path) -> None:
 
 @pytest.mark.slow
 def test_a_compiler_slower_than_patience_is_not_stuck(place: Path) -> None:
-    words = ("--patience", "10", "--steps", "3")
+    words = ("--patience", "40", "--steps", "3")
     ends = Team(place, *words, programs={1: "tests.faults.slow_compiler"}).ended()
     assert [ended.code for ended in ends] == [0, 0], ends[0].err + ends[1].err
 
