@@ -58,7 +58,8 @@ def run(
     For example: svt run quickstart
     """
     keep_freed_memory()
-    from svtcli.project.chain import chosen_stages, refuse_early, run_chain, survey
+    from svtcli.project.chain import chosen_stages, run_chain
+    from svtcli.project.survey import refuse_early, survey
     from svtcli.recipe.load import load_recipe
     from svtcli.run.directory import run_folder
 
@@ -143,8 +144,8 @@ def plan(
     folder = run_folder(run or loaded.name)
     chip = named_chip(device) if device else None
     # Refusals come before the import of JAX, which takes seconds.
-    from svtcli.project.chain import survey
     from svtcli.project.estimate import estimate
+    from svtcli.project.survey import survey
 
     if compile_:
         console.note("compiling the step")

@@ -89,7 +89,7 @@ def check(file: RecipeName, overrides: Overrides = None) -> None:
 
     For example: svt recipes check mine.yaml train.steps=1000
     """
-    from svtcli.project.chain import refusals
+    from svtcli.project.survey import refusals
     from svtcli.recipe.document import BadRecipe
     from svtcli.recipe.load import load_recipe
 

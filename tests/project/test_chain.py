@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from svtcli.failure import Refused
-from svtcli.project.chain import STAGES, Results, chosen_stages, run_chain, survey
+from svtcli.project.chain import Results, chosen_stages, run_chain
+from svtcli.project.survey import survey
 from svtcli.recipe.load import load_recipe
-from svtcli.recipe.schema import Sample
+from svtcli.recipe.schema import STAGES, Sample
 from svtcli.run.directory import RunFolder
 from svtcli.run.distribution import install_command
 from svtcli.run.progress import Silent

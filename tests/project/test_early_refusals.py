@@ -12,8 +12,8 @@ import pytest
 
 from svtcli.failure import CheckFailed, Refused
 from svtcli.model.windows import count_passes, passes
-from svtcli.project.chain import refusals, refuse_early, survey
 from svtcli.project.estimate import estimate
+from svtcli.project.survey import refusals, refuse_early, survey
 from svtcli.recipe.data import BairData, FolderData, KineticsData, MovingMnistData
 from svtcli.recipe.load import load_recipe
 from svtcli.recipe.schema import SECTIONS, STAGES
