@@ -91,6 +91,19 @@ def sync_path(path: Path) -> None:
             os.close(handle)
 
 
+def can_flush(folder: Path) -> bool:
+    """Return False if the names in `folder` cannot be flushed to the disk."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        return error.errno not in NO_FLUSH
+    return True
+
+
 @contextmanager
 def _flush_if_supported() -> Iterator[None]:
     """Go on where a file system, or the mode of a folder, allows no flush."""

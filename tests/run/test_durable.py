@@ -10,6 +10,7 @@ import pytest
 
 from svtcli.failure import StorageFailed
 from svtcli.run.durable import (
+    can_flush,
     free_bytes,
     naming,
     require_room,
@@ -31,8 +32,10 @@ def failing(number: int) -> Callable[..., NoReturn]:
 def test_a_folder_that_cannot_be_flushed_is_no_error(
     name: str, call: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert can_flush(tmp_path)
     monkeypatch.setattr(os, call, failing(getattr(errno, name)))
     sync_path(tmp_path)
+    assert not can_flush(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["EIO", "ENOSPC", "EDQUOT"])
