@@ -66,15 +66,18 @@ class Ended:
     """False if it got its signal before it caught any."""
 
 
-def catches(process: subprocess.Popen, number: signal.Signals) -> bool:
-    """Return True if the process catches the signal at this moment, or a bit later."""
+def catches(process: subprocess.Popen) -> bool:
+    """Return True if the process catches signals to stop, or blocks them until then.
+
+    SIGTERM tells it: SIGINT is always caught by Python.
+    """
     try:
         status = Path(f"/proc/{process.pid}/status").read_text()
     except OSError:
         return False
     lines = dict(line.split(":", 1) for line in status.splitlines())
     masks = lines["SigCgt"], lines["SigBlk"]
-    return any(int(mask, 16) >> (number - 1) & 1 for mask in masks)
+    return any(int(mask, 16) >> (signal.SIGTERM - 1) & 1 for mask in masks)
 
 
 class FaultedRun:
@@ -127,7 +130,7 @@ class FaultedRun:
         else:
             self._wait_for_rows(first_row + draw.randint(1, MOST_ROWS), process)
             time.sleep(draw.uniform(0, 0.05))
-        caught = catches(process, number)
+        caught = catches(process)
         process.send_signal(number)
         return self.note_end(process, first_row, before, caught)
 

@@ -60,7 +60,7 @@ class StoppedCommand:
         try:
             process.wait(seconds)
         except subprocess.TimeoutExpired:
-            caught = catches(process, number)
+            caught = catches(process)
             sent = time.monotonic()
             (os.killpg if group else os.kill)(process.pid, number)
             _, said = process.communicate(timeout=GRACE + SLACK)

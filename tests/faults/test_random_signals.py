@@ -3,11 +3,14 @@
 import os
 import re
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from svtcli.run.signals import GRACE
+from tests.faults.faulted_run import catches
 from tests.faults.stopped_command import StoppedCommand, stop_at_random
 from tests.video.video_files import moving_square, write_video
 
@@ -40,6 +43,26 @@ def contents(*folders: Path) -> Callable[[], dict[str, bytes]]:
         return found
 
     return read
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "words"),
+    [
+        (signal.SIGINT, 130, "interrupted"),
+        (signal.SIGTERM, 75, "stopped by SIGTERM"),
+        (signal.SIGHUP, 75, "stopped by SIGHUP"),
+    ],
+)
+def test_a_signal_during_the_imports_is_one_line(
+    number: signal.Signals, code: int, words: str, place: Path
+) -> None:
+    command = StoppedCommand(["train", "mine.yaml", "train.steps=9"], place, dict)
+    process = command.start()
+    while not catches(process):
+        assert process.poll() is None
+    os.killpg(process.pid, number)
+    _, said = process.communicate(timeout=GRACE)
+    assert (process.returncode, said) == (code, f"svt: {words}\n")
 
 
 @pytest.mark.slow
