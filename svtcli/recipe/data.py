@@ -193,7 +193,9 @@ class ArraysData(HeldOutData):
     gray: bool = False
     """Keep one channel; colours are refused. Otherwise gray becomes RGB."""
     frames_key: str | None = None
-    """Name of the array of frames. None takes the only one with the axes of layout."""
+    """Name of the array of frames; `*` in it takes each array that matches, with the
+    actions whose name has the same text for `*`. None takes the only one with the axes
+    of layout."""
     action_key: str = "actions"
     """Name of the array of actions."""
     state_key: str = "states"

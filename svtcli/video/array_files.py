@@ -41,6 +41,8 @@ SAFETENSORS = {"BOOL": "bool", "BF16": "bfloat16"} | {
 CHUNK_CACHE = 1 << 26
 """Bytes of an HDF5 file's decompressed chunks that are kept."""
 COPY = 1 << 20
+LARGEST_FORTRAN = 1 << 29
+"""Bytes of an array in Fortran order, which is read whole."""
 HDF5_DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError)
 """Exceptions of h5py for a damaged file."""
 
@@ -110,7 +112,7 @@ def list_arrays(path: Path) -> Mapping[str, StoredArray]:
 
 def _list_npy(path: Path) -> Iterator[StoredArray]:
     header = _header(path)
-    yield StoredArray(path, "", header.shape, header.dtype.name)
+    yield _described(path, "", header, packed=False)
 
 
 def _header(path: Path) -> Header:
@@ -126,8 +128,24 @@ def _header(path: Path) -> Header:
 @contextmanager
 def _open_npy(array: StoredArray, aside: Path) -> Iterator[Read]:
     header = _header(array.path)
+    yield _reader(array.path, header, header.bytes)
+
+
+def _reader(path: Path, header: Header, start: int) -> Read:
+    """Return a function that reads from byte `start` on."""
+    if header.fortran:
+        return np.ascontiguousarray(mapped(path, header, start)).__getitem__
     # Mapped for each read: pages that were read do not add up to the size of the file.
-    yield lambda index: np.array(mapped(array.path, header, header.bytes)[index])
+    return lambda index: np.array(mapped(path, header, start)[index])
+
+
+def _described(path: Path, key: str, header: Header, packed: bool) -> StoredArray:
+    """Describe the array of a `.npy`."""
+    size, problem = header.size - header.bytes, ""
+    if header.fortran and size > LARGEST_FORTRAN:
+        what = f"its {size:,} bytes are in Fortran order, so that each clip is all over"
+        problem = f"{what}; save it as np.ascontiguousarray(x)"
+    return StoredArray(path, key, header.shape, header.dtype.name, problem, packed)
 
 
 def _members(archive: ZipFile) -> dict[str, ZipInfo]:
@@ -144,8 +162,7 @@ def _list_npz(path: Path) -> Iterator[StoredArray]:
                 yield StoredArray(path, key, problem=why)
             else:
                 packed = info.compress_type != ZIP_STORED
-                name, shape = header.dtype.name, header.shape
-                yield StoredArray(path, key, shape, name, packed=packed)
+                yield _described(path, key, header, packed)
 
 
 def _member_header(path: Path, archive: ZipFile, info: ZipInfo) -> Header:
@@ -173,7 +190,7 @@ def _open_npz(array: StoredArray, aside: Path) -> Iterator[Read]:
                 with archive.open(info) as packed, aside.open("xb") as file:
                     shutil.copyfileobj(packed, file, COPY)
                 path, start = aside, header.bytes
-        yield lambda index: np.array(mapped(path, header, start)[index])
+        yield _reader(path, header, start)
     finally:
         aside.unlink(missing_ok=True)
 

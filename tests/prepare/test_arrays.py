@@ -302,3 +302,43 @@ def test_hdf5_without_h5py_says_how_to_install_it(
     with pytest.raises(Refused, match="need h5py, which is not installed") as refused:
         make_plan(data(tmp_path / "x.h5"))
     assert "pip install h5py" in (refused.value.hint or "")
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".packed.npz", ".h5"])
+def test_a_file_may_hold_clips_of_different_lengths(
+    tmp_path: Path, suffix: str
+) -> None:
+    if suffix == ".h5":
+        pytest.importorskip("h5py")
+    arrays = {"data/meta": np.arange(3)}
+    for number in range(3):
+        arrays[f"data/demo_{number}/image"] = VIDEO[number, number:]
+        arrays[f"data/demo_{number}/actions"] = ACTIONS[number, number:]
+    arrays["data/demo_9/image"] = VIDEO[0]
+    path = save(tmp_path / f"x{suffix}", **arrays)
+    keys = {"frames_key": "data/*/image", "action_key": "data/*/actions"}
+    clips, failures = run(data(path, layout="THWC", **keys), tmp_path / "run")
+    for number in range(3):
+        clip = clips.pop(f"{path.name}:data/demo_{number}/image")
+        np.testing.assert_array_equal(clip["frames"], VIDEO[number, number:])
+        np.testing.assert_array_equal(clip["actions"], ACTIONS[number, number:])
+    assert not clips
+    assert [(each.source, each.reason) for each in failures] == [
+        (f"{path.name}:data/demo_9/image", "action-missing")
+    ]
+
+
+def test_objects_beside_the_frames_do_no_harm(tmp_path: Path) -> None:
+    path = save(tmp_path / "x.npz", frames=VIDEO, info=np.array([{}], object))
+    assert len(run(data(path), tmp_path / "run")[0]) == 4
+
+
+def test_arrays_in_fortran_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = save(tmp_path / "x.npy", frames=np.asfortranarray(VIDEO))
+    clips, _ = run(data(path), tmp_path / "run")
+    np.testing.assert_array_equal(clips["x.npy#3"]["frames"], VIDEO[3])
+    monkeypatch.setattr("svtcli.video.array_files.LARGEST_FORTRAN", 1000)
+    with pytest.raises(BadData, match=r"3,840 bytes are in Fortran order"):
+        make_plan(data(path))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -31,7 +31,9 @@ class ClipArrays:
     """Arrays of the clips of one file."""
 
     name: str
-    """Path of the file below the source."""
+    """Path of the file below the source, and the key of the frames if it has more."""
+    folder: str | None
+    """Label of clips without one of their own."""
     frames: StoredArray
     axes: Axes
     """Axes of `frames`."""
@@ -107,6 +109,16 @@ class ClipArrays:
             return f"{has}; wanted is one label for each of {self.clips} clips"
         return None
 
+    def absolute(self) -> "ClipArrays":
+        """Return the same arrays by paths that hold in any working folder."""
+        label = self.label and replace(self.label, path=self.label.path.absolute())
+        beside = {
+            name: replace(array, path=array.path.absolute())
+            for name, array in self.beside.items()
+        }
+        frames = replace(self.frames, path=self.frames.path.absolute())
+        return replace(self, frames=frames, beside=beside, label=label)
+
     def clip_name(self, clip: int) -> str:
         """Name of a clip, unique in the source."""
         return f"{self.name}#{clip}" if "N" in self.axes.layout else self.name
@@ -156,8 +168,6 @@ class ArraysTask:
     first: int
     whole: bool
     """True if these are all clips of the file."""
-    label: str | None = None
-    """Label of clips without one of their own."""
 
     @property
     def source(self) -> str:
@@ -290,7 +300,7 @@ class ArraysTask:
     def _label(self, clip: int, read: Mapping[str, Read]) -> str | None:
         """Return the label of a clip: its own, else the name of the file's folder."""
         if "label" not in read:
-            return self.label
+            return self.arrays.folder
         found = read["label"]((clip,) if "N" in self.arrays.axes.layout else ()).item()
         text = (
             found.decode(errors="replace") if isinstance(found, bytes) else str(found)

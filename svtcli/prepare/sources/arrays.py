@@ -42,6 +42,8 @@ from svtcli.video.resize import FILTER
 TASK_CLIPS, TASK_BYTES = 1000, 1 << 26
 """Most clips of a task, and about the most bytes that it writes."""
 SHARD_BYTES, SHARD_TASKS = 1 << 28, 64
+LISTED = 8
+"""Most arrays that a message names."""
 STATED = re.compile(
     r"(?:^|[/_. -])(?:(train)(?:ing)?|(val)(?:id|idation)?|(test))(?=[/_. -])", re.I
 )
@@ -79,7 +81,11 @@ def make_plan(data: ArraysData) -> Plan:
     found, refused = list[ClipArrays](), dict[str, Failure]()
     for file in listing.videos:
         try:
-            found.append(_described(file, data))
+            for name, by_role in _chosen(file, data).items():
+                try:
+                    found.append(_checked(name, by_role, file, data))
+                except Failure as problem:
+                    refused[name] = problem
         except Failure as problem:
             refused[file.name] = problem
     if not found:
@@ -89,7 +95,7 @@ def make_plan(data: ArraysData) -> Plan:
         BrokenFile(
             name,
             "open" if isinstance(problem, BadData) else "layout",
-            str(problem).partition(f"{name}: ")[2] or str(problem),
+            re.sub(r"^.*?\.\w+: ", "", str(problem)),
         )
         for name, problem in refused.items()
     ]
@@ -157,26 +163,56 @@ def _beside_npy(name: str, key: str) -> str:
     return f"{stem}.{key}.{ending}"
 
 
-def _described(file: Video, data: ArraysData) -> ClipArrays:
-    """Choose the arrays of a file. Errors: `Refused`, `BadData`."""
-    axes, arrays = Axes(data.layout), dict(list_arrays(file.path))
-    beside_keys = (data.action_key, data.state_key, data.label_key)
+def _chosen(file: Video, data: ArraysData) -> dict[str, Mapping[str, StoredArray]]:
+    """Choose the arrays of a file by role, for each array of frames; keyed by a name.
+
+    Errors: `Refused`, `BadData`.
+    """
+    arrays = dict(list_arrays(file.path))
+    roles = _roles(data)
     if "" in arrays:
-        frames = arrays[""]
-        for key in beside_keys:
+        for key in roles.values():
             path = Path(_beside_npy(str(file.path), key))
             if path.is_file():
                 arrays[key] = list_arrays(path)[""]
+        frames = {"": arrays[""]}
     else:
-        others = {key: each for key, each in arrays.items() if key not in beside_keys}
+        others = {key: a for key, a in arrays.items() if key not in roles.values()}
         frames = _frames_among(others, file.path, data)
-    _check_frames(frames, file.path, data)
-    beside = {
-        name: arrays[key]
-        for name, key in (("actions", data.action_key), ("states", data.state_key))
-        if key in arrays
+    return {
+        f"{file.name}:{each.key}" if "*" in (data.frames_key or "") else file.name: {
+            role: arrays[key.replace("*", part)]
+            for role, key in roles.items()
+            if key.replace("*", part) in arrays
+        }
+        | {"frames": each}
+        for part, each in frames.items()
     }
-    described = ClipArrays(file.name, frames, axes, beside, arrays.get(data.label_key))
+
+
+def _roles(data: ArraysData) -> dict[str, str]:
+    """Keys of the arrays beside the frames, by role."""
+    return {
+        "actions": data.action_key,
+        "states": data.state_key,
+        "label": data.label_key,
+    }
+
+
+def _checked(
+    name: str, arrays: Mapping[str, StoredArray], file: Video, data: ArraysData
+) -> ClipArrays:
+    """Compare arrays with the settings and with each other. Errors: `Refused`"""
+    _check_frames(arrays["frames"], file.path, data)
+    beside = {role: arrays[role] for role in ("actions", "states") if role in arrays}
+    described = ClipArrays(
+        name=name,
+        folder=_folder_label(file.name),
+        frames=arrays["frames"],
+        axes=Axes(data.layout),
+        beside=beside,
+        label=arrays.get("label"),
+    )
     if wrong := described.problem:
         raise Refused(f"{file.path}: {wrong}")
     return described
@@ -184,26 +220,40 @@ def _described(file: Video, data: ArraysData) -> ClipArrays:
 
 def _frames_among(
     arrays: Mapping[str, StoredArray], path: Path, data: ArraysData
-) -> StoredArray:
-    """Choose the array of frames. Errors: `Refused` unless there is one."""
-    listed = ", ".join(map(str, arrays.values())) or "none"
+) -> dict[str, StoredArray]:
+    """Choose the array of frames, or those that match a key with `*`.
+
+    They are keyed by the part of their name that `*` stands for. Errors: `Refused`.
+    """
+    listed = _listed(arrays.values())
     if data.frames_key is not None:
-        if data.frames_key not in arrays:
+        before, star, after = map(re.escape, data.frames_key.partition("*"))
+        pattern = re.compile(f"{before}{'(.*)' if star else '()'}{after}")
+        matches = [(pattern.fullmatch(key), each) for key, each in arrays.items()]
+        if not any(match for match, _ in matches):
             what = f"{path}: holds no array '{data.frames_key}' of frames"
             raise Refused(what, f"its arrays: {listed}")
-        return arrays[data.frames_key]
+        return {match[1]: each for match, each in matches if match}
     fit = [
         each
         for each in arrays.values()
-        if each.problem or len(each.shape) == len(data.layout)
-    ]
+        if not each.problem and len(each.shape) == len(data.layout)
+    ] or [each for each in arrays.values() if each.problem]
     if not fit:
         what = f"{path}: no array with the axes {data.layout}; its arrays: {listed}"
         raise Refused(what, "state their order with --layout, or data.layout")
     if len(fit) > 1:
-        what = f"{path}: several arrays that may be frames: {', '.join(map(str, fit))}"
-        raise Refused(what, "say which: --frames-key NAME, or data.frames_key")
-    return fit[0]
+        raise Refused(
+            f"{path}: several arrays that may be frames: {_listed(fit)}",
+            "say which: --frames-key NAME, or data.frames_key; * stands for any text",
+        )
+    return {"": fit[0]}
+
+
+def _listed(arrays: Iterable[StoredArray]) -> str:
+    """Name the first arrays."""
+    names = [str(array) for array in arrays]
+    return ", ".join([*names[:LISTED], "…"][: len(names)]) or "none"
 
 
 def _check_frames(frames: StoredArray, path: Path, data: ArraysData) -> None:
@@ -305,17 +355,15 @@ def _tasks(
     step = min(TASK_CLIPS, max(1, TASK_BYTES // clip))
     if any(array.packed for array in arrays.all):
         step = len(splits)
-    label = _folder_label(arrays.name)
     tasks = [
         ArraysTask(
-            arrays=arrays,
+            arrays=arrays.absolute(),
             cutting=cutting,
             layout=layout,
             range=data.range,
             splits=splits[at : at + step],
             first=at,
             whole=len(splits) <= step,
-            label=label,
         )
         for at in range(0, len(splits), step)
     ]
