@@ -6,21 +6,28 @@ raises `Undecodable` with the reason that `svt prepare` counts.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
 import av
 import numpy as np
+from av.codec.context import CodecContext
 from av.container import InputContainer
 from av.stream import Disposition
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
 from svtcli.failure import BadData, in_words
 from svtcli.video.file_kinds import FORMATS
-from svtcli.video.resize import Resizer
+from svtcli.video.resize import (
+    SQUARE,
+    Resizer,
+    shown_size,
+)
 from svtcli.video.timing import (
     LONGEST,
     SHORTEST,
@@ -39,6 +46,12 @@ ANY_TITLE: dict[str, Any] = (
 )
 """Titles in another encoding are no damage; PyAV accepts them since version 19."""
 LOSSLESS = ("ffv1", "huffyuv", "ffvhuff", "utvideo", "png", "apng", "rawvideo")
+BARE = ("mpeg", "mpegts", "mpegvideo", "h264", "hevc")
+"""Formats that leave the shape of a pixel to the codec."""
+WIDEST = 16
+"""Largest ratio of a pixel's sides; anything beyond is no statement."""
+WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+"""Decoders that read the alpha channel of a WebM, which FFmpeg's own leave out."""
 RGB = ("gbrp", "rgb24", "bgr24", "bgr0", "rgb0", "0rgb", "0bgr")
 """Pixel formats with eight bits a channel, no alpha, which these codecs preserve."""
 
@@ -68,7 +81,10 @@ class EndsEarly(Exception):
 
 @dataclass(frozen=True)
 class VideoFacts:
-    """Contents of a file's header; `frames` is an estimate, 0 if unknown."""
+    """Contents of a file's header; `frames` is an estimate, 0 if unknown.
+
+    Width and height are those that players show.
+    """
 
     width: int
     height: int
@@ -84,31 +100,52 @@ class VideoFacts:
         return int(seconds * fps + 1e-3) + 1
 
 
-@dataclass(frozen=True)
+@dataclass
 class OpenVideo:
     """An open video file; its frames can be read once."""
 
     path: Path
     container: InputContainer
     stream: VideoStream
+    sideways: bool = field(default=False, init=False)
+    """The last frame was turned by a right angle: width and height are exchanged."""
+
+    def __post_init__(self) -> None:
+        """Read the header; later the codec's size may change."""
+        stream, codec = self.stream, self.stream.codec_context
+        self._header = VideoFacts(
+            *shown_size(codec.width, codec.height, self.aspect),
+            float(stream.average_rate) if stream.average_rate else None,
+            codec.name,
+            expected_frames(self.container, stream),
+        )
 
     @property
     def facts(self) -> VideoFacts:
-        """Contents of the header."""
-        stream = self.stream
-        return VideoFacts(
-            stream.codec_context.width,
-            stream.codec_context.height,
-            float(stream.average_rate) if stream.average_rate else None,
-            stream.codec_context.name,
-            expected_frames(self.container, stream),
-        )
+        """Contents of the header; a turn is known when a frame has been decoded."""
+        header = self._header
+        if self.sideways:
+            return replace(header, width=header.height, height=header.width)
+        return header
+
+    @property
+    def aspect(self) -> Fraction:
+        """Width of a pixel over its height, by the container or else the codec."""
+        told = self.stream.codec_context if self._bare else self.stream
+        aspect = told.sample_aspect_ratio or SQUARE
+        return aspect if 1 / WIDEST <= aspect <= WIDEST else SQUARE
+
+    @property
+    def _bare(self) -> bool:
+        """True if the container states no aspect: the codec may change its own."""
+        return self.container.format.name in BARE
 
     @property
     def lossless(self) -> bool:
         """True if decoded pixels are certainly those that were encoded."""
         codec = self.stream.codec_context
-        return codec.name in LOSSLESS and codec.pix_fmt in RGB
+        exact = codec.name in LOSSLESS and codec.pix_fmt in RGB
+        return exact and self.aspect == SQUARE
 
     def decode(
         self,
@@ -127,7 +164,7 @@ class OpenVideo:
         later ones not even decoded. Errors: `Undecodable`, among them `WrongStamps`;
         `EndsEarly` if the video has fewer than `first + frames`.
         """
-        resize, count = _resizer(self.path, size), 0
+        resize, count = self._resizer(size), 0
         selected = self._frames_at(fps, stamped)
         if frames is None:
             yield from map(resize, islice(selected, first, None))
@@ -141,6 +178,27 @@ class OpenVideo:
     def count_frames(self, fps: float | None = None, stamped: bool = True) -> int:
         """Number of frames that `decode` gives; decodes all. Errors: `Undecodable`."""
         return sum(1 for _ in self._frames_at(fps, stamped))
+
+    def _resizer(self, size: int | None) -> Callable[[av.VideoFrame], np.ndarray]:
+        """Function that resizes frames; one that comes twice in a row only once."""
+        # The fourth byte of a pixel is unused in AVI (`BI_RGB`).
+        codec, container = self.stream.codec_context.name, self.container.format.name
+        resizer = Resizer(size, opaque=(codec, container) == ("rawvideo", "avi"))
+        previous: tuple[av.VideoFrame, np.ndarray] | None = None
+        aspect, bare = self.aspect, self._bare
+
+        def resize(frame: av.VideoFrame) -> np.ndarray:
+            nonlocal previous
+            if previous is None or previous[0] is not frame:
+                try:
+                    picture = resizer(frame, self.aspect if bare else aspect)
+                except (av.FFmpegError, OSError) as error:
+                    detail = f"cannot convert {frame.format.name} ({_why(error)})"
+                    raise Undecodable(self.path, "decode", detail) from error
+                previous, self.sideways = (frame, picture), resizer.sideways
+            return previous[1]
+
+        return resize
 
     def _frames_at(self, fps: float | None, stamped: bool) -> Iterator[av.VideoFrame]:
         frames = _frames(self.path, self.container, self.stream)
@@ -183,24 +241,6 @@ def missing_decoders() -> list[str]:
     return sorted(set(CODECS) - av.codecs_available)
 
 
-def _resizer(path: Path, size: int | None) -> Callable[[av.VideoFrame], np.ndarray]:
-    """Function that resizes frames; one that comes twice in a row only once."""
-    resizer = Resizer(size)
-    previous: tuple[av.VideoFrame, np.ndarray] | None = None
-
-    def resize(frame: av.VideoFrame) -> np.ndarray:
-        nonlocal previous
-        if previous is None or previous[0] is not frame:
-            try:
-                previous = (frame, resizer(frame))
-            except (av.FFmpegError, OSError) as error:
-                detail = f"cannot convert {frame.format.name} ({_why(error)})"
-                raise Undecodable(path, "decode", detail) from error
-        return previous[1]
-
-    return resize
-
-
 @contextmanager
 def open_video(path: Path) -> Iterator[OpenVideo]:
     """Open a file and its first video stream. Errors: `Undecodable` (`open`,
@@ -228,9 +268,10 @@ def _frames(
     path: Path, container: InputContainer, stream: VideoStream
 ) -> Iterator[av.VideoFrame]:
     """Decoded frames in display order; strict about damage."""
+    decoder = _decoder(stream)
     # One process per file is faster than threads that compete with other files.
-    stream.thread_type = "NONE"
-    stream.codec_context.options = {"err_detect": "explode"}
+    decoder.thread_type = "NONE"
+    decoder.options = {"err_detect": "explode"}
     done, end = 0, 0.0
     if not has_end_mark(path, container):
         raise Undecodable(path, "decode", "its last bytes are missing")
@@ -239,7 +280,7 @@ def _frames(
             if packet.is_corrupt:
                 raise Undecodable(path, "decode", f"broken after frame {done}")
             end = max(end, _end(packet))
-            for frame in packet.decode():
+            for frame in decoder.decode(packet):
                 if frame.is_corrupt:
                     raise Undecodable(path, "decode", f"broken at frame {done}")
                 yield frame
@@ -251,6 +292,16 @@ def _frames(
         raise Undecodable(path, "decode", "its video stream holds no frame")
     if missing := find_truncation(path, container, stream, done, end):
         raise Undecodable(path, "decode", missing)
+
+
+def _decoder(stream: VideoStream) -> VideoCodecContext:
+    """Decoder of a stream, with its alpha channel if it has one."""
+    name = WITH_ALPHA.get(stream.codec_context.name, "")
+    if stream.metadata.get("alpha_mode") != "1" or name not in av.codecs_available:
+        return stream.codec_context
+    decoder = CodecContext.create(name, "r")
+    assert isinstance(decoder, VideoCodecContext)
+    return decoder
 
 
 def _end(packet: av.Packet) -> float:

@@ -3,6 +3,7 @@
 import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -188,9 +189,9 @@ def test_frames_outside_a_window_are_not_resized(
     resized: list[int] = []
     original = module.Resizer.__call__
 
-    def spy(self: module.Resizer, frame: object) -> np.ndarray:
+    def spy(self: module.Resizer, *given: Any) -> np.ndarray:
         resized.append(1)
-        return original(self, frame)
+        return original(self, *given)
 
     monkeypatch.setattr(module.Resizer, "__call__", spy)
     kept = list(decode(video.path, 8, first=7, frames=5))

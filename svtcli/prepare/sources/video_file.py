@@ -45,7 +45,10 @@ class Cutting:
     def pixels(self) -> str:
         """Description of the frames, for the manifest."""
         rate = f"{self.fps:g} frames/s by time stamp" if self.fps else "every frame"
-        return f"{rate}, turned upright, centre crop, swscale {FILTER} to gbrp"
+        return (
+            f"{rate}, as players show it (turned upright, square pixels), transparent "
+            f"parts on black, centre crop, swscale {FILTER} to gbrp"
+        )
 
     @property
     def windowed(self) -> bool:
@@ -166,10 +169,10 @@ class VideoTask:
     def _written(self, frames: Path) -> Outcome:
         """Write the frames. Errors: `Undecodable`, `EndsEarly`."""
         with self.video.open() as video, frames.open("wb") as file:
-            facts = video.facts
             if not self.cutting.windowed:
-                return self._cut(_write(file, self._decode(video)), facts)
-            start = self._write_window(file, video, facts)
+                count = _write(file, self._decode(video))
+                return self._cut(count, video.facts)
+            start, facts = self._write_window(file, video)
         assert isinstance(self.split, str)
         cut = self._clip(self.split, 0, self.cutting.least, facts, start=start)
         return Outcome(cut.frames, (cut,))
@@ -182,15 +185,15 @@ class VideoTask:
             yield frame.tobytes()
 
     def _write_window(
-        self, file: BinaryIO, video: OpenVideo | OpenFrames, facts: VideoFacts
-    ) -> int:
-        """Write the frames of the window; return its first frame in the video.
+        self, file: BinaryIO, video: OpenVideo | OpenFrames
+    ) -> tuple[int, VideoFacts]:
+        """Write the frames of the window; return its first frame, and the facts.
 
         It is chosen by the length in the header, so that a video is decoded once, and
         only to the window's end. Errors: `EndsEarly` for a video that is too short.
         """
         wanted, fps = self.cutting.least, self.cutting.fps
-        count = facts.frames_at(fps)
+        count = video.facts.frames_at(fps)
         if not count:
             with self.video.open() as again:
                 count = again.count_frames(fps, self.stamped)
@@ -205,7 +208,8 @@ class VideoTask:
             start = self.cutting.window_start(self.source, end.frames)
             with self.video.open() as again:
                 _write(file, self._decode(again, start, wanted))
-        return start
+            return start, again.facts
+        return start, video.facts
 
     def _cut(self, count: int, facts: VideoFacts) -> Outcome:
         cuts, failures, left = list[Cut](), list[Failed](), 0
