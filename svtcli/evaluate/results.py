@@ -4,7 +4,6 @@
 of samples against reference clips; both are stored and printed in one JSON form.
 """
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +16,10 @@ from svtcli.evaluate.metrics import DISTANCES, PAIRED
 from svtcli.evaluate.quality import Quality
 from svtcli.failure import BadData
 from svtcli.recipe.schema import Compare, Metric
-from svtcli.run.durable import write_atomic
+from svtcli.run.durable import read_record, write_record
 from svtcli.run.samples import SampleFacts
 
+AWAY = "move it away, and svt eval computes it again"
 TRAINED = "trained"
 """Name of the trained model among the baselines."""
 
@@ -130,29 +130,14 @@ def result_data(result: LikelihoodResult | MetricsResult) -> dict[str, object]:
     return data
 
 
-def result_json(result: LikelihoodResult | MetricsResult) -> str:
-    """Text of a result's file."""
-    return json.dumps(result_data(result), indent=2) + "\n"
-
-
 def write_result(path: Path, result: LikelihoodResult | MetricsResult) -> None:
     """Write a result's file, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, result_json(result))
+    write_record(path, result_data(result))
 
 
 def read_result(path: Path, kind: type[Result]) -> Result:
     """Read the file of a result. Errors: BadData for any other file."""
-    try:
-        result: Result = _JSON[kind].validate_json(path.read_bytes())
-        return result
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise BadData(
-            f"{path}: not an evaluation of this version ({where}: {first['msg']})",
-            "move it away",
-        ) from error
+    return _result(path, read_record(path, AWAY), kind)
 
 
 def read_results(
@@ -161,11 +146,23 @@ def read_results(
     """Read files of both kinds, in their order. Errors: as `read_result`."""
     likelihoods, metrics = [], []
     for path in paths:
-        if b'"kind": "comparison"' in path.read_bytes():
-            metrics.append(read_result(path, MetricsResult))
+        values = read_record(path, AWAY)
+        if values.get("kind") == MetricsResult.kind:
+            metrics.append(_result(path, values, MetricsResult))
         else:
-            likelihoods.append(read_result(path, LikelihoodResult))
+            likelihoods.append(_result(path, values, LikelihoodResult))
     return likelihoods, metrics
+
+
+def _result(path: Path, values: dict[str, Any], kind: type[Result]) -> Result:
+    try:
+        result: Result = _JSON[kind].validate_python(values)
+        return result
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        what = f"not an evaluation of this version ({where}: {first['msg']})"
+        raise BadData(f"{path}: {what}", AWAY) from error
 
 
 @dataclass(frozen=True)

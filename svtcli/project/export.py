@@ -1,18 +1,21 @@
 """Weights as one safetensors file: out of a run, and into a new one.
 
 The file holds the parameters used for sampling and scoring, by the names of the
-checkpoint, and as metadata the recipe, the step and the clips they were trained on.
+checkpoint, and as metadata the recipe, the step, the clips they were trained on, and a
+checksum of all of these.
 An imported file is untrusted: every array must be the one that its recipe describes.
 """
 
+import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import google_crc32c
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -32,6 +35,8 @@ from svtcli.train.commit_record import Checkpoint
 from svtcli.train.state import first_state
 
 FORMAT = "svt 1"
+METADATA = {"format", "name", "recipe", "step", "clips"}
+FOREIGN = "it was not written by svt, or was changed since: get or export it again"
 LONGEST_RECIPE = 1 << 20
 """Characters; a recipe has a few thousand."""
 LEGAL_STEP = re.compile("[1-9][0-9]{0,9}")
@@ -70,6 +75,7 @@ def export_weights(
         "clips": facts.data_fingerprint,
     }
     arrays = {name: np.asarray(leaf) for name, leaf in params.items()}
+    metadata["crc32c"] = _checksum(metadata, arrays)
     with replacing(file) as aside:
         try:
             save_file(arrays, aside, metadata)
@@ -118,11 +124,25 @@ def weights_to_import(file: Path, run: RunFolder) -> Weights:
     there = {name: f"{x.get_dtype()}{x.get_shape()}" for name, x in slices.items()}
     wanted = {name: f"F32{list(leaf.shape)}" for name, leaf in named(shapes).items()}
     if differ := differences(there, wanted, "file"):
-        raise BadData(
-            f"{file}: weights of another model: {differ}",
-            "it was not written by svt, or was changed since",
-        )
+        raise BadData(f"{file}: weights of another model: {differ}", FOREIGN)
+    with _opened(file) as opened:
+        metadata = opened.metadata()
+        arrays = {name: opened.get_tensor(name) for name in wanted}
+    # Files of an older svt have no checksum, and nothing else that is unknown.
+    checksum = metadata.pop("crc32c", None)
+    older = checksum is None and metadata.keys() <= METADATA
+    if not older and checksum != _checksum(metadata, arrays):
+        raise BadData(f"{file}: changed since it was exported", FOREIGN)
     return weights
+
+
+def _checksum(metadata: Mapping[str, str], arrays: Mapping[str, np.ndarray]) -> str:
+    """CRC-32C of metadata and arrays, eight hexadecimal digits."""
+    text = json.dumps(metadata, sort_keys=True)
+    checksum = google_crc32c.value(text.encode())
+    for name in sorted(arrays):
+        checksum = google_crc32c.extend(checksum, arrays[name].tobytes())
+    return f"{checksum:08x}"
 
 
 @contextmanager

@@ -85,7 +85,7 @@ def details(run: RunFolder) -> Details:
     """Details of a run. Errors: Failure where its recipe cannot be read."""
     settings = {
         key: value
-        for key, value, default in _settings(run.recipe())
+        for key, value, default in _settings(run.unchecked_recipe())
         if value != default
     }
     line = overview(run)

@@ -5,7 +5,6 @@ fingerprint of today's inputs exists. Stages are imported when they are surveyed
 that refusing clips needs no JAX.
 """
 
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -13,13 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from svtcli.clips.format import MANIFEST
-from svtcli.failure import Refused
+from svtcli.failure import BadData, Refused
 from svtcli.prepare import find_clips
 from svtcli.recipe.data import clips_folder
 from svtcli.recipe.load import LoadedRecipe
 from svtcli.recipe.schema import STAGES, Recipe, Stage
 from svtcli.recipe.setting import influential, written
 from svtcli.run.directory import RunFolder, refuse_unwritable
+from svtcli.run.durable import read_record
 from svtcli.run.progress import Progress, Silent
 
 if TYPE_CHECKING:
@@ -288,10 +288,8 @@ def _read(files: Iterable[Path]) -> list[dict[str, Any]]:
     found = []
     for file in sorted(files, key=lambda file: (file.stat().st_mtime_ns, file)):
         try:
-            facts = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-        if not isinstance(facts, dict):
+            facts = read_record(file, "")
+        except (OSError, BadData):
             continue
         facts = (facts.get("made") or {}) | (facts.get("settings") or {}) | facts
         if isinstance(clips := facts.get("clips"), list):

@@ -63,7 +63,7 @@ class Origin:
     """Command, recipe and environment of a run."""
 
     name: str
-    command: str | None
+    command: str
     recipe: str
     environment: dict[str, str]
 
@@ -171,11 +171,8 @@ def metrics_table(result: MetricsResult) -> Table:
 
 
 def _origin(run: RunFolder) -> Origin:
-    """Command, recipe and environment; without run.json the recipe alone."""
-    recipe = run.recipe_file.read_text(encoding="utf-8")
-    if not run.run_file.is_file():
-        return Origin(run.name, None, recipe, {})
-    facts = read_run(run)
+    """Command, recipe and environment."""
+    recipe, facts = run.recipe_file.read_text(encoding="utf-8"), read_run(run)
     overrides = {"overrides": " ".join(facts.overrides)} if facts.overrides else {}
     commit = {"svt's commit": facts.git_commit} if facts.git_commit else {}
     environment = {

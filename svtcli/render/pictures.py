@@ -4,15 +4,14 @@ Every stage of this room names its pictures, each with the function that draws i
 record, written last, tells whether they are those of today's inputs.
 """
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import mkdtemp
 
-from svtcli.failure import Refused
+from svtcli.failure import BadData, Refused
 from svtcli.render.grid import Canvas
-from svtcli.run.durable import naming, removed, write_atomic
+from svtcli.run.durable import naming, read_record, removed, write_record
 from svtcli.run.progress import Progress
 from svtcli.run.signals import StopSignals
 from svtcli.video.encode import FASTEST_GIF, write_gif, write_mp4
@@ -59,7 +58,7 @@ def write_pictures(
         for path in paths:
             (aside / path.name).replace(path)
         if record is not None:
-            write_atomic(out / record, json.dumps(facts, indent=2) + "\n")
+            write_record(out / record, facts)
         stop.saved = f"the pictures are in {out}"
     return paths
 
@@ -68,11 +67,11 @@ def fresh(out: Path, record: str, fingerprint: Callable[[], str]) -> bool:
     """Return whether `out` holds all pictures of its record, drawn from the inputs of
     this fingerprint, which is computed only if there is a record."""
     try:
-        inputs = json.loads((out / record).read_text(encoding="utf-8"))
-        same: bool = inputs["fingerprint"] == fingerprint()
-        return same and all((out / name).is_file() for name in inputs["files"])
-    except (OSError, ValueError, KeyError, TypeError):
+        inputs = read_record(out / record, "", ("fingerprint", "files"))
+    except (OSError, BadData):
         return False
+    same: bool = inputs["fingerprint"] == fingerprint()
+    return same and all((out / name).is_file() for name in inputs["files"])
 
 
 def write_film(path: Path, frames: Iterable[Canvas], fps: float) -> None:

@@ -1,12 +1,11 @@
 """The run folder: its files, its provenance, and names of runs and checkpoints.
 
-runs/NAME/recipe.yaml   the recipe, resolved
+runs/NAME/recipe.yaml   the recipe, resolved; `run.json` has its checksum
 runs/NAME/run.json      provenance: command, versions, fingerprints (`RunFacts`)
 runs/NAME/metrics.jsonl tensorboard/ profile/
 runs/NAME/checkpoints/STEP/ samples/ eval/ figures/
 """
 
-import json
 import os
 import platform
 import re
@@ -19,11 +18,17 @@ from importlib import metadata
 from pathlib import Path
 
 from svtcli import __version__
-from svtcli.failure import BadData, Refused, in_words
+from svtcli.failure import BadData, Refused
 from svtcli.recipe.addresses import path_in
 from svtcli.recipe.load import LoadedRecipe, dump_recipe, recipe_from_text
 from svtcli.recipe.schema import Recipe
-from svtcli.run.durable import fingerprint, write_atomic
+from svtcli.run.durable import (
+    crc32c,
+    fingerprint,
+    read_record,
+    write_atomic,
+    write_record,
+)
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 PACKAGES = (
@@ -70,10 +75,25 @@ class RunFolder:
         return self.path.resolve().name
 
     def recipe(self) -> Recipe:
-        """Recipe of this run. Errors: Refused if there is none."""
+        """Recipe of this run, as it was written.
+
+        Errors: Refused if there is none; BadData if it is another one now; those of
+        `read_run`.
+        """
+        recipe, facts = self.unchecked_recipe(), read_run(self)
+        there, written = crc32c(self.recipe_file), facts.recipe_crc32c
+        if written is None:  # an older svt
+            there, written = fingerprint(recipe), facts.recipe_fingerprint
+        if there != written:
+            what = f"{self.recipe_file}: changed since this run was trained"
+            raise BadData(what, _rewrite(self))
+        return recipe
+
+    def unchecked_recipe(self) -> Recipe:
+        """Recipe in the folder, which may have changed. Errors: Refused."""
         if not self.recipe_file.is_file():
             raise Refused(f"{self.path}: not a run folder (recipe.yaml is missing)")
-        text = self.recipe_file.read_text(encoding="utf-8")
+        text = self.recipe_file.read_bytes().decode("utf-8", errors="replace")
         return recipe_from_text(text, str(self.recipe_file))
 
     def steps(self) -> tuple[int, ...]:
@@ -207,6 +227,8 @@ class RunFacts:
     versions: dict[str, str]
     git_commit: str | None
     """Commit of svt's source tree, `-dirty` if modified; None for an installed svt."""
+    recipe_crc32c: str | None = None
+    """Checksum of `recipe.yaml`; None for runs of an older svt."""
 
 
 def write_run(
@@ -218,6 +240,7 @@ def write_run(
     command: Sequence[str] | None = None,
 ) -> RunFacts:
     """Write `recipe.yaml` and `run.json`; `command` defaults to this process's."""
+    write_atomic(folder.recipe_file, dump_recipe(loaded.recipe))
     facts = RunFacts(
         command=tuple(command or ("svt", *sys.argv[1:])),
         recipe=loaded.name,
@@ -229,25 +252,28 @@ def write_run(
         devices=tuple(devices),
         versions=versions(),
         git_commit=git_commit(),
+        recipe_crc32c=crc32c(folder.recipe_file),
     )
-    write_atomic(folder.recipe_file, dump_recipe(loaded.recipe))
-    write_atomic(folder.run_file, json.dumps(asdict(facts), indent=2) + "\n")
+    write_record(folder.run_file, asdict(facts))
     return facts
 
 
 def read_run(folder: RunFolder) -> RunFacts:
     """Read `run.json`. Errors: Refused if it is missing, BadData if it is damaged."""
     if not folder.run_file.is_file():
-        raise Refused(f"{folder.path}: not a run folder (run.json is missing)")
-    try:
-        facts = json.loads(folder.run_file.read_text(encoding="utf-8"))
-        known = {field.name: facts[field.name] for field in fields(RunFacts)}
-        lists = {key: tuple(known[key]) for key in ("command", "overrides", "devices")}
-    except (ValueError, KeyError, TypeError) as error:
-        raise BadData(
-            f"{folder.run_file}: not a run's facts ({in_words(error)})"
-        ) from error
-    return RunFacts(**{**known, **lists})
+        what = f"{folder.path}: not a run folder (run.json is missing)"
+        raise Refused(what, _rewrite(folder))
+    known = {field.name for field in fields(RunFacts)}
+    older = known - {"recipe_crc32c"}
+    values = read_record(folder.run_file, _rewrite(folder), older, unsealed=older)
+    lists = {key: tuple(values[key]) for key in ("command", "overrides", "devices")}
+    return RunFacts(**{key: values[key] for key in values if key in known} | lists)
+
+
+def _rewrite(run: RunFolder) -> str:
+    """Hint for a run folder whose recipe or facts are lost."""
+    again = f"svt train RECIPE --run {run.name}"
+    return f"restore it from a copy; with the recipe of the run, {again} writes it anew"
 
 
 def versions() -> dict[str, str]:

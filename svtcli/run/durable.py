@@ -188,7 +188,7 @@ def read_record(
     try:
         values = json.loads(path.read_bytes())
     except ValueError as error:
-        raise BadData(f"{path}: damaged: no longer JSON ({error})", remedy) from error
+        raise BadData(f"{path}: damaged: not JSON any more", remedy) from error
     if not isinstance(values, dict):
         raise BadData(f"{path}: damaged: not a record of svt", remedy)
     seal = values.pop(SEAL, None)

@@ -1,8 +1,12 @@
-"""Metrics of a run in `metrics.jsonl`: a line per row, `{"step": 50, "loss": 2.31}`.
+"""Metrics of a run in `metrics.jsonl`: `{"step": 50, "loss": 2.31, "crc32c": "…"}`.
 
-Lines are flushed one by one: a killed run loses at most part of the last line; a power
-cut, the lines since the last `sync`. A number that is not finite is written as null, as
-JSON has no NaN.
+Lines, one a row, are flushed one by one: a killed run loses at most part of the last
+line; a power cut, the lines since the last `sync`. A number that is not finite is
+written as null, as JSON has no NaN.
+
+`crc32c` is the CRC-32C of all rows up to this one, each without its own: a row that was
+changed or lost is noticed. `metrics.end.json` says how many rows there were at the last
+`sync`, so that lost last rows are noticed too.
 """
 
 import json
@@ -10,13 +14,36 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import google_crc32c
 
 from svtcli.failure import BadData
-from svtcli.run.durable import sync_file, sync_path, writing
+from svtcli.run.durable import (
+    read_record,
+    sync_file,
+    sync_path,
+    write_record,
+    writing,
+)
 
 Row = dict[str, int | float]
 """`step`, and the metrics of that step by name."""
+CHECKSUM = ', "crc32c": '
+"""End of a line's values."""
+
+
+class End(NamedTuple):
+    """A row of the log as its last one."""
+
+    rows: int = 0
+    """Number of rows up to it."""
+    crc32c: int = 0
+    """Checksum of them."""
+
+    def after(self, values: bytes) -> "End":
+        """The next row, with the line `values` before its own checksum."""
+        return End(self.rows + 1, google_crc32c.extend(self.crc32c, values))
 
 
 @runtime_checkable
@@ -50,13 +77,17 @@ class Together:
 
 
 class MetricsLog:
-    """Context manager that appends rows to the file `path`."""
+    """Context manager that appends rows to the file `path`.
+
+    Errors: BadData for a log with changed or lost rows.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def __enter__(self) -> "MetricsLog":
         self._path.parent.mkdir(parents=True, exist_ok=True)
+        *_, self._end = [End(), *(end for _, end in _checked_rows(self._path))]
         _drop_torn_line(self._path)
         self._file = self._path.open("a", encoding="utf-8")
         return self
@@ -67,8 +98,10 @@ class MetricsLog:
             name: float(value) if math.isfinite(value) else None
             for name, value in values.items()
         }
+        line = json.dumps({"step": int(step), **finite}).removesuffix("}")
+        self._end = self._end.after(line.encode())
         with writing(self._path):
-            self._file.write(json.dumps({"step": int(step), **finite}) + "\n")
+            self._file.write(f'{line}{CHECKSUM}"{self._end.crc32c:08x}"}}\n')
             self._file.flush()
 
     def sync(self) -> None:
@@ -78,6 +111,7 @@ class MetricsLog:
         # Names of the file, of the run, and of the folder of runs.
         for folder in self._path.absolute().parents[:3]:
             sync_path(folder)
+        write_record(end_of(self._path), self._end._asdict())
 
     def __exit__(self, *_: object) -> None:
         with writing(self._path):
@@ -99,22 +133,50 @@ def read_metrics(path: Path) -> list[Row]:
 
 def read_rows(path: Path) -> list[Row]:
     """Every row as it was written, repeated steps too; else as `read_metrics`."""
-    if not path.is_file():
-        return []
-    text = path.read_bytes().decode("utf-8", errors="replace")
-    whole_lines = text.split("\n")[:-1]
-    return [_row(path, number, line) for number, line in enumerate(whole_lines, 1)]
+    return [row for row, _ in _checked_rows(path)]
 
 
-def _row(path: Path, number: int, line: str) -> Row:
+def end_of(path: Path) -> Path:
+    """File with the `End` of the log at `path` when it was synced last."""
+    return path.with_suffix(".end.json")
+
+
+def _checked_rows(path: Path) -> list[tuple[Row, End]]:
+    """Every row, compared with its checksum. Errors: BadData."""
+    file = end_of(path)
+    away = f"restore it from a copy, or move it and {file.name} away"
+    # Before the rows: a process that trains may add to them at any moment.
+    synced = End(**read_record(file, away, End._fields)) if file.is_file() else End()
+    content = path.read_bytes() if path.is_file() else b""
+    rows: list[tuple[Row, End]] = []
+    before, checked = End(), False
+    for number, line in enumerate(content.split(b"\n")[:-1], 1):
+        row = _row(path, number, line, away)
+        values, mark, checksum = line.rpartition(CHECKSUM.encode())
+        end = before.after(values if mark else line)
+        # Rows of an older svt have no checksum; none follows one that has.
+        if (mark or checked) and checksum != b'"%08x"}' % end.crc32c:
+            what = "this row, or one before it, was changed or lost"
+            raise BadData(f"{path}:{number}: {what}", away)
+        before, checked = end, bool(mark)
+        rows.append((row, end))
+    if synced.rows and (len(rows) < synced.rows or rows[synced.rows - 1][1] != synced):
+        what = f"the last rows were lost: {len(rows)} are left of {synced.rows}"
+        raise BadData(f"{path}: {what}", away)
+    return rows
+
+
+def _row(path: Path, number: int, line: bytes, remedy: str) -> Row:
     try:
+        values = json.loads(line)
+        values.pop("crc32c", None)
         row: Row = {
             name: math.nan if value is None else value + 0
-            for name, value in json.loads(line).items()
+            for name, value in values.items()
         }
         row["step"] = int(row["step"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadData(f"{path}:{number}: not a row of metrics") from error
+        raise BadData(f"{path}:{number}: not a row of metrics", remedy) from error
     return row
 
 

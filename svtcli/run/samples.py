@@ -3,22 +3,32 @@
     samples.npy    uint8    [N, M, F, H, W, C]  N clips, M continuations of each
     truth.npy      uint8    [N, F, H, W, C]     the clips themselves
     log_prob.npy   float32  [N, M, F]           log-likelihood of each frame in nats
-    samples.json   provenance; written last, so a folder that has it is complete
+    samples.json   provenance, and checksums of the arrays; written last, so a folder
+                   that has it is complete
 
 Prime frames are included everywhere; their log-likelihood is 0.
 """
 
-import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from svtcli.failure import BadData, Refused, in_words
+from svtcli.failure import Refused
 from svtcli.recipe.schema import Sample
-from svtcli.run.durable import sync_file, write_atomic, writing
+from svtcli.run.durable import (
+    check_file,
+    crc32c,
+    read_record,
+    sync_file,
+    write_record,
+    writing,
+)
+
+ARRAYS = ("samples.npy", "truth.npy", "log_prob.npy")
+AGAIN = "restore it from a copy, or remove the folder and sample again"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,11 +78,12 @@ def write_samples(folder: Path, samples: Samples) -> None:
     """Write a complete samples folder; `samples.json` last."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "samples.json").unlink(missing_ok=True)
-    write_array(folder / "samples.npy", samples.video)
-    write_array(folder / "truth.npy", samples.truth)
-    write_array(folder / "log_prob.npy", samples.log_prob)
-    text = json.dumps(asdict(samples.facts), indent=2) + "\n"
-    write_atomic(folder / "samples.json", text)
+    arrays: list[NDArray] = [samples.video, samples.truth, samples.log_prob]
+    for name, array in zip(ARRAYS, arrays, strict=True):
+        write_array(folder / name, array)
+    checksums = {name: crc32c(folder / name) for name in ARRAYS}
+    facts = {**asdict(samples.facts), "crc32c": checksums}
+    write_record(folder / "samples.json", facts)
 
 
 def write_array(path: Path, array: NDArray) -> None:
@@ -90,44 +101,34 @@ def write_array(path: Path, array: NDArray) -> None:
 
 def read_facts(folder: Path) -> SampleFacts:
     """Read `samples.json`. Errors: Refused if it is missing; BadData."""
-    path = folder / "samples.json"
-    if not path.is_file():
-        raise Refused(
-            f"{folder}: no finished samples here (samples.json is missing)",
-            "make some with: svt sample RUN",
-        )
-    try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-        known = {field.name: facts[field.name] for field in fields(SampleFacts)}
-    except (ValueError, KeyError, TypeError) as error:
-        raise BadData(
-            f"{path}: not a description of samples ({in_words(error)})"
-        ) from error
+    values = _read_record(folder)
+    known = {field.name: values[field.name] for field in fields(SampleFacts)}
     return SampleFacts(**{**known, "clips": tuple(known["clips"])})
 
 
 def read_samples(folder: Path, mapped: bool = False) -> Samples:
     """Read a samples folder, in memory or `mapped` from its files.
 
-    Errors: Refused if it holds no finished samples; BadData.
+    Every byte is compared with its checksum first, also of mapped arrays. Errors:
+    Refused if it holds no finished samples; BadData.
     """
-    facts = read_facts(folder)
+    facts, checksums = read_facts(folder), _read_record(folder)["crc32c"]
+    for name in ARRAYS:
+        check_file(folder / name, checksums[name], AGAIN)
     mode: Literal["r"] | None = "r" if mapped else None
-    try:
-        video, truth, log_prob = (
-            np.load(folder / f"{name}.npy", mmap_mode=mode, allow_pickle=False)
-            for name in ("samples", "truth", "log_prob")
-        )
-    except (OSError, ValueError, EOFError) as error:
-        raise BadData(f"{folder}: unreadable samples ({in_words(error)})") from error
-    consistent = (
-        video.ndim == 6
-        and truth.shape == video.shape[:1] + video.shape[2:]
-        and log_prob.shape == video.shape[:3]
-        and video.dtype == truth.dtype == np.uint8
+    video, truth, log_prob = (
+        np.load(folder / name, mmap_mode=mode, allow_pickle=False) for name in ARRAYS
     )
-    if not consistent:
-        named = {"samples": video, "truth": truth, "log_prob": log_prob}
-        found = (f"{name} {array.dtype} {array.shape}" for name, array in named.items())
-        raise BadData(f"{folder}: arrays do not fit each other: {', '.join(found)}")
     return Samples(video, truth, log_prob, facts)
+
+
+def _read_record(folder: Path) -> dict[str, Any]:
+    """Values of `samples.json`. Errors: those of `read_facts`."""
+    path = folder / "samples.json"
+    if not path.is_file():
+        raise Refused(
+            f"{folder}: no finished samples here (samples.json is missing)",
+            "make some with: svt sample RUN",
+        )
+    known = (field.name for field in fields(SampleFacts))
+    return read_record(path, AGAIN, {*known, "crc32c"})

@@ -12,7 +12,7 @@ from svtcli.clips.held_out import HeldOut, full_batches
 from svtcli.run.durable import move_into_place
 from svtcli.run.partial import ArrayTask, Steps, Unfinished
 from svtcli.run.progress import Progress
-from svtcli.run.samples import SampleFacts, Samples, write_samples
+from svtcli.run.samples import SampleFacts, Samples, read_samples, write_samples
 from svtcli.run.signals import StopSignals
 from svtcli.sample.plan import SamplePlan
 from svtcli.sample.sampler import Continuation, OnSlice, Sampler
@@ -52,6 +52,7 @@ def _steps(plan: SamplePlan, progress: Progress, task: ArrayTask | None) -> Step
     def found() -> Path | None:
         if not plan.finished:
             return None
+        read_samples(plan.out, mapped=True)  # refuses arrays that have changed
         progress.note(f"{plan.out}: these samples already exist")
         return plan.out
 

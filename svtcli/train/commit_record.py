@@ -9,19 +9,23 @@ on meanwhile does not delete it.
 
 import errno
 import fcntl
-import hashlib
-import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
-from svtcli.failure import StorageFailed, in_words
+from svtcli.failure import BadData, StorageFailed, in_words
 from svtcli.recipe.data import clips_folder
 from svtcli.recipe.schema import Recipe
 from svtcli.run.directory import RunFolder, numbered
-from svtcli.run.durable import fingerprint, fingerprint_file, sync_path
+from svtcli.run.durable import (
+    fingerprint,
+    fingerprint_file,
+    read_record,
+    sync_path,
+    write_record,
+)
 
 RECORD, QUARANTINE = "commit.json", "quarantine"
 ATTEMPTS = 100
@@ -52,27 +56,23 @@ def seal(folder: Path, record: Record) -> None:
         sync_path(path)
         size, digest = path.stat().st_size, fingerprint_file(path)
         files[str(path.relative_to(folder))] = size, digest
-    body = {**asdict(record), "files": files}
-    text = json.dumps({**body, "sha256": _sha256_of(body)}, indent=1)
-    (folder / RECORD).write_text(text + "\n", encoding="utf-8")
-    sync_path(folder / RECORD)
+    write_record(folder / RECORD, {**asdict(record), "files": files})
     for inner in (path for path in folder.rglob("*") if path.is_dir()):
         sync_path(inner)
     sync_path(folder)
 
 
-def read_record(folder: Path) -> Record:
+def commit_of(folder: Path) -> Record:
     """Return a checkpoint's record. Errors: CorruptCheckpoint."""
+    keys = {field.name for field in fields(Record)}
     try:
-        body = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        if body.pop("sha256") != _sha256_of(body):
-            raise CorruptCheckpoint(f"{RECORD} was changed")
-        files = {path: (size, sha) for path, (size, sha) in body.pop("files").items()}
-        return Record(**body, files=files)
+        values = read_record(folder / RECORD, "", keys)
     except OSError as error:
         raise CorruptCheckpoint(f"{RECORD}: {in_words(error)}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CorruptCheckpoint(f"{RECORD} is not a commit record") from error
+    except BadData as error:
+        raise CorruptCheckpoint(f"{RECORD} has changed or is none") from error
+    files = {path: (size, sha) for path, (size, sha) in values["files"].items()}
+    return Record(**{key: values[key] for key in keys} | {"files": files})
 
 
 def verify(folder: Path) -> Record:
@@ -80,7 +80,7 @@ def verify(folder: Path) -> Record:
 
     Errors: CorruptCheckpoint.
     """
-    record = read_record(folder)
+    record = commit_of(folder)
     found = {str(path.relative_to(folder)) for path in _files(folder)}
     if unexpected := found ^ set(record.files):
         raise CorruptCheckpoint(f"{min(unexpected)} was added or is missing")
@@ -125,10 +125,6 @@ def _files(folder: Path) -> list[Path]:
     """Every file of a checkpoint but its record."""
     found = (path for path in folder.rglob("*") if path.is_file())
     return sorted(path for path in found if path != folder / RECORD)
-
-
-def _sha256_of(body: dict) -> str:
-    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,7 +16,7 @@ from svtcli.clips.held_out import (
     slices_per_batch,
 )
 from svtcli.clips.reader import Clips, open_clips
-from svtcli.failure import Refused
+from svtcli.failure import Failure, Refused
 from svtcli.model.windows import check_lengths
 from svtcli.prepare.plan import spec_of
 from svtcli.recipe.data import clips_folder, label_pattern
@@ -23,8 +24,10 @@ from svtcli.recipe.load import LoadedRecipe, shipped_recipes
 from svtcli.recipe.resolve import Lengths
 from svtcli.recipe.schema import Recipe, Train
 from svtcli.recipe.setting import influential, written
-from svtcli.run.directory import RunFolder
+from svtcli.run.directory import RunFolder, read_run
 from svtcli.run.distribution import install_command
+from svtcli.run.durable import fingerprint
+from svtcli.run.metrics_log import end_of, read_rows
 from svtcli.train.commit_record import latest_step, was_saved
 
 PREFERRED = ("val", "test")
@@ -91,6 +94,9 @@ def plan_training(
         )
     changes = [] if fresh else refuse_changes(loaded, run)
     _require_tensorboard(train)
+    starts_over = fresh or bool(changes)
+    if not starts_over:
+        read_rows(run.metrics)  # refuses a damaged log
     start = 0 if fresh else latest_step(run.checkpoints) or 0
     until = stop_at or train.steps
     _refuse_short_profile(profile, until - start)
@@ -107,7 +113,7 @@ def plan_training(
         clips=check_clips(folder, recipe),
         validation=plan_validation(recipe, folder),
         start=start,
-        starts_over=fresh or bool(changes),
+        starts_over=starts_over,
         until=until,
         profile=profile,
     )
@@ -203,7 +209,13 @@ def plan_validation(recipe: Recipe, folder: Path) -> ValidationPlan | None:
 
 def changes_in(run: RunFolder, recipe: Recipe) -> list[str]:
     """Differences between `recipe` and the one `run` was trained with; [] if new."""
-    return changed(run.recipe(), recipe) if run.recipe_file.is_file() else []
+    if not run.recipe_file.is_file():
+        return []
+    # Of recipe.yaml and run.json one may be damaged: training writes both anew.
+    with suppress(Failure):
+        if read_run(run).recipe_fingerprint == fingerprint(recipe):
+            return []
+    return changed(run.unchecked_recipe(), recipe)
 
 
 def changed(before: Recipe, now: Recipe) -> list[str]:
@@ -224,8 +236,8 @@ def move_aside(run: RunFolder) -> Path | None:
 
     None if there is nothing to move. Samples and figures stay where they are.
     """
-    named = (run.checkpoints, run.metrics, run.tensorboard, run.profile)
-    written = (*named, run.recipe_file, run.run_file)
+    logs = (run.metrics, end_of(run.metrics), run.tensorboard, run.profile)
+    written = (run.checkpoints, *logs, run.recipe_file, run.run_file)
     there = [path for path in written if path.exists()]
     if not there:
         return None

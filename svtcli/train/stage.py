@@ -10,6 +10,7 @@ from typing import Any
 import jax
 
 from svtcli.clips.loader import Batches, prefetch, training_batches
+from svtcli.failure import Failure
 from svtcli.model.heads import unit_of
 from svtcli.model.svt import create, parameter_count, structure
 from svtcli.model.windows import slice_choices
@@ -132,8 +133,13 @@ def set_up(plan: TrainPlan) -> Setup:
 
 def _is_done(plan: TrainPlan) -> bool:
     """Return True if the last step is trained, validated and intact on disk."""
-    reached = plan.start >= plan.until and not _lacks_score(plan, plan.start)
-    return reached and holds(plan.run.checkpoints, plan.start)
+    if plan.start < plan.until or _lacks_score(plan, plan.start):
+        return False
+    try:
+        plan.run.recipe()
+    except Failure:
+        return False  # the rest of the training writes recipe and facts anew
+    return holds(plan.run.checkpoints, plan.start)
 
 
 def _open_run(

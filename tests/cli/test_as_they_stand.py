@@ -9,6 +9,7 @@ from PIL import Image
 from svtcli.clips.reader import open_clips
 from svtcli.run.directory import newest_samples
 from svtcli.run.samples import read_samples
+from tests.cli.made_up_runs import write_recipe
 from tests.prepare.kinetics_files import clip_name, write_list, youtube_id
 from tests.prepare.record_files import write_bair_tar
 from tests.video.real_videos import real_video
@@ -85,7 +86,8 @@ def run_on_real_video(place, trained_place) -> Path:
     shutil.copytree(trained_place / "runs", place / "runs")
     recipe = place / "runs/mine/recipe.yaml"
     head, sample, rest = recipe.read_text().partition("\nsample:\n")
-    recipe.write_text(head + sample + rest.replace("frames: null", "frames: 8", 1))
+    text = head + sample + rest.replace("frames: null", "frames: 8", 1)
+    write_recipe(recipe.parent, text)
     return place / "runs/mine"
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from svtcli.cli.eval_tables import likelihood_by_frame
 from svtcli.evaluate.results import LikelihoodResult, ModelScore, read_result
+from tests.cli.made_up_runs import write_recipe
 from tests.cli.terminal import svt, svt_here
 
 KEYS = [
@@ -101,7 +102,7 @@ def test_the_recipe_s_splits_are_left_where_one_is_named(place, capfd):
     recipe = place / "runs" / "mine" / "recipe.yaml"
     text = recipe.read_text()
     assert "also: []" in text
-    recipe.write_text(text.replace("also: []", "also: [train]"))
+    write_recipe(recipe.parent, text.replace("also: []", "also: [train]"))
 
     def splits(*flags: str) -> list[str]:
         said = svt_here(capfd, "--json", "eval", "mine", "-n", *flags)

@@ -275,8 +275,8 @@ REFUSALS = [
     (make_clips, ["cooking", "--per-prime", "1"], 2, "--per-prime: of samples"),
     (lambda: make_run("bunny", "100"), ["--fps", "nan"], 2, "--fps"),
     (a_file, ["--out", "clip.mp4"], 2, "clip.mp4: not a folder"),
-    (of_another_program, ["theirs"], 65, "not a description of samples"),
-    (torn, ["torn"], 65, "torn: unreadable samples"),
+    (of_another_program, ["theirs"], 65, "samples.json: damaged"),
+    (torn, ["torn"], 65, "torn/truth.npy: has changed"),
     (lambda: make_run("a", "1"), ["a", "--seed", "1"], 2, "--seed: samples are not"),
     (make_clips, ["cooking:val"], 2, "no split 'val'; it has train, test"),
     (make_clips, ["cooking", "--rows", "0"], 2, "--rows"),
@@ -284,7 +284,7 @@ REFUSALS = [
     (make_clips, ["cooking", "--fps", "0"], 2, "--fps"),
     (unfinished_clips, ["clips/cooking"], 2, "clips are not finished"),
     (torn_clips, ["cooking"], 65, "not the file that was prepared"),
-    (unreadable_clips, ["cooking"], 65, "not a manifest of clips"),
+    (unreadable_clips, ["cooking"], 65, "manifest.json: damaged"),
 ]
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 from svtcli.cli.app import main
 from svtcli.run.metrics_log import MetricsLog
 from svtcli.run.samples import write_samples
-from tests.cli.made_up_runs import RECIPE, files, make_run
+from tests.cli.made_up_runs import RECIPE, files, make_run, write_recipe
 from tests.render.made_up import made_up_samples
 from tests.written_clips import write_clips
 
@@ -55,7 +55,7 @@ def test_flags_choose_frames_samples_and_files():
 def test_every_kth_frame_goes_before_what_the_recipe_says_of_frames():
     run = make_run("bunny", "100")
     text = RECIPE.replace("rows: 1}", "rows: 1, frames: [0, 6]}")
-    (run / "recipe.yaml").write_text(text)
+    write_recipe(run, text)
     widths = []
     for flags in ([], ["--every", "1"]):
         assert main(["-q", "render", "bunny", "--force", *flags]) == 0

@@ -13,6 +13,7 @@ import pytest
 
 from svtcli.cli import console
 from svtcli.cli.app import main
+from tests.cli.made_up_runs import write_recipe
 from tests.trained_place import RUN, noise, write_clips
 
 PYTHON = re.compile(r"\bNone\b|\bTrue\b|\bFalse\b|[a-z]Error\b|Errno|PosixPath|<class ")
@@ -144,7 +145,7 @@ def wrong_runs(place):
         recipe = (place / RUN / "recipe.yaml").read_text()
         assert "  d: 8\n" in recipe
         wider = recipe.replace("  d: 8\n", "  d: 12\n")
-        (place / "runs" / name / "recipe.yaml").write_text(wider)
+        write_recipe(place / "runs" / name, wider)
     flip_a_byte(place / "runs" / "broken" / "checkpoints" / "3" / "params")
     (place / "runs" / "unsealed" / "checkpoints" / "3" / "commit.json").unlink()
     write_clips(place / "large", {"test": noise((6,), seed=1, side=8)})

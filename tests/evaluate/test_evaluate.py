@@ -139,7 +139,7 @@ def test_a_damaged_result_is_reported(place, text):
     scored()
     (path,) = (place / RUN / "eval").iterdir()
     path.write_text(text)
-    with pytest.raises(BadData, match=f"{path.name}: not an evaluation"):
+    with pytest.raises(BadData, match=rf"{path.name}: damaged"):
         scored()
 
 

@@ -162,7 +162,7 @@ def test_a_result_is_written_whole_and_read_again(pair, tmp_path):
     with pytest.raises(Refused, match=r"numbers.json: already exists"):
         plan_metrics(*pair, ALL, prime=1, out=out)
     out.write_text('{"kind": "comparison"}')
-    with pytest.raises(BadData, match=r"numbers.json: not an evaluation"):
+    with pytest.raises(BadData, match=r"numbers.json: damaged"):
         read_result(out, MetricsResult)
 
 

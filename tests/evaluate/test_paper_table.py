@@ -14,13 +14,11 @@ from svtcli.evaluate.results import (
     MetricsResult,
     ModelScore,
     Side,
-    result_json,
     write_result,
 )
 from svtcli.recipe.load import load_recipe, shipped_recipes
 from svtcli.recipe.schema import Compare
 from svtcli.run.directory import RunFolder
-from svtcli.run.durable import write_atomic
 from svtcli.run.samples import SampleFacts
 from svtcli.train.commit_record import Checkpoint
 
@@ -97,7 +95,7 @@ def checkpoint(tmp_path):
     ):
         path = run.eval / f"{name}.json"
         if isinstance(written, LikelihoodResult):
-            write_atomic(path, result_json(written))
+            write_result(path, written)
         else:
             write_result(path, written)
         os.utime(path, (age, age))

@@ -12,6 +12,8 @@ from svtcli.recipe.load import load_recipe
 from svtcli.recipe.schema import STAGES, Sample
 from svtcli.run.directory import RunFolder
 from svtcli.run.distribution import install_command
+from svtcli.run.durable import read_record, write_record
+from svtcli.run.metrics_log import MetricsLog
 from svtcli.run.progress import Silent
 from svtcli.sample import stage as sampling
 from svtcli.sample.plan import plan_samples
@@ -95,7 +97,8 @@ def test_every_stage_says_what_differs_from_what_is_there(place):
     )
     # What no result says of itself.
     facts = next((place / RUN / "eval").glob("*.json"))
-    facts.write_text(facts.read_text().replace('"fingerprint": "', '"fingerprint": "0'))
+    stored = read_record(facts, "")
+    write_record(facts, stored | {"fingerprint": f"0{stored['fingerprint']}"})
     assert reason("eval").endswith("the weights, the clips or svt itself have changed")
     # A file that is no result is in nobody's way.
     (place / RUN / "eval" / "notes.json").write_text("[1")
@@ -148,13 +151,14 @@ def test_curves_are_drawn_with_the_pictures_and_again_when_training_went_on(plac
     assert chain(curves).pictures == results.pictures
     assert times(place) == before
     assert set(states(curves).values()) == {"done"}
-    metrics = place / RUN / "metrics.jsonl"
-    metrics.write_text(metrics.read_text().replace('"loss": ', '"loss": 1'))
+    with MetricsLog(place / RUN / "metrics.jsonl") as log:
+        log.append(4, loss=1.0)
     assert states(curves)["render"] == "to do"
 
 
 def test_a_run_that_logged_nothing_is_drawn_without_curves(place):
-    (place / RUN / "metrics.jsonl").write_text("")
+    for log in (place / RUN).glob("metrics.*"):
+        log.unlink()
     results = chain("render.formats=[png,curves]")
     assert [path.name for path in results.pictures] == ["strip.png"]
     assert states("render.formats=[png,curves]")["render"] == "done"

@@ -155,10 +155,21 @@ def test_a_wrong_or_hostile_file_is_one_line_and_leaves_nothing(
 
 
 def test_what_a_file_says_of_itself_cannot_steer_the_terminal(exported: Path) -> None:
-    changed(name="\x1b[2Jboo", clips="\x1b]0;x")
+    changed(name="\x1b[2Jboo", clips="\x1b]0;x", crc32c=None)
     weights = import_weights(exported, OTHER, Silent())
     assert weights.recipe.name == "[2Jboo"
     assert "\x1b" not in weights.clips
+
+
+def test_a_file_that_has_changed_is_refused(exported: Path) -> None:
+    whole = exported.read_bytes()
+    exported.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(BadData, match="changed since it was exported"):
+        import_weights(exported, OTHER, Silent())
+    exported.write_bytes(whole)
+    changed(clips="others")
+    with pytest.raises(BadData, match="changed since it was exported"):
+        import_weights(exported, OTHER, Silent())
 
 
 def test_a_failed_import_leaves_no_run(exported: Path, monkeypatch) -> None:

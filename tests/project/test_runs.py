@@ -61,8 +61,8 @@ def _filled(name: str, content: bytes) -> Callable[[RunFolder], object]:
         (_without("run.json"), "run.json is missing"),
         (_filled("recipe.yaml", b"\xff\xfe\x00"), ""),
         (_filled("recipe.yaml", b"model: {"), ""),
-        (_filled("run.json", b"[]"), "not a run's facts"),
-        (_filled("run.json", b"{"), "not a run's facts"),
+        (_filled("run.json", b"[]"), "run.json: damaged"),
+        (_filled("run.json", b"{"), "run.json: damaged"),
         (_filled("metrics.jsonl", b"nonsense\n"), "not a row of metrics"),
     ],
 )

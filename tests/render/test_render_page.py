@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from svtcli.evaluate.results import LikelihoodResult, ModelScore, result_json
+from svtcli.evaluate.results import LikelihoodResult, ModelScore, write_result
 from svtcli.failure import BadData, Refused
-from svtcli.recipe.load import load_recipe
+from svtcli.recipe.load import LoadedRecipe, load_recipe, recipe_from_text
 from svtcli.recipe.schema import Render
 from svtcli.render import stage as stage
 from svtcli.render.stage import fresh, render
-from svtcli.run.directory import RunFolder
+from svtcli.run.directory import RunFolder, write_run
 from svtcli.run.progress import Silent
 from svtcli.run.samples import write_samples
 from tests.render.made_up import made_up_samples
@@ -22,14 +22,19 @@ SCORED = LikelihoodResult(
 )
 
 
+def write_recipe(run, text):
+    """Write recipe and facts of a run."""
+    loaded = LoadedRecipe("walk", recipe_from_text(text, "walk.yaml"), (), "walk.yaml")
+    write_run(run, loaded, devices=["cpu"], data_fingerprint="")
+
+
 @pytest.fixture
 def run(tmp_path):
     """A run with samples and scores, untrained."""
     folder = RunFolder(tmp_path / "walk")
     write_samples(folder.samples / "300", made_up_samples())
-    folder.recipe_file.write_text("data: {kind: folder}\n")
-    folder.eval.mkdir()
-    (folder.eval / "300-test.json").write_text(result_json(SCORED))
+    write_recipe(folder, "data: {kind: folder}")
+    write_result(folder.eval / "300-test.json", SCORED)
     return folder
 
 
@@ -70,16 +75,17 @@ def test_it_holds_the_very_pixels_and_leaves_it_to_the_browser_to_enlarge(run):
 def test_it_is_fresh_until_a_file_that_it_shows_changes(run):
     samples = run.samples / "300"
     render(samples, run.figures, PAGE, Silent())
-    changes = {
-        run.eval / "300-test.json": result_json(SCORED).replace("3.0", "2.0"),
-        run.eval / "300-new.json": result_json(SCORED),
-        run.metrics: '{"step": 1, "bits_per_dim": 8.0}\n',
-        run.recipe_file: "about: more\ndata: {kind: folder}\n",
-    }
-    for file, text in changes.items():
+    other = replace(SCORED, step=299)
+    changes = (
+        lambda: write_result(run.eval / "300-test.json", other),
+        lambda: write_result(run.eval / "300-new.json", SCORED),
+        lambda: run.metrics.write_text('{"step": 1, "bits_per_dim": 8.0}\n'),
+        lambda: write_recipe(run, "about: more\ndata: {kind: folder}"),
+    )
+    for number, change in enumerate(changes):
         assert fresh(samples, run.figures, PAGE)
-        file.write_text(text)
-        assert not fresh(samples, run.figures, PAGE), file
+        change()
+        assert not fresh(samples, run.figures, PAGE), number
         render(samples, run.figures, PAGE, Silent(), force=True)
     (run.figures / "report.html").unlink()
     assert not fresh(samples, run.figures, PAGE)
@@ -88,7 +94,7 @@ def test_it_is_fresh_until_a_file_that_it_shows_changes(run):
 def test_pictures_alone_do_not_depend_on_scores(run):
     only = Render(formats=("png",))
     render(run.samples / "300", run.figures, only, Silent())
-    (run.eval / "300-new.json").write_text(result_json(SCORED))
+    write_result(run.eval / "300-new.json", SCORED)
     assert fresh(run.samples / "300", run.figures, only)
 
 
@@ -103,7 +109,7 @@ def test_a_broken_score_is_refused_before_anything_is_drawn(run):
     (run.eval / "300-bad.json").write_text("{")
     both = Render(formats=("gif", "html"))
     for dry_run in (True, False):
-        with pytest.raises(BadData, match=r"300-bad\.json: not an evaluation"):
+        with pytest.raises(BadData, match=r"300-bad\.json: damaged"):
             render(run.samples / "300", run.figures, both, Silent(), dry_run=dry_run)
     assert not run.figures.exists()
 

@@ -1,17 +1,21 @@
 """Runs and checkpoints by name, by step and by path."""
 
+import json
 import os
 
 import pytest
 
-from svtcli.failure import Refused
+from svtcli.failure import BadData, Failure, Refused
+from svtcli.recipe.load import LoadedRecipe, recipe_from_text
 from svtcli.run.directory import (
     RunFolder,
     find_checkpoint,
     newest_samples,
     run_folder,
     runs_root,
+    write_run,
 )
+from svtcli.run.durable import read_record
 
 
 @pytest.fixture
@@ -89,7 +93,30 @@ def test_the_error_for_a_missing_run_or_step_lists_existing_ones(
 
 
 def test_the_recipe_of_a_run_is_read_from_its_folder(runs):
-    assert run_folder("digits").recipe().data.kind == "folder"
+    run, text = run_folder("digits"), "data: {kind: folder}"
+    with pytest.raises(Refused, match=r"run\.json is missing"):
+        run.recipe()
+    loaded = LoadedRecipe("d", recipe_from_text(text, "d.yaml"), (), "d.yaml")
+    write_run(run, loaded, devices=["cpu"], data_fingerprint="")
+    assert run.recipe() == loaded.recipe
+    whole = run.recipe_file.read_text()
+    for other in (whole[: whole.index("sample:")], whole + "# a note\n", "\xff"):
+        run.recipe_file.write_text(other)
+        with pytest.raises(Failure, match=r"recipe\.yaml"):
+            run.recipe()
+
+
+def test_the_recipe_of_an_older_run_is_known_by_its_values(runs):
+    run, text = run_folder("digits"), "data: {kind: folder}"
+    loaded = LoadedRecipe("d", recipe_from_text(text, "d.yaml"), (), "d.yaml")
+    write_run(run, loaded, devices=["cpu"], data_fingerprint="")
+    facts = read_record(run.run_file, "")
+    del facts["recipe_crc32c"]
+    run.run_file.write_text(json.dumps(facts))
+    assert run.recipe() == loaded.recipe
+    run.recipe_file.write_text(text + "\ntrain: {batch: 65}")
+    with pytest.raises(BadData, match=r"recipe\.yaml: changed since"):
+        run.recipe()
     with pytest.raises(Refused, match="not a run folder"):
         RunFolder(runs).recipe()
 

@@ -237,7 +237,7 @@ def test_a_failed_save_does_not_hide_another_error(opened, monkeypatch) -> None:
 def test_every_byte_is_on_the_disk_before_the_folder_is_renamed(
     opened, monkeypatch
 ) -> None:
-    order: list[str] = []
+    order, flushed = list[str](), set[int]()
     place = module.move_into_place
 
     def move_into_place(sealed: Path, to: Path) -> None:
@@ -247,12 +247,13 @@ def test_every_byte_is_on_the_disk_before_the_folder_is_renamed(
             sealed / "commit.json"
         }
         folders = {sealed, *(p for p in sealed.rglob("*") if p.is_dir())}
-        assert {str(path) for path in files | folders} <= set(order)
+        assert {path.stat().st_ino for path in files | folders} <= flushed
         place(sealed, to)
         assert order[-1] == str(to.parent)
 
     def fsync(handle: int) -> None:
         order.append(str(Path(f"/proc/self/fd/{handle}").readlink()))
+        flushed.add(os.fstat(handle).st_ino)
 
     monkeypatch.setattr(os, "fsync", fsync)
     monkeypatch.setattr(module, "move_into_place", move_into_place)

@@ -219,6 +219,7 @@ def test_fresh_starts_over_and_keeps_the_old(
         kept = run.path / "earlier" / str(count)
         assert {path.name for path in kept.iterdir()} == {
             "checkpoints",
+            "metrics.end.json",
             "metrics.jsonl",
             "recipe.yaml",
             "run.json",
