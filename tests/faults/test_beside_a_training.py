@@ -12,8 +12,8 @@ from tests.faults.faulted_run import FaultedRun
 
 LINES = (
     "eval tiny --metric bits --clips 2 -n",
-    "sample tiny --videos 1 -n",
-    "sample tiny --videos 1 --out {out}",
+    "sample tiny --count 1 -n",
+    "sample tiny --count 1 --out {out}",
     "eval tiny --metric bits --clips 2",
     "runs export tiny {out}.safetensors",
 )
