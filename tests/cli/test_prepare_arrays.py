@@ -104,17 +104,20 @@ def test_a_killed_preparation_is_resumed_to_the_same_bytes(place: Path) -> None:
             )
             work, until = place / f"{name}.killed/.work", time.monotonic() + 120
             before = len(list(work.glob("*.done.json")))
+            # A packed array is one task, which is killed while it works.
             while process.poll() is None and time.monotonic() < until:
-                if len(list(work.glob("*.done.json"))) > before:
+                finished = len(list(work.glob("*.done.json"))) > before
+                if finished or ("packed" in name and any(work.glob("*/*.frames"))):
                     break
-                time.sleep(0.005)
+                time.sleep(0.002)
+            assert process.poll() is None
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         for out in ("killed", "whole"):
             done = subprocess.run((*command, f"{name}.{out}"), cwd=place, env=env)
             assert done.returncode == 0
         whole = sorted((place / f"{name}.whole").iterdir())
-        assert len(whole) > 5
+        assert len(whole) >= 5
         for file in whole:
             if file.suffix in (".npy", ".jsonl"):
                 killed = place / f"{name}.killed" / file.name
