@@ -172,8 +172,9 @@ def run_of_samples(samples: Path) -> RunFolder | None:
     """Run whose samples are in this folder; None for a folder outside of a run."""
     whole = samples if samples.name not in ("", "..") else samples.resolve()
     run = RunFolder(whole.parent.parent)
-    inside = whole.parent == run.samples and run.recipe_file.is_file()
-    return run if inside else None
+    # Either file: without the other one, a reader of the run refuses it.
+    known = run.recipe_file.is_file() or run.run_file.is_file()
+    return run if known and whole.parent == run.samples else None
 
 
 def find_run(name_or_path: str) -> RunFolder:
