@@ -206,6 +206,12 @@ class ArraysData(HeldOutData):
     """Hold out whole clips, the end of every clip, or what lies in files or folders
     called train, val and test. None holds out clips, and refuses such names."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.split == "name" and (self.val, self.test) != (0.0, HeldOutData.test):
+            key = "val" if self.val else "test"
+            raise Misfit({key: "is not used where names state the split"})
+
     @property
     def channels(self) -> int:
         """Channels of a frame."""

@@ -87,6 +87,27 @@ def test_a_model_is_trained_with_the_actions_of_arrays(place: Path, here) -> Non
 
 
 @pytest.mark.slow
+def test_a_repaired_file_is_retried_and_the_others_are_kept(place: Path, here) -> None:
+    for name in "abc":
+        save(place / f"in/{name}.npz", frames=VIDEO, actions=ACTIONS)
+    broken = VIDEO.copy() / 255
+    broken[1, 2] = np.nan
+    save(place / "in/b.npz", frames=broken, actions=ACTIONS)
+    flags = ("prepare", "arrays", "--source", "in", "--size=8", "--test=0")
+    said = here(*flags, "--range", "0..255", "--max-failures", "100%")
+    assert said.code == 0, said.err
+    assert "b.npz#1: values: frame 2: nan is not a number" in said.err
+    assert "train: 11 clips" in said.err
+    save(place / "in/b.npz", frames=VIDEO, actions=ACTIONS)
+    said = here(*flags, "--range", "0..255", "--retry-failed")
+    assert said.code == 0, said.err
+    assert "train: 12 clips" in said.err
+    clips = open_clips(place / "clips/in", "train")
+    assert [clips.ids[number] for number in (4, 5)] == ["b.npz#0", "b.npz#1"]
+    np.testing.assert_array_equal(clips.read(5), VIDEO[1])
+
+
+@pytest.mark.slow
 def test_a_killed_preparation_is_resumed_to_the_same_bytes(place: Path) -> None:
     video = np.tile(np.repeat(VIDEO, 30, 1), (10, 1, 8, 8, 1))
     save(place / "x.packed.npz", frames=video)

@@ -9,6 +9,7 @@ import pytest
 
 from svtcli.failure import BadData, Failure, Refused
 from svtcli.prepare.sources import make_plan
+from svtcli.recipe.setting import Misfit
 from svtcli.video.resize import Resizer
 from tests.prepare.array_files import (
     ACTIONS,
@@ -144,15 +145,17 @@ def test_splits_by_clip_by_time_and_by_name(tmp_path: Path) -> None:
     save(tmp_path / "in/test/x.npz", frames=VIDEO[:1])
     with pytest.raises(Refused, match=r"state their split: test/x.npz, train.npz"):
         make_plan(data(tmp_path / "in"))
-    clips, _ = run(data(tmp_path / "in", split="name"), tmp_path / "3")
+    clips, _ = run(data(tmp_path / "in", split="name", test=0.1), tmp_path / "3")
     assert {clip["split"] for clip in clips.values()} == {"train", "test"}
     assert clips["test/x.npz#0"]["split"] == "test"
     assert clips["test/x.npz#0"]["facts"].label is None
     clips, _ = run(data(tmp_path / "in", split="clip"), tmp_path / "4")
     assert {clip["split"] for clip in clips.values()} == {"train"}
+    with pytest.raises(Misfit, match="val: is not used where names state"):
+        data(tmp_path / "in", split="name", val=0.1)
     save(tmp_path / "in/more.npz", frames=VIDEO)
     with pytest.raises(Refused, match=r"more.npz: its name states no split"):
-        make_plan(data(tmp_path / "in", split="name"))
+        make_plan(data(tmp_path / "in", split="name", test=0.1))
 
 
 def test_a_limit_and_tasks_do_not_change_the_clips(
@@ -196,6 +199,10 @@ def test_a_broken_file_among_whole_ones_is_a_failure(tmp_path: Path) -> None:
     (tmp_path / "in/g.npz").write_bytes((tmp_path / "in/a.npz").read_bytes()[:900])
     clips, failures = run(data(tmp_path / "in"), tmp_path / "run")
     assert len(clips) == 12
+    before = make_plan(data(tmp_path / "in")).order
+    for name in "defg":
+        save(tmp_path / f"in/{name}.npz", frames=VIDEO, actions=ACTIONS)
+    assert make_plan(data(tmp_path / "in")).order == before
     found = {each.source: (each.reason, each.detail) for each in failures}
     assert found.pop("f.npz")[0] == "layout"
     assert found == {

@@ -7,7 +7,7 @@ time.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
@@ -102,10 +102,12 @@ def make_plan(data: ArraysData) -> Plan:
     broken += [wrong for arrays in found if (wrong := _unlike(arrays, beside))]
     good = [a for a in found if a.name not in {each.source for each in broken}]
     layout = Layout((data.size, data.size, data.channels), beside)
-    tasks: list[Task] = list(broken)
     splits = _assigned(good, data)
+    by_name: dict[str, Sequence[Task]] = {each.source: [each] for each in broken}
     for arrays in good:
-        tasks += _tasks(arrays, splits[arrays.name], layout, data)
+        by_name[arrays.name] = _tasks(arrays, splits[arrays.name], layout, data)
+    # Every file keeps its place when another one is repaired.
+    tasks = [task for name in sorted(by_name) for task in by_name[name]]
     frames = sum(task.promise().frames for task in tasks)
     per_task = max(1, frames * prod(layout.shape) // len(tasks))
     notes = list(listing.notes)
