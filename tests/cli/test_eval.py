@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from svtcli.cli.eval_tables import likelihood_by_frame
 from svtcli.evaluate.results import LikelihoodResult, ModelScore, read_result
+from svtcli.run.durable import read_record
 from tests.cli.made_up_runs import write_recipe
 from tests.cli.terminal import svt, svt_here
 
@@ -73,7 +74,7 @@ def test_the_keys_of_the_json_stay(place, capfd):
     assert [row["model"] for row in evaluation["rows"]] == ["trained", "untrained"]
     assert list(evaluation["rows"][0]) == ["model", "mean", "error", "per_frame"]
     (path,) = (place / "runs" / "mine" / "eval").iterdir()
-    assert json.loads(path.read_text()) == evaluation
+    assert read_record(path, "") == evaluation
 
 
 def test_several_checkpoints_stand_in_one_table(place, capfd):
@@ -172,7 +173,7 @@ def test_tasks_of_a_job_array_say_what_is_owed(place, capfd):
     assert dry.out.endswith(f"{file} (4 of 8 clips are scored)\n")
     last = json.loads(svt_here(capfd, *line, "0").out)
     assert list(last) == ["evaluations", "comparisons", "dry_run"]
-    assert json.loads((place / file).read_text()) == last["evaluations"][0]
+    assert read_record(place / file, "") == last["evaluations"][0]
     half = svt_here(capfd, "eval", "mine", "--task-index", "0")
     assert half.code == 2
     assert "--task-index and --task-count go together" in half.err
