@@ -16,7 +16,6 @@ import av
 import numpy as np
 from av.codec.context import CodecContext
 from av.container import InputContainer
-from av.stream import Disposition
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 from jaxtyping import UInt8
@@ -28,6 +27,7 @@ from svtcli.video.resize import (
     Resizer,
     shown_size,
 )
+from svtcli.video.streams import shown_stream
 from svtcli.video.timing import (
     LONGEST,
     SHORTEST,
@@ -37,7 +37,6 @@ from svtcli.video.timing import (
 )
 from svtcli.video.truncation import expected_frames, find_truncation, has_end_mark
 
-COVER = Disposition.attached_pic
 CODECS = ("h264", "hevc", "vp9", "av1", "mpeg4", "mpeg2video", "mjpeg", "ffv1")
 """Codecs of datasets, phones and the web."""
 Reason = Literal["open", "no-video", "decode", "time-stamps"]
@@ -243,25 +242,22 @@ def missing_decoders() -> list[str]:
 
 @contextmanager
 def open_video(path: Path) -> Iterator[OpenVideo]:
-    """Open a file and its first video stream. Errors: `Undecodable` (`open`,
-    `no-video`)."""
+    """Open a file and the video stream that players show. Errors: `Undecodable`
+    (`open`, `no-video`)."""
+    with _open(path) as container:
+        stream = shown_stream(container, lambda: _open(path))
+        if stream is None:
+            raise Undecodable(path, "no-video", "holds no video that can be decoded")
+        yield OpenVideo(path, container, stream)
+
+
+def _open(path: Path) -> InputContainer:
     try:
         # `file:` protects paths that look like an option or a URL.
         only = {"format_whitelist": FORMATS}
-        name = f"file:{path.absolute()}"
-        container = av.open(name, options=only, **ANY_TITLE)
+        return av.open(f"file:{path.absolute()}", options=only, **ANY_TITLE)
     except (av.FFmpegError, OSError) as error:
         raise Undecodable(path, "open", f"not a video ({_why(error)})") from error
-    with container:
-        # A damaged header leaves a stream without decoder; cover art is no video.
-        streams = [
-            stream
-            for stream in container.streams.video
-            if stream.codec_context and not stream.disposition & COVER
-        ]
-        if not streams:
-            raise Undecodable(path, "no-video", "holds no video that can be decoded")
-        yield OpenVideo(path, container, streams[0])
 
 
 def _frames(
