@@ -267,7 +267,8 @@ def _frames(
     decoder = _decoder(stream)
     # One process per file is faster than threads that compete with other files.
     decoder.thread_type = "NONE"
-    decoder.options = {"err_detect": "explode"}
+    # Without the flag, FFmpeg rounds the left edge of a cropping rectangle.
+    decoder.options = {"err_detect": "explode", "flags": "+unaligned"}
     done, end = 0, 0.0
     if not has_end_mark(path, container):
         raise Undecodable(path, "decode", "its last bytes are missing")

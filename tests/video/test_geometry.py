@@ -151,6 +151,22 @@ def test_only_square_pixels_keep_their_values(tmp_path: Path) -> None:
             assert video.lossless == exact
 
 
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_a_rectangle_that_the_codec_states_is_cut_out(
+    tmp_path: Path, name: str
+) -> None:
+    whole = write_video(tmp_path / "whole.mp4", moving_square(2))
+    path = tmp_path / name
+    cut = "h264_metadata=crop_left=4:crop_right=2:crop_top=6:crop_bottom=8"
+    ffmpeg("-i", whole, "-c", "copy", "-bsf:v", cut, path)
+    right = shown(path)
+    assert right.shape == (18, 42, 3)
+    assert (probe(path).width, probe(path).height) == (42, 18)
+    np.testing.assert_array_equal(
+        first(path), shown(path, f"scale=flags={FILTER},format=gbrp")
+    )
+
+
 @pytest.mark.parametrize("aspect", ["1000:1", "1:100"])
 def test_a_nonsensical_shape_of_a_pixel_is_no_statement(
     tmp_path: Path, aspect: str
