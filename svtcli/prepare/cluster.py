@@ -5,9 +5,14 @@ crashes or hangs loses only its file, as on one machine. Frames go straight to t
 shared folder, and only counts travel through Ray.
 """
 
+import io
+import os
+import pickle
 import socket
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from svtcli.clips.format import Layout
@@ -26,7 +31,17 @@ RETRIES = 3
 
 
 class ClusterFailed(Failure):
-    """The cluster lost machines again and again."""
+    """The cluster lost machines again and again, or one of them lacks a file."""
+
+
+class Parcel(pickle.Pickler):
+    """Pickler that makes paths absolute: each worker of Ray has its own folder."""
+
+    def reducer_override(self, value: Any) -> Any:
+        """Make a path absolute; leave all else to pickle."""
+        if isinstance(value, Path):
+            return type(value), (str(value.absolute()),)
+        return NotImplemented
 
 
 def build_on_ray(
@@ -39,18 +54,17 @@ def build_on_ray(
     """Build groups wherever there is room, and yield each when it is finished.
 
     `options.address` is a cluster's (`auto` finds the one of this machine), None starts
-    Ray here with `options.workers` CPUs. All machines must see `journal.out` under the
-    same path. `check` is called often, and may raise to stop. Errors: `Refused` without
-    Ray or cluster, `ClusterFailed`, those of a group.
+    Ray here with `options.workers` CPUs. All machines must see the source and
+    `journal.out` under the same paths. `check` is called often, and may raise to stop.
+    Errors: `Refused` without Ray or cluster, `ClusterFailed`, those of a group.
     """
     ray = _connect(options.address, options.workers)
     try:
         remote = ray.remote(num_cpus=1, max_retries=RETRIES)(build_one)
-        # Absolute, because the workers of Ray run in folders of their own.
-        place = replace(journal, out=journal.out.absolute())
         single = replace(options, workers=1)
         running = {
-            remote.remote(group, layout, place, single): group for group in groups
+            remote.remote(_packed(group, layout, journal, single)): group
+            for group in groups
         }
         while running:
             check()
@@ -62,14 +76,30 @@ def build_on_ray(
         ray.shutdown()
 
 
-def build_one(
-    group: Group, layout: Layout, journal: Journal, options: PrepareOptions
-) -> Built:
-    """Build one group on some machine, or read it if it is finished already."""
+def build_one(packed: bytes) -> Built:
+    """Build one group on some machine, or read it if it is finished already.
+
+    Errors: `ClusterFailed` where this machine lacks the source or the clips' folder.
+    """
+    group, layout, journal, options = pickle.loads(packed)  # noqa: S301
+    files = (file for task in group.tasks for file in task.files)
+    for path in (journal.folder, *files):
+        if not path.exists():
+            raise ClusterFailed(
+                f"{path}: missing on {socket.gethostname()}, a machine of the cluster",
+                f"is the folder shared? Finished shards are kept; {RESUME}",
+            )
     if (built := journal.read(group)) is not None:
         return built
     ((_, built),) = build_here((group,), layout, journal, options, group.name)
     return built
+
+
+def _packed(*work: Group | Layout | Journal | PrepareOptions) -> bytes:
+    """Pickle work with absolute paths."""
+    buffer = io.BytesIO()
+    Parcel(buffer).dump(work)
+    return buffer.getvalue()
 
 
 def _connect(address: str | None, workers: int | None) -> Any:
@@ -81,26 +111,56 @@ def _connect(address: str | None, workers: int | None) -> Any:
             "--engine ray: Ray is not installed",
             f"install it: {install_command('ray')}",
         ) from None
-    settings: dict[str, Any] = {
-        "logging_level": "ERROR",
-        "log_to_driver": False,
-        "address": address or "local",
-    }
+    settings: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
     if address is None:
         settings |= {"num_cpus": workers, "include_dashboard": False}
+    where = "there"
     try:
-        host, _, port = (address or "").removeprefix("ray://").rpartition(":")
-        if host and port.isdecimal():  # without an answer Ray waits for minutes
-            to = host.strip("[]"), int(port)
-            socket.create_connection(to, PATIENCE).close()
+        if address is not None:
+            known = _known(address)
+            where = where if known == address else f"at {known}"
+            _knock(known)
         with handlers_kept():
-            ray.init(**settings)
+            ray.init(address=address or "local", **settings)
     except (OSError, ValueError, RuntimeError) as error:
         raise Refused(
-            f"--address {address}: no Ray cluster there ({in_words(error)})",
+            f"--address {address}: no Ray cluster {where} ({in_words(error)})",
             "start one with `ray start --head`, or leave out --address",
         ) from error
     return ray
+
+
+def _known(address: str) -> str:
+    """Address to which `auto` leads: `RAY_ADDRESS`, or what Ray knows of this machine.
+
+    The cluster there may have died. Errors: `OSError` where Ray knows of none.
+    """
+    if address != "auto":
+        return address
+    if stated := os.environ.get("RAY_ADDRESS"):
+        return stated
+    from ray._private.services import canonicalize_bootstrap_address_or_die
+
+    return canonicalize_bootstrap_address_or_die("auto")
+
+
+def _knock(address: str) -> None:
+    """Require that something listens: without an answer Ray waits for minutes.
+
+    A cluster that `ray start` began on this machine wants the token that Ray keeps
+    here, if there is one. Errors: `OSError`.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        return
+    with socket.create_connection((host.strip("[]"), int(port)), PATIENCE) as knock:
+        here = knock.getsockname()[0] == knock.getpeername()[0]
+    if here:
+        with suppress(ImportError):  # an older Ray has no tokens
+            from ray._private.authentication import authentication_token_setup as setup
+
+            setup.logger.setLevel("ERROR")
+            setup.maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
 
 
 def _result(ray: Any, reference: Any, group: Group) -> Built:

@@ -92,6 +92,11 @@ class Task(Protocol):
         """Amount of work in the plan's unit."""
         ...
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Files and folders that it reads."""
+        ...
+
     def promise(self) -> Promise:
         """Estimate clips and frames by headers; none of a source that is damaged."""
         ...

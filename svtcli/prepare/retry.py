@@ -46,6 +46,10 @@ class KeepTask:
     def units(self) -> int:
         return 0
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return tuple({path.parent for path, _ in self.clips})
+
     def promise(self) -> Promise:
         return Promise(len(self.clips), sum(cut.frames for _, cut in self.clips))
 

@@ -257,7 +257,9 @@ def _open(path: Path) -> InputContainer:
         only = {"format_whitelist": FORMATS}
         return av.open(f"file:{path.absolute()}", options=only, **ANY_TITLE)
     except (av.FFmpegError, OSError) as error:
-        raise Undecodable(path, "open", f"not a video ({_why(error)})") from error
+        unread = isinstance(error, FileNotFoundError | PermissionError)
+        what = "cannot be read" if unread else "not a video"
+        raise Undecodable(path, "open", f"{what} ({_why(error)})") from error
 
 
 def _frames(

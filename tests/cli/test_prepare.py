@@ -137,7 +137,7 @@ WRONG = [
     ),
     (
         ("folder", "--engine", "ray", "--address", "auto"),
-        *(2, "--address auto: no Ray cluster there"),
+        *(2, "--address auto: no Ray cluster at 127.0.0.1:1"),
     ),
     (("folder", "--engine", "spark"), 2, "'--engine'"),
     (("folder", "--retry-failed"), 2, "no such folder"),

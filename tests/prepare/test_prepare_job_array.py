@@ -1,4 +1,4 @@
-"""Job arrays, Ray, and trying again what failed: always the bytes of one plain run."""
+"""Job arrays, and trying again what failed: always the bytes of one plain run."""
 
 import json
 import shutil
@@ -113,31 +113,6 @@ def test_tasks_and_single_runs_exclude_each_other(
         with pytest.raises(Refused, match="other clips are being made"):
             prepare_task(replace(data, seed=5), out, Silent(), task(0, 2))
     prepare(data, out, Silent(), OPTIONS)
-
-
-RAY = """
-import sys
-from pathlib import Path
-import svtcli.prepare.sources.folder as folder_source
-from svtcli.recipe.data import FolderData
-from svtcli.run.progress import Silent
-from svtcli.prepare.stage import prepare
-from svtcli.prepare.build import PrepareOptions
-folder_source.SHARD_VIDEOS = 2
-data = FolderData(
-    kind="folder", source=sys.argv[1], size=16, frames=4, test=0.3, max_failures=0.5
-)
-options = PrepareOptions(workers=2, engine="ray")
-print(prepare(data, Path(sys.argv[2]), Silent(), options).clips)
-"""
-
-
-def test_ray_writes_the_same_bytes(videos: Path, plain: Path, tmp_path: Path) -> None:
-    program = [sys.executable, "-c", RAY, str(videos), str(tmp_path / "out")]
-    # In a process of its own: Ray's threads and warnings are not ours to judge.
-    done = subprocess.run(program, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    assert contents(tmp_path / "out") == contents(plain)
 
 
 def test_only_failures_are_retried(

@@ -18,6 +18,7 @@ class Job:
 
     source: str
     units: int = 1
+    files: tuple[Path, ...] = ()
 
     def promise(self) -> Promise:
         return Promise(0, 0)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -109,16 +109,6 @@ class ClipArrays:
             return f"{has}; wanted is one label for each of {self.clips} clips"
         return None
 
-    def absolute(self) -> "ClipArrays":
-        """Return the same arrays by paths that hold in any working folder."""
-        label = self.label and replace(self.label, path=self.label.path.absolute())
-        beside = {
-            name: replace(array, path=array.path.absolute())
-            for name, array in self.beside.items()
-        }
-        frames = replace(self.frames, path=self.frames.path.absolute())
-        return replace(self, frames=frames, beside=beside, label=label)
-
     def clip_name(self, clip: int) -> str:
         """Name of a clip, unique in the source."""
         return f"{self.name}#{clip}" if "N" in self.axes.layout else self.name
@@ -179,6 +169,11 @@ class ArraysTask:
     def units(self) -> int:
         """Number of clips of the file that are taken."""
         return len(self.splits) - self.splits.count(None)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Files of all its arrays."""
+        return tuple({array.path for array in self.arrays.all})
 
     def promise(self) -> Promise:
         """Count clips and frames, by the header."""

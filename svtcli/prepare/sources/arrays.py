@@ -63,6 +63,7 @@ class BrokenFile:
     reason: str
     detail: str
     units: int = 1
+    files: tuple[Path, ...] = ()
 
     def promise(self) -> Promise:
         return Promise(0, 0)
@@ -359,7 +360,7 @@ def _tasks(
         step = len(splits)
     tasks = [
         ArraysTask(
-            arrays=arrays.absolute(),
+            arrays=arrays,
             cutting=cutting,
             layout=layout,
             range=data.range,

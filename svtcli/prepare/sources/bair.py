@@ -164,6 +164,10 @@ class PngTask:
     def source(self) -> str:
         return self.folder.name
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return (self.folder.path,)
+
     def promise(self) -> Promise:
         return Promise(self.units, self.units * FRAMES)
 

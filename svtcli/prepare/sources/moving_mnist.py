@@ -130,6 +130,11 @@ class ClipsTask(ABC):
     def promise(self) -> Promise:
         return Promise(self.units, self.units * self.data.frames)
 
+    @property
+    @abstractmethod
+    def files(self) -> tuple[Path, ...]:
+        """Files with the digits or the clips."""
+
     @abstractmethod
     def clips(self) -> Iterator[tuple[ClipFacts, UInt8[np.ndarray, "F H W 1"]]]:
         """Yield the facts and the frames of each clip."""
@@ -152,6 +157,10 @@ class GeneratedTask(ClipsTask):
 
     digits: Digits
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return (self.digits.path,)
+
     def clips(self) -> Iterator[tuple[ClipFacts, UInt8[np.ndarray, "F H W 1"]]]:
         data, digits = self.data, self.digits.read()
         for index in range(self.first, self.last):
@@ -172,6 +181,10 @@ class OfficialTask(ClipsTask):
     @property
     def source(self) -> str:
         return f"{OFFICIAL} {self.first}..{self.last - 1}"
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return (self.path,)
 
     def clips(self) -> Iterator[tuple[ClipFacts, UInt8[np.ndarray, "F H W 1"]]]:
         video = open_official(self.path)[: self.data.frames, self.first : self.last]

@@ -101,6 +101,10 @@ class RecordTask(ABC):
     def source(self) -> str:
         return self.file.name
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return (self.file.path,)
+
     @abstractmethod
     def promise(self) -> Promise:
         """Estimate clips and frames, see `Task`."""

@@ -136,6 +136,11 @@ class VideoTask:
         """One, for one video."""
         return 1
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """File or folder of the video."""
+        return (self.video.path,)
+
     def promise(self) -> Promise:
         """Estimate clips and frames by the header; one clip where it has no length."""
         cutting = self.cutting
