@@ -15,6 +15,7 @@ words = st.one_of(
     st.sampled_from(["on", "1e-3", "null", "~", "", "0x1f", "a: b", "# x", "*.mp4"]),
 )
 counts = st.integers(1, 10**6)
+widths = st.integers(1, 1000)
 positive = st.floats(1e-12, 1e6)
 
 folders = st.fixed_dictionaries(
@@ -27,7 +28,7 @@ folders = st.fixed_dictionaries(
         "frames": st.integers(40, 100) | st.just("all"),
         "split": st.sampled_from(["video", "time"]),
         "val": st.floats(0, 0.4),
-        "seed": st.integers(),
+        "seed": st.integers(-(2**31), 2**32 - 1),
     },
 )
 digits = st.fixed_dictionaries(
@@ -38,7 +39,7 @@ models = st.fixed_dictionaries(
     {},
     optional={
         "k": st.just((5, 3, 3)),
-        "na": st.integers(1, 16) | st.lists(counts, min_size=1, max_size=3).map(tuple),
+        "na": st.integers(1, 16) | st.lists(widths, min_size=1, max_size=3).map(tuple),
         "blocks": st.lists(block, min_size=1, max_size=4).map(tuple),
     },
 )
