@@ -222,7 +222,7 @@ def test_a_write_that_fails_keeps_what_is_scored(place, monkeypatch):
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(results, "write_atomic", full)
+        patched.setattr(results, "write_record", full)
         with pytest.raises(OSError, match="No space left"):
             evaluate(plan, Silent())
         patched.setattr(PartialResult, "gather", lambda self, rows, group: None)
@@ -235,15 +235,15 @@ def test_a_write_that_fails_keeps_what_is_scored(place, monkeypatch):
 
 
 def test_a_signal_while_the_result_is_written_comes_after_it(place, monkeypatch):
-    plan, publish = planned(), results.write_atomic
+    plan, publish = planned(), results.write_record
     true = whole(plan)
 
-    def signalled(path: Path, evaluation: str) -> None:
+    def signalled(path: Path, evaluation: dict) -> None:
         os.kill(os.getpid(), signal.SIGINT)
         publish(path, evaluation)
 
     with monkeypatch.context() as patched:
-        patched.setattr(results, "write_atomic", signalled)
+        patched.setattr(results, "write_record", signalled)
         done = r"interrupted; runs/mine.*\.json is complete"
         with pytest.raises(Stopped, match=done):
             evaluate(plan, Silent())
