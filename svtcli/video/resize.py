@@ -31,6 +31,8 @@ class Resizer:
         self.size = size
         self.sideways = False
         """The last frame was turned by a right angle: its sides are exchanged."""
+        self._rotation: int | None = None
+        self._matrix: tuple[int, int, int, int] | None = None
         self._opaque = opaque  # Alpha in the frames has no meaning.
         self._format: tuple[object, ...] | None = None
         # The graph must stay referenced: its contexts alone do not keep it alive.
@@ -61,11 +63,14 @@ class Resizer:
             stride = small.planes[plane].line_size
             rows = np.frombuffer(memoryview(small.planes[plane]), np.uint8)
             picture[..., channel] = rows.reshape(-1, stride)[:height, :width]
-        matrix = display_matrix(frame)
-        if matrix is None:
+        # Side data and their frame hold each other: not one is looked at needlessly, as
+        # frames would fill the memory until Python's garbage collection.
+        if frame.rotation != self._rotation:
+            self._rotation, self._matrix = frame.rotation, display_matrix(frame)
+        if self._matrix is None:
             return picture
-        self.sideways = is_sideways(*matrix)
-        return upright(picture, *matrix)
+        self.sideways = is_sideways(*self._matrix)
+        return upright(picture, *self._matrix)
 
     def array(self, frame: UInt8[np.ndarray, "H W C"]) -> UInt8[np.ndarray, "h w C"]:
         """Crop and resize RGB or gray; a frame of the right size stays as it is."""

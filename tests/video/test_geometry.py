@@ -10,6 +10,7 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 
+from svtcli.video import resize
 from svtcli.video.decode import decode, open_video, probe
 from svtcli.video.image import read_pixels
 from svtcli.video.resize import FILTER
@@ -174,3 +175,19 @@ def test_a_nonsensical_shape_of_a_pixel_is_no_statement(
     path = write_video(tmp_path / "a.mkv", moving_square(2), "ffv1", "bgr0")
     ffmpeg("-i", path, "-c", "copy", "-aspect", aspect, tmp_path / "b.mkv")
     assert first(tmp_path / "b.mkv").shape == (32, 48, 3)
+
+
+def test_frames_are_not_kept_until_garbage_is_collected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PyAV's side data and their frame hold each other."""
+    looked: list[av.VideoFrame] = []
+    original = resize.display_matrix
+    monkeypatch.setattr(
+        resize,
+        "display_matrix",
+        lambda frame: (looked.append(frame), original(frame))[1],
+    )
+    path = write_video(tmp_path / "a.mp4", moving_square(12))
+    assert len(list(decode(path, 16))) == 12
+    assert len(looked) == 1
