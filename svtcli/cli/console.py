@@ -24,7 +24,7 @@ import typer
 from svtcli.cli.streams import discard_stdout
 from svtcli.failure import KINDS, Failure, in_words
 from svtcli.run import signals
-from svtcli.run.durable import STORAGE, room_at, writing
+from svtcli.run.durable import STORAGE, disk_remedy, room_at, writing
 from svtcli.run.progress import Progress, Silent
 from svtcli.train.memory import out_of_memory
 
@@ -232,7 +232,7 @@ def explain(error: BaseException) -> tuple[str, str | None, int]:
                 place = f"{error.filename}: "
                 room = room_at(Path(error.filename), error)
             why = f"{place}{error.strerror}{room}"
-            return why, "free some space, then run again", 74
+            return why, f"{disk_remedy(error)}, then run again", 74
         case OSError(errno=errno.EROFS, filename=name) if name is not None:
             elsewhere = "write to another folder: --out, or SVT_RUNS for a new run"
             return f"{name}: {error.strerror}", elsewhere, 1

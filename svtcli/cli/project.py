@@ -12,7 +12,7 @@ import typer
 from svtcli.cli import completion, console
 from svtcli.cli.eval_tables import result_text
 from svtcli.cli.flags import DryRun, Overrides, RecipeName, RunName, takes
-from svtcli.failure import CheckFailed
+from svtcli.failure import CheckFailed, Refused
 from svtcli.recipe.data import VideoData
 from svtcli.recipe.schema import STAGES, Stage
 from svtcli.recipe.setting import PERCENT, settings_of
@@ -70,13 +70,21 @@ def run(
     if not dry_run:
         _show_results(run_chain(loaded, folder, stages, console.progress()))
         return
-    refuse_early(loaded, folder, stages)
+    refused = None
+    try:
+        refuse_early(loaded, folder, stages)
+    except Refused as error:
+        if console.settings().json:  # one object
+            raise
+        refused = error
     found = [each for each in survey(loaded, folder) if each.stage in stages]
     text = console.table(
         ("stage", "state", "why"),
         [(each.stage, each.state, each.why) for each in found],
     )
     console.show(text, {"stages": [asdict(each) for each in found], "dry_run": True})
+    if refused is not None:
+        raise refused
 
 
 def _show_results(results: "Results") -> None:

@@ -39,7 +39,7 @@ def read_names_as_utf8() -> None:
     The same clips and labels have the same names then, whatever the shell's locale. The
     terminal keeps its encoding.
     """
-    if sys.getfilesystemencoding() != "utf-8":
+    if sys.getfilesystemencoding() != "utf-8" and os.environ.get("PYTHONUTF8") != "1":
         encoding = os.environ.get("PYTHONIOENCODING") or sys.stdout.encoding
         new = {"PYTHONUTF8": "1", "PYTHONIOENCODING": encoding}
         os.execve(sys.executable, sys.orig_argv, {**os.environ, **new})  # noqa: S606

@@ -22,7 +22,9 @@ from svtcli.run.signals import unfinished
 
 CHUNK = 1 << 17
 """Bytes read or written at a time."""
-STORAGE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""Errors of a full disk or quota."""
+STORAGE = (*FULL, errno.EFBIG, errno.EIO)
 """Errors of a full or failing disk, a quota, or the largest file allowed."""
 UNSUPPORTED = (errno.EINVAL, errno.EOPNOTSUPP, 524, errno.ENOSYS)
 """Errors of a file system that lacks a call; 524 is the kernel's own ENOTSUPP."""
@@ -84,24 +86,24 @@ def sync_file(file: IO[Any]) -> None:
 def sync_path(path: Path) -> None:
     """Flush a file's content, or the names in a folder, to the disk."""
     with writing(path), _flush_if_supported():
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        _fsync(path)
 
 
 def can_flush(folder: Path) -> bool:
     """Return False if the names in `folder` cannot be flushed to the disk."""
     try:
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        _fsync(folder)
     except OSError as error:
         return error.errno not in NO_FLUSH
     return True
+
+
+def _fsync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 @contextmanager
@@ -158,16 +160,30 @@ def naming(path: Path) -> Iterator[None]:
         raise
 
 
-def room_at(path: Path, error: OSError) -> str:
+def room_at(path: Path, error: Exception) -> str:
     """Free bytes beside `path`, for the message of a full disk; else empty.
 
     Bytes may be free where there is no room for one more file, or for a larger block.
     """
-    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+    if not _reports(error, *FULL):
         return ""
     there = next(folder for folder in path.absolute().parents if folder.exists())
     free = free_bytes(there)
     return "" if free is None else f" ({free:,} bytes are free)"
+
+
+def disk_remedy(error: Exception) -> str:
+    """Advice on a failed read or write, of the system or of a library."""
+    if _reports(error, *FULL):
+        return "free some space"
+    if _reports(error, errno.EFBIG):
+        return "allow larger files (ulimit -f)"
+    return "check the disk and its permissions"
+
+
+def _reports(error: Exception, *numbers: int) -> bool:
+    """Return True if `error` is, or quotes, one of these errors of the system."""
+    return any(os.strerror(number) in str(error) for number in numbers)
 
 
 def write_record(path: Path, values: Mapping[str, Any]) -> None:

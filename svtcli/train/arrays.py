@@ -18,13 +18,10 @@ from jaxtyping import PyTree
 from orbax.checkpoint import v1 as ocp
 
 from svtcli.failure import Failure, StorageFailed
-from svtcli.run.durable import can_flush
-from svtcli.run.signals import RESUME
+from svtcli.run.durable import can_flush, disk_remedy, room_at
 from svtcli.train.distributed import peer_lost
 from svtcli.train.memory import out_of_memory
 from svtcli.train.state import State, placed
-
-FREE_SPACE = f"free some space, then {RESUME}"
 
 Named = dict[str, Any]
 """`layers.0.w` → array, or its shape and dtype."""
@@ -114,7 +111,7 @@ def write(folder: Path, parts: dict[str, Named]) -> Writing:
         from orbax.checkpoint._src.serialization import tensorstore_utils as orbax
 
         orbax._DEFAULT_OCDBT_TS_CONTEXT["file_io_sync"] = False
-    with storage_errors(folder, FREE_SPACE), context:
+    with storage_errors(folder), context:
         return ocp.save_checkpointables_async(folder.absolute(), parts)
 
 
@@ -125,7 +122,7 @@ def read(folder: Path, abstract: dict[str, Named]) -> dict[str, Named]:
 
 
 @contextmanager
-def storage_errors(place: Path, hint: str | None = None) -> Iterator[None]:
+def storage_errors(place: Path) -> Iterator[None]:
     """Turn any error of orbax or the system into a StorageFailed of one line.
 
     A lost peer is PeerLost instead, a full device OutOfMemory: processes communicate
@@ -136,13 +133,18 @@ def storage_errors(place: Path, hint: str | None = None) -> Iterator[None]:
     except Failure:
         raise
     except Exception as error:
-        cause: BaseException = error
-        while cause.__cause__ is not None:  # orbax wraps errors in layers of its own
+        cause = error
+        # Orbax wraps errors in layers of its own.
+        while isinstance(cause.__cause__, Exception):
             cause = cause.__cause__
         if known := out_of_memory(cause) or peer_lost(cause):
             raise known from error
-        lines = str(cause).strip().splitlines() or [type(cause).__name__]
-        raise StorageFailed(f"{place}: {lines[0]}", hint) from error
+        lines = str(getattr(cause, "strerror", None) or cause).strip().splitlines()
+        why = lines[0] if lines else "could not be read or written"
+        raise StorageFailed(
+            f"{place}: {why}{room_at(place, cause)}",
+            f"{disk_remedy(cause)}, then run the same command again",
+        ) from error
 
 
 def _without_orbax_tracebacks(record: logging.LogRecord) -> bool:

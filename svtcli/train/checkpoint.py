@@ -27,12 +27,13 @@ import numpy as np
 from flax import nnx
 from jaxtyping import PyTree
 
-from svtcli.failure import Failure, Refused, StorageFailed, in_words
+from svtcli.failure import Failure, Refused, StorageFailed
 from svtcli.model.parameters import Params, for_products_in
 from svtcli.model.svt import structure
 from svtcli.recipe.schema import Precision
 from svtcli.run.directory import numbered
 from svtcli.run.durable import move_into_place, require_room
+from svtcli.run.signals import RESUME
 from svtcli.train import arrays
 from svtcli.train.commit_record import (
     QUARANTINE,
@@ -49,6 +50,7 @@ from svtcli.train.distributed import ALONE, Peers
 from svtcli.train.state import State
 
 UNFINISHED = "unfinished"
+FREE_SPACE = f"free some space, then {RESUME}"
 SLACK = 1 << 20
 """Bytes that a checkpoint may need beyond its arrays: names, shapes, checksums."""
 
@@ -95,7 +97,7 @@ class Checkpoints:
         """Restore the newest intact state; None if nothing was ever saved.
 
         Errors: Refused for a checkpoint of another model or of other clips;
-        StorageFailed if all checkpoints are damaged.
+        StorageFailed if all checkpoints are damaged, or the newest cannot be read.
         """
         wanted = arrays.parts_of(abstract)
         step: int | None = self.peers.decided(lambda: self._newest_intact(wanted))
@@ -111,8 +113,8 @@ class Checkpoints:
             place = self.folder / str(step)
             try:
                 record = verify(place)
-            except (CorruptCheckpoint, OSError) as error:
-                self._quarantine(step, in_words(error))
+            except CorruptCheckpoint as damage:
+                self._quarantine(step, str(damage))
                 continue
             if record.clips != self.clips:
                 raise Refused(
@@ -140,7 +142,7 @@ class Checkpoints:
         step, parts = int(state["step"]), arrays.parts_of(state)
         if self.peers.first:
             size = arrays.size_in_bytes(parts) + SLACK
-            require_room(self.folder, size, "a checkpoint", arrays.FREE_SPACE)
+            require_room(self.folder, size, "a checkpoint", FREE_SPACE)
         unfinished = self.folder / UNFINISHED / str(step)
         record = Record(step, self.clips, arrays.described(parts))
         try:
@@ -152,7 +154,7 @@ class Checkpoints:
 
         def finish() -> int:
             try:
-                with arrays.storage_errors(self.folder, arrays.FREE_SPACE):
+                with arrays.storage_errors(self.folder):
                     # Orbax waits here until every process has written its shards.
                     writing.result()
                     if self.peers.first:
@@ -209,19 +211,17 @@ def restore_params(
 
     `part` is `params`, or `ema` for their average; `abstract_params` gives shapes,
     dtypes and, if not the default device, devices. Errors: StorageFailed for a damaged
-    checkpoint, Refused for another model's.
+    or unreadable checkpoint, Refused for another model's.
     """
     place = folder / str(step)
     try:
         record = verify(place)
-    except (CorruptCheckpoint, OSError) as error:
+    except CorruptCheckpoint as error:
         if not place.exists():
             raise deleted(place) from error
         others = [str(other) for other in steps_in(folder) if other != step]
         hint = f"other steps here: {', '.join(others)}" if others else None
-        raise StorageFailed(
-            f"{place}: damaged checkpoint: {in_words(error)}", hint
-        ) from error
+        raise StorageFailed(f"{place}: damaged checkpoint: {error}", hint) from error
     wanted = {part: arrays.named(abstract_params)}
     _refuse_other_model(place, record, wanted)
     parts = arrays.read(place, wanted)

@@ -20,6 +20,7 @@ from svtcli.recipe.data import clips_folder
 from svtcli.recipe.schema import Recipe
 from svtcli.run.directory import RunFolder, numbered
 from svtcli.run.durable import (
+    disk_remedy,
     fingerprint,
     fingerprint_file,
     read_record,
@@ -63,12 +64,10 @@ def seal(folder: Path, record: Record) -> None:
 
 
 def commit_of(folder: Path) -> Record:
-    """Return a checkpoint's record. Errors: CorruptCheckpoint."""
+    """Return a checkpoint's record. Errors: CorruptCheckpoint, OSError."""
     keys = {field.name for field in fields(Record)}
     try:
         values = read_record(folder / RECORD, "", keys)
-    except OSError as error:
-        raise CorruptCheckpoint(f"{RECORD}: {in_words(error)}") from error
     except BadData as error:
         raise CorruptCheckpoint(f"{RECORD} has changed or is none") from error
     files = {path: (size, sha) for path, (size, sha) in values["files"].items()}
@@ -78,8 +77,23 @@ def commit_of(folder: Path) -> Record:
 def verify(folder: Path) -> Record:
     """Return a checkpoint's record after comparing every byte with it.
 
-    Errors: CorruptCheckpoint.
+    Errors: CorruptCheckpoint; StorageFailed where it cannot be read, which may pass.
     """
+    try:
+        return _compared(folder)
+    except FileNotFoundError as error:
+        name = Path(str(error.filename)).name
+        raise CorruptCheckpoint(f"{name} is missing") from error
+    except OSError as error:
+        raise StorageFailed(
+            f"{error.filename or folder}: cannot be read ({in_words(error)})",
+            f"{disk_remedy(error)}, then run again; if it stays so, move {folder} "
+            "away to use an older checkpoint",
+        ) from error
+
+
+def _compared(folder: Path) -> Record:
+    """Return the record after the comparison. Errors: CorruptCheckpoint, OSError."""
     record = commit_of(folder)
     found = {str(path.relative_to(folder)) for path in _files(folder)}
     if unexpected := found ^ set(record.files):
@@ -99,7 +113,7 @@ def holds(folder: Path, step: int) -> bool:
     """Return True if the checkpoint of `step` is undamaged; reads every byte."""
     try:
         verify(folder / str(step))
-    except (CorruptCheckpoint, OSError):
+    except (CorruptCheckpoint, StorageFailed):
         return False
     return True
 
@@ -122,8 +136,16 @@ def was_saved(folder: Path) -> bool:
 
 
 def _files(folder: Path) -> list[Path]:
-    """Every file of a checkpoint but its record."""
-    found = (path for path in folder.rglob("*") if path.is_file())
+    """Every file of a checkpoint but its record. Errors: OSError."""
+
+    def fail(error: OSError) -> None:
+        raise error  # where `rglob` would see an empty folder
+
+    found = [
+        Path(inner, name)
+        for inner, _, names in os.walk(folder, onerror=fail)
+        for name in names
+    ]
     return sorted(path for path in found if path != folder / RECORD)
 
 

@@ -78,8 +78,11 @@ def test_a_dry_run_says_where_every_stage_stands_and_writes_nothing(place, capfd
         "eval",
     ]
     said = svt_here(capfd, "run", "mine.yaml", "-n", "train.batch=2")
-    assert (said.code, said.out) == (2, "")  # as the real run
+    assert said.code == 2  # as the real run
+    assert [line.split()[0] for line in said.out.splitlines()] == ["stage", *STAGES]
     assert "train.batch: was 4, now 2" in said.err
+    said = svt_here(capfd, "--json", "run", "mine.yaml", "-n", "train.batch=2")
+    assert json.loads(said.out)["code"] == said.code == 2
     assert sorted(place.rglob("*")) == before
 
 

@@ -70,3 +70,6 @@ def test_names_are_utf8_in_any_locale(tmp_path: Path) -> None:
     ascii_alone = "LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0"
     said = shell(f"{ascii_alone} {SVT} --json recipes check ré.yaml", tmp_path)
     assert '"file": "r\\u00e9.yaml"' in said.stdout
+    forced = f"{sys.executable} -X utf8=0 -m svtcli"  # as often as it is started anew
+    said = shell(f"{ascii_alone} timeout 60 {forced} --version", tmp_path)
+    assert said.returncode == 0

@@ -259,7 +259,7 @@ def test_a_disk_that_refuses_a_write_ends_in_74_and_is_forgiven(
     )
     assert said.returncode == 74, said.stderr
     assert "svt: error: runs/tiny/checkpoints: " in said.stderr
-    assert "hint: free some space" in said.stderr
+    assert "hint: allow larger files (ulimit -f)" in said.stderr
     assert "Traceback" not in said.stderr
     assert latest_step(place / "runs" / "tiny" / "checkpoints") is None
     assert here("train", "tiny.yaml").code == 0

@@ -60,7 +60,7 @@ def saved_within(checkpoints: Checkpoints, new: State, limit: int) -> bool:
         assert failure.code == 74
         assert str(checkpoints.folder) in failure.sentence
         assert "\n" not in failure.sentence
-        assert "free some space" in str(failure.hint)
+        assert "allow larger files" in str(failure.hint)
     return failure is None
 
 
@@ -100,7 +100,7 @@ def test_the_error_of_a_full_disk_names_the_file(
         faulted.train_here(run)
     sentence, hint, code = explain(full.value)
     assert (sentence, code) == (f"{run.path / file}: File too large", 74)
-    assert "free some space" in str(hint)
+    assert "allow larger files" in str(hint)
     faulted.train_here(run)
     faulted.check_as_straight(run)
     assert not list(run.path.glob("*.part"))

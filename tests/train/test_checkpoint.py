@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ import pytest
 
 from svtcli.failure import Refused, StorageFailed
 from svtcli.train import checkpoint as module
+from svtcli.train import commit_record
 from svtcli.train.checkpoint import Checkpoints, restore_params
 from svtcli.train.commit_record import latest_step, steps_in
 from svtcli.train.state import State, abstract_state
@@ -142,6 +144,26 @@ def test_a_damaged_checkpoint_is_quarantined_and_the_older_one_used(
         assert len(list((folder / "quarantine").iterdir())) == 1
         checkpoints.save(at(10))  # the step can be saved again
     assert latest_step(folder) == 10
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EACCES, errno.ESTALE])
+def test_a_checkpoint_that_cannot_be_read_for_now_stays(
+    opened, notes: list[str], monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    folder = saved(opened, 5, 10)
+
+    def unreadable(path: Path) -> str:
+        raise OSError(number, os.strerror(number), str(path))
+
+    with monkeypatch.context() as disk:
+        disk.setattr(commit_record, "fingerprint_file", unreadable)
+        with opened() as checkpoints, pytest.raises(StorageFailed) as failure:
+            checkpoints.restore(abstract())
+    assert f"cannot be read ({os.strerror(number)})" in failure.value.sentence
+    assert not (folder / "quarantine").exists()
+    assert not notes
+    with opened() as checkpoints:
+        assert toy.same(checkpoints.restore(abstract()), at(10))
 
 
 def test_every_flipped_bit_is_found(opened) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from svtcli.failure import StorageFailed
-from svtcli.run.directory import RunFolder
+from svtcli.run.directory import RunFolder, write_run
 from svtcli.train import commit_record
 from svtcli.train.checkpoint import Checkpoints, restore_params
 from svtcli.train.commit_record import RECORD, Held, open_checkpoint, steps_in
@@ -20,9 +20,8 @@ from tests.train.test_checkpoint import at
 def run(tmp_path: Path) -> RunFolder:
     """A run without a checkpoint yet."""
     run = RunFolder(tmp_path / "run")
-    tiny_run.write_recipe(tmp_path, tmp_path / "clips")
-    run.path.mkdir()
-    (tmp_path / "tiny.yaml").rename(run.recipe_file)
+    loaded = tiny_run.loaded(tiny_run.write_recipe(tmp_path, tmp_path / "clips"))
+    write_run(run, loaded, devices=["cpu"], data_fingerprint="")
     return run
 
 
