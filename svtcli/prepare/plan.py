@@ -16,6 +16,9 @@ from svtcli.recipe.setting import influential
 from svtcli.run.durable import fingerprint
 from svtcli.video import library_versions
 
+SHARDS = 40
+"""Fewest shards of a split of files, where it has as many."""
+
 
 @dataclass(frozen=True)
 class Cut:
@@ -195,7 +198,16 @@ def units_of(groups: Iterable[Group]) -> int:
     return sum(task.units for group in groups for task in group.tasks)
 
 
-def group_tasks(tasks: Sequence[Task], per_shard: int, prefix: str) -> list[Group]:
+def group_tasks(tasks: Sequence[Task], most: int, prefix: str) -> list[Group]:
+    """Split tasks into groups of `most`, or smaller ones where there would be few.
+
+    A group is the work of one CPU of a cluster and of one task of a job array. Its size
+    depends on the number of tasks alone: files that are repaired stay where they are.
+    """
+    return split_evenly(tasks, max(1, min(most, len(tasks) // SHARDS)), prefix)
+
+
+def split_evenly(tasks: Sequence[Task], per_shard: int, prefix: str) -> list[Group]:
     """Split tasks in order into groups: `00000-of-00002`, `00001-of-00002`, …"""
     count = -(-len(tasks) // per_shard)
     labels = [f"{i:05d}-of-{count:05d}" for i in range(count)]

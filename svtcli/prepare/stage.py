@@ -87,7 +87,8 @@ def retry(
     refuse_other(data, folder, manifest)
     if plan.order != manifest.order:
         raise Refused(
-            f"{folder}: the source has other files than when these clips were prepared",
+            f"{folder}: the source has other files than when these clips were "
+            "prepared, or an older svt prepared them in larger shards",
             "prepare them again, in another place or with --force",
         )
     failures = read_failures(folder, manifest)

@@ -100,7 +100,8 @@ def test_val_is_cut_from_train_and_test_is_untouched(tmp_path: Path, form: str) 
 
 def test_files_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     made = plan(write_bair(tmp_path, 1))
-    assert [task.source for task in made.groups[0].tasks] == [
+    sources = [task.source for group in made.groups for task in group.tasks]
+    assert sources[:2] == [
         "train/traj_512_to_767.tfrecords",
         "train/traj_1024_to_1279.tfrecords",
     ]
@@ -132,7 +133,10 @@ def test_the_other_camera_can_be_asked_for(tmp_path: Path) -> None:
     np.testing.assert_array_equal(frames, bair_video("test", 0, 0)["main"])
 
 
-def test_a_shard_holds_four_files(tmp_path: Path) -> None:
+def test_a_shard_holds_four_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("svtcli.prepare.plan.SHARDS", 1)
     files = tuple(("train", 256 * i, 256 * i + 255) for i in range(2, 11))
     made = plan(write_bair(tmp_path, 1, files), splits=("train",))
     assert [len(group.tasks) for group in made.groups] == [4, 4, 1]

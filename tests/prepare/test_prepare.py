@@ -141,6 +141,11 @@ REASONS = {
 }
 
 
+@pytest.fixture(autouse=True)
+def one_shard_of_a_split(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("svtcli.prepare.plan.SHARDS", 1)
+
+
 def test_a_damaged_file_loses_only_its_own_clips(dirty: Path, tmp_path: Path) -> None:
     data, progress = folder_data(dirty, frames=8, max_failures=0.5), Recorder()
     done = prepare(data, tmp_path / "out", progress)

@@ -44,6 +44,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def two_in_a_shard(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(folder_source, "SHARD_VIDEOS", 2)
+    monkeypatch.setattr("svtcli.prepare.plan.SHARDS", 1)
 
 
 @pytest.fixture
@@ -203,7 +204,7 @@ def test_sigterm_leaves_a_resumable_folder(videos: Path, tmp_path: Path) -> None
     program = [sys.executable, "-c", TERMINATED, str(videos), str(tmp_path / "out")]
     done = subprocess.run(program, capture_output=True, text=True, timeout=300)
     assert done.returncode == 75, done.stderr
-    assert "stopped by SIGTERM; 0 of" in done.stdout
+    assert "stopped by SIGTERM; 2 of 7 shards" in done.stdout
     assert not list((tmp_path / "out/.work").glob("building-*"))
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     prepare(folder_data(videos, max_failures=0.5), tmp_path / "out", Silent(), OPTIONS)

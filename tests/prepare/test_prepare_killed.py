@@ -29,11 +29,12 @@ PROGRAM = """
 import sys
 from pathlib import Path
 import svtcli.prepare.sources.folder as folder_source
+from svtcli.prepare import plan
 from svtcli.recipe.data import FolderData
 from svtcli.run.progress import Silent
 from svtcli.prepare.build import PrepareOptions
 from svtcli.prepare.stage import prepare
-folder_source.SHARD_VIDEOS = 3
+folder_source.SHARD_VIDEOS, plan.SHARDS = 3, 1
 data = FolderData(kind="folder", source=sys.argv[1], size=16, frames=4)
 prepare(data, Path(sys.argv[2]), Silent(), PrepareOptions(workers=2))
 """
@@ -50,6 +51,7 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def three_in_a_shard(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(folder_source, "SHARD_VIDEOS", 3)
+    monkeypatch.setattr("svtcli.prepare.plan.SHARDS", 1)
 
 
 def begin(videos: Path, out: Path) -> subprocess.Popen:
@@ -145,6 +147,7 @@ def test_a_full_disk_leaves_a_resumable_folder(
     assert not list((out / ".work").glob("building-*"))
     monkeypatch.undo()
     monkeypatch.setattr(folder_source, "SHARD_VIDEOS", 3)
+    monkeypatch.setattr("svtcli.prepare.plan.SHARDS", 1)
     said = Recorder()
     prepare(data, out, said, PrepareOptions(workers=2))
     assert "of 9 shards were finished before" in said.lines[0]

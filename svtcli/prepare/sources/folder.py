@@ -29,7 +29,7 @@ from svtcli.video.file_kinds import VIDEO, kind_of
 
 PACKAGE = "package:"
 SHARD_VIDEOS = 64
-"""Videos of a shard, whatever their length."""
+"""Most videos of a shard, whatever their length."""
 
 WHAT_TO_GET = (
     "put videos there (all common kinds; folders inside are searched), or "

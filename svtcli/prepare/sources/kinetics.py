@@ -41,7 +41,7 @@ HOLDER = re.compile(
 )
 """Names of folders that are no label, though they hold videos."""
 SHARD_CUTS, SHARD_WHOLE = 256, 64
-"""Videos of a shard with a number of frames of each, and with whole videos."""
+"""Most videos of a shard with a number of frames of each, and with whole videos."""
 
 K600 = "https://s3.amazonaws.com/kinetics/600/"
 PUBLISHER = Publisher(
@@ -117,12 +117,12 @@ def make_plan(data: KineticsData) -> Plan:
     survey = survey_source(data)
     pattern = label_pattern(data.subset, data.match)
     cutting = Cutting.of(data)
-    per_shard = SHARD_WHOLE if data.frames == "all" else SHARD_CUTS
+    most = SHARD_WHOLE if data.frames == "all" else SHARD_CUTS
     chosen = _choose(data, survey, pattern)
     groups = []
     for split, clips in chosen.items():
         tasks = [VideoTask(c.video, cutting, split, c.label, c.id) for c in clips]
-        groups += group_tasks(tasks, per_shard, split)
+        groups += group_tasks(tasks, most, split)
     findings = _findings(data, survey, pattern)
     used = [clip for clips in chosen.values() for clip in clips]
     return Plan(

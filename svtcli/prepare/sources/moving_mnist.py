@@ -32,8 +32,8 @@ from svtcli.prepare.plan import (
     Plan,
     Promise,
     Task,
-    group_tasks,
     spec_of,
+    split_evenly,
 )
 from svtcli.prepare.sources.idx import read_idx_images
 from svtcli.prepare.sources.source_folder import inside, source_folder
@@ -252,7 +252,7 @@ def make_plan(data: MovingMnistData) -> Plan:
         if split == "train" and data.on_the_fly:
             continue
         tasks = _tasks(data, split, digits[split], official)
-        groups += group_tasks(tasks, SHARD_TASKS, split)
+        groups += split_evenly(tasks, SHARD_TASKS, split)
     drawn = {}
     if data.on_the_fly:
         notes.append(f"train is generated on the fly: {data.train} clips, none stored")

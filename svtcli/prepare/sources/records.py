@@ -37,7 +37,7 @@ from svtcli.recipe.data import BairData, RobotPushData
 from svtcli.run.durable import fingerprint
 
 FILES_A_SHARD = 4
-"""About 1000 videos: both publishers put some 200 to 256 into a file."""
+"""Most files of a shard, about 1000 videos: both publishers put 200 to 256 into one."""
 TAR_BLOCK = 512
 
 
