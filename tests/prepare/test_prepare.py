@@ -5,7 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -142,8 +142,10 @@ REASONS = {
 
 
 @pytest.fixture(autouse=True)
-def one_shard_of_a_split(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("svtcli.prepare.plan.SHARDS", 1)
+def one_shard_of_a_split() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("svtcli.prepare.plan.SHARDS", 1)
+        yield
 
 
 def test_a_damaged_file_loses_only_its_own_clips(dirty: Path, tmp_path: Path) -> None:
