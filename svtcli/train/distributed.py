@@ -14,10 +14,12 @@ import signal
 import socket
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from typing import Any
 
 import jax
@@ -25,6 +27,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from svtcli.failure import Failure, PeerLost, Refused, Stopped, in_words
+from svtcli.run.distribution import install_command
 from svtcli.run.signals import StopSignals, uninterrupted
 from svtcli.train.memory import out_of_memory
 
@@ -40,6 +43,8 @@ LOSS = re.compile(
     re.IGNORECASE,
 )
 """Error messages of jax and its libraries when a process does not answer."""
+IN_A_POD = "KUBERNETES_SERVICE_HOST"
+"""Variable that Kubernetes sets in every pod."""
 LOOPBACK = ("127.", "::1")
 
 
@@ -293,13 +298,30 @@ def _meet(meeting: Meeting) -> None:
             )
             return
         try:
-            join()  # as Slurm, Open MPI, Kubernetes or a TPU pod say, which jax asks
-        except ValueError as error:
-            raise Refused(
-                "--cluster: this is no Slurm, Open MPI or Kubernetes job and no TPU "
-                "pod",
-                "give --coordinator, --processes and --process",
-            ) from error
+            with warnings.catch_warnings():  # of a package that is missing
+                warnings.filterwarnings("ignore", r"\s*Kubernetes environment")
+                join()  # as Slurm, Open MPI, Kubernetes or a TPU pod say: jax asks
+        except (Failure, jax.errors.JaxRuntimeError):
+            raise
+        except Exception as error:
+            if isinstance(error, ValueError) or IN_A_POD in os.environ:
+                raise _no_cluster(error) from error
+            raise
+
+
+def _no_cluster(error: Exception) -> Refused:
+    """Return the refusal of `--cluster` where jax finds no other processes."""
+    hint = "give --coordinator, --processes and --process"
+    if IN_A_POD not in os.environ:
+        what = "this is no Slurm, Open MPI or Kubernetes job and no TPU pod"
+    elif find_spec("kubernetes") is None:
+        what = "Kubernetes is asked through kubernetes, a package that is not installed"
+        hint = f"install it: {install_command('k8s')}; or {hint}"
+    else:
+        what = f"Kubernetes does not tell the other pods ({in_words(error)})"
+        needs = "an indexed Job, a headless service, and leave to read pods and jobs"
+        hint = f"it takes {needs}; or {hint}"
+    return Refused(f"--cluster: {what}", hint)
 
 
 def _refuse_unusable(coordinator: str) -> None:

@@ -1,5 +1,6 @@
 """How processes meet; that they train as one is in tests/faults/test_processes.py."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import jax
 import pytest
 
 from svtcli.failure import PeerLost, Refused
+from svtcli.run.distribution import install_command
 from svtcli.train.distributed import ALONE, Meeting, joined
 
 
@@ -54,16 +56,44 @@ def test_a_coordinator_that_does_not_answer_is_lost() -> None:
             pass
 
 
-def test_outside_of_a_cluster_its_flag_is_refused() -> None:
-    program = """
+@pytest.mark.parametrize(
+    ("kubernetes", "says", "hint"),
+    [
+        (None, "this is no Slurm, Open MPI or Kubernetes job", "--coordinator"),
+        ("None", "a package that is not installed", install_command("k8s")),
+        ("FAKE", "Kubernetes does not tell the other pods (no token)", "indexed Job"),
+    ],
+)
+def test_where_no_cluster_is_found_its_flag_is_refused(
+    kubernetes: str | None, says: str, hint: str
+) -> None:
+    program = f"""
+import sys
+from types import ModuleType, SimpleNamespace
 from svtcli.cli.app import main
+class ConfigException(Exception):
+    pass
+def load():
+    raise ConfigException("no token")
+FAKE = ModuleType("kubernetes")
+FAKE.__spec__ = SimpleNamespace()
+FAKE.config = SimpleNamespace(load_incluster_config=load)
+sys.modules["kubernetes"] = {kubernetes}
 raise SystemExit(main(["train", "quickstart", "--cluster"]))
 """
+    pod = {"KUBERNETES_SERVICE_HOST": "127.0.0.1"} if kubernetes else {}
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        env=os.environ | pod,
     )
     assert done.returncode == 2, done.stderr
-    assert "--cluster: this is no Slurm, Open MPI or Kubernetes job" in done.stderr
+    error, advice = done.stderr.splitlines()[-2:]
+    assert error.startswith("svt: error: --cluster: ")
+    assert says in error
+    assert hint in advice
+    assert "Kubernetes environment detected" not in done.stderr
     assert "Traceback" not in done.stderr
 
 
