@@ -21,7 +21,6 @@ from svtcli.run.environment import ignore_variables
 GLOBAL_FLAGS = frozenset(
     ("-q", "--quiet", "-v", "--verbose", "--json", "--no-color", "--debug")
 )
-INTERRUPTED = 130
 ORDER = (
     "run",
     "prepare",
@@ -119,6 +118,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (Exception, KeyboardInterrupt) as error:
         return console.report(error)
     # Typer may swallow a Ctrl-C and keep only its code.
-    if code == INTERRUPTED:
+    if code == console.INTERRUPTED:
         return console.report(KeyboardInterrupt())
     return code if isinstance(code, int) else 0

@@ -1,6 +1,5 @@
-"""Standard streams that are closed, or that nobody reads any more, end no work.
-
-Nor does the shell's locale decide how names of files are read.
+"""Standard streams and the locale: work goes on without a terminal that reads it, and
+names of files are UTF-8.
 """
 
 import io
@@ -56,10 +55,10 @@ def discard_stdout() -> None:
 
 
 class _Lossy(io.FileIO):
-    """File that takes everything, and loses what cannot be written."""
+    """File that accepts everything, and drops what cannot be written."""
 
     def write(self, data: Any) -> int:
-        """Return the number of bytes that are written or lost."""
+        """Return the number of bytes that were written or dropped."""
         try:
             written = super().write(data)
         except OSError:

@@ -11,10 +11,15 @@ from svtcli.evaluate.foreign import open_videos
 from svtcli.evaluate.foreign.videos import PlannedVideos, Videos, videos_of
 from svtcli.evaluate.plan import MetricsPlan, plan_metrics
 from svtcli.evaluate.results import MetricsResult
-from svtcli.recipe.schema import Compare, Eval, Sample
+from svtcli.recipe.schema import Compare, Eval, Recipe, Sample
 from svtcli.run.progress import Progress
 from svtcli.sample.plan import SamplePlan, plan_samples
+from svtcli.sample.plan import check as check_sampling
 from svtcli.train.commit_record import Checkpoint
+from svtcli.train.held_out import check_held_out
+
+ENOUGH = 1000
+"""Clips that stand for any larger number of them."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,32 @@ def plan_trials(
         metrics = _plan_metrics(plan, samples, truth, settings, i3d)
         plans.append(TrialsPlan(plan, metrics))
     return tuple(plans)
+
+
+def check(recipe: Recipe, clips: Path | None = None) -> None:
+    """Refuse what the stage `eval` refuses, whatever the checkpoint.
+
+    With the folder `clips`, also splits, labels and lengths that it lacks. Errors:
+    Refused.
+    """
+    for split in dict.fromkeys((recipe.eval.split, *recipe.eval.also)):
+        settings = replace(recipe.eval, split=split)
+        if "likelihood" in settings.metrics:
+            check_held_out(recipe, settings, clips, settings.clips)
+        if {"likelihood"}.issuperset(settings.metrics):
+            continue
+        trials = settings.trial_samples(recipe.sample)
+        count = check_sampling(recipe, trials, clips)
+        lengths = recipe.resolved(trials)
+        samples = PlannedVideos(
+            name="the samples of section eval",
+            count=min(count, ENOUGH),
+            continuations=trials.per_prime,
+            frames=lengths.frames,
+            shape=(*recipe.model.video[1:], recipe.model.channels),
+            prime=lengths.prime,
+        )
+        plan_metrics(samples, samples, settings)
 
 
 def run_trials(plan: TrialsPlan, progress: Progress) -> MetricsResult:

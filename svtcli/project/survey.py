@@ -67,7 +67,7 @@ def refusals(
 
     With prepared `clips`, also those that follow from the clips: one a stage.
     """
-    from svtcli.evaluate import check as evaluation
+    from svtcli.evaluate import trials as evaluation
     from svtcli.render import stage as rendering
     from svtcli.sample import plan as sampling
     from svtcli.train import plan as training

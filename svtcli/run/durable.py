@@ -119,8 +119,8 @@ def _flush_if_supported() -> Iterator[None]:
 def free_bytes(folder: Path) -> int | None:
     """Bytes that this user may still write to a folder.
 
-    None where the file system does not tell: some in user space, and some over a
-    network, report 0 of 0.
+    None where it is unknown: some file systems in user space, and some over a network,
+    report 0 of 0.
     """
     try:
         space = shutil.disk_usage(folder)
@@ -141,7 +141,7 @@ def require_room(folder: Path, needed: int, what: str, hint: str) -> None:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Name `path` in an OSError; of a failed write the system tells only the reason."""
+    """Name `path` in an OSError: the system gives no path for a failed write."""
     try:
         yield
     except OSError as error:

@@ -1,8 +1,8 @@
 """Locks on folders: one process at a time writes there.
 
 FOLDER/.lock        locked (flock) by the process that it names
-FOLDER/.lock-owner  there while a process works on a file system without such locks:
-                    its number, its host, and as time of the file since when
+FOLDER/.lock-owner  exists while a process works on a file system without such locks:
+                    its ID and host; the time of the file is when it began
 """
 
 import errno

@@ -34,15 +34,15 @@ CHECKSUM = ', "crc32c": '
 
 
 class End(NamedTuple):
-    """A row of the log as its last one."""
+    """End of a log: its number of rows and their checksum."""
 
     rows: int = 0
-    """Number of rows up to it."""
+    """Number of rows."""
     crc32c: int = 0
-    """Checksum of them."""
+    """Checksum of all of them."""
 
     def after(self, values: bytes) -> "End":
-        """The next row, with the line `values` before its own checksum."""
+        """End after one more row; `values` is its line before the checksum."""
         return End(self.rows + 1, google_crc32c.extend(self.crc32c, values))
 
 

@@ -191,7 +191,9 @@ class WorkFolder(ABC):
             with only_writer(self.guard, PATIENCE):
                 tasks = self._tasks()
                 if any(not name.endswith(self.mark) for name in tasks):
-                    raise Refused(f"{self.out}: other {self.kind} are being made here")
+                    raise Refused(
+                        f"{self.out}: other {self.kind} are being computed here"
+                    )
                 if not tasks:
                     self.begin()
                 place = self.folder / f"task-{task}-{self.mark}"
@@ -263,7 +265,7 @@ class PartialResult(WorkFolder):
     def gather(
         self, rows: Int[np.ndarray, " n"], group: str = "all"
     ) -> np.ndarray | None:
-        """Records of `rows`, in that order, by the names that `add` was given.
+        """Records of `rows`, in that order, by the names passed to `add`.
 
         None while one is missing.
         """

@@ -33,7 +33,7 @@ AGAIN = "restore it from a copy, or remove the folder and sample again"
 
 @dataclass(frozen=True, kw_only=True)
 class SampleFacts(Sample):
-    """Everything that the samples depend on: their settings, and what those met."""
+    """Everything that the samples depend on: settings, checkpoint and clips."""
 
     run: str
     step: int

@@ -2,9 +2,9 @@
 
 `commit.json` lists every file of a checkpoint with its size and sha256, every array
 with its shape, and its own sha256. It is written last, once everything else is on the
-disk: a checkpoint without it is incomplete, one that differs from it is damaged. Who
-reads a checkpoint holds a shared lock (flock) on its record, and the training that goes
-on meanwhile does not delete it.
+disk: a checkpoint without it is incomplete, one that differs from it is damaged. A
+reader holds a shared lock (flock) on the record, and the training that runs meanwhile
+does not delete that checkpoint.
 """
 
 import errno
@@ -30,7 +30,7 @@ from svtcli.run.durable import (
 
 RECORD, QUARANTINE = "commit.json", "quarantine"
 ATTEMPTS = 100
-"""Times that a newest checkpoint is opened which a training deletes meanwhile."""
+"""Maximum number of tries to open the newest checkpoint before it is deleted."""
 
 
 class CorruptCheckpoint(Exception):
@@ -206,8 +206,8 @@ def open_checkpoint(
 ) -> Checkpoint:
     """Open the checkpoint of `step`; None for the newest one that is complete.
 
-    A training that goes on does not delete it while it is open. `note` is told of newer
-    ones that are skipped. Errors: StorageFailed.
+    The run's training does not delete it while it is open. `note` reports newer ones
+    that are skipped. Errors: StorageFailed.
     """
     folder = run.checkpoints
     for _ in range(ATTEMPTS):

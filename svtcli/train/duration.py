@@ -28,7 +28,7 @@ PER_LAYER = {"cpu": 1e-3, "other": 1e-4}
 SIDE, TRIES = 768, 12
 """Side and number of the matrix products that are measured: 0.1 s on two cores."""
 LONG = 2 * 86400
-"""Seconds of training from which the hardware that a recipe asks for is told."""
+"""Seconds of training above which the hardware that a recipe asks for is named."""
 
 
 def seconds_per_step(
@@ -70,12 +70,12 @@ def forecast(
     `state` is the weights + optimizer state of a device with `memory` bytes, `needs`
     the hardware that the recipe's header asks for, or empty.
     """
-    told = f"about {about(seconds)} for {steps:,} steps on {where}"
+    text = f"about {about(seconds)} for {steps:,} steps on {where}"
     if seconds > LONG and needs:
-        told += f"; the recipe's header asks for {needs}"
+        text += f"; the recipe's header asks for {needs}"
     if memory is not None and state > memory:
-        told += (
+        text += (
             f"; weights + optimizer state alone need {size(state)} a device, which has "
             f"{size(memory)}"
         )
-    return told
+    return text

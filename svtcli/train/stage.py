@@ -235,7 +235,7 @@ def _train(
 def _note_duration(
     plan: TrainPlan, layout: Layout, abstract: State, progress: Progress
 ) -> None:
-    """Tell the time that the steps will take, where it can be estimated."""
+    """Report the time that the steps will take, where it can be estimated."""
     recipe, steps, on = plan.recipe, plan.until - plan.start, layout.description
     if isinstance(progress, Silent):
         return
@@ -244,8 +244,7 @@ def _note_duration(
     )
     if each is not None and steps > 0:
         state, needs = layout.own_bytes(abstract), read_needs(Path(plan.loaded.source))
-        told = forecast(steps * each, steps, on, state, layout.memory, needs)
-        progress.note(told)
+        progress.note(forecast(steps * each, steps, on, state, layout.memory, needs))
 
 
 @contextmanager

@@ -200,7 +200,7 @@ def test_two_at_once_are_refused(place):
         sample(plan, Silent())
     with (
         only_writer(kept.folder / "task-0-of-2-abc"),
-        pytest.raises(Refused, match="other samples are being made here"),
+        pytest.raises(Refused, match="other samples are being computed here"),
     ):
         sample_task(plan, Silent(), ArrayTask(1, 2))
 
