@@ -76,7 +76,7 @@ def score_runs(runs: list[str], call: Call) -> None:
     if trials and task is not None:
         raise Refused(
             "--task-index: shares out likelihoods only",
-            "make the samples first: svt sample RUN --per-prime TRIALS --task-index I",
+            "sample first: svt sample RUN --per-prime TRIALS --task-index I",
         )
     if call.dry_run:
         _show_plans(plans, trials, task)

@@ -163,7 +163,8 @@ def newest_samples() -> Path:
     finished = list(runs_root().glob("*/samples/*/samples.json"))
     if not finished:
         raise Refused(
-            f"no finished samples under {runs_root()}/", "make some: svt sample RUN"
+            f"no finished samples under {runs_root()}/",
+            "write them with: svt sample RUN",
         )
     return max(finished, key=lambda file: (file.stat().st_mtime_ns, file)).parent
 

@@ -128,7 +128,7 @@ def _read_record(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise Refused(
             f"{folder}: no finished samples here (samples.json is missing)",
-            "make some with: svt sample RUN",
+            "write them with: svt sample RUN",
         )
     known = (field.name for field in fields(SampleFacts))
     return read_record(path, AGAIN, {*known, "crc32c"})

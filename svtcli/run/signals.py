@@ -228,7 +228,7 @@ class _Watcher(threading.Thread):
         if _uninterrupted:
             self._since = now
         elif now - since >= GRACE:
-            _leave(first, *(stop.saved for stop in _open[-1:]), RESUME)
+            _leave(first, "".join(f"; {stop.saved}" for stop in _open[-1:]), RESUME)
 
 
 @contextmanager
@@ -260,14 +260,14 @@ def _start_watcher(leaves: bool) -> tuple[_Watcher, int]:
     return _watcher, signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
 
 
-def _leave(number: signal.Signals, *words: str) -> None:
+def _leave(number: signal.Signals, saved: str = "", hint: str | None = None) -> None:
     """End the process for a first signal; with --json, its answer is that."""
-    sentence, code = "; ".join((SENTENCES[number], *words)), CODES[number]
+    sentence, code = f"{SENTENCES[number]}{saved}", CODES[number]
     if "--json" in sys.argv and not answered:
-        facts = {"kind": KINDS[code], "message": sentence, "hint": None, "code": code}
+        facts = {"kind": KINDS[code], "message": sentence, "hint": hint, "code": code}
         with suppress(OSError):
             os.write(1, f"{json.dumps(facts)}\n".encode())
-    _exit(code, sentence)
+    _exit(code, f"{sentence}\nhint: {hint}" if hint else sentence)
 
 
 def _exit(code: int, sentence: str) -> None:

@@ -55,9 +55,8 @@ def make_validation(
 ) -> Validation:
     """Read the clips into memory; scoring polls `stopped` between slices.
 
-    The first score is taken inside `compiling`.
-
-    The clips of a batch are scored on all devices of `layout` at once.
+    The clips of a batch are scored on all devices of `layout` at once, for the first
+    time inside `compiling`.
     """
     if plan is None:
         return Validation()

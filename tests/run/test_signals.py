@@ -172,7 +172,7 @@ PLACES = {
     "nothing is at work": ("wait_in_c()", ""),
     "nothing is unsaved": (
         f"{AT_WORK}    wait_in_c()",
-        "; 7 of 9 videos are kept; re-run the same command to resume",
+        "; 7 of 9 videos are kept\nhint: re-run the same command to resume",
     ),
 }
 
