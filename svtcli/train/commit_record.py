@@ -63,17 +63,6 @@ def seal(folder: Path, record: Record) -> None:
     sync_path(folder)
 
 
-def commit_of(folder: Path) -> Record:
-    """Return a checkpoint's record. Errors: CorruptCheckpoint, OSError."""
-    keys = {field.name for field in fields(Record)}
-    try:
-        values = read_record(folder / RECORD, "", keys)
-    except BadData as error:
-        raise CorruptCheckpoint(f"{RECORD} has changed or is none") from error
-    files = {path: (size, sha) for path, (size, sha) in values["files"].items()}
-    return Record(**{key: values[key] for key in keys} | {"files": files})
-
-
 def verify(folder: Path) -> Record:
     """Return a checkpoint's record after comparing every byte with it.
 
@@ -81,7 +70,7 @@ def verify(folder: Path) -> Record:
     """
     try:
         return _compared(folder)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
         name = Path(str(error.filename)).name
         raise CorruptCheckpoint(f"{name} is missing") from error
     except OSError as error:
@@ -93,8 +82,14 @@ def verify(folder: Path) -> Record:
 
 
 def _compared(folder: Path) -> Record:
-    """Return the record after the comparison. Errors: CorruptCheckpoint, OSError."""
-    record = commit_of(folder)
+    """Record that every file agrees with. Errors: CorruptCheckpoint, OSError."""
+    keys = {field.name for field in fields(Record)}
+    try:
+        values = read_record(folder / RECORD, "", keys)
+    except BadData as error:
+        raise CorruptCheckpoint(f"{RECORD} has changed or is not one") from error
+    files = {path: (size, sha) for path, (size, sha) in values["files"].items()}
+    record = Record(**{key: values[key] for key in keys} | {"files": files})
     found = {str(path.relative_to(folder)) for path in _files(folder)}
     if unexpected := found ^ set(record.files):
         raise CorruptCheckpoint(f"{min(unexpected)} was added or is missing")
