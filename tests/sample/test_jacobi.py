@@ -23,7 +23,12 @@ though it has guessed both wrong."""
 
 @pytest.mark.parametrize(
     ("config", "window"),
-    [(WIDE, 32), (APART, 4), (APART, 8), (VARIANTS["deterministic"], 3)],
+    [
+        pytest.param(WIDE, 32, marks=pytest.mark.slow),
+        (APART, 4),
+        (APART, 8),
+        (VARIANTS["deterministic"], 3),
+    ],
     ids=["long runs", "short windows", "two runs", "deterministic"],
 )
 def test_fixed_point_sampling_gives_the_same_samples(config, window):

@@ -30,6 +30,7 @@ def near_ties(slices: list[tuple[np.ndarray, np.ndarray]]) -> int:
     return sum(int((margin < TIE).sum()) for _, margin in slices)
 
 
+@pytest.mark.slow
 def test_schedules_differ_at_near_ties_alone():
     config = CONFIGS["subscaled"]
     true = drawn("subscaled", "sequential", FREE).video

@@ -151,7 +151,9 @@ def test_uneven_meshes_are_refused_with_a_setting_that_divides(folder: Path) -> 
 
 
 @pytest.mark.parametrize(
-    "more", [{}, {"first_slice_layers": 2}], ids=["one decoder", "two decoders"]
+    "more",
+    [pytest.param({}, marks=pytest.mark.slow), {"first_slice_layers": 2}],
+    ids=["one decoder", "two decoders"],
 )
 def test_the_batch_of_the_paper_divides_over_its_128_devices(more: dict) -> None:
     """256 slices, two a device (§4.3); only parameters and their gradients are moved.
