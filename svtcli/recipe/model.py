@@ -29,7 +29,7 @@ Block = Triple | Dilated
 
 Layers = Annotated[int, Gt(0), Le(64)]
 """Layers of one stack: more than twice the paper's most, and traced in seconds."""
-MOST_PARAMETERS, MOST_PIXELS, MOST_SLICES, MOST_TAPS = 10**12, 2**28, 2**14, 4096
+MOST_PARAMETERS, MOST_PIXELS, MOST_SLICES, MOST_TAPS = 10**12, 2**28, 2**14, 2**14
 """Sizes of a model that no machine holds, or that take minutes to lay out."""
 
 

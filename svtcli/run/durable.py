@@ -56,6 +56,12 @@ def replacing(path: Path) -> Iterator[Path]:
         move_into_place(aside, path)
 
 
+def remove_leftovers(folder: Path) -> None:
+    """Remove what killed processes left of `replacing`; the caller locks `folder`."""
+    for aside in folder.glob(".*.part"):
+        aside.unlink(missing_ok=True)
+
+
 @contextmanager
 def removed(aside: Path) -> Iterator[Path]:
     """Remove a file or folder at the end, also where a signal ends the process."""

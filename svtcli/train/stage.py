@@ -17,7 +17,7 @@ from svtcli.model.windows import slice_choices
 from svtcli.recipe.load import LoadedRecipe, read_needs
 from svtcli.recipe.schema import UNITS, Train
 from svtcli.run.directory import RunFolder, versions, write_run
-from svtcli.run.durable import fingerprint
+from svtcli.run.durable import fingerprint, remove_leftovers
 from svtcli.run.lock import only_writer
 from svtcli.run.metrics_log import MetricsLog, Row, Rows, Together, read_metrics
 from svtcli.run.progress import Progress, Silent
@@ -148,6 +148,7 @@ def _open_run(
     """Lock the run's folder until `lock` is closed; write the facts of the run."""
     run, clips = plan.run, plan.clips.fingerprint
     lock.enter_context(only_writer(run.path))
+    remove_leftovers(run.path)
     if plan.starts_over and (place := move_aside(run)):
         progress.note(f"starting over; earlier files are now in {place}")
     devices = [setup.layout.description]

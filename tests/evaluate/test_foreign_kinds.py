@@ -84,7 +84,7 @@ def test_samples_have_ground_truth_and_facts(tmp_path: Path) -> None:
         assert opened.facts.run == "walk"
         assert opened.prime == opened.facts.prime == 2
     np.save(tmp_path / "a" / "truth.npy", truth[:, 1:])
-    with pytest.raises(BadData, match="arrays do not fit each other"):
+    with pytest.raises(BadData, match="has changed since it was written"):
         open_videos(source)
     with pytest.raises(Refused, match="only a folder of samples holds"):
         open_videos(clips(tmp_path / "b", truth), truth=True)

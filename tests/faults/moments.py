@@ -23,7 +23,7 @@ MOMENTS = {
     "orbax vouches for it": r"open unfinished/STEP\.\S+/commit_success\.txt",
     "orbax renames it": r"os\.rename unfinished/STEP\.\S+ unfinished/STEP$",
     "it is forced to the disk": r"open unfinished/STEP/",
-    "its record is written": r"open unfinished/STEP/commit\.json",
+    "its record is written": r"open unfinished/STEP/\.?commit\.json",
     "it gets its number": r"os\.rename unfinished/STEP STEP$",
     "it has its number": r"open \.$",
     "the older loses its number": r"os\.rename \d+ unfinished/old-\d+",
