@@ -47,6 +47,9 @@ ANY_TITLE: dict[str, Any] = (
 LOSSLESS = ("ffv1", "huffyuv", "ffvhuff", "utvideo", "png", "apng", "rawvideo")
 BARE = ("mpeg", "mpegts", "mpegvideo", "h264", "hevc")
 """Formats that leave the shape of a pixel to the codec."""
+RAW = ("h264", "hevc", "vvc", "obu", "m4v", "mpegvideo", "dirac")
+"""Formats of a bare codec: FFmpeg assumes 25 frames a second unless the codec's header
+states a rate."""
 WIDEST = 16
 """Largest ratio of a pixel's sides; anything beyond is no statement."""
 WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
@@ -112,9 +115,10 @@ class OpenVideo:
     def __post_init__(self) -> None:
         """Read the header; later the codec's size may change."""
         stream, codec = self.stream, self.stream.codec_context
+        rate = codec.framerate if self._raw else stream.average_rate
         self._header = VideoFacts(
             *shown_size(codec.width, codec.height, self.aspect),
-            float(stream.average_rate) if stream.average_rate else None,
+            float(rate) if rate else None,
             codec.name,
             expected_frames(self.container, stream),
         )
@@ -138,6 +142,11 @@ class OpenVideo:
     def _bare(self) -> bool:
         """True if the container states no aspect: the codec may change its own."""
         return self.container.format.name in BARE
+
+    @property
+    def _raw(self) -> bool:
+        """True if the file states no times: the codec alone may state a rate."""
+        return self.container.format.name in RAW
 
     @property
     def lossless(self) -> bool:
@@ -204,7 +213,7 @@ class OpenVideo:
         if fps is None:
             return frames
         rate = self.facts.fps or 0.0
-        if stamped:
+        if stamped and (rate or not self._raw):
             return nearest_in_time(_by_stamp(self.path, frames, rate), fps)
         if not 1 / LONGEST <= rate <= 1 / SHORTEST:
             raise WrongStamps(self.path, "no usable time stamps, and no rate is stated")

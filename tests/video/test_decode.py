@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from svtcli.video.decode import Undecodable, decode, probe
+from svtcli.video.decode import Undecodable, decode, open_video, probe
 from tests.video.real_videos import real_video
 from tests.video.video_files import moving_square, truncate, write_sound, write_video
 
@@ -112,6 +112,34 @@ def test_fps_keeps_the_frames_nearest_in_time(tmp_path: Path) -> None:
     kept = list(decode(path, 32, fps=4.0))
     wanted = [0, 2, 3, 7, 8]  # at 0, 250, 500, 750, 1000 ms
     np.testing.assert_array_equal(np.stack(kept), video[wanted])
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "stamped"),
+    [
+        ("a.h264", "libx264", False),
+        ("a.m2v", "mpeg2video", True),
+        ("a.mp4", "libx264", True),
+    ],
+)
+def test_a_bare_stream_has_the_rate_of_its_codec(
+    tmp_path: Path, name: str, codec: str, stamped: bool
+) -> None:
+    path = write_video(tmp_path / name, moving_square(24, 32, 32), codec, fps=50)
+    with open_video(path) as video:
+        assert video.facts.fps == 50
+        assert video.count_frames(25.0, stamped) == 12
+
+
+def test_a_bare_stream_without_a_rate_has_no_times(tmp_path: Path) -> None:
+    source = write_video(tmp_path / "a.mp4", moving_square(4, 64, 64))
+    path, ffmpeg = tmp_path / "a.hevc", imageio_ffmpeg.get_ffmpeg_exe()
+    recode = ["-c:v", "libx265", "-x265-params", "log-level=0:no-vui-timing-info=1"]
+    subprocess.run([ffmpeg, "-v", "error", "-i", source, *recode, path], check=True)
+    assert probe(path).fps is None
+    with pytest.raises(Undecodable, match="no rate is stated"):
+        list(decode(path, 32, fps=5.0))
+    assert len(list(decode(path, 64))) == 4
 
 
 def test_half_the_rate_keeps_every_second_frame() -> None:
