@@ -111,7 +111,7 @@ def test_tasks_and_single_runs_exclude_each_other(
             prepare(data, out, Silent(), OPTIONS)
         with pytest.raises(Locked, match="task-1-of-2"):
             prepare_task(data, out, Silent(), task(1, 2))
-        with pytest.raises(Refused, match="other clips are being made"):
+        with pytest.raises(Refused, match="other clips are being computed"):
             prepare_task(replace(data, seed=5), out, Silent(), task(0, 2))
     prepare(data, out, Silent(), OPTIONS)
 
