@@ -47,12 +47,10 @@ class Disk:
 
     def renames(self, log: Path) -> Iterator[tuple[Path, Path, set[Path]]]:
         """Renames, each with the paths below the old name that were unsafe then."""
-        for line in log.read_text(errors="replace").splitlines():
+        for line in _successful(log.read_text(errors="replace").splitlines()):
             if resumed := RESUMED.match(line):
                 self._end_sync(resumed["thread"])
             elif told := TOLD.match(line):
-                if " = -1 E" in line:
-                    continue
                 names = [self.place / name for name in NAME.findall(told["rest"])]
                 if told["call"].startswith("rename"):
                     old, new = names
@@ -93,6 +91,21 @@ class Disk:
         }
         self._change(old.parent)
         self._change(new.parent)
+
+
+def _successful(lines: list[str]) -> list[str]:
+    """Lines without failed calls, also where others stand between call and result."""
+    kept, failed = list[str](), set[str]()
+    for line in reversed(lines):
+        thread = line.split(" ", 1)[0]
+        if " = -1 E" in line:
+            if RESUMED.match(line):
+                failed.add(thread)
+        elif "<unfinished" in line and thread in failed:
+            failed.discard(thread)
+        else:
+            kept.append(line)
+    return kept[::-1]
 
 
 def inside(path: Path, folder: Path) -> bool:
