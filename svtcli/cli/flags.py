@@ -22,7 +22,7 @@ from svtcli.cli import completion, console
 from svtcli.clips import find_clips
 from svtcli.failure import Refused
 from svtcli.recipe.addresses import refuse_address
-from svtcli.recipe.setting import MOST, PERCENT, Bound, Mark, Setting, from_percent
+from svtcli.recipe.setting import A_SHARE, MOST, PERCENT, Bound, Mark, Setting, from_percent
 from svtcli.run.environment import check_xla_flags
 
 NAMES = {
@@ -316,8 +316,7 @@ def _share(setting: Setting, text: str) -> float:
     except ValueError:
         share = -1.0
     if not 0 <= share <= 1:
-        what = f"{flag(setting.name)} {text}: not a share, such as 5% or 0.05"
-        raise Refused(what)
+        raise Refused(f"{flag(setting.name)} {text}: not {A_SHARE}")
     return share
 
 

@@ -1,6 +1,6 @@
 """Find prepared clips, and compare them with the settings of a recipe."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,13 +97,22 @@ def refuse_other(data: Data, folder: Path, manifest: Manifest) -> None:
 def _difference(there: Mapping[str, object], asked: Mapping[str, object]) -> str:
     """List the settings that differ; empty where none does.
 
-    A key that svt did not have when the clips were prepared stands for None.
+    Other kinds of data have other settings: of these the kind alone is listed. A key
+    that svt did not have when the clips were prepared stands for None.
     """
+    keys: Iterable[str] = dict.fromkeys((*asked, *there))
+    if there.get("kind") != asked.get("kind"):
+        keys = ["kind"]
     return ", ".join(
-        f"{key}: {there.get(key, 'not stated')} there, {asked.get(key)} requested"
-        for key in (*asked, *(key for key in there if key not in asked))
+        f"{key}: {_shown(there.get(key))} there, {_shown(asked.get(key))} requested"
+        for key in keys
         if there.get(key) != asked.get(key)
     )
+
+
+def _shown(value: object) -> str:
+    """Value of a setting in a message."""
+    return "nothing" if value is None else str(value) or "''"
 
 
 def refuse_foreign(folder: Path) -> None:

@@ -46,15 +46,29 @@ class Mark(Enum):
         inner = handler(source)
         if self is not Mark.PERCENT:
             return inner
-        return core_schema.no_info_before_validator_function(from_percent, inner)
+        read = core_schema.no_info_before_validator_function(from_percent, inner)
+        message = f"Input should be {A_SHARE}"
+        return core_schema.custom_error_schema(
+            read, "share", custom_error_message=message
+        )
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> Any:
+        """Describe a percentage too where the mark allows it."""
+        number = handler(schema)
+        if self is not Mark.PERCENT:
+            return number
+        text = {"type": "string", "pattern": f"^{PERCENTAGE.pattern}$"}
+        return {"anyOf": [number, text]}
 
 
 CLIPS, NO_INFLUENCE, PERCENT = Mark
+A_SHARE = "a share, such as 5% or 0.05"
+PERCENTAGE = re.compile(r"\d+(\.\d*)? ?%")
 
 
 def from_percent(value: Any) -> Any:
     """Return 0.05 for `5%`, and any other value as it is."""
-    if isinstance(value, str) and re.fullmatch(r"\d+(\.\d*)? ?%", value):
+    if isinstance(value, str) and PERCENTAGE.fullmatch(value):
         return float(value[:-1]) / 100
     return value
 

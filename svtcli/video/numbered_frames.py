@@ -126,6 +126,9 @@ def open_frames(folder: Path, rate: float | None) -> Iterator[OpenFrames]:
     frames = sorted((_number(name), name) for name in names)
     step = max(1, min(later - one for (one, _), (later, _) in pairwise(frames)))
     for (one, name), (later, other) in pairwise(frames):
+        if later == one:
+            detail = f"{name} and {other} have the same number"
+            raise Undecodable(folder, "decode", detail)
         if later - one != step:
             detail = f"from {name} to {other}, where others are {step} apart"
             raise Undecodable(folder, "decode", f"frames are missing: {detail}")

@@ -123,6 +123,7 @@ def test_broken_files_stop_a_run_unless_it_may_lose_them(tmp_path, capfd, monkey
     assert svt_here(capfd, *prepare, "--max-failures", "70%").code == 0
     # It decides nothing about the clips: they are found with any other.
     assert svt_here(capfd, *prepare, "data.max_failures=0").code == 0
-    said = svt_here(capfd, *prepare, "data.max_failures=many")
-    assert said.code == 2
-    assert 'max_failures: should be a number, not the text "many"' in said.err
+    for wrong, shown in (("many", 'the text "many"'), ("20", "20")):
+        said = svt_here(capfd, *prepare, f"data.max_failures={wrong}")
+        assert said.code == 2
+        assert f"should be a share, such as 5% or 0.05, not {shown}" in said.err

@@ -18,7 +18,7 @@ from svtcli.clips.verify import verify
 from svtcli.failure import BadData, CheckFailed, Failure, Locked, Refused, Stopped
 from svtcli.prepare.build import PrepareOptions
 from svtcli.prepare.stage import prepare, preview
-from svtcli.recipe.data import FolderData, clips_folder
+from svtcli.recipe.data import ArraysData, FolderData, clips_folder
 from svtcli.run.progress import Silent
 from svtcli.video.decode import decode
 from tests.video.video_files import moving_square, truncate, write_sound, write_video
@@ -211,6 +211,14 @@ def test_other_clips_are_kept_unless_forced(videos: Path, tmp_path: Path) -> Non
     with pytest.raises(Refused, match=r"frames: all there, 8 requested.*split: time"):
         prepare(other, out, Silent())
     assert contents(out) == before
+    selected = folder_data(videos, split="time", test=0.3, fps=2.0, match="a")
+    wanted = r"\(match: '' there, a requested, fps: nothing there, 2.0 requested\)"
+    with pytest.raises(Refused, match=wanted):
+        prepare(selected, out, Silent())
+    np.save(tmp_path / "a.npy", np.zeros((1, 2, 8, 8, 3), np.uint8))
+    arrays = ArraysData("arrays", source=str(tmp_path / "a.npy"))
+    with pytest.raises(Refused, match=r"\(kind: folder there, arrays requested\)"):
+        prepare(arrays, out, Silent())
     prepare(other, out, Silent(), force=True)
     assert read_manifest(out).spec["frames"] == 8
     assert (out / "mine.txt").exists()
