@@ -22,7 +22,15 @@ from svtcli.cli import completion, console
 from svtcli.clips import find_clips
 from svtcli.failure import Refused
 from svtcli.recipe.addresses import refuse_address
-from svtcli.recipe.setting import A_SHARE, MOST, PERCENT, Bound, Mark, Setting, from_percent
+from svtcli.recipe.setting import (
+    A_SHARE,
+    MOST,
+    PERCENT,
+    Bound,
+    Mark,
+    Setting,
+    from_percent,
+)
 from svtcli.run.environment import check_xla_flags
 
 NAMES = {
