@@ -3,7 +3,7 @@
 import os
 import re
 
-VIDEO, PICTURE, OTHER = "video", "picture", "other file"
+VIDEO, PICTURE, ARRAY, OTHER = "video", "picture", "array", "other file"
 DEMUXERS = {
     "mov": "mp4 mov m4v qt 3gp 3gpp 3g2 f4v ismv mj2 insv lrv",
     "matroska": "mkv webm mk3d",
@@ -47,7 +47,7 @@ KINDS = {
     ),
     "archive": "zip tar gz tgz bz2 tbz2 xz txz zst 7z rar lz4 iso",
     "unfinished download": "part partial crdownload download aria2 ytdl tmp",
-    "array": (
+    ARRAY: (
         "npy npz h5 hdf5 mat pt pth pkl pickle safetensors parquet arrow feather "
         "tfrecord tfrecords mdb"
     ),

@@ -15,7 +15,7 @@ from svtcli.prepare.sources import make_plan
 from svtcli.prepare.sources.folder import assign_splits, find_videos
 from svtcli.prepare.sources.source_folder import inside
 from svtcli.prepare.sources.video_file import Cutting, TimeSplit, VideoTask
-from svtcli.recipe.data import FolderData
+from svtcli.recipe.data import ArraysData, FolderData
 
 DATA = FolderData(kind="folder")
 shares = st.sampled_from([0.0, 0.01, 0.1, 0.3, 0.49])
@@ -286,6 +286,39 @@ def test_a_source_of_links_alone_is_refused(tmp_path: Path) -> None:
         find_videos(replace(DATA, source=str(tmp_path / "source")))
     target = f"{tmp_path}/outside"
     assert caught.value.hint == f"name the folder that they lead to: --source {target}"
+
+
+@pytest.mark.parametrize(
+    ("source", "files", "hint"),
+    [
+        ("in", ["a.npz", "b.npy"], "svt prepare arrays --source {}/in"),
+        ("in/a.npz", ["a.npz"], "svt prepare arrays --source {}/in/a.npz"),
+        ("in", ["a.pkl"], "put videos there"),
+        ("in", ["a.tar"], "unpack them"),
+        ("in/a.zip", ["a.zip"], "unpack it"),
+        (
+            "in/b.mp4",
+            ["b.mp4"],
+            r"svt prepare folder --source {}/in --match '^b\.mp4$'",
+        ),
+        ("in", ["a0_1.png", "a0_2.png", "a1_1.png"], "put each series in a folder"),
+    ],
+)
+def test_a_source_without_videos_names_the_next_step(
+    tmp_path: Path, source: str, files: list[str], hint: str
+) -> None:
+    fill(tmp_path / "in", *files)
+    with pytest.raises(Refused) as caught:
+        find_videos(replace(DATA, source=str(tmp_path / source)))
+    assert hint.format(tmp_path) in (caught.value.hint or "")
+
+
+def test_a_source_without_arrays_names_the_next_step(tmp_path: Path) -> None:
+    fill(tmp_path / "in", "1.png", "2.png")
+    data = ArraysData("arrays", source=str(tmp_path / "in"))
+    with pytest.raises(Refused, match="no arrays there; passed over: 2 pict") as caught:
+        make_plan(data)
+    assert f"svt prepare folder --source {tmp_path}/in" in (caught.value.hint or "")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names of any bytes")

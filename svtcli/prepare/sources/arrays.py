@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
+from shlex import quote
 
 from svtcli.clips.format import Layout
 from svtcli.failure import BadData, Failure, Refused
@@ -30,7 +31,9 @@ from svtcli.prepare.sources.source_folder import (
     Video,
     download_folder,
     list_videos,
+    none_there,
     source_folder,
+    way_to_take,
 )
 from svtcli.prepare.sources.video_file import Cutting, TimeSplit, chance
 from svtcli.recipe.data import ArraysData
@@ -143,7 +146,8 @@ def find_files(data: ArraysData) -> Listing:
     stated = download_folder(data.source, "arrays") if data.source else None
     if stated is not None and stated.is_file():
         if stated.suffix.lower() not in ENDINGS:
-            raise Refused(f"{stated}: not a file of arrays", WHAT_TO_GET)
+            way = way_to_take(stated, WHAT_TO_GET)
+            raise Refused(f"{stated}: not a file of arrays", way)
         return Listing((Video(stated.parent, stated.name, stated.stat().st_size),))
     folder = source_folder(data.source, "arrays", WHAT_TO_GET)
     listing = list_videos(folder, ENDINGS)
@@ -155,8 +159,10 @@ def find_files(data: ArraysData) -> Listing:
     }
     files = tuple(file for file in listing.videos if file.name not in beside)
     if not files:
-        notes = "".join(f"; {note}" for note in listing.notes)
-        raise Refused(f"{folder}: no arrays there{notes}", WHAT_TO_GET)
+        way = WHAT_TO_GET
+        if list_videos(folder, frames=True).videos:
+            way = f"take its videos: svt prepare folder --source {quote(str(folder))}"
+        raise none_there(folder, listing, "arrays", way)
     return replace(listing, videos=files)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
+from shlex import quote
 
 from svtcli.clips.format import Layout
 from svtcli.failure import Refused
@@ -12,9 +13,11 @@ from svtcli.prepare.plan import Plan, group_tasks, spec_of
 from svtcli.prepare.sources.source_folder import (
     Listing,
     Video,
+    download_folder,
     list_videos,
-    no_videos,
+    none_there,
     source_folder,
+    way_to_take,
 )
 from svtcli.prepare.sources.video_file import (
     Cutting,
@@ -25,7 +28,8 @@ from svtcli.prepare.sources.video_file import (
 from svtcli.recipe.data import FolderData, HeldOutData
 from svtcli.run.distribution import install_command
 from svtcli.run.durable import fingerprint
-from svtcli.video.file_kinds import VIDEO, kind_of
+from svtcli.video.array_files import ENDINGS
+from svtcli.video.file_kinds import ARRAY, PICTURE, VIDEO, kind_of
 
 PACKAGE = "package:"
 SHARD_VIDEOS = 64
@@ -101,10 +105,12 @@ def find_videos(data: FolderData) -> Listing:
     if stated.startswith(PACKAGE):
         found, place = Listing(_in_package(stated.removeprefix(PACKAGE))), Path(stated)
     else:
-        folder = source_folder(data.source, "folder", WHAT_TO_GET)
-        found, place = list_videos(folder, frames=True), folder
+        path = download_folder(data.source, "folder")
+        way = way_to_take(path, WHAT_TO_GET) if path.is_file() else WHAT_TO_GET
+        place = source_folder(data.source, "folder", way)
+        found = list_videos(place, frames=True)
     if not found.videos:
-        raise no_videos(place, found, WHAT_TO_GET)
+        raise none_there(place, found, "videos", _other_way(place, found))
     chosen = tuple(video for video in found.videos if wanted.search(video.name))
     if not chosen:
         raise Refused(
@@ -122,6 +128,18 @@ def find_videos(data: FolderData) -> Listing:
         for video in chosen
     )
     return replace(found, videos=tuple(rated))
+
+
+def _other_way(place: Path, found: Listing) -> str:
+    """Hint for a source without videos: the way for arrays or pictures in it."""
+    if found.passed_over.get(ARRAY) and list_videos(place, ENDINGS).videos:
+        return f"take its arrays: svt prepare arrays --source {quote(str(place))}"
+    if found.passed_over.get(PICTURE, 0) > 1:
+        return (
+            "pictures are frames of one video if a single number differs in their "
+            "names: put each series in a folder of its own"
+        )
+    return WHAT_TO_GET
 
 
 def _in_package(name: str) -> tuple[Video, ...]:

@@ -26,7 +26,7 @@ from svtcli.prepare.sources.source_folder import (
     Listing,
     Video,
     list_videos,
-    no_videos,
+    none_there,
     source_folder,
 )
 from svtcli.prepare.sources.video_file import Cutting, VideoTask, chance
@@ -74,7 +74,7 @@ LAYOUTS = (
     "(label,youtube_id,time_start,time_end,split) that name the split"
 )
 WHAT_TO_GET = (
-    "get Kinetics-600 (600 GB and more) from the archives listed at "
+    "get Kinetics-600 (about 730 GB) from the archives listed at "
     "https://github.com/cvdfoundation/kinetics-dataset, with its annotations; "
     f"understood are {LAYOUTS}. Put it there, or name its place: "
     "--source DIR, or data.source=DIR in a recipe"
@@ -147,7 +147,7 @@ def survey_source(data: KineticsData) -> Survey:
     folder = source_folder(data.source, "kinetics", WHAT_TO_GET)
     listing = list_videos(folder)
     if not listing.videos:
-        raise no_videos(folder, listing, WHAT_TO_GET)
+        raise none_there(folder, listing, "videos", WHAT_TO_GET)
     lists = read_annotations(folder, filter(_may_be_list, listing.tables))
     read = Counter({"text file": len(lists.files + lists.others)})
     listing = replace(listing, passed_over=Counter(listing.passed_over) - read)

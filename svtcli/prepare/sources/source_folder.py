@@ -13,6 +13,7 @@ from typing import Any
 from svtcli.failure import Refused, in_words
 from svtcli.prepare.sources import how_to_get
 from svtcli.recipe.addresses import path_in
+from svtcli.video.array_files import ENDINGS
 from svtcli.video.decode import OpenVideo, open_video
 from svtcli.video.file_kinds import PICTURE, VIDEO, kind_of
 from svtcli.video.numbered_frames import OpenFrames, are_numbered, open_frames
@@ -171,8 +172,11 @@ def _require_one_snapshot(folder: Path) -> None:
         )
 
 
-def no_videos(folder: Path, found: Listing, what_to_get: str) -> Refused:
-    """Return the refusal of a source without videos; its hint is the likeliest way."""
+def none_there(folder: Path, found: Listing, what: str, what_to_get: str) -> Refused:
+    """Return the refusal of a source without videos, or arrays; `what` names them.
+
+    Its hint is the likeliest way to get some.
+    """
     notes = "".join(f"; {note}" for note in found.notes)
     if found.archives:
         notes += f"; still packed: {', '.join(found.archives[:3])}"
@@ -184,7 +188,23 @@ def no_videos(folder: Path, found: Listing, what_to_get: str) -> Refused:
         what_to_get = (
             f"name the folder that they lead to: --source {quote(str(target))}"
         )
-    return Refused(f"{folder}: no videos there{notes}", what_to_get)
+    return Refused(f"{folder}: no {what} there{notes}", what_to_get)
+
+
+def way_to_take(path: Path, what_to_get: str) -> str:
+    """Return the command that takes the one file `path`, or else `what_to_get`."""
+    if path.suffix.lower() in ENDINGS:
+        return f"take it as arrays: svt prepare arrays --source {quote(str(path))}"
+    kind = kind_of(str(path))
+    if kind == VIDEO:
+        name = quote(f"^{re.escape(path.name)}$")
+        return (
+            "name its folder, and choose it there: svt prepare folder --source "
+            f"{quote(str(path.parent))} --match {name}"
+        )
+    if kind == "archive":
+        return "unpack it, and name the folder with its contents: --source DIR"
+    return what_to_get
 
 
 def _how_to_unpack(folder: Path, archive: str) -> str:
