@@ -43,6 +43,8 @@ OF_JAX = re.compile(
     re.IGNORECASE,
 )
 """Messages of jax about a variable of the shell, when it is imported."""
+STDOUT = Path("stdout")
+"""Name of stdout in the message of a failed write."""
 PIPE_WIDTH = 10_000
 """Columns of a pipe or a file: nothing is wrapped there."""
 SPELLED = {
@@ -129,7 +131,7 @@ def show(text: str, data: Mapping[str, object]) -> None:
         shown = json.dumps(dict(data), default=str)
     else:
         shown = printable(text, lines=True)
-    with writing(Path("stdout")):
+    with writing(STDOUT):
         print(shown.rstrip("\n"), flush=True)  # noqa: T201
 
 
@@ -230,7 +232,8 @@ def explain(error: BaseException) -> tuple[str, str | None, int]:
             place, room = "", ""
             if error.filename:
                 place = f"{error.filename}: "
-                room = room_at(Path(error.filename), error)
+                path = Path(error.filename)
+                room = "" if path == STDOUT else room_at(path, error)
             why = f"{place}{error.strerror}{room}"
             return why, f"{disk_remedy(error)}, then run again", 74
         case OSError(errno=errno.EROFS, filename=name) if name is not None:

@@ -152,6 +152,7 @@ def _score(
     from svtcli.run.partial import Unfinished
 
     progress = console.progress()
+    before = {plan.out for plan in (*plans, *trials) if plan.finished}
     evaluations, unfinished = [], []
     for plan in plans:
         ended = (
@@ -177,9 +178,9 @@ def _score(
         lines = [line for each in checkpoints for line in paper_lines(each)]
         text, data["table"] = paper_table(lines), paper_data(lines)
     console.show(text, data)
-    written = [plan.out for plan in plans if plan.finished]
-    for out in [*written, *(plan.out for plan in trials)]:
-        console.note(f"written to {out}")
+    for plan in (*plans, *trials):
+        if plan.finished and plan.out not in before:
+            console.note(f"written to {plan.out}")
 
 
 def _show_plans(
@@ -281,11 +282,12 @@ def score_samples(
     from svtcli.evaluate.measure import measure
     from svtcli.evaluate.results import result_data
 
+    written = [plan.out for plan in plans if plan.out and not plan.finished]
     results = [measure(plan, console.progress()) for plan in plans]
     data = {"comparisons": [result_data(each) for each in results], "dry_run": False}
     console.show(result_text((), results, per_frame), data)
-    if out is not None:
-        console.note(f"written to {out}")
+    for path in written:
+        console.note(f"written to {path}")
 
 
 def _reference(

@@ -203,7 +203,13 @@ def _train_facts(found: "CostEstimate", loaded: "LoadedRecipe") -> dict[str, str
         needs = read_needs(Path(loaded.source))
         memory = found.chip.memory if found.chip else host_memory()
         facts["training"] = forecast(
-            seconds, loaded.recipe.train.steps, where, share.state_memory, memory, needs
+            seconds,
+            loaded.recipe.train.steps,
+            where,
+            share.state_memory,
+            memory,
+            needs,
+            measured=found.chip is None,
         )
     if found.compiled is not None:
         step = found.compiled

@@ -15,6 +15,7 @@ read is compared with them first.
 """
 
 import json
+import shlex
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
@@ -162,7 +163,12 @@ def npy_header(dtype: np.dtype, shape: tuple[int, ...]) -> bytes:
 def remedy(folder: Path) -> str:
     """Hint for files of prepared clips that have changed."""
     verify = f"svt prepare verify {folder} lists what has changed"
-    return f"{verify}; restore it from a copy, or prepare again with --force"
+    return f"{verify}; restore it from a copy, or {remove_first(folder)}"
+
+
+def remove_first(folder: Path) -> str:
+    """Advice on preparing clips anew, which `svt run` does only where none are."""
+    return f"prepare the clips again after: rm -r {shlex.quote(str(folder))}"
 
 
 def check_shard_file(folder: Path, shard: Shard, ending: str) -> Path:
@@ -230,7 +236,7 @@ def read_manifest(folder: Path) -> Manifest:
     Errors: `Refused` where there are none, `Locked` while they are being prepared,
     `BadData` where it cannot be read.
     """
-    path, again = folder / MANIFEST, "prepare the clips again with --force"
+    path, again = folder / MANIFEST, remove_first(folder)
     if not path.is_file():
         refuse_unfinished(folder)
         what = "no prepared clips here" if folder.is_dir() else "no such folder"
@@ -250,7 +256,7 @@ def read_manifest(folder: Path) -> Manifest:
         what = f"not a manifest of this svt ({where}: {first['msg']})"
         raise BadData(f"{path}: {what}", again) from error
     if "files" not in values and manifest.fingerprint != fingerprint_of(manifest):
-        raise BadData(f"{path}: changed since it was written", again)
+        raise BadData(f"{path}: has changed since it was written", again)
     return manifest
 
 

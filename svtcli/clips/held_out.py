@@ -34,28 +34,27 @@ def open_fitting(
     """
     clips = open_clips(folder, split, labels)
     if misfits := model_misfits(clips, recipe.model):
-        raise Refused(
-            f"{folder}: clips do not fit the model: {'; '.join(misfits)}",
-            "name clips that do, or prepare them with --size",
-        )
+        hint = "name clips that do"
+        if clips.shape[:2] != recipe.model.video[1:]:
+            hint += ", or prepare them with --size"
+        what = f"{folder}: clips do not fit the model: {'; '.join(misfits)}"
+        raise Refused(what, hint)
     return clips
 
 
-def model_misfits(clips: Clips, config: Model) -> list[str]:
-    """List the differences that keep a model from taking these clips."""
-    (height, width, channels), misfits = clips.shape, []
-    _, H, W = config.video
+def model_misfits(clips: Clips, config: Model) -> dict[str, str]:
+    """Differences that keep a model from taking these clips, and settings that fit."""
+    (height, width, channels), misfits = clips.shape, {}
+    F, H, W = config.video
     if (height, width) != (H, W):
-        misfits.append(f"frames are {height} by {width}, model.video wants {H} by {W}")
+        what = f"frames are {height} by {width}, model.video wants {H} by {W}"
+        misfits[what] = f"model.video=[{F},{height},{width}]"
     if channels != config.channels:
-        misfits.append(
-            f"frames have {channels} channels, model.channels is {config.channels}"
-        )
-    if config.actions not in (0, clips.action_size):
-        misfits.append(
-            f"frames have {clips.action_size} action values, "
-            f"model.actions is {config.actions}"
-        )
+        what = f"frames have {channels} channels, model.channels is {config.channels}"
+        misfits[what] = f"model.channels={channels}"
+    if config.actions not in (0, actions := clips.action_size):
+        what = f"frames have {actions} action values, model.actions is {config.actions}"
+        misfits[what] = f"model.actions={actions}"
     return misfits
 
 

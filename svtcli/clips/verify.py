@@ -13,9 +13,10 @@ from svtcli.clips.format import (
     read_facts,
     read_manifest,
     read_offsets,
+    remove_first,
 )
 from svtcli.clips.reader import open_clips
-from svtcli.failure import BadData, StorageFailed
+from svtcli.failure import BadData
 from svtcli.run.durable import crc32c
 from svtcli.run.progress import Progress
 
@@ -26,8 +27,8 @@ NAMED = 5
 def verify(folder: Path, progress: Progress) -> int:
     """Compare the checksum of every file and clip; return the number of clips.
 
-    Errors: `StorageFailed`, which names every file that is missing or has changed, and
-    the changed clips in it; `BadData` where files contradict each other.
+    Errors: `BadData`, which names every file that is missing or has changed, and the
+    changed clips in it.
     """
     manifest = read_manifest(folder)
     shards = [shard for split in manifest.splits.values() for shard in split.shards]
@@ -44,7 +45,9 @@ def verify(folder: Path, progress: Progress) -> int:
     changes += [_change(folder / name, crc) for name, crc in others.items()]
     if any(changes):
         listed = "; ".join(filter(None, changes))
-        raise StorageFailed(f"{folder}: {listed}", "prepare with --force")
+        raise BadData(
+            f"{folder}: {listed}", f"restore from a copy, or {remove_first(folder)}"
+        )
     return sum(len(open_clips(folder, split)) for split in manifest.splits)
 
 

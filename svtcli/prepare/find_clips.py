@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from svtcli.clips.format import MANIFEST, Manifest, read_manifest
+from svtcli.clips.format import MANIFEST, Manifest, read_manifest, remove_first
 from svtcli.clips.reader import open_clips
 from svtcli.failure import Refused
 from svtcli.prepare.journal import FAILURES, REPORT, SHARD_FILE, WORK
@@ -67,10 +67,10 @@ def find_finished(data: Data, folder: Path) -> Prepared | None:
     except Refused:
         inventory = manifest.inventory
     if inventory != manifest.inventory:
-        retry = ", or add repaired files with svt prepare … --retry-failed"
+        retry = "; --retry-failed of svt prepare adds repaired files"
         raise Refused(
             f"{folder}: the source has changed since these clips were prepared",
-            f"{ELSEWHERE}, or replace these clips: svt prepare … --force"
+            f"{ELSEWHERE}, or {remove_first(folder)}"
             + (retry if manifest.failures else ""),
         )
     for split in manifest.splits:
@@ -90,7 +90,7 @@ def refuse_other(data: Data, folder: Path, manifest: Manifest) -> None:
     if changed := _difference(manifest.spec, spec_of(data)):
         raise Refused(
             f"{folder}: contains clips prepared with other settings ({changed})",
-            f"{ELSEWHERE}, or replace these clips: svt prepare … --force",
+            f"{ELSEWHERE}, or {remove_first(folder)}",
         )
 
 

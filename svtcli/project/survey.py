@@ -73,7 +73,7 @@ def refusals(
     from svtcli.train import plan as training
 
     checks: dict[Stage, Callable[[], object]] = {
-        "train": lambda: training.check(recipe),
+        "train": lambda: training.check(recipe, clips),
         "sample": lambda: sampling.check(recipe, recipe.sample, clips),
         "eval": lambda: evaluation.check(recipe, clips),
         "render": lambda: rendering.check(recipe),

@@ -182,7 +182,7 @@ def did_you_mean(path: Path, recipe: Any) -> str:
     """`; did you mean …?` for the unknown key `path`, or nothing.
 
     The nearest key of the same section, preferably an unused one, else the same key of
-    another section.
+    another section. A key of data's other kinds is said to be one.
     """
     section: Any = recipe
     for part in path[:-1]:
@@ -195,11 +195,18 @@ def did_you_mean(path: Path, recipe: Any) -> str:
         for name in (*SECTIONS, "data")
         if wanted in _keys((name,), recipe.get(name))
     ]
-    near = (
-        get_close_matches(wanted, unused, n=1)
-        or get_close_matches(wanted, keys, n=1)
-        or elsewhere
+    others = [
+        _kind(each)
+        for each in DATASETS
+        if path[:-1] == ("data",) and wanted in _names(each)
+    ]
+    if others and section.get("kind"):
+        kinds = " or ".join(map(str, others))
+        return f" for kind: {section['kind']}; it is one of kind: {kinds}"
+    close = get_close_matches(wanted, unused, n=1) or get_close_matches(
+        wanted, keys, n=1
     )
+    near = [".".join(map(str, (*path[:-1], key))) for key in close] or elsewhere
     return f"; did you mean {' or '.join(near)}?" if near else ""
 
 
@@ -217,7 +224,11 @@ def _keys(path: Path, written: Any) -> list[str]:
             found = [Dilated]
         case _:
             found = []
-    return [setting.name for each in found for setting in settings_of(each)]
+    return [name for each in found for name in _names(each)]
+
+
+def _names(section: type) -> list[str]:
+    return [setting.name for setting in settings_of(section)]
 
 
 def _kind(dataset: type) -> object:

@@ -216,7 +216,7 @@ def read_record(
     seal = values.pop(SEAL, None)
     older = seal is None and values and values.keys() <= set(unsealed)
     if not older and seal != _seal(values):
-        what = "changed since it was written" if seal else "damaged: no checksum"
+        what = "has changed since it was written" if seal else "damaged: no checksum"
         raise BadData(f"{path}: {what}", remedy)
     if missing := sorted(set(keys) - values.keys()):
         raise BadData(f"{path}: written by another svt: no {missing[0]}", remedy)

@@ -84,7 +84,8 @@ def check_xla_flags() -> None:
         (sys.executable, "-c", XLA_READS), stderr=-1, text=True, errors="replace"
     )
     if tried.returncode and (said := XLA_SAYS.search(tried.stderr)):
-        raise Refused(f"XLA_FLAGS: {said[0]}", "correct XLA_FLAGS, or unset it")
+        what = said[0].replace(" in XLA_FLAGS", "")
+        raise Refused(f"XLA_FLAGS: {what}", "correct XLA_FLAGS, or unset it")
     for flag in text.split():
         if not XLA_HARMLESS.fullmatch(flag.partition("=")[0]):
             raise Refused(

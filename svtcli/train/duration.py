@@ -63,14 +63,23 @@ def cpu_rate() -> float:
 
 
 def forecast(
-    seconds: float, steps: int, where: str, state: int, memory: int | None, needs: str
+    seconds: float,
+    steps: int,
+    where: str,
+    state: int,
+    memory: int | None,
+    needs: str,
+    measured: bool = False,
 ) -> str:
     """Sentence about a training of `steps` in all, before it begins.
 
     `state` is the weights + optimizer state of a device with `memory` bytes, `needs`
-    the hardware that the recipe's header asks for, or empty.
+    the hardware that the recipe's header asks for, or empty. `measured` if the time
+    follows from `cpu_rate`.
     """
     text = f"about {about(seconds)} for {steps:,} steps on {where}"
+    if measured:
+        text += ", at the speed measured just now"
     if seconds > LONG and needs:
         text += f"; the recipe's header asks for {needs}"
     if memory is not None and state > memory:

@@ -227,7 +227,7 @@ def layout_of(
             f"but there are {len(devices)}",
             "mesh.data=-1 takes all there are",
         )
-    refuse_uneven(train, data, mesh.shard)
+    refuse_uneven(train, data, mesh.shard, data)
     return _grid(devices[:wanted], data, mesh.shard)
 
 

@@ -119,12 +119,17 @@ def plan_training(
     )
 
 
-def check(recipe: Recipe) -> None:
-    """Refuse what training refuses, whatever the clips and devices. Errors: Refused."""
+def check(recipe: Recipe, clips: Path | None = None) -> None:
+    """Refuse what training refuses on any devices, with the `clips` if they are given.
+
+    Errors: Refused.
+    """
     train, mesh = recipe.train, recipe.mesh
     _require_tensorboard(train)
     # Where devices are counted later, there are at least those of one group.
-    refuse_uneven(train, max(mesh.data, 1), mesh.shard)
+    refuse_uneven(train, max(mesh.data, 1), mesh.shard, 1)
+    if clips is not None:
+        check_clips(clips, recipe)
     if train.validate_every is not None:
         check_lengths(recipe.model, **vars(recipe.resolved(recipe.eval)))
 
@@ -137,20 +142,23 @@ def _require_tensorboard(train: Train) -> None:
         )
 
 
-def refuse_uneven(train: Train, data: int, shard: int) -> None:
-    """Refuse micro-batches that do not divide evenly among the devices."""
+def refuse_uneven(train: Train, data: int, shard: int, most: int) -> None:
+    """Refuse micro-batches that do not divide evenly among the devices.
+
+    `most` groups of devices are known to be here. Errors: Refused.
+    """
     rows, devices = train.batch // train.accumulate, data * shard
     if rows % devices == 0:
         return
-    batch = "a batch"
+    batch = f"train.batch={train.batch}"
     if train.accumulate > 1:
-        batch = f"a micro-batch of train.batch={train.batch}"
+        batch += f" in train.accumulate={train.accumulate} micro-batches of {rows}"
     fit = devices * train.accumulate
-    hint = f"train.batch={fit * max(1, round(train.batch / fit))} would"
+    hint = f"train.batch={fit * max(1, round(train.batch / fit))} can"
     if rows % shard == 0:
-        hint += f", and so would mesh.data={divisor(rows // shard, data)}"
+        hint += f", and so can mesh.data={divisor(rows // shard, most)}"
     raise Refused(
-        f"mesh of {devices} devices: {rows} rows, {batch}, do not divide among them",
+        f"mesh of {devices} devices: {batch} cannot be divided evenly among them",
         hint,
     )
 
@@ -181,11 +189,13 @@ def check_clips(folder: Path, recipe: Recipe) -> Clips:
     Errors: Refused with every difference; and those of `open_clips`.
     """
     clips = open_clips(folder, "train")
-    misfits = [*model_misfits(clips, recipe.model), *_other_settings(folder, recipe)]
-    if misfits:
+    fitting = model_misfits(clips, recipe.model)
+    if misfits := [*fitting, *_other_settings(folder, recipe)]:
+        other = "name another folder with data.clips=FOLDER, and prepare them there"
+        alone = len(misfits) == len(fitting)
         raise Refused(
             f"{folder}: clips do not fit the recipe: {'; '.join(misfits)}",
-            "name another folder with data.clips=FOLDER, and prepare them there",
+            f"set {' '.join(fitting.values())}, or {other}" if alone else other,
         )
     return clips
 

@@ -206,6 +206,7 @@ def _train(
             rows,
             progress,
             throughput_of(recipe.model, settings, layout.device_kinds),
+            plan.validation.clips.split if plan.validation else "",
         )
         validation = make_validation(
             plan.validation, recipe, graphdef, layout, stop.requested, peers.compiling
@@ -245,7 +246,10 @@ def _note_duration(
     )
     if each is not None and steps > 0:
         state, needs = layout.own_bytes(abstract), read_needs(Path(plan.loaded.source))
-        progress.note(forecast(steps * each, steps, on, state, layout.memory, needs))
+        measured = layout.platform == "cpu"
+        progress.note(
+            forecast(steps * each, steps, on, state, layout.memory, needs, measured)
+        )
 
 
 @contextmanager

@@ -159,12 +159,14 @@ class StepLog:
         rows: Rows,
         progress: Progress,
         throughput: Throughput | None = None,
+        held_out: str = "",
     ) -> None:
         self.train, self.score_name, self.clips_of = train, score_name, clips_of
         self.rows, self.progress = rows, progress
         self.score: float | None = None
         """Score of the newest finite step."""
         self.throughput = throughput or Throughput(train.batch)
+        self._validation_of = f"validation ({held_out})" if held_out else "validation"
         self._validation: float | None = None
         self._unread: tuple[int, Metrics] | None = None
         self._bad_in_a_row = 0
@@ -222,7 +224,8 @@ class StepLog:
         name = f"validation_{self.score_name}"
         self.rows.append(step, time=time.time(), **{name: score})
         unit = UNITS[self.score_name]
-        self.progress.note(f"step {step}: validation {self._rounded(score)} {unit}")
+        what = f"{self._validation_of} {self._rounded(score)}"
+        self.progress.note(f"step {step}: {what} {unit}")
 
     def _facts(self) -> dict[str, str]:
         scores = {UNITS[self.score_name]: self.score, "validation": self._validation}

@@ -96,7 +96,7 @@ XLA_FLAGS=--xla_dump_hlo_as_text=false"""
     ("line", "words"),
     [
         ("XLA_FLAGS=--xla_cpu_enable_fast_math=true", "could change results"),
-        ("XLA_FLAGS=--xla_none_such", "Unknown flag in XLA_FLAGS: --xla_none_such"),
+        ("XLA_FLAGS=--xla_none_such", "XLA_FLAGS: Unknown flag: --xla_none_such"),
         ("JAX_PLATFORMS=none_such", "JAX_PLATFORMS=none_such: jax finds no such dev"),
         ("JAX_LOG_COMPILES=perhaps", "correct JAX_LOG_COMPILES, or unset it"),
     ],

@@ -44,6 +44,7 @@ def test_the_result_is_a_table(place, capfd):
     assert again.out == said.out
     assert "already scored" in again.err
     assert "compiling" not in again.err
+    assert "written to" not in again.err
 
 
 def test_a_run_on_a_read_only_disk_is_scored_elsewhere(place, capfd):

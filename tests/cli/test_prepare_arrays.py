@@ -84,6 +84,7 @@ def test_a_model_is_trained_with_the_actions_of_arrays(place: Path, here) -> Non
     said = here("run", "c.yaml", "--to", "train")
     assert said.code == 2
     assert "frames have 2 action values, model.actions is 3" in said.err
+    assert "hint: set model.actions=2" in said.err
 
 
 @pytest.mark.slow

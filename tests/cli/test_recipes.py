@@ -82,7 +82,7 @@ def test_check_says_everything_that_is_wrong_with_code_3(mine, here):
     assert (said.code, said.out) == (3, "")
     assert said.err.splitlines() == [
         "svt: error: 2 problems in the recipe",
-        f"{mine}:3:3: train.step: unknown key; did you mean steps?",
+        f"{mine}:3:3: train.step: unknown key; did you mean train.steps?",
         "      step: 5",
         "      ^",
         f'{mine}:4:10: train.batch: should be a whole number, not the text "on"',
@@ -103,7 +103,7 @@ def test_check_as_json_has_the_places(mine, here):
                 "file": str(mine),
                 "line": 1,
                 "column": 22,
-                "what": "data.sise: unknown key; did you mean size?",
+                "what": "data.sise: unknown key; did you mean data.size?",
             }
         ],
     }

@@ -38,7 +38,12 @@ def shell(command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
         ("recipes show nobody 2>&-", 2, "", ""),
         ("recipes show nobody 2>/dev/full", 2, "", ""),
         ("recipes list <&- >&- 2>&-", 0, "", ""),
-        ("recipes list >/dev/full", 74, "", "svt: error: stdout: No space left"),
+        (
+            "recipes list >/dev/full",
+            74,
+            "",
+            "svt: error: stdout: No space left on device\n",
+        ),
         ("recipes show nobody 2>&1 >&- | true", 2, "", ""),
     ],
 )

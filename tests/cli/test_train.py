@@ -131,7 +131,7 @@ def test_a_dry_run_mentions_validation_and_profile_where_they_are_wanted(
         (["tiny.yaml", "--profile", "10"], 2, "only 12 steps are left"),
         (["tiny.yaml", "train.validate_every=4"], 2, "has no held-out split"),
         (["nowhere.yaml"], 2, "nowhere.yaml: no such file"),
-        (["tiny.yaml", "train.batches=3"], 2, "did you mean batch"),
+        (["tiny.yaml", "train.batches=3"], 2, "did you mean train.batch"),
         (["tiny.yaml", "train.optimizer=sgd"], 2, "should be rmsprop or adam or adamw"),
         (["tiny.yaml", "train.weight_decay=0.1"], 2, "is not used by rmsprop"),
         (["tiny.yaml", "train.warmup=12"], 2, "must be shorter than the 12 steps"),

@@ -18,7 +18,7 @@ from svtcli.clips.format import Manifest, Split, write_manifest
 from svtcli.clips.on_the_fly import bouncing_clip, clip_rng, digit_path, write_digits
 from svtcli.clips.reader import GeneratedClips, open_clips, open_generated
 from svtcli.clips.verify import verify
-from svtcli.failure import BadData, Refused, StorageFailed
+from svtcli.failure import BadData, Refused
 from svtcli.prepare.sources import make_plan
 from svtcli.recipe.data import MovingMnistData
 from svtcli.run.progress import Silent
@@ -161,7 +161,7 @@ def test_a_generated_split_equals_the_stored_one(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="carry no labels"):
         open_clips(tmp_path, "train", re.compile("a"))
     (tmp_path / "train.digits.npy").write_bytes(b"")
-    with pytest.raises(StorageFailed, match=r"train\.digits\.npy has changed"):
+    with pytest.raises(BadData, match=r"train\.digits\.npy has changed"):
         verify(tmp_path, Silent())
 
 

@@ -3,7 +3,7 @@ import re
 import pytest
 
 from svtcli.clips.verify import verify
-from svtcli.failure import StorageFailed
+from svtcli.failure import BadData
 from svtcli.run.progress import Silent
 from tests.make_clips import MakeClips
 
@@ -19,12 +19,12 @@ def test_verify_finds_a_flipped_bit(make_clips: MakeClips, ending: str) -> None:
     content[-1] ^= 1
     path.write_bytes(content)
     named = ", 1 clips: clip 3" if ending == "frames.npy" else ""
-    with pytest.raises(StorageFailed, match=re.escape(path.name) + ".*" + named):
+    with pytest.raises(BadData, match=re.escape(path.name) + ".*" + named):
         verify(folder, Silent())
 
 
 def test_verify_names_a_missing_file(make_clips: MakeClips) -> None:
     folder = make_clips(LENGTHS)
     (folder / "train-00004.meta.jsonl").unlink()
-    with pytest.raises(StorageFailed, match=r"train-00004\.meta\.jsonl is missing"):
+    with pytest.raises(BadData, match=r"train-00004\.meta\.jsonl is missing"):
         verify(folder, Silent())

@@ -12,7 +12,7 @@ from svtcli.clips.format import read_manifest
 from svtcli.clips.on_the_fly import bouncing_clip, clip_rng
 from svtcli.clips.reader import open_clips
 from svtcli.clips.verify import verify
-from svtcli.failure import BadData, Refused, StorageFailed
+from svtcli.failure import BadData, Refused
 from svtcli.prepare.build import PrepareOptions
 from svtcli.prepare.sources.moving_mnist import level_counts, lower_bound
 from svtcli.prepare.stage import prepare
@@ -127,7 +127,7 @@ def test_damaged_digits_are_found_by_verify_and_by_the_reader(
     prepare(data, tmp_path, Silent(), PrepareOptions(workers=1))
     path = tmp_path / "train.digits.npy"
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(StorageFailed, match=r"train\.digits\.npy has changed"):
+    with pytest.raises(BadData, match=r"train\.digits\.npy has changed"):
         verify(tmp_path, Silent())
     with pytest.raises(BadData, match=r"train\.digits\.npy: has changed"):
         open_clips(tmp_path, "train")

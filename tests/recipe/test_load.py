@@ -99,6 +99,10 @@ def test_a_problem_shows_its_line_with_a_caret():
         ("data: {kind: folder}\nmodel: {steps: 3}", "did you mean train.steps?"),
         ("data: {kind: folder}\neval: [1]", "2:7: eval: should be a section"),
         ("data: {kind: folder}\nsteps: 1", "did you mean train.steps?"),
+        (
+            "data: {kind: arrays, fps: 5}",
+            "data.fps: unknown key for kind: arrays; it is one of kind: folder",
+        ),
     ],
 )
 def test_a_wrong_value_is_named_in_words(text, what):
@@ -182,7 +186,7 @@ def test_an_override_sets_a_key_of_a_section_that_the_file_does_not_have(tmp_pat
         ("train.steps=abc", "command line:1:13: train.steps: should be a whole number"),
         (
             "train.stepz=3",
-            "command line:1:1: train.stepz: unknown key; did you mean steps",
+            "command line:1:1: train.stepz: unknown key; did you mean train.steps",
         ),
         ("model.s=[4,2", "command line:1:13: not valid YAML"),
         ("model.s=[4,2]", "command line:1:9: model.s: is too short"),

@@ -51,7 +51,7 @@ def test_settings_that_decide_results_are_ignored_and_the_others_kept():
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        ("--xla_dump_too=x --xla_new", "Unknown flags in XLA_FLAGS: --xla_dump_too=x"),
+        ("--xla_dump_too=x --xla_new", "Unknown flags: --xla_dump_too=x"),
         ("--xla_force_host_platform_device_count=two", "interpret value two for"),
         ("/no/such/file", 'Could not open file "/no/such/file"'),
         ("--xla_cpu_enable_fast_math=true", "fast_math=true could change results"),

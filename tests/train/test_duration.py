@@ -17,7 +17,8 @@ def test_a_long_training_is_told_in_years_with_the_hardware_of_the_header():
         "a device, which has 2 GB"
     )
     assert (
-        forecast(600.0, 550, "cpu", 1, 2, needs) == "about 10 min for 550 steps on cpu"
+        forecast(600.0, 550, "cpu", 1, 2, needs, measured=True)
+        == "about 10 min for 550 steps on cpu, at the speed measured just now"
     )
 
 

@@ -137,13 +137,13 @@ def test_uneven_meshes_are_refused_with_a_setting_that_divides(folder: Path) -> 
         "here; mesh.shard=2 does",
         "train.batch=8 mesh.data=4 mesh.shard=4": "mesh.data=4 mesh.shard=4: 16 "
         "devices, but there are 8; mesh.data=-1 takes all there are",
-        "train.batch=12": "mesh of 8 devices: 12 rows, a batch, do not divide among "
-        "them; train.batch=16 would, and so would mesh.data=6",
-        "train.batch=4 mesh.shard=8": "mesh of 8 devices: 4 rows, a batch, do not "
-        "divide among them; train.batch=8 would",
-        "train.batch=24 train.accumulate=2": "mesh of 8 devices: 12 rows, a micro-"
-        "batch of train.batch=24, do not divide among them; train.batch=32 would, and "
-        "so would mesh.data=6",
+        "train.batch=12": "mesh of 8 devices: train.batch=12 cannot be divided evenly "
+        "among them; train.batch=16 can, and so can mesh.data=6",
+        "train.batch=4 mesh.shard=8": "mesh of 8 devices: train.batch=4 cannot be "
+        "divided evenly among them; train.batch=8 can",
+        "train.batch=24 train.accumulate=2": "mesh of 8 devices: train.batch=24 in "
+        "train.accumulate=2 micro-batches of 12 cannot be divided evenly among them; "
+        "train.batch=32 can, and so can mesh.data=6",
     }
     words = [f"refused:2:{overrides}" for overrides in cases]
     said, _ = on_devices(8, "mesh_worker", str(folder), *words)

@@ -82,7 +82,7 @@ def test_a_validation_score_is_that_of_svt_eval(
         evaluation = evaluate(plan_likelihood(checkpoint, same), Silent())
         assert evaluation.rows[0].mean == pytest.approx(scores[step], abs=1e-6)
     assert result.validation == scores[12]
-    assert f"step 8: validation {scores[8]:.3f} bits/dim" in notes.lines
+    assert f"step 8: validation (val) {scores[8]:.3f} bits/dim" in notes.lines
 
 
 def test_neither_validation_nor_resuming_changes_the_training(
