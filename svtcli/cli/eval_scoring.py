@@ -152,7 +152,8 @@ def _score(
     from svtcli.run.partial import Unfinished
 
     progress = console.progress()
-    before = {plan.out for plan in (*plans, *trials) if plan.finished}
+    every: tuple[LikelihoodPlan | TrialsPlan, ...] = (*plans, *trials)
+    before = {each.out for each in every if each.finished}
     evaluations, unfinished = [], []
     for plan in plans:
         ended = (
@@ -178,9 +179,9 @@ def _score(
         lines = [line for each in checkpoints for line in paper_lines(each)]
         text, data["table"] = paper_table(lines), paper_data(lines)
     console.show(text, data)
-    for plan in (*plans, *trials):
-        if plan.finished and plan.out not in before:
-            console.note(f"written to {plan.out}")
+    for each in every:
+        if each.finished and each.out not in before:
+            console.note(f"written to {each.out}")
 
 
 def _show_plans(
