@@ -19,7 +19,7 @@ from svtcli.cli.flags import (
 from svtcli.failure import Refused
 from svtcli.recipe.data import DATASETS, clips_folder
 from svtcli.recipe.setting import PERCENT, Misfit, settings_of, without_sections
-from svtcli.run.progress import about
+from svtcli.run.progress import about, counted
 from svtcli.train.memory import size
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def verify(
     from svtcli.clips.verify import verify as verify_clips
 
     count = verify_clips(clips, console.progress())
-    console.show(f"{clips}: {count} clips are unchanged", {"clips": count})
+    console.show(f"{clips}: {counted(count, 'clip')}, unchanged", {"clips": count})
 
 
 def _prepare(
@@ -219,23 +219,29 @@ def _report(done: "Prepared") -> None:
     for split, clips in done.clips.items():
         bound = done.lower_bound.get(split)
         tail = f", lower bound {bound:.2f} nats/frame" if bound is not None else ""
-        console.note(f"{split}: {clips} clips, {done.frames[split]} frames{tail}")
+        console.note(
+            f"{split}: {counted(clips, 'clip')}, "
+            f"{counted(done.frames[split], 'frame')}{tail}"
+        )
     if done.failures:
-        reasons = ", ".join(f"{n} {reason}" for reason, n in done.failures.items())
-        console.note(f"gave no clips: {reasons} (failures.jsonl)")
+        from svtcli.prepare.plan import listed_reasons
+
+        reasons = listed_reasons(done.failures)
+        console.note(f"gave no clips: {reasons} (see failures.jsonl)")
 
 
 def _in_words(would: "Preview") -> str:
     """Describe a dry run."""
-    videos = f"{would.sources} videos -> " if would.sources else ""
+    videos = f"{counted(would.sources, 'video')} -> " if would.sources else ""
+    clips = counted(would.clips, "clip")
     state = "already prepared" if would.finished else "not prepared yet"
     time = ""
     if would.seconds is not None:
-        pace = f"{would.workers} worker{'s' if would.workers > 1 else ''}"
+        pace = counted(would.workers, "worker")
         time = f", about {about(would.seconds)} with {pace}"
     notes = "".join(f"\n  {note}" for note in would.notes)
     return (
-        f"{would.folder}: {videos}about {would.clips} clips, {size(would.bytes)}"
+        f"{would.folder}: {videos}about {clips}, {size(would.bytes)}"
         f"{time}; {state}{notes}"
     )
 

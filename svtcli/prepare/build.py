@@ -94,9 +94,7 @@ class BuildProgress:
         self._fail(failures)
         for failure in failures:
             if failure.unreadable:
-                self._progress.note(
-                    f"{failure.item}: {failure.reason}: {failure.detail}"
-                )
+                self._progress.note(str(failure))
         facts = {}
         if self._frames or self._failed:
             seconds = max(monotonic() - self._since, 1e-3)
@@ -115,10 +113,13 @@ class BuildProgress:
             allowed = max(1, allowed)
         if self._failed > allowed:
             unreadable = [each for each in self.failures if each.unreadable]
+            may = (
+                f"at most {allowed} ({100 * self._limit:.3g} %)" if allowed else "none"
+            )
             raise TooManyFailures(
-                f"{self._failed} of {units} {self._plan.unit} could not be read "
-                f"({listed_units(unreadable)}): {100 * self._failed / units:.3g} %, "
-                f"more than the {allowed} ({100 * self._limit:.3g} %) that are allowed"
+                f"{self._failed} of {self._plan.total()} could not be read "
+                f"({listed_units(unreadable)}): {100 * self._failed / units:.3g} %; "
+                f"{may} may fail"
             )
 
 

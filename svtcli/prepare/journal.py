@@ -28,7 +28,7 @@ from svtcli.clips.format import (
     write_manifest,
 )
 from svtcli.failure import BadData
-from svtcli.prepare.plan import Failed, Group
+from svtcli.prepare.plan import Failed, Group, listed_reasons
 from svtcli.run.durable import (
     check_file,
     crc32c,
@@ -170,14 +170,14 @@ def count_reasons(failures: Iterable[Failed]) -> dict[str, int]:
 
 
 def listed_units(failures: Iterable[Failed]) -> str:
-    """List the units that gave no clips by reason: `3 decode, 1 open`.
+    """List the units that gave no clips by reason: `3 damaged, 1 too short`.
 
     A video that is too short for several splits counts once.
     """
     lost = Counter[str]()
     for failure in {failure.item: failure for failure in failures}.values():
         lost[failure.reason] += failure.lost
-    return ", ".join(f"{n} {reason}" for reason, n in lost.most_common())
+    return listed_reasons(dict(lost.most_common()))
 
 
 def count_classes(out: Path, manifest: Manifest) -> dict[str, dict[str, int]]:

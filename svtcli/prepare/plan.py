@@ -14,8 +14,23 @@ from svtcli.clips.format import ClipFacts, Layout, Split
 from svtcli.recipe.data import Data
 from svtcli.recipe.setting import influential
 from svtcli.run.durable import fingerprint
+from svtcli.run.progress import counted
 from svtcli.video import library_versions
 
+REASONS = {
+    "open": "unreadable",
+    "no-video": "without video",
+    "decode": "damaged",
+    "time-stamps": "without times",
+    "too-short": "too short",
+    "crash": "that crashed the decoder",
+    "timeout": "over the time limit",
+    "action-missing": "without actions",
+    "state-missing": "without states",
+    "layout": "of another layout",
+    "values": "with invalid numbers",
+}
+"""Reasons of `failures.jsonl`, in the words of a summary."""
 SHARDS = 40
 """Fewest shards of a split of files, where it has as many."""
 
@@ -52,6 +67,9 @@ class Failed:
     def unreadable(self) -> bool:
         """True unless the source is only too short."""
         return self.reason != "too-short"
+
+    def __str__(self) -> str:
+        return f"{self.item}: {self.reason}: {self.detail}"
 
     @property
     def item(self) -> str:
@@ -165,11 +183,18 @@ class Plan:
     """Splits without groups: their clips are generated when they are read."""
     findings: Mapping[str, Any] = field(default_factory=dict)
     """Facts about the source, for `report.json`."""
+    unusable: tuple[Failed, ...] = ()
+    """Files whose headers tell that they give no clips; each counts as one unit."""
 
     @cached_property
     def units(self) -> int:
         """Total amount of work."""
         return units_of(self.groups)
+
+    def total(self) -> str:
+        """Return the amount of work in words: `38 clips`, with files among them."""
+        files = " and files" if self.unusable else ""
+        return counted(self.units, self.unit.removesuffix("s")) + files
 
     @cached_property
     def order(self) -> str:
@@ -183,6 +208,11 @@ class Plan:
         """Fingerprint of everything that decides the bytes."""
         versions = library_versions()
         return fingerprint(self.spec, self.inventory, self.order, self.layout, versions)
+
+
+def listed_reasons(counts: Mapping[str, int]) -> str:
+    """List reasons with their counts: `3 damaged, 1 too short`."""
+    return ", ".join(f"{n} {REASONS.get(key, key)}" for key, n in counts.items())
 
 
 def spec_of(data: Data) -> dict[str, Any]:

@@ -168,7 +168,7 @@ class Preparation:
 def _no_clips(plan: Plan, failures: tuple[Failed, ...]) -> str:
     first = f"; the first: {failures[0].item}: {failures[0].detail}" if failures else ""
     reasons = listed_units(failures)
-    return f"no clips: {plan.units} {plan.unit} gave none ({reasons}){first}"
+    return f"no clips: {plan.total()} gave none ({reasons}){first}"
 
 
 def _splits(plan: Plan, built: list[Built], folder: Path) -> dict[str, Split]:

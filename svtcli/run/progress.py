@@ -38,6 +38,11 @@ def about(seconds: int | float) -> str:
     return f"{float(f'{days / 365.25:.2g}'):,.0f} years"
 
 
+def counted(number: int, noun: str) -> str:
+    """Format a number of things: `1 clip`, `2 clips`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 class Silent:
     """Progress that shows nothing, for tests and for use as a library."""
 

@@ -68,6 +68,19 @@ def test_clips_are_called_by_their_file_and_resumed(place: Path, here) -> None:
     assert "--range 0..1" in said.err
 
 
+def test_a_dry_run_names_the_files_that_give_no_clips(place: Path, here) -> None:
+    save(place / "in/a.npz", frames=VIDEO)
+    for name in "bc":
+        save(place / f"in/{name}.npz", frames=VIDEO / 255)
+    would = here("prepare", "arrays", "--source", "in", "--size", "8", "-n")
+    assert "about 4 clips" in would.out
+    assert "2 files cannot be used:" in would.out
+    assert "b.npz: layout: frames: its numbers are float64, not uint8" in would.out
+    said = here("prepare", "arrays", "--source", "in", "--size", "8")
+    assert said.code == 3
+    assert "2 of 6 clips and files could not be read (2 of another layout)" in said.err
+
+
 @pytest.mark.slow
 def test_a_model_is_trained_with_the_actions_of_arrays(place: Path, here) -> None:
     losses = []

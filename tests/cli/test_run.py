@@ -115,7 +115,7 @@ def test_broken_files_stop_a_run_unless_it_may_lose_them(tmp_path, capfd, monkey
     prepare = ("run", "mine.yaml", "--to", "prepare")
     said = svt_here(capfd, *prepare)
     assert said.code == 3
-    assert "66.7 %, more than the 1 (5 %) that are allowed" in said.err
+    assert "66.7 %; at most 1 (5 %) may fail" in said.err
     assert "--max-failures, data.max_failures in a recipe" in said.err
     said = svt_here(capfd, *prepare, "--max-failures", "7O%")
     assert said.code == 2

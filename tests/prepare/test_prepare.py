@@ -165,7 +165,9 @@ def test_a_damaged_file_loses_only_its_own_clips(dirty: Path, tmp_path: Path) ->
 
 def test_too_many_failures_fail_the_check(dirty: Path, tmp_path: Path) -> None:
     out, data = tmp_path / "out", folder_data(dirty, frames=8)
-    with pytest.raises(CheckFailed, match=r"4 of 11 videos could not be read \(2 open"):
+    with pytest.raises(
+        CheckFailed, match=r"4 of 11 videos could not be read \(2 unreadable"
+    ):
         prepare(data, out, Silent())
     assert not (out / "manifest.json").exists()
     listed = (out / ".work/failures.jsonl").read_text().splitlines()
@@ -179,7 +181,7 @@ def test_too_many_failures_fail_the_check(dirty: Path, tmp_path: Path) -> None:
 def test_no_clips_at_all_is_an_error_and_leaves_nothing(
     videos: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(BadData, match=r"no clips: .*5 too-short.* a clip has 31"):
+    with pytest.raises(BadData, match=r"no clips: .*5 too short.* a clip has 31"):
         prepare(folder_data(videos, frames=31), tmp_path / "out", Silent())
     assert not (tmp_path / "out").exists()
 

@@ -68,11 +68,16 @@ class BrokenFile:
     units: int = 1
     files: tuple[Path, ...] = ()
 
+    @property
+    def failure(self) -> Failed:
+        """Reason, as it is recorded."""
+        return Failed(self.source, self.reason, self.detail)
+
     def promise(self) -> Promise:
         return Promise(0, 0)
 
     def run(self, frames: Path) -> Outcome:
-        return Outcome(failures=(Failed(self.source, self.reason, self.detail),))
+        return Outcome(failures=(self.failure,))
 
 
 def make_plan(data: ArraysData) -> Plan:
@@ -137,6 +142,7 @@ def make_plan(data: ArraysData) -> Plan:
         unit="clips",
         pixels=way,
         notes=tuple(notes),
+        unusable=tuple(each.failure for each in broken),
         findings={"files": len(listing.videos), "clips": total} | listing.findings,
     )
 
