@@ -72,7 +72,7 @@ def address_problem(path: str | PathLike[str]) -> tuple[str, str] | None:
     fetched = kind in ("hf", "http", "hdfs")
     then = PurePosixPath(rest).name if kind in ("http", "hdfs") else f"{at}/{inner}"
     return (
-        f"{url}: an address; svt reads and writes file systems only",
+        f"{url}: an address, not a path; svt uses mounted file systems only",
         f"{'fetch' if fetched else 'mount'} it: {command}; then the path is {then}",
     )
 

@@ -97,7 +97,7 @@ def test_missing_sources_say_what_to_do(
         find_videos(replace(data, source=f"{data.source}/readme.txt"))
     fill(tmp_path / "data/folder", "a.mp4")
     assert find_videos(DATA).videos[0].path == tmp_path / "data/folder/a.mp4"
-    with pytest.raises(Refused, match="none of 1 videos matches 'b'"):
+    with pytest.raises(Refused, match="none of 1 video matches 'b'"):
         find_videos(replace(DATA, match="b"))
 
 
@@ -234,7 +234,7 @@ def test_links_that_lead_out_of_the_source_are_not_followed(tmp_path: Path) -> N
         "links_outside": 2,
         "passed_over": {"broken link": 2},
     }
-    assert "2 links lead out of the source and are not read: in/leak, …" in plan.notes
+    assert "not read, as they lead out of the source: 2 links, in/leak, …" in plan.notes
     # The source itself may be a link.
     (tmp_path / "link").symlink_to(source, target_is_directory=True)
     linked = find_videos(replace(data, source=str(tmp_path / "link")))
@@ -282,7 +282,10 @@ def test_a_source_of_links_alone_is_refused(tmp_path: Path) -> None:
     fill(tmp_path / "outside", "secret.mp4")
     (tmp_path / "source").mkdir()
     (tmp_path / "source/a").symlink_to(tmp_path / "outside")
-    with pytest.raises(Refused, match="no videos there; 1 links lead out") as caught:
+    with pytest.raises(
+        Refused,
+        match="no videos there; not read, as they lead out of the source: 1 link, a",
+    ) as caught:
         find_videos(replace(DATA, source=str(tmp_path / "source")))
     target = f"{tmp_path}/outside"
     assert caught.value.hint == f"name the folder that they lead to: --source {target}"
@@ -328,7 +331,7 @@ def test_names_that_are_not_unicode_are_left_out(tmp_path: Path) -> None:
     listing = find_videos(data)
     assert [video.name for video in listing.videos] == ["a.mp4"]
     assert listing.nameless == 1
-    assert listing.notes == ("1 names are not UTF-8 and are not read",)
+    assert listing.notes == ("not read: 1 name not in UTF-8",)
 
 
 def test_the_plan_does_not_depend_on_where_the_source_is(tmp_path: Path) -> None:
@@ -358,7 +361,10 @@ def test_a_folder_of_numbered_pictures_is_a_video(tmp_path: Path) -> None:
     ]
     # Those beside a video, a lone one, and those that are not of one series.
     assert found.passed_over == {"picture": 6}
-    assert "6 numbered pictures are 2 of the videos" in make_plan(data).notes
+    assert (
+        "2 of the videos are folders of numbered pictures (6 in all)"
+        in make_plan(data).notes
+    )
     inside = find_videos(replace(data, source=str(tmp_path / "a"))).videos
     assert [(v.root, v.name, v.frames) for v in inside] == [(tmp_path, "a", 3)]
     with pytest.raises(Refused, match="state no frame rate for fps") as refused:

@@ -34,7 +34,7 @@ def test_an_address_is_told_with_its_command(
     problem = address_problem(address)
     assert problem is not None
     sentence, hint = problem
-    assert "an address; svt reads and writes file systems only" in sentence
+    assert "an address, not a path; svt uses mounted file systems only" in sentence
     assert "://" in sentence
     assert command in hint
     assert hint.endswith(f"; then the path is {path}")
@@ -79,7 +79,7 @@ def test_every_command_refuses_an_address(
     monkeypatch.chdir(tmp_path)
     said = svt_here(capfd, *command.split())
     assert said.code == 2
-    assert "an address; svt reads and writes file systems only" in said.err
+    assert "an address, not a path; svt uses mounted file systems only" in said.err
     assert not list(tmp_path.iterdir())
 
 

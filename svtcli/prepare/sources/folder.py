@@ -28,6 +28,7 @@ from svtcli.prepare.sources.video_file import (
 from svtcli.recipe.data import FolderData, HeldOutData
 from svtcli.run.distribution import install_command
 from svtcli.run.durable import fingerprint
+from svtcli.run.progress import counted
 from svtcli.video.array_files import ENDINGS
 from svtcli.video.file_kinds import ARRAY, PICTURE, VIDEO, kind_of
 
@@ -52,7 +53,11 @@ def make_plan(data: FolderData) -> Plan:
         notes.append(f"{len(chosen)} of {len(shuffled)} videos chosen (limit)")
     if folders := [video for video in chosen if video.frames]:
         pictures = sum(video.frames for video in folders)
-        notes.append(f"{pictures} numbered pictures are {len(folders)} of the videos")
+        folders_are = "is a folder" if len(folders) == 1 else "are folders"
+        notes.append(
+            f"{len(folders)} of the videos {folders_are} of numbered pictures "
+            f"({pictures} in all)"
+        )
     if data.split == "video" and len(chosen) == 1 and (data.test or data.val):
         notes.append("a single video cannot be split by video: all of it is in train")
     return Plan(
@@ -113,8 +118,9 @@ def find_videos(data: FolderData) -> Listing:
         raise none_there(place, found, "videos", _other_way(place, found))
     chosen = tuple(video for video in found.videos if wanted.search(video.name))
     if not chosen:
+        videos = counted(len(found.videos), "video")
         raise Refused(
-            f"{place}: none of {len(found.videos)} videos matches '{data.match}'; "
+            f"{place}: none of {videos} matches '{data.match}'; "
             f"the first is {found.videos[0].name}"
         )
     folders = [video for video in chosen if video.frames]

@@ -13,6 +13,7 @@ from typing import Any
 from svtcli.failure import Refused, in_words
 from svtcli.prepare.sources import how_to_get
 from svtcli.recipe.addresses import path_in
+from svtcli.run.progress import counted
 from svtcli.video.array_files import ENDINGS
 from svtcli.video.decode import OpenVideo, open_video
 from svtcli.video.file_kinds import PICTURE, VIDEO, kind_of
@@ -77,15 +78,16 @@ class Listing:
         notes = []
         if self.passed_over:
             counts = sorted(self.passed_over.items(), key=lambda each: (-each[1], each))
-            listed = ", ".join(f"{n} {kind}{'s'[: n != 1]}" for kind, n in counts)
+            listed = ", ".join(f"{counted(n, kind)}" for kind, n in counts)
             notes.append(f"passed over: {listed}")
         if self.outside:
+            links = counted(len(self.outside), "link")
             notes.append(
-                f"{len(self.outside)} links lead out of the source and are not read: "
+                f"not read, as they lead out of the source: {links}, "
                 f"{self.outside[0]}" + (", …" if len(self.outside) > 1 else "")
             )
         if self.nameless:
-            notes.append(f"{self.nameless} names are not UTF-8 and are not read")
+            notes.append(f"not read: {counted(self.nameless, 'name')} not in UTF-8")
         return tuple(notes)
 
     @property
