@@ -24,7 +24,6 @@ from svtcli.train.memory import size
 
 if TYPE_CHECKING:
     from svtcli.prepare.build import PrepareOptions
-    from svtcli.prepare.find_clips import Prepared
     from svtcli.prepare.stage import Preview
     from svtcli.recipe.data import Data
 
@@ -174,7 +173,8 @@ def _prepare(
             console.note(f"{ended.done} of {ended.of} shards are finished so far")
             return {"folder": folder, "shards": ended.done, "of": ended.of}
         done = ended
-    _report(done)
+    for line in done.summary:
+        console.note(line)
     return asdict(done)
 
 
@@ -212,22 +212,6 @@ def _name(data: "Data") -> str:
         return data.kind
     source = Path(data.source.removeprefix("package:")).resolve()
     return source.stem if source.is_file() else source.name
-
-
-def _report(done: "Prepared") -> None:
-    """Summarise the clips on stderr; stdout has the folder alone."""
-    for split, clips in done.clips.items():
-        bound = done.lower_bound.get(split)
-        tail = f", lower bound {bound:.2f} nats/frame" if bound is not None else ""
-        console.note(
-            f"{split}: {counted(clips, 'clip')}, "
-            f"{counted(done.frames[split], 'frame')}{tail}"
-        )
-    if done.failures:
-        from svtcli.prepare.plan import listed_reasons
-
-        reasons = listed_reasons(done.failures)
-        console.note(f"gave no clips: {reasons} (see failures.jsonl)")
 
 
 def _in_words(would: "Preview") -> str:

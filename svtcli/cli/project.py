@@ -12,7 +12,7 @@ import typer
 from svtcli.cli import completion, console
 from svtcli.cli.eval_tables import result_text
 from svtcli.cli.flags import DryRun, Overrides, RecipeName, RunName, takes
-from svtcli.failure import CheckFailed, Refused
+from svtcli.failure import BadData, CheckFailed, Failure, Refused
 from svtcli.recipe.data import VideoData
 from svtcli.recipe.schema import STAGES, Stage
 from svtcli.recipe.setting import PERCENT, settings_of
@@ -70,10 +70,10 @@ def run(
     if not dry_run:
         _show_results(run_chain(loaded, folder, stages, console.progress()))
         return
-    refused = None
+    refused: Failure | None = None
     try:
         refuse_early(loaded, folder, stages)
-    except Refused as error:
+    except (Refused, BadData) as error:
         if console.settings().json:  # one object
             raise
         refused = error

@@ -290,7 +290,9 @@ def open_clips(
     manifest = read_manifest(folder)
     if split not in manifest.splits:
         raise Refused(
-            f"{folder}: no split '{split}'; it has {', '.join(manifest.splits)}"
+            f"{folder}: no split '{split}'; it has {', '.join(manifest.splits)}",
+            "name one of these; a split that got no clip needs a larger share of the "
+            "videos, or more and longer ones",
         )
     if manifest.splits[split].drawn is not None:
         if labels is not None:

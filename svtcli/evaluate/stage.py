@@ -24,7 +24,7 @@ from svtcli.model.svt import create, structure, uniform_params
 from svtcli.prepare.sources.moving_mnist import level_counts, lower_bound
 from svtcli.run.partial import ArrayTask, Steps, Unfinished
 from svtcli.run.progress import Progress
-from svtcli.run.signals import StopSignals
+from svtcli.run.signals import NOTHING, StopSignals
 from svtcli.train.backend import devices, key_of, start_jax
 from svtcli.train.checkpoint import load_network
 from svtcli.train.memory import less_for_batches, within_memory
@@ -111,6 +111,7 @@ def _score_missing(
         progress.note(f"{count} were scored before")
     if not owed:
         return
+    stop.saved = f"{count} are scored and kept" if before else NOTHING
     start_jax()
     layout = scoring_layout(plan, len(clips))
     progress.note("compiling the scorer")

@@ -8,10 +8,11 @@ from svtcli.clips.format import MANIFEST, Manifest, read_manifest, remove_first
 from svtcli.clips.reader import open_clips
 from svtcli.failure import Refused
 from svtcli.prepare.journal import FAILURES, REPORT, SHARD_FILE, WORK
-from svtcli.prepare.plan import spec_of
+from svtcli.prepare.plan import listed_reasons, spec_of
 from svtcli.prepare.sources import make_plan
 from svtcli.recipe.data import Data
 from svtcli.run.lock import LOCK_FILES
+from svtcli.run.progress import counted
 
 OURS = {WORK, FAILURES, REPORT, *LOCK_FILES, "figures"}
 
@@ -32,6 +33,20 @@ class Prepared:
     notes: tuple[str, ...] = ()
     existed: bool = False
     """True where nothing had to be done."""
+
+    @property
+    def summary(self) -> tuple[str, ...]:
+        """Lines that tell the clips of each split, and what gave none."""
+        lines = []
+        for split, clips in self.clips.items():
+            bound = self.lower_bound.get(split)
+            tail = f", lower bound {bound:.2f} nats/frame" if bound is not None else ""
+            frames = counted(self.frames[split], "frame")
+            lines.append(f"{split}: {counted(clips, 'clip')}, {frames}{tail}")
+        if self.failures:
+            reasons = listed_reasons(self.failures)
+            lines.append(f"gave no clips: {reasons} (see failures.jsonl)")
+        return tuple(lines)
 
 
 ELSEWHERE = (

@@ -58,6 +58,8 @@ def run_chain(
         from svtcli.prepare.stage import prepare
 
         prepared = prepare(recipe.data, folder, progress)
+        for line in () if prepared.existed else prepared.summary:
+            progress.note(line)
         for problem in refusals(recipe, stages, folder):
             raise problem
     if "train" in stages:

@@ -8,6 +8,7 @@ that refusing clips needs no JAX.
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,7 +21,9 @@ from svtcli.recipe.schema import STAGES, Recipe, Stage
 from svtcli.recipe.setting import influential, written
 from svtcli.run.directory import RunFolder, refuse_unwritable
 from svtcli.run.durable import read_record
+from svtcli.run.metrics_log import read_rows
 from svtcli.run.progress import Progress, Silent
+from svtcli.run.samples import check_samples
 
 if TYPE_CHECKING:
     from svtcli.evaluate.plan import LikelihoodPlan
@@ -34,7 +37,7 @@ class Status:
     """State of one stage, and the reason."""
 
     stage: Stage
-    state: Literal["done", "to do", "waiting"]
+    state: Literal["done", "to do", "waiting", "damaged"]
     why: str
 
 
@@ -42,7 +45,10 @@ def survey(loaded: LoadedRecipe, run: RunFolder) -> tuple[Status, ...]:
     """State of every stage; writes nothing."""
     from svtcli.train.commit_record import Checkpoint, latest_step
 
-    statuses = [_prepare_status(loaded), _train_status(loaded, run)]
+    statuses = [
+        _looked_at("prepare", lambda: _prepare_status(loaded)),
+        _looked_at("train", lambda: _train_status(loaded, run)),
+    ]
     step = latest_step(run.checkpoints)
     if step is None or any(status.state != "done" for status in statuses):
         waiting = dict.fromkeys(STAGES[2:], "for the stages before")
@@ -52,12 +58,18 @@ def survey(loaded: LoadedRecipe, run: RunFolder) -> tuple[Status, ...]:
         return tuple(statuses)
     checkpoint = Checkpoint(run, step, loaded.recipe)
     for stage, status in LATER.items():
-        try:
-            statuses.append(status(checkpoint))
-        except Refused as problem:
-            # Running the stage would raise the same; survey the others nevertheless.
-            statuses.append(Status(stage, "to do", problem.sentence))
+        statuses.append(_looked_at(stage, partial(status, checkpoint)))
     return tuple(statuses)
+
+
+def _looked_at(stage: Stage, status: Callable[[], Status]) -> Status:
+    """State of a stage; running it raises the same problem, which hides no other."""
+    try:
+        return status()
+    except Refused as problem:
+        return Status(stage, "to do", problem.sentence)
+    except BadData as problem:
+        return Status(stage, "damaged", problem.sentence)
 
 
 def refusals(
@@ -149,10 +161,7 @@ def newest_checkpoint(
 def _prepare_status(loaded: LoadedRecipe) -> Status:
     data = loaded.recipe.data
     folder = clips_folder(data, loaded.name)
-    try:
-        done = find_clips.find_finished(data, folder) is not None
-    except Refused as problem:
-        return Status("prepare", "to do", problem.sentence)
+    done = find_clips.find_finished(data, folder) is not None
     return _status("prepare", done, folder)
 
 
@@ -163,6 +172,7 @@ def _train_status(loaded: LoadedRecipe, run: RunFolder) -> Status:
     step, steps = latest_step(run.checkpoints), loaded.recipe.train.steps
     if step is None:
         return Status("train", "to do", f"{run.path}: no checkpoint yet")
+    read_rows(run.metrics)  # refuses a damaged log
     if changes := changes_in(run, loaded.recipe):
         return Status("train", "to do", f"the recipe has changed: {'; '.join(changes)}")
     if step < steps:
@@ -174,6 +184,8 @@ def _sample_status(checkpoint: "Checkpoint") -> Status:
     from svtcli.sample.plan import plan_samples
 
     plan = plan_samples(checkpoint, checkpoint.recipe.sample)
+    if plan.finished:
+        check_samples(plan.out)
     earlier = _read(checkpoint.run.samples.glob("*/samples.json"))
     return _status("sample", plan.finished, plan.out, _changes(earlier, _inputs(plan)))
 
@@ -217,6 +229,8 @@ def _render_status(checkpoint: "Checkpoint") -> Status:
         return Status("render", "waiting", "for samples")
     figures = run.figures / plan.out.name
     done = rendering.fresh(plan.out, figures, settings)
+    if not done:
+        check_samples(plan.out)
     curves = "curves" in settings.formats and any_curves(run)
     if done and curves and not curves_fresh((run,), run.figures):
         return _status("render", False, run.figures, "the curves are out of date")

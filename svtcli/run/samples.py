@@ -112,14 +112,20 @@ def read_samples(folder: Path, mapped: bool = False) -> Samples:
     Every byte is compared with its checksum first, also of mapped arrays. Errors:
     Refused if it holds no finished samples; BadData.
     """
-    facts, checksums = read_facts(folder), _read_record(folder)["crc32c"]
-    for name in ARRAYS:
-        check_file(folder / name, checksums[name], AGAIN)
+    facts = read_facts(folder)
+    check_samples(folder)
     mode: Literal["r"] | None = "r" if mapped else None
     video, truth, log_prob = (
         np.load(folder / name, mmap_mode=mode, allow_pickle=False) for name in ARRAYS
     )
     return Samples(video, truth, log_prob, facts)
+
+
+def check_samples(folder: Path) -> None:
+    """Compare every array with its checksum. Errors: those of `read_samples`."""
+    checksums = _read_record(folder)["crc32c"]
+    for name in ARRAYS:
+        check_file(folder / name, checksums[name], AGAIN)
 
 
 def _read_record(folder: Path) -> dict[str, Any]:

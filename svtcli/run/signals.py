@@ -37,6 +37,8 @@ TICK = 0.2
 """Seconds between two looks at work that has been asked to stop."""
 SHOW_CURSOR = b"\x1b[?25h"
 RESUME = "re-run the same command to resume"
+NOTHING = "nothing to save yet"
+"""Sentence about the disk where there is nothing to resume from."""
 
 unfinished: set["Path"] = set()
 """Files and folders to remove where the process ends at once."""
@@ -111,7 +113,8 @@ class StopSignals:
     def stopped(self, saved: str) -> Stopped:
         """Error to raise for the signal; `saved` tells what is on the disk."""
         number = self.received or signal.SIGTERM
-        return Stopped(f"{SENTENCES[number]}; {saved}", RESUME, CODES[number])
+        hint = None if saved == NOTHING else RESUME
+        return Stopped(f"{SENTENCES[number]}; {saved}", hint, CODES[number])
 
     def remember(self, number: signal.Signals) -> None:
         """Note a signal that has arrived; the first one counts."""
@@ -228,7 +231,9 @@ class _Watcher(threading.Thread):
         if _uninterrupted:
             self._since = now
         elif now - since >= GRACE:
-            _leave(first, "".join(f"; {stop.saved}" for stop in _open[-1:]), RESUME)
+            saved = _open[-1].saved if _open else ""
+            hint = None if saved == NOTHING else RESUME
+            _leave(first, f"; {saved}" if saved else "", hint)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from svtcli.run.durable import move_into_place
 from svtcli.run.partial import ArrayTask, Steps, Unfinished
 from svtcli.run.progress import Progress
 from svtcli.run.samples import SampleFacts, Samples, read_samples, write_samples
-from svtcli.run.signals import StopSignals
+from svtcli.run.signals import NOTHING, StopSignals
 from svtcli.sample.plan import SamplePlan
 from svtcli.sample.sampler import Continuation, OnSlice, Sampler
 from svtcli.sample.sampling_rule import SamplingRule, row_keys
@@ -110,6 +110,8 @@ def _sample_missing(
     slices = len(batches) * plan.slices
     programs = 1 if plan.checkpoint.recipe.model.first_slice_layers is None else 2
     clock = SamplingClock(progress, slices, pixels / slices, programs)
+
+    stop.saved = f"{done} of {len(rows)} videos are finished" if done else NOTHING
 
     def check() -> None:
         stop.check(f"{done} of {len(rows)} videos are finished and kept")

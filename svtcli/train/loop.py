@@ -11,7 +11,7 @@ import jax
 
 from svtcli.clips.loader import Batch
 from svtcli.recipe.schema import Train
-from svtcli.run.signals import StopSignals
+from svtcli.run.signals import NOTHING, StopSignals
 from svtcli.train.checkpoint import Checkpoints
 from svtcli.train.state import State
 from svtcli.train.step import Update
@@ -70,9 +70,7 @@ def train_until(
         checkpoints.wait()
     if step < until or not scored:
         saved = checkpoints.saved
-        raise stop.stopped(
-            "nothing to save yet" if saved is None else f"step {saved} is saved"
-        )
+        raise stop.stopped(NOTHING if saved is None else f"step {saved} is saved")
     return state
 
 

@@ -21,7 +21,7 @@ from svtcli.run.durable import fingerprint, remove_leftovers
 from svtcli.run.lock import only_writer
 from svtcli.run.metrics_log import MetricsLog, Row, Rows, Together, read_metrics
 from svtcli.run.progress import Progress, Silent
-from svtcli.run.signals import StopSignals, uninterrupted
+from svtcli.run.signals import NOTHING, StopSignals, uninterrupted
 from svtcli.train.backend import key_of, start_jax
 from svtcli.train.checkpoint import Checkpoints
 from svtcli.train.commit_record import holds, latest_step
@@ -97,11 +97,17 @@ def train(
                 "package versions": str(versions()),
             }
         )
-        if peers.decided(lambda: _is_done(plan)):
+        done = peers.decided(lambda: _is_done(plan))
+        damage = peers.decided(lambda: _damage(plan))
+        if not done or damage:
+            if damage:
+                progress.note(f"{damage}; recipe.yaml and run.json are written anew")
+            peers.decided(lambda: _open_run(plan, setup, lock, progress))
+            _refuse_other_folder(run, peers)
+        if done:
             progress.note(f"{run.path}: already trained to step {plan.start}")
             return _trained(plan, plan.start)
-        peers.decided(lambda: _open_run(plan, setup, lock, progress))
-        _refuse_other_folder(run, peers)
+        stop.saved = f"step {plan.start} is saved" if plan.start else NOTHING
 
         def advice() -> str:
             data, shard = setup.layout.mesh.devices.shape
@@ -135,11 +141,18 @@ def _is_done(plan: TrainPlan) -> bool:
     """Return True if the last step is trained, validated and intact on disk."""
     if plan.start < plan.until or _lacks_score(plan, plan.start):
         return False
+    return holds(plan.run.checkpoints, plan.start)
+
+
+def _damage(plan: TrainPlan) -> str:
+    """Damage of the recipe or the facts of a run that is resumed; empty if none."""
+    if plan.starts_over or not plan.start:
+        return ""
     try:
         plan.run.recipe()
-    except Failure:
-        return False  # the rest of the training writes recipe and facts anew
-    return holds(plan.run.checkpoints, plan.start)
+    except Failure as failure:
+        return failure.sentence
+    return ""
 
 
 def _open_run(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from svtcli.failure import Refused
+from svtcli.failure import BadData, Refused
 from svtcli.project.chain import Results, chosen_stages, run_chain
 from svtcli.project.survey import survey
 from svtcli.recipe.load import load_recipe
@@ -18,6 +18,7 @@ from svtcli.run.progress import Silent
 from svtcli.sample import stage as sampling
 from svtcli.sample.plan import plan_samples
 from svtcli.train.commit_record import open_checkpoint
+from tests.train.test_train import Notes
 from tests.trained_place import RUN
 
 
@@ -125,6 +126,37 @@ def test_a_stage_that_would_be_refused_says_so_and_hides_no_other(place):
         == f"{folder}: already exists, with something other than these samples"
     )
     assert reason("eval").endswith(": does not exist yet")
+
+
+@pytest.mark.parametrize(
+    ("stage", "which"), [("sample", "samples.npy"), ("eval", "*.json")]
+)
+def test_a_damaged_result_is_shown_as_such_and_refused(place, stage, which):
+    chain()
+    folder = "samples" if stage == "sample" else "eval"
+    (path,) = (RUN / folder).rglob(which)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    assert states()[stage] == "damaged"
+    with pytest.raises(BadData) as refused:
+        chain()
+    assert reason(stage) == refused.value.sentence
+
+
+def test_a_damaged_recipe_of_a_finished_run_is_mended_with_a_note(place):
+    chain(stages=("train",))
+    file = RunFolder(RUN).recipe_file
+    before = file.read_bytes()
+    file.write_bytes(before + b"# changed\n")
+    notes = Notes()
+    loaded = load_recipe("mine.yaml")
+    run_chain(loaded, RunFolder(RUN), ("train",), notes)
+    assert file.read_bytes() == before
+    assert [line.partition(": ")[2] for line in notes.lines] == [
+        "changed since this run was trained; recipe.yaml and run.json are written anew",
+        "already trained to step 3",
+    ]
 
 
 def test_another_render_setting_redraws_only(place):

@@ -1,5 +1,6 @@
 import json
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,8 +8,9 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from svtcli.failure import BadData, Failure, Locked, Refused, StorageFailed
+from svtcli.failure import BadData, Failure, Locked, Refused, StorageFailed, Stopped
 from svtcli.model.svt import abstract_params
+from svtcli.run import signals
 from svtcli.run.directory import RunFolder
 from svtcli.run.lock import only_writer
 from svtcli.run.metrics_log import read_metrics
@@ -338,3 +340,16 @@ def test_every_refusal_leaves_no_run_folder_behind(
         with pytest.raises(Failure):
             trained(*overrides)
     assert not run.path.exists()
+
+
+def test_a_signal_while_the_first_step_compiles_finds_nothing_to_resume(
+    trained: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def compiling(*_: object) -> None:
+        signals._open[-1].remember(signal.SIGINT)
+        raise signals._open[-1].stopped(signals._open[-1].saved)
+
+    monkeypatch.setattr(stage, "jit_update", compiling)
+    with pytest.raises(Stopped, match="^interrupted; nothing to save yet$") as stopped:
+        trained()
+    assert stopped.value.hint is None
