@@ -46,7 +46,7 @@ REFUSED = {
     "render.scale=1000000": "pixels in a picture",
     "render.diversity=true render.each=video": "diversity",
     "sample.frames=3": "shorter than the model's window",
-    "train.batch=6 mesh.shard=4": "do not divide",
+    "train.batch=6 mesh.shard=4": "cannot be divided evenly",
     "train.validate_every=1 eval.metrics=[] eval.frames=3": "shorter than the model's",
 }
 

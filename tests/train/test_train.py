@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from svtcli.failure import BadData, Failure, Locked, Refused, StorageFailed, Stopped
+from svtcli.failure import BadData, Failure, Locked, Refused, Stopped, StorageFailed
 from svtcli.model.svt import abstract_params
 from svtcli.run import signals
 from svtcli.run.directory import RunFolder
@@ -350,6 +350,6 @@ def test_a_signal_while_the_first_step_compiles_finds_nothing_to_resume(
         raise signals._open[-1].stopped(signals._open[-1].saved)
 
     monkeypatch.setattr(stage, "jit_update", compiling)
-    with pytest.raises(Stopped, match="^interrupted; nothing to save yet$") as stopped:
+    with pytest.raises(Stopped, match=r"^interrupted; nothing to save yet$") as stopped:
         trained()
     assert stopped.value.hint is None
