@@ -277,10 +277,12 @@ def _help(setting: Setting, show_default: bool) -> str:
     told = [bound for bound in setting.bounds if not _wide(bound)]
     if not percent and any(astuple(bound) != (0,) for bound in told):
         words.append(_limits(told))
-    if show_default and setting.default not in (None, "", False, MISSING):
-        shown = setting.default
+    shown = setting.default
+    unset = shown in (None, "", MISSING) or shown is False  # which 0 equals
+    if show_default and not unset:
         shown = ", ".join(shown) if isinstance(shown, tuple) else shown
         shown = f"{shown:.0%}" if percent else shown
+        shown = f"{shown:g}" if isinstance(shown, float) else shown
         words.append(f"default: {shown}")
     return setting.help + (f"  [{'; '.join(words)}]" if words else "")
 

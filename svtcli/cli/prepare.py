@@ -17,7 +17,7 @@ from svtcli.cli.flags import (
     takes,
 )
 from svtcli.failure import Refused
-from svtcli.recipe.data import DATASETS, clips_folder
+from svtcli.recipe.data import DATASETS, HeldOutData, clips_folder
 from svtcli.recipe.setting import PERCENT, Misfit, settings_of, without_sections
 from svtcli.run.progress import about, counted
 from svtcli.train.memory import size
@@ -46,7 +46,9 @@ def _add(dataset: Any) -> None:
         download: Annotated[
             bool,
             typer.Option(
-                "--download", help="First download missing raw data, where offered."
+                "--download",
+                help="First download missing raw data, where offered.",
+                hidden=issubclass(dataset, HeldOutData),  # nobody publishes one's own
             ),
         ] = False,
         workers: Annotated[

@@ -78,8 +78,8 @@ class VideoData:
     frames: PositiveInt | Literal["all"] = "all"
     """Frames per clip; `all` keeps whole videos."""
     max_failures: Annotated[float, Ge(0), Le(1), PERCENT, NO_INFLUENCE] = 0.05
-    """Give up when more videos cannot be read: 5% or 0.05; 100% never gives up. One
-    video may fail in any case, unless it is 0."""
+    """Largest share of unreadable videos to accept, such as 5% or 0.05; one of a few is
+    always accepted, unless this is 0."""
 
     def __post_init__(self) -> None:
         stated = {"source": self.source or "", "clips": self.clips or ""}
@@ -203,8 +203,8 @@ class ArraysData(HeldOutData):
     label_key: str = "label"
     """Name of the array of labels, one for each clip."""
     split: Literal["clip", "time", "name"] | None = None
-    """Hold out whole clips, the end of every clip, or what lies in files or folders
-    called train, val and test. None holds out clips, and refuses such names."""
+    """Hold out whole clips (the default), the end of every clip, or what lies in files
+    or folders called train, val and test. The default refuses such names."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -52,7 +52,7 @@ class Axes:
             return f"holds no pixels ({has})"
         sizes = self.sizes(shape)
         if sizes["C"] not in CHANNELS:
-            return f"{has}, thus {sizes['C']} channels by {wanted}; wanted are 1 or 3"
+            return f"{has}, thus {sizes['C']} channels by {wanted}; expected 1 or 3"
         if sizes["H"] * sizes["W"] > MOST_PIXELS:
             pixels = f"{sizes['W']} x {sizes['H']} pixels"
             return f"{has}, thus {pixels} by {wanted}, more than {MOST_PIXELS}"

@@ -197,6 +197,9 @@ def test_one_bad_file_of_a_few_does_not_stop_the_work(place: Path, here) -> None
 def test_help_needs_nothing_heavy(place: Path) -> None:
     said = svt("prepare", "folder", "--help", cwd=place, PYTHONPROFILEIMPORTTIME="1")
     assert said.code == 0
+    shown = " ".join(said.out.split())
+    assert "`val`. [at least 0 and less than 1; default: 0]" in shown
+    assert "--download" not in shown
     imported = {line.rsplit("|")[-1].strip() for line in said.err.splitlines()}
     assert not imported & {"numpy", "jax", "av", "grain", "pebble"}
     assert "typer" in imported

@@ -226,8 +226,8 @@ def test_a_broken_file_among_whole_ones_is_a_failure(tmp_path: Path) -> None:
         ({"a": VIDEO}, {"frames_key": "b"}, "holds no array 'b' of frames"),
         ({"a": VIDEO, "actions": ACTIONS[:, 1:]}, {}, "thus 4 clips of 4 frames"),
         ({"a": VIDEO, "states": STATES[1:]}, {}, "thus 3 clips of 5 frames"),
-        ({"a": VIDEO, "actions": LABEL}, {}, r"wanted is \[N, T, A\]"),
-        ({"a": VIDEO, "label": LABEL[1:]}, {}, "one label for each of 4 clips"),
+        ({"a": VIDEO, "actions": LABEL}, {}, r"expected \[N, T, A\]"),
+        ({"a": VIDEO, "label": LABEL[1:]}, {}, r"one label for each clip \(4\)"),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(

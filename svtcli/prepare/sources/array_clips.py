@@ -92,7 +92,7 @@ class ClipArrays:
             return f"{name}: {array.problem or f'its type is {array.dtype}'}"
         has, shape = f"{name}: its shape is {list(array.shape)}", array.shape
         if len(axes.layout) != len(shape) or 0 in shape:
-            return f"{has}; wanted is [{', '.join(self.axes.of_values.layout)}]"
+            return f"{has}; expected [{', '.join(self.axes.of_values.layout)}]"
         sizes = axes.sizes(shape)
         if (sizes["N"], sizes["T"]) != (self.clips, self.length):
             clips = f"thus {sizes['N']} clips of {sizes['T']} frames"
@@ -106,7 +106,7 @@ class ClipArrays:
             return f"label: {label.problem or f'its type is {label.dtype}'}"
         if label.shape != ((self.clips,) if "N" in self.axes.layout else ()):
             has = f"label: its shape is {list(label.shape)}"
-            return f"{has}; wanted is one label for each of {self.clips} clips"
+            return f"{has}; expected one label for each clip ({self.clips})"
         return None
 
     def clip_name(self, clip: int) -> str:

@@ -277,9 +277,9 @@ def _check_frames(frames: StoredArray, path: Path, data: ArraysData) -> None:
     if frames.problem:
         raise BadData(f"{where} {frames.problem}")
     if wrong := Axes(data.layout).problem(frames.shape):
-        raise Refused(
-            f"{where} {wrong}", "state the order of its axes: --layout, or data.layout"
-        )
+        empty = 0 in frames.shape
+        way = None if empty else "state the order of its axes: --layout, or data.layout"
+        raise Refused(f"{where} {wrong}", way)
     if not frames.numeric:
         raise Refused(f"{where} its type is {frames.dtype}, which is no type of pixels")
     if data.range is None and frames.dtype != "uint8":
