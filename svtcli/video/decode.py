@@ -135,7 +135,7 @@ class OpenVideo:
     def aspect(self) -> Fraction:
         """Width of a pixel over its height, by the container or else the codec."""
         told = self.stream.codec_context if self._bare else self.stream
-        aspect = told.sample_aspect_ratio or SQUARE
+        aspect = Fraction(told.sample_aspect_ratio or SQUARE)
         return aspect if 1 / WIDEST <= aspect <= WIDEST else SQUARE
 
     @property
