@@ -18,7 +18,7 @@ from svtcli.clips.format import (
 from svtcli.clips.reader import open_clips
 from svtcli.failure import BadData
 from svtcli.run.durable import crc32c
-from svtcli.run.progress import Progress
+from svtcli.run.progress import Progress, counted
 
 NAMED = 5
 """Maximum number of changed clips of one shard that are named."""
@@ -78,4 +78,4 @@ def _changed_clips(folder: Path, manifest: Manifest, shard: Shard, ending: str) 
             if about.crc32c != f"{now:08x}":
                 changed.append(about.id)
     more = ", …" if len(changed) > NAMED else ""
-    return f", {len(changed)} clips: {', '.join(changed[:NAMED])}{more}"
+    return f", {counted(len(changed), 'clip')}: {', '.join(changed[:NAMED])}{more}"

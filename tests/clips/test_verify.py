@@ -18,7 +18,7 @@ def test_verify_finds_a_flipped_bit(make_clips: MakeClips, ending: str) -> None:
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    named = ", 1 clips: clip 3" if ending == "frames.npy" else ""
+    named = ", 1 clip: clip 3" if ending == "frames.npy" else ""
     with pytest.raises(BadData, match=re.escape(path.name) + ".*" + named):
         verify(folder, Silent())
 

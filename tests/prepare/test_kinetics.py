@@ -215,7 +215,7 @@ def test_a_subset_leaves_out_other_and_missing_classes(tmp_path: Path) -> None:
     data = replace(DATA, source=str(tmp_path), subset="cooking")
     plan = make_plan(data)
     assert set(labels_of(plan).values()) == {"making tea", "peeling apples"}
-    assert "1 videos without label are left out" in plan.notes
+    assert "left out: 1 without label" in plan.notes
     by_hand = make_plan(replace(data, subset=None, match="yoga|peel"))
     assert set(labels_of(by_hand).values()) == {"yoga", "peeling apples"}
     with pytest.raises(Refused, match="whose class matches 'tango'; the source holds"):
@@ -289,7 +289,7 @@ def test_archives_are_unpacked_by_the_command_that_is_told(
 def test_a_source_without_splits_is_refused_with_the_layouts(tmp_path: Path) -> None:
     touch(tmp_path, clip_name(1))
     data = replace(DATA, source=str(tmp_path))
-    with pytest.raises(Refused, match="assigns its 1 videos") as caught:
+    with pytest.raises(Refused, match="assigns its 1 video") as caught:
         make_plan(data)
     assert "videos_train/LABEL/FILE" in str(caught.value.hint)
     write_list(tmp_path / "train.csv", [f"yoga,{youtube_id(2)},10,20,train"])

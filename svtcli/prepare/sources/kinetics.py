@@ -32,6 +32,7 @@ from svtcli.prepare.sources.source_folder import (
 from svtcli.prepare.sources.video_file import Cutting, VideoTask, chance
 from svtcli.recipe.data import KineticsData, label_pattern
 from svtcli.run.durable import fingerprint
+from svtcli.run.progress import counted
 
 FILE = re.compile(r"(.{11})(?:_(\d{1,6})_(\d{1,6}))?")
 """Id, start, end; an id may hold `_` and start with `-`: a name is never split."""
@@ -157,8 +158,8 @@ def survey_source(data: KineticsData) -> Survey:
     if not any(clip.split for clip in clips.values()):
         others = "".join(f"; {note}" for note in lists.notes)
         raise Refused(
-            f"{folder}: no list or folder assigns its {len(clips)} videos to splits"
-            + others,
+            f"{folder}: no list or folder assigns its "
+            f"{counted(len(clips), 'video')} to splits{others}",
             f"understood are {LAYOUTS}",
         )
     duplicates = len(listing.videos) - len(clips)
@@ -282,5 +283,5 @@ def _notes(
     if empty := [split for split, clips in chosen.items() if not clips]:
         notes.append(f"no videos for {' and '.join(empty)}")
     if (data.subset or data.match) and findings["unlabelled"]:
-        notes.append(f"{findings['unlabelled']} videos without label are left out")
+        notes.append(f"left out: {findings['unlabelled']} without label")
     return tuple(notes)
