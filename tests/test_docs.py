@@ -76,7 +76,7 @@ ENDS = {
         *("-n", 0, "would write runs/mine/figures/training.png"),
     ),
     "svt prepare arrays --source robot.npz --size 16 -n": (
-        *("", 0, "clips/robot: about 1,024 clips"),
+        *("", 0, "clips/robot: about 1024 clips"),
     ),
     "svt recipes check robot.yaml": ("", 0, "robot.yaml: ok"),
     "svt run robot.yaml": ("-n", 0, "prepare"),
