@@ -127,7 +127,7 @@ def encode(work: Path, video: str, size: tuple[int, int]) -> Path:
     """A demo video as H.264 of `size`, repeated until it is long enough."""
     path = work / f"{Path(video).stem}-{size[0]}.mp4"
     loop = ("-stream_loop", "-1", "-i", video, "-t", str(SECONDS), "-r", "25")
-    shape = ("-vf", f"scale={size[0]}:{size[1]},format=yuv420p", "-an")
+    shape = ("-vf", f"scale={size[0]}:{size[1]},setsar=1,format=yuv420p", "-an")
     how = ("-c:v", "libx264", "-preset", "medium", "-crf", "23")
     subprocess.run([FFMPEG, "-v", "error", *loop, *shape, *how, path], check=True)
     return path
