@@ -81,6 +81,7 @@ def build_one(packed: bytes) -> Built:
 
     Errors: `ClusterFailed` where this machine lacks the source or the clips' folder.
     """
+    # Bytes of `_packed` in the calling process; Ray unpickles arguments all the same.
     group, layout, journal, options = pickle.loads(packed)  # noqa: S301
     files = (file for task in group.tasks for file in task.files)
     for path in (journal.folder, *files):
