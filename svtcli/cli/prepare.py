@@ -48,7 +48,8 @@ def _add(dataset: Any) -> None:
             typer.Option(
                 "--download",
                 help="First download missing raw data, where offered.",
-                hidden=issubclass(dataset, HeldOutData),  # nobody publishes one's own
+                # Nobody publishes one's own, and a simulation needs none.
+                hidden=issubclass(dataset, HeldOutData) or not dataset.reads_source,
             ),
         ] = False,
         workers: Annotated[
@@ -120,7 +121,8 @@ def _add(dataset: Any) -> None:
         done = _prepare(data, folder, options, retry_failed, force)
         console.show(str(folder), {**done, "dry_run": False})
 
-    settings = [each for each in settings_of(dataset) if each.name != "clips"]
+    without = {"clips"} if dataset.reads_source else {"clips", "source"}
+    settings = [each for each in settings_of(dataset) if each.name not in without]
     command = takes(settings, {"Clips": None, WORK: PERCENT}, show_defaults=True)(
         prepare
     )
@@ -201,7 +203,7 @@ def _download(data: "Data") -> None:
     """Download missing raw data to the folder of the source."""
     from svtcli.prepare.download.download import download
     from svtcli.prepare.sources.source_folder import download_folder
-    from svtcli.recipe.data import label_pattern
+    from svtcli.recipe.labels import label_pattern
 
     labels = label_pattern(getattr(data, "subset", None), getattr(data, "match", ""))
     folder = download_folder(data.source, data.kind)

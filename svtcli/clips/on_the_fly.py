@@ -12,12 +12,12 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from svtcli.clips.format import BouncingDigits, ClipFacts, remedy
+from svtcli.recipe.data import SPLITS
 from svtcli.run.durable import check_file, crc32c, replacing
 from svtcli.run.samples import write_array
 
 STEP = 0.1
 """Distance that a digit moves in a frame; its room is 1 wide and high."""
-SPLITS = ("train", "val", "test")
 ENDING = "digits.npy"
 
 

@@ -3,7 +3,6 @@
 A docstring's first sentence is also the help of the flag of `svt prepare KIND`.
 """
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -11,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from annotated_types import Ge, Gt, Le
 
 from svtcli.recipe.addresses import address_problem
+from svtcli.recipe.labels import Subset, label_problems
 from svtcli.recipe.setting import (
     NO_INFLUENCE,
     PERCENT,
@@ -23,40 +23,9 @@ from svtcli.recipe.setting import (
 
 SPLITS = ("train", "val", "test", "test-seen", "test-novel")
 """Splits of all datasets, in the order in which they are shown."""
-
 MOST_CLIPS = 10**8
 """Clips of a split that are generated."""
-
 Window = Literal["all", "start", "center", "random"]
-Subset = Literal["cooking"]
-SUBSETS: dict[Subset, str] = {
-    "cooking": (
-        ".*(baking|barbequing|breading|cooking|cutting|pancake|vegetables|meat|cake|"
-        "sandwich|pizza|sushi|tea|peeling|fruit|eggs|salad).*"
-    ),
-}
-"""The paper's cooking videos: 29 of Kinetics' 600 classes match (appendix E)."""
-
-
-def label_pattern(subset: Subset | None, match: str) -> re.Pattern[str] | None:
-    """Pattern that a label must match from its start; None lets every clip pass.
-
-    At most one of the two is given. Errors: `re.error`.
-    """
-    if subset is not None:
-        return re.compile(SUBSETS[subset])
-    return re.compile(match) if match else None
-
-
-def label_problems(subset: Subset | None, match: str) -> dict[str, str]:
-    """Problems of a filter of labels, by key."""
-    if subset is not None and match:
-        return {"match": "cannot be combined with subset"}
-    try:
-        label_pattern(subset, match)
-    except re.error as error:
-        return {"match": f"not a regular expression: {error}"}
-    return {}
 
 
 @dataclass(frozen=True)
@@ -67,6 +36,8 @@ class VideoData:
     """Numbers of robot action per frame; None where the source decides."""
     example: ClassVar[str] = ""
     """Flags of an example in the help."""
+    reads_source: ClassVar[bool] = True
+    """False where clips are simulated, so that there is no raw data."""
 
     kind: str
     source: Annotated[str | None, NO_INFLUENCE] = None
@@ -354,6 +325,50 @@ class MovingMnistData(VideoData):
         return tuple(split for split, size in sizes.items() if size)
 
 
+@dataclass(frozen=True)
+class PushData(VideoData):
+    """Robot pushing, simulated with actions and positions of the hand (extra `sim`).
+
+    Of two to four objects on a table, those of `test-novel` have shapes and colours
+    that no other split has.
+    """
+
+    actions: ClassVar[int] = 2
+    example: ClassVar[str] = "--train 2000"
+    reads_source: ClassVar[bool] = False
+
+    kind: Literal["push"]
+    size: Annotated[int, Ge(16), Le(512)] = 64
+    """Side of the square frame, in pixels."""
+    frames: PositiveInt = 30
+    """Frames per clip, of 0.1 s each."""
+    train: Annotated[int, Gt(0), Le(MOST_CLIPS)] = 10_000
+    """Number of train clips."""
+    val: Annotated[int, Ge(0), Le(MOST_CLIPS)] = 500
+    """Number of val clips."""
+    test: Annotated[int, Gt(0), Le(MOST_CLIPS)] = 500
+    """Number of clips of `test-seen`, and of `test-novel`."""
+    seed: Seed = 0
+    """Random seed of objects and motions."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.source is not None:
+            raise Misfit({"source": "push is simulated and reads no files"})
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Number of clips of each split with clips."""
+        sizes = (self.train, self.val, self.test, self.test)
+        splits = ("train", "val", "test-seen", "test-novel")
+        return {split: size for split, size in zip(splits, sizes, strict=True) if size}
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Splits with clips."""
+        return tuple(self.sizes)
+
+
 class _ByKind:
     """Tell pydantic, without importing it here, that `kind` selects the dataclass."""
 
@@ -365,11 +380,17 @@ class _ByKind:
 
 DATASETS = (
     *(FolderData, ArraysData, KineticsData),
-    *(BairData, RobotPushData, MovingMnistData),
+    *(BairData, RobotPushData, MovingMnistData, PushData),
 )
 """Kinds of dataset."""
 Data = Annotated[
-    FolderData | ArraysData | KineticsData | BairData | RobotPushData | MovingMnistData,
+    FolderData
+    | ArraysData
+    | KineticsData
+    | BairData
+    | RobotPushData
+    | MovingMnistData
+    | PushData,
     _ByKind(),
 ]
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from svtcli.recipe.data import label_problems
+from svtcli.recipe.labels import label_problems
 
 if TYPE_CHECKING:
     from svtcli.recipe.schema import Eval, Recipe, Sample

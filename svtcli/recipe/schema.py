@@ -10,7 +10,8 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from annotated_types import Ge, Gt, Le
 
-from svtcli.recipe.data import Data, Subset
+from svtcli.recipe.data import Data
+from svtcli.recipe.labels import Subset
 from svtcli.recipe.model import Model
 from svtcli.recipe.resolve import Lengths, problems_between_sections, resolve
 from svtcli.recipe.setting import (

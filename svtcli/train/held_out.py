@@ -13,7 +13,7 @@ from svtcli.clips.held_out import (
 )
 from svtcli.clips.reader import Clips
 from svtcli.model.windows import check_lengths
-from svtcli.recipe.data import label_pattern
+from svtcli.recipe.labels import label_pattern
 from svtcli.recipe.schema import Compare, Eval, Recipe, Sample
 from svtcli.recipe.setting import MOST, influential
 from svtcli.run.durable import fingerprint

@@ -19,7 +19,8 @@ from svtcli.clips.reader import Clips, open_clips
 from svtcli.failure import Failure, Refused
 from svtcli.model.windows import check_lengths
 from svtcli.prepare.plan import spec_of
-from svtcli.recipe.data import clips_folder, label_pattern
+from svtcli.recipe.data import clips_folder
+from svtcli.recipe.labels import label_pattern
 from svtcli.recipe.load import LoadedRecipe, shipped_recipes
 from svtcli.recipe.resolve import Lengths
 from svtcli.recipe.schema import Recipe, Train

@@ -83,6 +83,17 @@ def read_resized(data: bytes, size: int, fit: Fit) -> UInt8[np.ndarray, "H W 3"]
         # Not `box=` of resize, whose filter reads pixels outside of the box; not
         # `draft` or `reducing_gap`, which are a few levels off.
         picture = picture.crop((left, top, left + side, top + side))
+    return _squashed(picture, size)
+
+
+def resized(
+    pixels: UInt8[np.ndarray, "H W 3"], size: int
+) -> UInt8[np.ndarray, "h w 3"]:
+    """Resize to `size` × `size`. Pillow's Lanczos adds integers: equal everywhere."""
+    return _squashed(Image.fromarray(pixels), size)
+
+
+def _squashed(picture: Image.Image, size: int) -> UInt8[np.ndarray, "H W 3"]:
     if picture.size != (size, size):
         picture = picture.resize((size, size), Image.Resampling.LANCZOS)
     return np.asarray(picture)

@@ -8,7 +8,7 @@ import pytest
 
 from svtcli.clips.format import read_manifest
 from svtcli.clips.reader import open_clips
-from svtcli.recipe.data import label_pattern
+from svtcli.recipe.labels import label_pattern
 from tests.cli.terminal import svt
 from tests.idx_files import write_mnist
 from tests.prepare.kinetics_files import clip_name, write_list, youtube_id

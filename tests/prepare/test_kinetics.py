@@ -12,7 +12,8 @@ from svtcli.prepare.sources import make_plan
 from svtcli.prepare.sources.annotations import normal
 from svtcli.prepare.sources.kinetics import HOLDER, place
 from svtcli.prepare.sources.video_file import VideoTask
-from svtcli.recipe.data import KineticsData, label_pattern
+from svtcli.recipe.data import KineticsData
+from svtcli.recipe.labels import label_pattern
 from tests.prepare.kinetics_files import clip_name, touch, write_list, youtube_id
 
 DATA = KineticsData(kind="kinetics")

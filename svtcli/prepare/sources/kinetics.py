@@ -30,7 +30,8 @@ from svtcli.prepare.sources.source_folder import (
     source_folder,
 )
 from svtcli.prepare.sources.video_file import Cutting, VideoTask, chance
-from svtcli.recipe.data import KineticsData, label_pattern
+from svtcli.recipe.data import KineticsData
+from svtcli.recipe.labels import label_pattern
 from svtcli.run.durable import fingerprint
 from svtcli.run.progress import counted
 

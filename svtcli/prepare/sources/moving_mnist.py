@@ -17,7 +17,6 @@ from jaxtyping import Int, UInt8
 
 from svtcli.clips.format import ClipFacts, Layout, Split
 from svtcli.clips.on_the_fly import (
-    SPLITS,
     bouncing_clip,
     clip_rng,
     generated_facts,
@@ -248,7 +247,7 @@ def make_plan(data: MovingMnistData) -> Plan:
     digits = _digits(files, notes)
     official = _official(files, data, notes)
     groups: list[Group] = []
-    for split in SPLITS:
+    for split in data.splits:
         if split == "train" and data.on_the_fly:
             continue
         tasks = _tasks(data, split, digits[split], official)

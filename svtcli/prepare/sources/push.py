@@ -1,0 +1,119 @@
+"""Simulated robot pushing: clips with actions, made on the spot (extra `sim`).
+
+Stands in for the paper's robotic pushing (A.2): `test-seen` has the shapes and colours
+of `train`, `test-novel` has others alone.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from svtcli.clips.format import ClipFacts, Layout
+from svtcli.clips.on_the_fly import clip_rng
+from svtcli.failure import Refused
+from svtcli.prepare.plan import Outcome, Plan, Promise, spec_of, split_evenly
+from svtcli.prepare.sources.records import RecordVideo, write_videos
+from svtcli.recipe.data import PushData
+from svtcli.run.distribution import install_command
+from svtcli.run.durable import fingerprint
+from svtcli.video.image import FILTER, resized
+
+BESIDE = {"actions": 2, "states": 2}
+"""Commanded motion of the hand, at most 1 long; its place in metres."""
+FPS = 10.0
+LEAST_SIDE = 128
+"""Smallest side of a picture before it is resized."""
+TASK_CLIPS, SHARD_TASKS = 10, 20
+
+
+@dataclass(frozen=True)
+class PushTask:
+    """Simulates clips first … last − 1 of a split."""
+
+    data: PushData
+    split: str
+    first: int
+    last: int
+
+    @property
+    def source(self) -> str:
+        """Name of these clips."""
+        return f"{self.split} {self.first}..{self.last - 1}"
+
+    @property
+    def units(self) -> int:
+        """Number of clips."""
+        return self.last - self.first
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """No files."""
+        return ()
+
+    def promise(self) -> Promise:
+        """Return the exact numbers."""
+        return Promise(self.units, self.units * self.data.frames)
+
+    def run(self, frames: Path) -> Outcome:
+        """Write the clips."""
+        return write_videos(frames, self.split, BESIDE, self._videos())
+
+    def _videos(self) -> Iterator[RecordVideo]:
+        for index in range(self.first, self.last):
+            facts = ClipFacts(f"{self.split}/{index:06d}", "simulated", fps=FPS)
+            yield simulated(self.data, self.split, index, facts)
+
+
+def simulated(data: PushData, split: str, index: int, facts: ClipFacts) -> RecordVideo:
+    """Simulate one clip, which depends on seed, split, index, frames and size alone."""
+    from svtcli.prepare.sources.push_picture import picture
+    from svtcli.prepare.sources.push_scene import play
+
+    rng, side = clip_rng(data.seed, split, index), max(LEAST_SIDE, 2 * data.size)
+    pictures, actions, states = list[np.ndarray](), [], []
+    for moment in play(rng, split == "test-novel", data.frames):
+        scene = moment.scene
+        pictures.append(resized(picture(scene.model, scene.state, side), data.size))
+        actions.append(moment.action)
+        states.append(scene.hand)
+    beside = {"actions": np.array(actions), "states": np.array(states)}
+    return RecordVideo(facts, np.stack(pictures), beside)
+
+
+def make_plan(data: PushData) -> Plan:
+    """Plan the clips of each split. Errors: `Refused` without MuJoCo."""
+    engine = mujoco_version()
+    groups = [
+        group
+        for split, total in data.sizes.items()
+        for group in split_evenly(
+            [
+                PushTask(data, split, first, min(first + TASK_CLIPS, total))
+                for first in range(0, total, TASK_CLIPS)
+            ],
+            SHARD_TASKS,
+            split,
+        )
+    ]
+    return Plan(
+        spec=spec_of(data),
+        inventory=fingerprint("mujoco", engine),
+        layout=Layout((data.size, data.size, 3), BESIDE),
+        groups=tuple(groups),
+        unit="clips",
+        pixels=f"simulated and drawn by MuJoCo {engine}, {FILTER}",
+    )
+
+
+def mujoco_version() -> str:
+    """Return the version of MuJoCo's library. Errors: `Refused` without it."""
+    try:
+        import mujoco
+    except ImportError:
+        raise Refused(
+            "push is simulated by MuJoCo, which is not installed",
+            f"install it: {install_command('sim')}",
+        ) from None
+    return str(mujoco.mj_versionString())
