@@ -2,7 +2,8 @@
 
 A ray through each pixel gives the geometry that is seen there, and its normal; a second
 one from the light gives shadows. The table never moves: its colours, in light and in
-shadow, are computed once.
+shadow, are computed once. The light is far away and each plank has one colour, so that
+small models spend their bits on what moves.
 """
 
 from dataclasses import dataclass
@@ -17,18 +18,20 @@ EYE = np.array([0.0, -0.78, 1.2])
 LOOKED_AT = np.array([0.0, 0.09, 0.02])
 OPENING = 0.45
 """Half of the picture's width, at distance 1."""
-LIGHT = np.array([-0.7, -0.5, 1.9])
+LIGHT = np.array([-7.0, -5.0, 19.0])
+FROM_ABOVE = LIGHT[2] / np.sqrt(LIGHT @ LIGHT)
+"""Cosine between the light and the table's normal."""
 AMBIENT, DIFFUSE, SHADOW = 0.42, 0.62, 0.2
 """Shares of light; the last one is that of `DIFFUSE` in shadow."""
 TOLERANCE = 0.004
 """Distance by which a ray of light may miss a point of a surface that it meets."""
-FARTHEST = 10.0
+FARTHEST = 40.0
 WOOD, FLOOR, SKY = (0.74, 0.57, 0.39), (0.36, 0.38, 0.42), (0.6, 0.66, 0.72)
 TABLE_SIDE, TABLE_BACK, TABLE_FRONT = 0.72, 0.74, -0.62
 FLOOR_SIDE = 1.0
 """Half of the floor's width and length; the sky is behind it."""
-PLANK = 0.16
-SHADES = (101, 102, 98, 95, 94, 100, 97, 102, 103, 94, 96, 99, 95, 96, 93, 94)
+PLANK = 0.2
+SHADES = (100, 96, 103, 98, 101)
 """Brightness of the planks in percent."""
 TABLE = 0
 """Number of the table's geometry."""
@@ -117,7 +120,8 @@ def background(side: int) -> Background:
     colours = table_colours(points[:, 0], points[:, 1])
     everywhere, nowhere = np.ones(len(rays), bool), np.zeros(len(rays), bool)
     in_light, in_shadow = (
-        shaded(colours, -light_rays[:, 2], each) for each in (everywhere, nowhere)
+        shaded(colours, np.full(len(rays), FROM_ABOVE), each)
+        for each in (everywhere, nowhere)
     )
     sky = ~downward | (np.abs(points[:, :2]) > FLOOR_SIDE).any(axis=1)
     in_light[sky] = in_shadow[sky] = [round(255 * part) for part in SKY]
@@ -141,20 +145,9 @@ def table_colours(
     nearest = np.rint((x + 2) / PLANK)
     seam = np.abs((x + 2) / PLANK - nearest) < 0.02
     shade = np.array(SHADES)[plank.astype(int) % len(SHADES)] / 100
-    bent = x + 0.05 * wave(5 * y + plank)
-    grain = 0.97 + 0.03 * wave(60 * bent)
-    colours = np.array(WOOD) * (shade * grain * np.where(seam, 0.8, 1.0))[:, None]
+    colours = np.array(WOOD) * (shade * np.where(seam, 0.8, 1.0))[:, None]
     colours[(np.abs(x) > TABLE_SIDE) | (y > TABLE_BACK) | (y < TABLE_FRONT)] = FLOOR
     return colours
-
-
-def wave(angle: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
-    """Sine's two arches as parabolas: the same on every machine, as no sine is."""
-    turn = angle / 6.283185307179586
-    turn = turn - np.floor(turn)
-    return np.where(
-        turn < 0.5, 8 * turn * (1 - 2 * turn), 8 * (turn - 0.5) * (2 * turn - 2)
-    )
 
 
 def directions(
