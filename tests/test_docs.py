@@ -80,7 +80,17 @@ ENDS = {
     ),
     "svt recipes check robot.yaml": ("", 0, "robot.yaml: ok"),
     "svt run robot.yaml": ("-n", 0, "prepare"),
+    # docs/recipes.md
+    "svt sweep mine.yaml train.learning_rate=2e-3,4e-3,8e-3 --seeds 3 -n": (
+        *("", 0, "9 runs, 9 to do"),
+    ),
+    "svt sweep mine.yaml train.learning_rate=2e-3,4e-3,8e-3 --seeds 3": (
+        *("-n", 0, "9 runs, 9 to do"),
+    ),
     # docs/scale.md
+    "svt sweep bair_ablations --task-index 3 --task-count 13": (
+        *("-n", 2, "no source for bair"),
+    ),
     "svt train kinetics_large --coordinator 10.0.0.1:8476 --processes 16 --process 0": (
         *("-n", 2, "clips/kinetics"),
     ),

@@ -14,6 +14,7 @@ from svtcli.cli.evaluate import evaluate
 from svtcli.cli.project import doctor, plan, run
 from svtcli.cli.render import render
 from svtcli.cli.sample import sample
+from svtcli.cli.sweep import sweep
 from svtcli.cli.train import train
 from svtcli.run.environment import ignore_variables
 
@@ -23,6 +24,7 @@ GLOBAL_FLAGS = frozenset(
 )
 ORDER = (
     "run",
+    "sweep",
     "prepare",
     "plan",
     "train",
@@ -51,6 +53,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command(cls=flags.ComputingCommand)(run)
+app.command(cls=flags.ComputingCommand)(sweep)
 app.add_typer(prepare.app, name="prepare")
 app.command(cls=flags.ComputingCommand)(plan)
 app.command(cls=flags.ComputingCommand)(train)

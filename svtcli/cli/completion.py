@@ -158,6 +158,15 @@ def overrides(word: str) -> Words:
     return [f"{begun[0]}={value}" for value in keys[begun[0]]]
 
 
+@_completer
+def sort_keys(word: str) -> Words:
+    """Scores, columns of the list of runs, and recipe keys."""
+    from svtcli.recipe.schema import METRICS, UNITS
+
+    keys = [f"{section}.{key}" for section, keys in _sections().items() for key in keys]
+    return ["last", "best", "step", "size", *UNITS, *METRICS, *keys]
+
+
 def _run_names() -> Words:
     from svtcli.run.directory import runs_root
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 from inspect import Parameter, Signature, signature
 from math import isfinite, isinf
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 import typer
 from annotated_types import Ge, Gt, Le, Lt
@@ -45,7 +45,7 @@ NAMES = {
 NO_PATHS = ("address", "coordinator", "match")
 """Parameters in which an address or a pattern may stand."""
 METAVARS = {"source": "DIR", "match": "REGEX"}
-WHERE, JOB_ARRAY = "Where", "Job array"
+WHERE, JOB_ARRAY, CLUSTER = "Where", "Job array", "Ray cluster"
 """Panels of the help."""
 
 RecipeName = Annotated[
@@ -96,6 +96,22 @@ TaskCount = Annotated[
     int | None,
     typer.Option(
         min=1, metavar="N", help="Number of tasks.", rich_help_panel=JOB_ARRAY
+    ),
+]
+Engine = Annotated[
+    Literal["local", "ray"],
+    typer.Option(
+        metavar="local|ray",
+        help="This machine, or a Ray cluster (extra ray).",
+        rich_help_panel=CLUSTER,
+    ),
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOST:PORT|auto",
+        help="Address of the Ray cluster (default: start Ray on this machine).",
+        rich_help_panel=CLUSTER,
     ),
 ]
 DryRun = Annotated[

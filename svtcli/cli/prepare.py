@@ -3,14 +3,16 @@
 from dataclasses import asdict
 from inspect import getdoc
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
 from svtcli.cli import completion, console
 from svtcli.cli.flags import (
+    Address,
     Command,
     DryRun,
+    Engine,
     TaskCount,
     TaskIndex,
     flag,
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from svtcli.prepare.stage import Preview
     from svtcli.recipe.data import Data
 
-WORK, CLUSTER = "Work", "Ray cluster"
+WORK = "Work"
 
 app = typer.Typer(help="Prepare clips of raw videos, and verify them.")
 
@@ -79,22 +81,8 @@ def _add(dataset: Any) -> None:
                 rich_help_panel=WORK,
             ),
         ] = 600.0,
-        engine: Annotated[
-            Literal["local", "ray"],
-            typer.Option(
-                metavar="local|ray",
-                help="This machine, or a Ray cluster (extra ray).",
-                rich_help_panel=CLUSTER,
-            ),
-        ] = "local",
-        address: Annotated[
-            str | None,
-            typer.Option(
-                metavar="HOST:PORT|auto",
-                help="Address of the Ray cluster (default: start Ray on this machine).",
-                rich_help_panel=CLUSTER,
-            ),
-        ] = None,
+        engine: Engine = "local",
+        address: Address = None,
         task_index: TaskIndex = None,
         task_count: TaskCount = None,
         force: Annotated[

@@ -84,17 +84,19 @@ def copy(
 def check(file: RecipeName, overrides: Overrides = None) -> None:
     """Check a recipe; exit code 3 if it has problems.
 
-    Includes what a later stage would refuse on this machine, such as a metric whose
-    weights are not installed or whose frames are too small.
+    Its variants (section sweep) are checked with it. Includes what a later stage would
+    refuse on this machine, such as a metric whose weights are not installed or whose
+    frames are too small.
 
     For example: svt recipes check mine.yaml train.steps=1000
     """
     from svtcli.project.survey import refusals
     from svtcli.recipe.document import BadRecipe
-    from svtcli.recipe.load import load_recipe
+    from svtcli.recipe.load import load_recipe, load_variants
 
     try:
         loaded = load_recipe(file, overrides or ())
+        every = [loaded, *load_variants(file, overrides or ()).values()]
     except BadRecipe as error:
         if console.settings().json:
             problems = [
@@ -110,15 +112,15 @@ def check(file: RecipeName, overrides: Overrides = None) -> None:
         error.code = CheckFailed.code
         raise
     source = loaded.source
-    if refused := list(refusals(loaded.recipe)):
-        lines = [
+    if refused := [one for each in every for one in refusals(each.recipe)]:
+        lines = dict.fromkeys(
             f"{each.sentence}; {each.hint}" if each.hint else each.sentence
             for each in refused
-        ]
+        )
         if console.settings().json:
             told = [{"file": source, "what": each} for each in lines]
             console.show("", {"file": file, "ok": False, "problems": told})
-        raise CheckFailed(f"{source}: " + "\n".join(dict.fromkeys(lines)))
+        raise CheckFailed(f"{source}: " + "\n".join(lines))
     console.show(f"{source}: ok", {"file": source, "ok": True, "problems": []})
 
 

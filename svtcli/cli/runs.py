@@ -27,22 +27,94 @@ def _run_argument(metavar: str, help_: str) -> Any:
 
 
 @app.command("list", cls=Command)
-def list_() -> None:
+def list_(
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=V",
+            help="Only runs with this value of a recipe key, score or column; also !=, "
+            "<, <=, > and >=, in quotes. All of several must hold.",
+            autocompletion=completion.overrides,
+        ),
+    ] = None,
+    sort: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KEY",
+            help="Sort by a score (such as fvd or test.bits_per_dim), the best first, "
+            "or by a recipe key or column.",
+            autocompletion=completion.sort_keys,
+        ),
+    ] = None,
+) -> None:
     """List the runs, the last changed first.
 
-    For example: svt runs list --json
+    $SVT_RUNS names another folder of runs.
+
+    For example: svt runs list --sort bits_per_dim --where model.d=128
     """
     from svtcli.project.runs import list_runs
     from svtcli.run.directory import runs_root
 
-    found = list_runs(runs_root())
-    columns = ("RUN", "RECIPE", "STEP", "LAST", "BEST", "AGE", "SIZE")
-    rows = [_row(run) for run in found if run.problem is None]
+    root, keys = runs_root(), list[str]()
+    if where or sort:
+        from svtcli.project.select_runs import COLUMNS, select_runs
+
+        found, asked = select_runs(root, where or (), sort)
+        keys = [key for key in asked if key not in COLUMNS]
+    else:
+        found = [line for line, _ in list_runs(root)]
+    columns = ("RUN", "RECIPE", "STEP", "LAST", "BEST", "AGE", "SIZE", *keys)
+    rows = [
+        (*_row(run), *(_value(run.values[key]) for key in keys), _overrides(run))
+        for run in found
+        if run.problem is None
+    ]
     broken = [f"{run.name}: {run.problem}" for run in found if run.problem]
-    text = console.table(columns, rows) if rows else ""
+    text = console.table((*columns, "SETTINGS"), rows) if rows else ""
     if not found:
-        text = f"no runs in {runs_root()}/ yet; start one: svt train RECIPE"
-    console.show("\n".join([text, *broken]).strip(), {"runs": list(map(asdict, found))})
+        text = f"no runs in {root}/ yet; start one: svt train RECIPE"
+        if (where or sort) and list_runs(root):
+            text = "no run meets these conditions"
+    data = [_finite(asdict(run)) for run in found]
+    console.show("\n".join([text, *broken]).strip(), {"runs": data})
+
+
+@app.command(cls=Command)
+def table(
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN...",
+            help="Names or folders of runs.",
+            autocompletion=completion.runs,
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Write the table (Markdown, CSV) and a chart there, too, with copies "
+            "of the runs' small files.",
+        ),
+    ] = None,
+) -> None:
+    """Compare the scores of runs by the recipe keys in which they differ.
+
+    Runs that differ in their seed alone are one row: mean and standard deviation. The
+    small files of a run are enough: run.json, recipe.yaml and eval/.
+
+    For example: svt runs table runs/quickstart-* --out shown
+    """
+    from svtcli.cli.sweep import show_table
+    from svtcli.evaluate.run_scores import scored
+    from svtcli.evaluate.run_table import ascending, table_rows
+    from svtcli.run.directory import find_run, refuse_unwritable
+
+    folders = [find_run(run) for run in dict.fromkeys(runs)]
+    if out is not None:
+        refuse_unwritable(out)
+    show_table(ascending(table_rows(scored(folders))), {}, out, folders)
 
 
 @app.command(cls=Command)
@@ -168,6 +240,12 @@ def _row(run: "Overview") -> tuple[str, ...]:
     age = "" if run.changed is None else about(max(0.0, time.time() - run.changed))
     scores = (f"{x:.3f}" if x is not None else "-" for x in (run.last, run.best))
     return (run.name, run.recipe or "", steps, *scores, age, size(run.size))
+
+
+def _overrides(run: "Overview") -> str:
+    """Settings in which the run differs from its recipe's file."""
+    places = ("data.source=", "data.clips=")
+    return " ".join(each for each in run.overrides if not each.startswith(places))
 
 
 def _text(found: "Details") -> str:

@@ -5,13 +5,13 @@ A run folder that is damaged or incomplete is listed with its problem.
 
 import math
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from svtcli.failure import Failure, in_words
 from svtcli.recipe.schema import UNITS
+from svtcli.recipe.setting import dotted, walk_settings
 from svtcli.run.directory import RunFacts, RunFolder, read_run
 from svtcli.run.metrics_log import Goodput, Row, goodput, read_metrics, read_rows
 
@@ -36,6 +36,10 @@ class Overview:
     """Time of the last change, in seconds since 1970."""
     size: int = 0
     """Bytes of all files."""
+    overrides: tuple[str, ...] = ()
+    """Settings on the command line."""
+    values: dict[str, Any] = field(default_factory=dict)
+    """Values that were asked for."""
     problem: str | None = None
     """Reason why something could not be read."""
 
@@ -54,16 +58,17 @@ class Details:
     checkpoints: tuple[int, ...]
 
 
-def list_runs(root: Path) -> list[Overview]:
-    """Overview of every run in `root`, the last changed first."""
+def list_runs(root: Path) -> list[tuple[Overview, RunFolder]]:
+    """Overview and folder of every run in `root`, the last changed first."""
     if not root.is_dir():
         return []
-    runs = [
-        overview(RunFolder(path))
+    folders = [
+        RunFolder(path)
         for path in root.iterdir()
         if path.is_dir() and not path.name.startswith(".")
     ]
-    return sorted(runs, key=lambda run: (-(run.changed or 0.0), run.name))
+    runs = [(overview(folder), folder) for folder in folders]
+    return sorted(runs, key=lambda run: (-(run[0].changed or 0.0), run[0].name))
 
 
 def overview(run: RunFolder) -> Overview:
@@ -75,6 +80,7 @@ def overview(run: RunFolder) -> Overview:
         known["steps"] = run.recipe().train.steps
         facts = read_run(run)
         known["recipe"] = f"{facts.recipe} {facts.recipe_fingerprint[:6]}"
+        known["overrides"] = facts.overrides
         known |= _scores(read_metrics(run.metrics))
     except (Failure, OSError, ValueError) as error:
         known["problem"] = in_words(error).splitlines()[0]
@@ -85,7 +91,7 @@ def details(run: RunFolder) -> Details:
     """Details of a run. Errors: Failure where its recipe cannot be read."""
     settings = {
         key: value
-        for key, value, default in _settings(run.unchecked_recipe())
+        for key, value, default in walk_settings(run.unchecked_recipe())
         if value != default
     }
     line = overview(run)
@@ -103,24 +109,12 @@ def differences(a: RunFolder, b: RunFolder) -> dict[str, tuple[Any, Any]]:
 
     Errors: Failure where a recipe cannot be read.
     """
-    one, other = (
-        {key: value for key, value, _ in _settings(run.recipe())} for run in (a, b)
-    )
+    one, other = (dotted(run.recipe()) for run in (a, b))
     return {
         key: (one.get(key), other.get(key))
         for key in one | other
         if one.get(key) != other.get(key)
     }
-
-
-def _settings(section: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Dotted key, value and default of every setting; MISSING for no default."""
-    for field in fields(section):
-        key, value = f"{prefix}{field.name}", getattr(section, field.name)
-        if is_dataclass(value):
-            yield from _settings(value, f"{key}.")
-        else:
-            yield key, value, field.default
 
 
 def _scores(rows: list[Row]) -> dict[str, Any]:

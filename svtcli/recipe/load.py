@@ -24,6 +24,7 @@ from svtcli.recipe.document import (
 )
 from svtcli.recipe.schema import Recipe
 from svtcli.recipe.validate import did_you_mean, validate
+from svtcli.recipe.variants import SWEEP, Variants, take_variants
 
 SUFFIXES = (".yaml", ".yml")
 OVERRIDE = "command line"
@@ -101,19 +102,66 @@ def find_recipe(name_or_path: str, beside: Path | None = None) -> Path:
     raise Refused(what if is_path else f"no recipe called {name_or_path!r}", hint)
 
 
-def load_recipe(name_or_path: str, overrides: Sequence[str] = ()) -> LoadedRecipe:
+def load_recipe(
+    name_or_path: str, overrides: Sequence[str] = (), variant: str | None = None
+) -> LoadedRecipe:
     """Load a file or a shipped recipe, over its base, with overrides on top.
 
+    `variant` names one of the section `sweep`; its keys come before the overrides.
     Errors: Refused for a missing file; BadRecipe (a Refused) with all
     problems of file, base and overrides at once.
     """
     path = find_recipe(name_or_path)
-    document = _with_base(read_file(path), path.parent)
+    document, variants = _read(path)
+    changes = {} if variant is None else variants[variant]
+    for key, value in changes.items():
+        at = (SWEEP, str(variant), key)
+        inner = {
+            place[len(at) :]: document.values[place]
+            for place in list(document.values)
+            if place[: len(at)] == at
+        }
+        _set(document, tuple(key.split(".")), value, document.keys[at], inner)
     recipe = _checked(document, overrides)
     # Filled in here, for a run may have another name.
     clips = str(clips_folder(recipe.data, path.stem))
     recipe = replace(recipe, data=replace(recipe.data, clips=clips))
-    return LoadedRecipe(path.stem, recipe, tuple(overrides), str(path))
+    all_overrides = *(f"{key}={flow(changes[key])}" for key in changes), *overrides
+    return LoadedRecipe(path.stem, recipe, all_overrides, str(path))
+
+
+def read_variants(name_or_path: str) -> Variants:
+    """Variants in the section `sweep` of a recipe; their keys are not checked.
+
+    Errors: as `load_recipe`, but for the other sections.
+    """
+    document, variants = _read(find_recipe(name_or_path))
+    if document.problems:
+        raise BadRecipe(document.problems)
+    return variants
+
+
+def load_variants(
+    name_or_path: str, overrides: Sequence[str] = ()
+) -> dict[str, LoadedRecipe]:
+    """Load every variant of a recipe. Errors: BadRecipe with the problems of all."""
+    found, problems = {}, list[Problem]()
+    for variant in read_variants(name_or_path):
+        try:
+            found[variant] = load_recipe(name_or_path, overrides, variant)
+        except BadRecipe as error:
+            problems += error.problems
+    if problems:
+        raise BadRecipe(problems)
+    return found
+
+
+def _read(path: Path) -> tuple[Document, Variants]:
+    """Recipe in a file, over its base, and its own variants."""
+    own = read_file(path)
+    _open_sections(own)
+    variants = take_variants(own)
+    return _with_base(own, path.parent), variants
 
 
 def recipe_from_text(text: str, origin: str) -> Recipe:
@@ -137,6 +185,18 @@ def dump_recipe(recipe: Recipe) -> str:
     )
 
 
+def flow(value: Any) -> str:
+    """Value as an override or a list writes it: YAML on one line."""
+    text = yaml.dump(
+        value,
+        Dumper=_CoreDumper,
+        default_flow_style=True,
+        allow_unicode=True,
+        width=10_000,
+    )
+    return text.removesuffix("\n").removesuffix("\n...")
+
+
 def _checked(document: Document, overrides: Sequence[str]) -> Recipe:
     """Recipe with `overrides`. Errors: BadRecipe with all problems of both."""
     problems: list[Problem] = []
@@ -156,7 +216,6 @@ def _checked(document: Document, overrides: Sequence[str]) -> Recipe:
 
 def _with_base(own: Document, folder: Path) -> Document:
     """Merge `own`, key by key, over the recipe that its `base` names."""
-    _open_sections(own)
     if "base" not in own.value:
         return own
     named, place = own.value.pop("base"), own.values["base",]
@@ -171,6 +230,7 @@ def _with_base(own: Document, folder: Path) -> Document:
         what = f"base: {error.sentence}" + (f"; {error.hint}" if error.hint else "")
         raise BadRecipe([*own.problems, Problem(place, what)]) from error
     _open_sections(base)
+    take_variants(base)  # are those of the base alone
     if "base" in base.value:
         what = f"base: {named} has a base itself; a recipe inherits one level"
         raise BadRecipe([*own.problems, Problem(place, what)])
@@ -231,18 +291,29 @@ def apply_override(document: Document, override: str) -> None:
     changed = read_document(Text(OVERRIDE, value, prefix=f"{name}="))
     if changed.problems:
         raise BadRecipe(changed.problems)
+    _set(document, path, changed.value, whole, changed.values)
+
+
+def _set(
+    document: Document,
+    path: tuple[str, ...],
+    value: Any,
+    place: Place,
+    values: Mapping[tuple[str | int, ...], Place],
+) -> None:
+    """Set the key at `path`; its place, and those of its values, are the new ones."""
     target = document.value
     if len(path) == 2:
         # A section that is not one is the file's own problem, found by the schema.
         target = target.setdefault(path[0], {})
-        document.keys.setdefault(path[:1], whole)
-        document.values.setdefault(path[:1], whole)
+        document.keys.setdefault(path[:1], place)
+        document.values.setdefault(path[:1], place)
     if isinstance(target, dict):
-        target[path[-1]] = changed.value
+        target[path[-1]] = value
         _forget(document, path)
-        document.keys[path] = whole
-        for inner, place in changed.values.items():
-            document.values[*path, *inner] = place
+        document.keys[path] = place
+        for inner, where in values.items():
+            document.values[*path, *inner] = where
 
 
 def _forget(document: Document, path: tuple[str, ...]) -> None:
@@ -271,3 +342,4 @@ def _list(dumper: yaml.SafeDumper, value: Sequence[Any]) -> yaml.SequenceNode:
 
 _CoreDumper.add_representer(str, _text)
 _CoreDumper.add_representer(tuple, _list)
+_CoreDumper.add_representer(list, _list)

@@ -9,7 +9,8 @@ import inspect
 import json
 import re
 import sys
-from dataclasses import MISSING, dataclass, fields
+from collections.abc import Iterator
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from enum import Enum
 from functools import cache
 from itertools import pairwise
@@ -167,6 +168,21 @@ def non_default(section: Any) -> dict[str, Any]:
     defaults = {each.name: each.default for each in settings_of(section.__class__)}
     values = influential(section)
     return {name: values[name] for name in values if values[name] != defaults[name]}
+
+
+def dotted(recipe: Any) -> dict[str, Any]:
+    """Dotted key → value of every setting of a recipe."""
+    return {key: value for key, value, _ in walk_settings(recipe)}
+
+
+def walk_settings(section: Any, prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Dotted key, value and default of every setting; MISSING for no default."""
+    for field in fields(section):
+        key, value = f"{prefix}{field.name}", getattr(section, field.name)
+        if is_dataclass(value):
+            yield from walk_settings(value, f"{key}.")
+        else:
+            yield key, value, field.default
 
 
 def written(value: object) -> str:

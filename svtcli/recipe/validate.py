@@ -13,6 +13,7 @@ from svtcli.recipe.document import BadRecipe, Document, Path, Problem
 from svtcli.recipe.model import Dilated
 from svtcli.recipe.schema import SECTIONS, Recipe
 from svtcli.recipe.setting import Misfit, settings_of
+from svtcli.recipe.variants import SWEEP
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -47,7 +48,13 @@ def recipe_schema() -> dict[str, Any]:
     """JSON schema of a recipe file; descriptions are the docstrings of fields."""
     schema = adapter().json_schema()
     base = {"type": "string", "description": "A recipe to inherit from, one level."}
-    return {**schema, "properties": {"base": base, **schema["properties"]}}
+    variants = {
+        "type": "object",
+        "description": "Variants of svt sweep: name, then section.key: value.",
+        "additionalProperties": {"type": ["object", "null"]},
+    }
+    own = {"base": base, SWEEP: variants}
+    return {**schema, "properties": {**own, **schema["properties"]}}
 
 
 def validate(document: Document) -> Recipe:
@@ -215,7 +222,7 @@ def _keys(path: Path, written: Any) -> list[str]:
     kind = written.get("kind") if isinstance(written, dict) else None
     match path:
         case ():
-            return ["base", *(each.name for each in fields(Recipe))]
+            return ["base", SWEEP, *(each.name for each in fields(Recipe))]
         case ("data",):
             found: list[type] = [each for each in DATASETS if _kind(each) == kind]
         case (str(name),) if name in SECTIONS:

@@ -20,7 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, MaxNLocator
+from matplotlib.ticker import EngFormatter, FixedLocator, MaxNLocator, NullLocator
 
 from svtcli.render.curves import Curve, Panel
 
@@ -43,6 +43,8 @@ DOTS = 160
 """Pixels per inch of a PNG."""
 PAGE_INCHES = (5.0, 3.1)
 """Size on the page without the key: 360 units wide, about a phone's pixels."""
+UNSAID = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+"""Metadata that an SVG leaves out."""
 LINE = 105
 """Letters of small print in a line of a PNG."""
 KEY_LINE, KEY_LETTERS = 0.22, 48
@@ -55,6 +57,15 @@ def draw_panels(panels: Sequence[Panel]) -> UInt8[np.ndarray, "height width 3"]:
         canvas = FigureCanvasAgg(plot(panels))
         canvas.draw()
     return np.array(canvas.buffer_rgba())[..., :3].copy()
+
+
+def panels_svg(panels: Sequence[Panel]) -> bytes:
+    """The panels as an SVG file, its text as text; equal panels become equal bytes."""
+    own: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "svt"}
+    with _defaults(), rc_context(own):
+        file = BytesIO()
+        FigureCanvasSVG(plot(panels)).print_svg(file, metadata=UNSAID)
+    return file.getvalue()
 
 
 @contextmanager
@@ -83,6 +94,8 @@ def plot(panels: Sequence[Panel]) -> Figure:
             color="0.4",
             parse_math=False,
         )
+        if not any(curve.label for curve in panel.curves):
+            continue
         if len(panel.curves) > 6:  # no room inside
             key = axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False)
         else:
@@ -125,8 +138,7 @@ def panel_svg(panel: Panel, name: str) -> str:
             for text in key.get_texts():
                 text.set_parse_math(False)
         file = BytesIO()
-        unsaid = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-        FigureCanvasSVG(figure).print_svg(file, metadata=unsaid)
+        FigureCanvasSVG(figure).print_svg(file, metadata=UNSAID)
     return _inline(file.getvalue(), panel)
 
 
@@ -151,9 +163,14 @@ def _draw_axes(panel: Panel, axes: Axes) -> None:
     for label in (axes.set_xlabel(panel.x_name), axes.set_ylabel(panel.y_name)):
         label.set_parse_math(False)
         label.set_color(TEXT)
-    whole = MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10])
-    axes.xaxis.set_major_locator(whole)
-    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    if panel.log:
+        axes.set_xscale("log")
+    if panel.ticks is None:
+        whole = MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10])
+        axes.xaxis.set_major_locator(whole)
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    else:
+        _name_ticks(panel.ticks, axes)
     axes.tick_params(color=TEXT, labelcolor=TEXT)
     axes.grid(color=RULE, linewidth=0.8)
     axes.set_axisbelow(True)
@@ -161,15 +178,26 @@ def _draw_axes(panel: Panel, axes: Axes) -> None:
     axes.spines[["bottom", "left"]].set_color(TEXT)
 
 
+def _name_ticks(ticks: dict[str, float], axes: Axes) -> None:
+    """Labels at the places of the x axis; many letters stand at an angle."""
+    axes.xaxis.set_major_locator(FixedLocator(list(ticks.values())))
+    axes.xaxis.set_minor_locator(NullLocator())
+    letters = sum(map(len, ticks)) + 2 * len(ticks)
+    for label in axes.set_xticklabels([_printable(word) for word in ticks]):
+        label.set_parse_math(False)
+        if letters > 80:
+            label.set(rotation=30, ha="right", rotation_mode="anchor")
+
+
 def _draw_curve(curve: Curve, axes: Axes) -> None:
-    """The line, its points where they are few, its band."""
+    """The line, its points where they are few, its band or bars."""
     again, of = divmod(curve.of, len(COLOURS))
     colour, marker = COLOURS[of], MARKERS[of]
     (line,) = axes.plot(
         curve.x,
         curve.y,
         color=colour,
-        linestyle=DASHES[again % len(DASHES)],
+        linestyle=DASHES[again % len(DASHES)] if curve.joined else "",
         linewidth=1 if curve.quiet else 1.8,
         alpha=0.55 if curve.quiet else 1,
         marker=marker if len(curve.x) <= MARKED and not curve.quiet else "",
@@ -178,7 +206,17 @@ def _draw_curve(curve: Curve, axes: Axes) -> None:
     # matplotlib leaves labels out of the key that begin with an underscore.
     label = _printable(curve.label)
     line.set_label(f" {label}" if label.startswith("_") else label)
-    if curve.spread:
+    if curve.bars:
+        axes.errorbar(
+            curve.x,
+            curve.y,
+            yerr=curve.spread,
+            fmt="none",
+            ecolor=colour,
+            capsize=3,
+            linewidth=1.2,
+        )
+    elif curve.spread:
         y, spread = np.array(curve.y), np.array(curve.spread)
         axes.fill_between(
             curve.x, y - spread, y + spread, color=colour, alpha=0.18, linewidth=0

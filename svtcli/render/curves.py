@@ -57,6 +57,10 @@ class Curve:
     """Number of its run or samples: curves of one number have one colour."""
     quiet: bool = False
     """Draw it pale and thin, behind the others."""
+    bars: bool = False
+    """Draw `spread` as error bars, not as a band."""
+    joined: bool = True
+    """Draw a line through the points."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,10 @@ class Panel:
     curves: tuple[Curve, ...]
     note: str = ""
     """Small print below the title: the protocol."""
+    ticks: dict[str, float] | None = None
+    """Labels of the x axis and their places; None for whole numbers."""
+    log: bool = False
+    """Logarithmic x axis."""
 
 
 @dataclass(frozen=True)

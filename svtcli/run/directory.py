@@ -8,7 +8,6 @@ runs/NAME/checkpoints/STEP/ samples/ eval/ figures/
 
 import os
 import platform
-import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ from svtcli.failure import BadData, Refused
 from svtcli.recipe.addresses import path_in
 from svtcli.recipe.load import LoadedRecipe, dump_recipe, recipe_from_text
 from svtcli.recipe.schema import Recipe
+from svtcli.recipe.variants import NAME
 from svtcli.run.durable import (
     crc32c,
     fingerprint,
@@ -30,7 +30,6 @@ from svtcli.run.durable import (
     write_record,
 )
 
-NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 PACKAGES = (
     "jax",
     "jaxlib",

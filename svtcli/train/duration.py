@@ -7,6 +7,7 @@ operations' overhead.
 
 import time
 from collections.abc import Sequence
+from functools import cache
 
 import jax
 import jax.numpy as jnp
@@ -50,8 +51,12 @@ def seconds_per_step(
     return hardware_flops(model, train.batch, remat=train.remat) / rate + overhead
 
 
+@cache
 def cpu_rate() -> float:
-    """FLOP/s of float32 matrix products on this CPU, measured in tenths of a second."""
+    """FLOP/s of float32 matrix products on this CPU, measured in tenths of a second.
+
+    It is measured once: a sweep asks for every run.
+    """
     cpu = jax.local_devices(backend="cpu")[0]
     factor = jax.device_put(np.ones((SIDE, SIDE), np.float32), cpu)
     product = jax.jit(jnp.matmul)

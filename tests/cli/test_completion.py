@@ -70,11 +70,12 @@ def test_commands_and_their_options(tab):
     assert tab("svt d") == ["doctor"]
     assert tab("svt runs d") == ["diff"]
     assert tab("svt sample --sch") == ["--schedule"]
+    assert tab("svt runs list --sort fv") == ["fvd", "fvd-avg"]
     assert tab("svt sample --schedule g") == ["guess"]
     assert tab("svt plan quickstart --device H100") == ["H100-PCIe", "H100-NVL", "H100"]
 
 
-@pytest.mark.parametrize("command", ["run", "train", "plan", "recipes show"])
+@pytest.mark.parametrize("command", ["run", "sweep", "train", "recipes show"])
 def test_recipes_by_name_and_by_file(tab, command):
     assert tab(f"svt {command} quick") == ["quickstart"]
     assert tab(f"svt {command} ow") == ["own.yaml"]

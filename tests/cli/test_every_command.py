@@ -21,6 +21,7 @@ READERS = {
     "plan": "mine.yaml",
     "doctor": "",
     "runs list": "",
+    "runs table": "mine",
     "runs show": "mine",
     "runs diff": "mine mine",
     "recipes list": "",
@@ -32,6 +33,7 @@ READERS = {
 """Commands that write nothing, with arguments."""
 WRITERS = {
     "run": "mine.yaml",
+    "sweep": "mine.yaml model.d=8,16",
     "train": "mine.yaml --fresh",
     "sample": "mine",
     "eval": "mine",

@@ -35,6 +35,10 @@ run nowhere
 run mine.yaml data.clips=clips/none
 run mine.yaml train.batch=2
 run mine.yaml --from render --to train
+sweep nowhere
+sweep mine.yaml model.d=8
+sweep mine.yaml model.d=8,x
+runs list --sort nonsense
 plan nowhere
 plan mine.yaml train.stepz=3
 plan mine.yaml --device abacus
@@ -51,6 +55,8 @@ recipes check mine.yaml
 runs list
 runs show mine
 runs diff mine mine
+runs list --sort bits_per_dim --where model.d=8
+runs table mine
 """
 
 

@@ -38,7 +38,9 @@ def said(capfd, *arguments: str, code: int = 0) -> Said:
 def test_the_list_is_a_table_with_a_line_for_what_is_broken(place, capfd) -> None:
     (place / "runs" / "half").mkdir()
     lines = said(capfd, "runs", "list").out.splitlines()
-    assert lines[0].split() == ["RUN", "RECIPE", "STEP", "LAST", "BEST", "AGE", "SIZE"]
+    assert lines[0].split() == [
+        *("RUN", "RECIPE", "STEP", "LAST", "BEST", "AGE", "SIZE", "SETTINGS")
+    ]
     assert sorted(line.split()[0] for line in lines[1:3]) == ["a", "b"]
     assert any("6/12" in line and "4.000" in line for line in lines)
     assert lines[3].startswith("half: ")
@@ -46,6 +48,56 @@ def test_the_list_is_a_table_with_a_line_for_what_is_broken(place, capfd) -> Non
     data = json.loads(said(capfd, "--json", "runs", "list").out)
     scores = {run["name"]: run["best"] for run in data["runs"]}
     assert scores == {"a": 4.0, "b": 3.5, "half": None}
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        ("--sort best", "b a"),
+        ("--sort validation.bits_per_dim", "b a"),
+        ("--sort train.batch", "a b"),
+        ("--where train.batch=8", "b"),
+        ("--where train.batch!=8", "a"),
+        ("--where train.batch>4 --where train.batch<=8", "b"),
+        ("--where model.blocks=[[2,2,2]] --sort name", "a b"),
+        ("--where best<4", "b"),
+        ("--where train.clip_norm=null --sort name", "a b"),
+        ("--where train.clip_norm>0", ""),
+        ("--where train.optimizer=adam", ""),
+    ],
+)
+def test_runs_are_chosen_and_sorted(place, capfd, words: str, names: str) -> None:
+    out = said(capfd, "runs", "list", *words.split()).out
+    if not names:
+        assert out == "no run meets these conditions\n"
+    else:
+        assert [line.split()[0] for line in out.splitlines()[1:]] == names.split()
+    data = json.loads(said(capfd, "--json", "runs", "list", *words.split()).out)
+    assert [run["name"] for run in data["runs"]] == names.split()
+
+
+def test_what_runs_are_chosen_by_is_shown(place, capfd) -> None:
+    lines = said(
+        capfd, "runs", "list", "--where", "train.batch>1", "--sort", "best"
+    ).out.splitlines()
+    assert lines[0].split()[-2:] == ["train.batch", "SETTINGS"]
+    assert lines[1].split()[-2:] == ["8", "train.batch=8"]
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        ("--sort tarin.batch", "did you mean train.batch?"),
+        ("--sort batch", "did you mean train.batch?"),
+        ("--sort fdv", "did you mean fvd?"),
+        ("--sort fvd", "fvd: no run has this score"),
+        ("--where model.w=3", "model.w: no run has such a key or score"),
+        ("--where train.batch", "is no condition"),
+        ("--where train.batch<many", "many is not a number"),
+    ],
+)
+def test_what_no_run_has_is_refused(place, capfd, words: str, what: str) -> None:
+    assert what in said(capfd, "runs", "list", *words.split(), code=2).err
 
 
 def test_no_runs_are_told_with_the_command_that_makes_one(

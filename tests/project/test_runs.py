@@ -71,7 +71,7 @@ def test_a_broken_run_gets_a_line_and_hides_no_other(
 ) -> None:
     make("good", scores=(2.0,))
     harm(make("bad"))
-    lines = {line.name: line for line in list_runs(tmp_path / "runs")}
+    lines = {line.name: line for line, _ in list_runs(tmp_path / "runs")}
     assert lines["good"].problem is None
     assert lines["bad"].problem
     assert why in lines["bad"].problem
