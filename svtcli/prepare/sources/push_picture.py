@@ -2,8 +2,8 @@
 
 A ray through each pixel gives the geometry that is seen there, and its normal; a second
 one from the light gives shadows. The table never moves: its colours, in light and in
-shadow, are computed once. The light is far away and each plank has one colour, so that
-small models spend their bits on what moves.
+shadow, are computed once. The light is far away and has few levels, and each plank has
+one colour, so that small models spend their bits on what moves.
 """
 
 from dataclasses import dataclass
@@ -21,8 +21,10 @@ OPENING = 0.45
 LIGHT = np.array([-7.0, -5.0, 19.0])
 FROM_ABOVE = LIGHT[2] / np.sqrt(LIGHT @ LIGHT)
 """Cosine between the light and the table's normal."""
-AMBIENT, DIFFUSE, SHADOW = 0.42, 0.62, 0.2
-"""Shares of light; the last one is that of `DIFFUSE` in shadow."""
+AMBIENT, DIFFUSE = 0.52, 0.52
+"""Shares of light; only the first one reaches shadows."""
+LEVELS = 3
+"""Levels of diffuse light."""
 TOLERANCE = 0.004
 """Distance by which a ray of light may miss a point of a surface that it meets."""
 FARTHEST = 40.0
@@ -132,8 +134,8 @@ def shaded(
     colours: Colours, cosine: Float64[np.ndarray, " n"], bright: Bool[np.ndarray, " n"]
 ) -> UInt8[np.ndarray, "n 3"]:
     """Light surfaces of some colours, by the cosine between normal and light."""
-    share = np.clip(cosine, 0, 1) * np.where(bright, 1.0, SHADOW)
-    light = AMBIENT + DIFFUSE * share
+    level = np.where(bright, np.ceil(np.clip(cosine, 0, 1) * LEVELS), 0)
+    light = AMBIENT + DIFFUSE * level / LEVELS
     return np.rint(np.clip(colours * light[:, None], 0, 1) * 255).astype(np.uint8)
 
 
