@@ -46,9 +46,11 @@ class Layer(nnx.Module):
         heads: int,
         head_size: int,
         *,
+        depth: int,
         causal: bool,
         rngs: Keys,
     ) -> None:
+        """Each of `depth` layers adds little to the residual stream at first."""
         self.blocks = blocks
         self.causal = causal
         width = heads * head_size
@@ -60,10 +62,10 @@ class Layer(nnx.Module):
                 for axis, extent in zip("thw", blocks.extent, strict=True)
             }
         )
-        self.projection = fan_in_normal(rngs, (heads, head_size, d), width)
+        self.projection = fan_in_normal(rngs, (heads, head_size, d), 2 * depth * width)
         self.map_norm = LayerNorm(d, rngs)
         self.map_in = fan_in_normal(rngs, (d, d), d)
-        self.map_out = fan_in_normal(rngs, (d, d), d)
+        self.map_out = fan_in_normal(rngs, (d, d), 2 * depth * d)
 
     def __call__(
         self, z: Float[Array, "B t h w D"]
@@ -189,6 +191,7 @@ def layer_stack(config: Model, depth: int, *, causal: bool, rngs: Keys) -> nnx.D
                 config.d,
                 na,
                 config.da,
+                depth=depth,
                 causal=causal,
                 rngs=rngs,
             )

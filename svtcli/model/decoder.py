@@ -21,7 +21,6 @@ from svtcli.model.kernels import linear, sum_of_rows
 from svtcli.model.parameters import (
     Keys,
     PositionEmbedding,
-    embedding,
     fan_in_normal,
 )
 from svtcli.recipe.model import Model, Triple
@@ -43,7 +42,8 @@ class Decoder(nnx.Module):
 
     def __init__(self, config: Model, depth: int, *, context: bool, rngs: Keys) -> None:
         self.config = config
-        self.code_embedding = embedding(rngs, config.codes, config.values, config.de)
+        tables = (config.codes, config.values, config.de)
+        self.code_embedding = fan_in_normal(rngs, tables, config.codes)
         self.masked_conv = MaskedConv(config.masked_kernel, config.de, config.d, rngs)
         self.positions = PositionEmbedding(config.slice_shape, config.d, rngs)
         if context:
@@ -207,7 +207,7 @@ class MaskedConv(nnx.Module):
     def __init__(self, kernel: Triple, de: int, d: int, rngs: Keys) -> None:
         self.extent = kernel
         taps = prod(kernel)
-        self.kernel = fan_in_normal(rngs, (taps, de, d), taps * de)
+        self.kernel = fan_in_normal(rngs, (taps, de, d), max(1, self.earlier) * de)
 
     @property
     def earlier(self) -> int:

@@ -39,7 +39,10 @@ class Float32Param(nnx.Param):
 
 
 def fan_in_normal(rngs: Keys, shape: tuple[int, ...], fan_in: int) -> nnx.Param:
-    """Linear map: normal with variance 1 / fan_in."""
+    """Linear map: normal with variance 1 / fan_in.
+
+    Of a table of codes, `fan_in` counts the rows that are added.
+    """
     if not prod(shape):
         return nnx.Param(jnp.zeros(shape))
     return nnx.Param(jax.random.normal(rngs.params(), shape) / sqrt(fan_in))

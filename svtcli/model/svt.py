@@ -34,10 +34,8 @@ class Encoder(nnx.Module):
     def __init__(self, config: Model, rngs: Keys) -> None:
         self.config = config
         taps = prod(config.context_kernel)
-        one_hot = config.codes * config.values
-        self.context_kernel = fan_in_normal(
-            rngs, (taps, config.codes, config.values, config.de), taps * one_hot
-        )
+        tables = (taps, config.codes, config.values, config.de)
+        self.context_kernel = fan_in_normal(rngs, tables, taps * config.codes)
         self.positions = PositionEmbedding(config.slice_shape, config.de, rngs)
         self.slice_embedding = embedding(
             rngs, config.slices, config.de, kind=Float32Param
