@@ -92,10 +92,32 @@ def place(
     trained_place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Path]:
     """A copy of `trained_place` as working directory."""
+    yield from _worked_in(trained_place, tmp_path / "place", monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def trained_with_actions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with two actions a frame; never to be written to."""
+    from tests.trained_place import make_trained_place
+
+    return make_trained_place(tmp_path_factory.mktemp("acting"), actions=2)
+
+
+@pytest.fixture
+def acting_place(
+    trained_with_actions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
+    """A copy of `trained_with_actions` as working directory."""
+    yield from _worked_in(trained_with_actions, tmp_path / "place", monkeypatch)
+
+
+def _worked_in(
+    original: Path, copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
+    """A copy of a folder, as working directory."""
     from svtcli.cli import console
 
-    copy = tmp_path / "place"
-    shutil.copytree(trained_place, copy)
+    shutil.copytree(original, copy)
     monkeypatch.chdir(copy)
     for name in ("SVT_RUNS", "SVT_DATA"):
         monkeypatch.delenv(name, raising=False)

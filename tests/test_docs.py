@@ -87,6 +87,19 @@ ENDS = {
     "svt sweep mine.yaml train.learning_rate=2e-3,4e-3,8e-3 --seeds 3": (
         *("-n", 0, "9 runs, 9 to do"),
     ),
+    "svt sample robot --actions own,zero,reverse,up.npy": (
+        *("-n --frames 8 --data robots", 0, "1 of each under each of 4 sets"),
+    ),
+    "svt render robot --actions --scale 6": (
+        *("-n", 0, "would write runs/robot/figures/3/strip.png"),
+    ),
+    # docs/sampling.md
+    "svt sample robot --actions own,zero,reverse,swap": (
+        *("-n --data robots", 0, "1 of each under each of 4 sets of actions"),
+    ),
+    "svt render robot --actions --scale 8": (
+        *("-n", 0, "would write runs/robot/figures/3/strip.png"),
+    ),
     # docs/scale.md
     "svt sweep bair_ablations --task-index 3 --task-count 13": (
         *("-n", 2, "no source for bair"),
@@ -154,15 +167,18 @@ def parse(command: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def lived_in(trained_place, tmp_path_factory) -> Path:
+def lived_in(trained_place, trained_with_actions, tmp_path_factory) -> Path:
     """`trained_place` under the names that the pages use, and samples of 16 frames."""
     from svtcli.run.samples import write_samples
-    from tests.render.made_up import made_up_samples
+    from tests.render.made_up import made_up_actions, made_up_samples
 
     place = tmp_path_factory.mktemp("docs") / "place"
     shutil.copytree(trained_place, place)
     shutil.copytree(place / "runs/mine", place / "runs/kinetics_large")
     write_samples(place / "runs/mine/samples/3", made_up_samples(frames=16))
+    shutil.copytree(trained_with_actions / "clips/mine", place / "robots")
+    shutil.copytree(trained_with_actions / "runs/mine", place / "runs/robot")
+    write_samples(place / "runs/robot/samples/3", made_up_actions())
     for name in ("samples", "clips"):
         np.save(place / f"{name}.npy", np.zeros((2, 16, 12, 12, 3), np.uint8))
     # As the page shows them, up to the first command of svt.

@@ -49,14 +49,24 @@ def write_clips(
     folder: Path,
     splits: Mapping[str, Sequence[np.ndarray]],
     spec: Mapping[str, object] | None = None,
+    actions: int = 0,
 ) -> Path:
-    """Prepared clips: uint8 [F, H, W, C] each, `spec` the settings that made them."""
+    """Prepared clips: uint8 [F, H, W, C] each, `spec` the settings that made them.
+
+    With `actions` numbers a frame, at random.
+    """
     folder.mkdir(parents=True)
-    done, layout = {}, Layout(next(iter(splits.values()))[0].shape[1:])
+    beside = {"actions": actions} if actions else {}
+    done, layout = {}, Layout(next(iter(splits.values()))[0].shape[1:], beside)
+    draw = np.random.default_rng(7)
     for split, videos in splits.items():
         with ShardWriter(folder, f"{split}-00000", layout) as writer:
             for i, video in enumerate(videos):
-                writer.add(ClipFacts(f"{split} {i}", f"{split}{i}.mp4"), video)
+                values = {
+                    name: draw.normal(size=(len(video), size)).astype(np.float32)
+                    for name, size in beside.items()
+                }
+                writer.add(ClipFacts(f"{split} {i}", f"{split}{i}.mp4"), video, values)
         assert writer.shard is not None
         frames = sum(len(video) for video in videos)
         done[split] = Split(len(videos), frames, (writer.shard,))
@@ -65,6 +75,7 @@ def write_clips(
         inventory="",
         shape=videos[0].shape[1:],
         splits=done,
+        beside=beside,
         failures={},
         fingerprint=f"of {folder}",
     )
@@ -72,12 +83,19 @@ def write_clips(
     return folder
 
 
-def make_trained_place(place: Path) -> Path:
-    """Write the clips and the recipe into `place`, and train."""
-    (place / "mine.yaml").write_text(RECIPE)
+def make_trained_place(place: Path, actions: int = 0) -> Path:
+    """Write the clips and the recipe into `place`, and train.
+
+    With `actions`, the model takes so many numbers a frame.
+    """
+    recipe = RECIPE
+    if actions:
+        recipe = recipe.replace("kind: folder", "kind: arrays")
+        recipe = recipe.replace("  blocks", f"  actions: {actions}\n  blocks")
+    (place / "mine.yaml").write_text(recipe)
     spec = spec_of(load_recipe(str(place / "mine.yaml")).recipe.data)
     splits = {split: noise(n, len(n)) for split, n in LENGTHS.items()}
-    write_clips(place / "clips" / "mine", splits, spec)
+    write_clips(place / "clips" / "mine", splits, spec, actions)
     with working_in(place):
         assert main(["-q", "train", "mine.yaml"]) == 0
     return place

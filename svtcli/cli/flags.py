@@ -44,7 +44,11 @@ NAMES = {
 """Flags that are not called as their setting."""
 NO_PATHS = ("address", "coordinator", "match")
 """Parameters in which an address or a pattern may stand."""
-METAVARS = {"source": "DIR", "match": "REGEX"}
+METAVARS = {
+    "source": "DIR",
+    "match": "REGEX",
+    "actions": "own|zero|reverse|swap|FILE,...",
+}
 WHERE, JOB_ARRAY, CLUSTER = "Where", "Job array", "Ray cluster"
 """Panels of the help."""
 
@@ -278,7 +282,7 @@ def _type(setting: Setting) -> tuple[Any, str | None]:
             return str, f"N|{words}" if words else "N,N,..."
         case (type_,) if type_ is str:
             metavar = METAVARS.get(setting.name, "NAME")
-            return (list[str] if setting.several else str), metavar
+            return str, metavar
         case _ if PERCENT in setting.marks:
             return str, "SHARE"
         case (type_,):
@@ -326,6 +330,8 @@ def _value(setting: Setting, value: Any) -> Any:
             return value.value
         case list():
             return tuple(_value(setting, each) for each in value)
+        case str() if setting.types == (str,) and setting.several:
+            return tuple(value.split(","))
         case str() if setting.types == (int,) and setting.several:
             return tuple(_number(setting, word) for word in value.split(","))
         case str() if setting.types == (int,) and value not in setting.choices:

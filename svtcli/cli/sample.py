@@ -29,7 +29,10 @@ if TYPE_CHECKING:
     from svtcli.run.partial import ArrayTask
     from svtcli.sample.plan import SamplePlan
 
-SHOWN = ("split", "count", "per_prime", "prime", "frames", "temperature", "seed")
+SHOWN = (
+    *("split", "count", "per_prime", "actions", "prime", "frames"),
+    *("temperature", "seed"),
+)
 """Settings that -n always shows, in its own words."""
 
 
@@ -71,6 +74,8 @@ def sample(
     take part. Re-run the same command to resume with the videos that are missing.
 
     For example: svt sample quickstart --prime 5 --temp 0.9
+
+    A model with actions shows what it does under others: --actions own,zero,reverse
     """
     from svtcli.run.directory import find_checkpoint
 
@@ -92,6 +97,9 @@ def sample(
         what = f"--window {given['window']}: the schedule {order} has no window"
         raise Refused(what, "add --schedule guess")
     open_held_out(checkpoint, settings, clips)  # refuse before JAX is imported
+    from svtcli.sample.actions import action_sets
+
+    action_sets(checkpoint.recipe, settings)
     from svtcli.sample import stage as stage
     from svtcli.sample.plan import plan_samples
 
@@ -127,11 +135,15 @@ def _show_plan(plan: "SamplePlan", task: "ArrayTask | None") -> None:
         for name, value in non_default(settings).items()
         if name not in SHOWN
     }
+    names = [each.name for each in plan.action_sets]
+    under = f" under each of {len(names)} sets of actions" if names[1:] else ""
+    if settings.actions:
+        others = {"actions": ", ".join(names), **others}
     facts = {
         "writes to": str(plan.out),
         "checkpoint": plan.checkpoint.name,
         "clips": clips,
-        "samples": f"{settings.per_prime} of each, {plan.prime} prime "
+        "samples": f"{settings.per_prime} of each{under}, {plan.prime} prime "
         f"frame{'s' * (plan.prime > 1)}, {plan.frames - plan.prime} to sample",
         "temperature": f"{settings.temperature:g}, seed {settings.seed}",
         **others,

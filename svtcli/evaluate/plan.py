@@ -162,9 +162,16 @@ def plan_metrics(
     At most `clips` videos of each set are taken. FVD of real against real takes its
     clips from `others`, by default from the reference. `fingerprint_of_samples` is by
     default the one in their folder, if the reference is their own ground truth. Errors:
-    Refused.
+    Refused, also for own ground truth of samples that follow other actions.
     """
     require_weights(settings, i3d)
+    if (followed := _other_actions(samples)) and samples.facts == reference.facts:
+        raise Refused(
+            f"{samples.name}: these samples follow other actions ({followed}) than the "
+            "clips, which are no ground truth for them",
+            "sample under the clips' own actions, or name clips under the same actions "
+            "with --reference",
+        )
     own = {field.name: getattr(settings, field.name) for field in fields(Compare)}
     own["trials"] = _trials(samples, settings)
     own["metrics"] = tuple(name for name in METRICS if name in settings.metrics)
@@ -202,6 +209,12 @@ def require_weights(settings: Compare, i3d: Path | None = None) -> None:
         metric = METRICS.get(name)
         if metric and (published := metric.weights(settings)):
             weights_file(published, i3d if published == I3D_WEIGHTS else None)
+
+
+def _other_actions(samples: Videos) -> str:
+    """Names of the sets of actions, if samples follow others than their clips' own."""
+    facts = samples.facts
+    return "" if not facts or facts.own_actions else ", ".join(facts.action_sets)
 
 
 def _prime_frames(samples: Videos, stated: int | None) -> int | None:
@@ -294,6 +307,11 @@ def _warnings(plan: MetricsPlan) -> tuple[str, ...]:
         for side in (samples, reference)
         if side.lossy
     ]
+    if followed := _other_actions(samples):
+        warnings.append(
+            f"{samples.name} follows other actions ({followed}) than the clips that it "
+            "continues"
+        )
     if not plan.settings.distances:
         return tuple(warnings)
     real, fake = len(plan.real.rows), plan.clips_per_trial

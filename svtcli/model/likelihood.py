@@ -161,6 +161,8 @@ class Scorer:
         T = self.config.video[0]
         room = max(0, T - F)  # a frame-by-frame model may score less than its window
         padded = np.pad(video, ((0, 0), (0, room), (0, 0), (0, 0), (0, 0)))
+        if actions is not None:
+            actions = np.pad(actions, ((0, 0), (0, room), (0, 0)))
         nll = np.zeros((B, F + room))
         every = passes(self.config, F, prime, overlap)
         for window, slices in groupby(every, attrgetter("window")):

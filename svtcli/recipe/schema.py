@@ -34,6 +34,9 @@ Precision = Literal["float32", "bfloat16"]
 """Number format of products and activations; norms, softmax, logits and NLL are always
 float32."""
 
+OWN = "own"
+"""Name of the clip's own actions in `sample.actions`."""
+
 
 @dataclass(frozen=True)
 class Train:
@@ -138,7 +141,7 @@ class Sample:
     count: Annotated[PositiveInt, CLIPS] = 8
     """Number of clips to continue, spread evenly over the split."""
     per_prime: Annotated[PositiveInt, CLIPS] = 1
-    """Number of continuations of each clip."""
+    """Number of continuations of each clip, under each set of actions."""
     prime: Annotated[PositiveInt | None, CLIPS] = None
     """Prime frames: the frames of the clip that each sample continues. None takes
     `train.prime`."""
@@ -147,6 +150,11 @@ class Sample:
     overlap: PositiveInt | None = None
     """Frames of one window that prime the next, in samples longer than the model's
     window. None takes `train.prime`."""
+    actions: Annotated[tuple[str, ...] | None, CLIPS] = None
+    """Actions to follow after the prime frames, one or more of `own` (the clip's),
+    `zero`, `reverse` (the clip's, negated), `swap` (the next clip's) and files, .npy of
+    [F, A] or [N, F, A]. Each is a set of its own, with `per_prime` continuations of the
+    same noise. None follows the clip's own."""
     temperature: Annotated[float, Ge(0)] = 0.9
     """Temperature of the softmax; 0 is greedy, the paper uses 0.9 (§4.2)."""
     top_k: PositiveInt | None = None
@@ -249,9 +257,13 @@ class Eval(Compare):
     """Baseline scored on the same clips, shown beside the model."""
 
     def trial_samples(self, sample: Sample) -> Sample:
-        """Settings of the samples that all trials compare with clips."""
+        """Settings of the samples that all trials compare with clips.
+
+        They follow the clips' own actions.
+        """
         return replace(
             sample,
+            actions=None,
             split=self.split,
             subset=self.subset,
             match=self.match,
@@ -280,6 +292,9 @@ class Render:
     diversity: bool = False
     """In PNG, show all samples of a clip as a grid per frame (Figs. 7 to 12), not in
     rows. Where `frames` is None: the last prime frame and three later ones."""
+    actions: bool = False
+    """Draw the action of each frame as an arrow below it: its first number to the
+    right, its second one up."""
     each: Literal["clip", "video"] | None = None
     """Write a file for each clip, or for each of its videos. None draws all in one."""
     rows: Annotated[PositiveInt, CLIPS] = 8

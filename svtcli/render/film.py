@@ -21,6 +21,7 @@ from svtcli.render.grid import (
     grid,
     nearest_shape,
     paint,
+    paint_arrow,
     write,
 )
 from svtcli.render.groups import Group
@@ -55,17 +56,21 @@ def film(groups: Sequence[Group], facts: Sequence[str], scale: int) -> Iterator[
     height, width = layout.sizes.frame
     around = height + 2 * mark, width + 2 * mark
     videos = [
-        (layout.cell(number, cell), row.video)
+        (layout.cell(number, cell), row)
         for number, group in enumerate(groups)
         for cell, row in enumerate(group.rows)
     ]
     for time in range(len(groups[0].rows[0].video)):
         canvas, prime = layout.paper.copy(), time < groups[0].prime
         _write_clock(canvas, layout, time, prime)
-        for (top, left), video in videos:
+        for (top, left), row in videos:
             if prime:
                 fill(canvas, (top - mark, left - mark), around, AMBER)
-            paint(canvas, video[time], (top, left), scale)
+            paint(canvas, row.video[time], (top, left), scale)
+            if row.arrows:
+                corner = top + mark, left
+                dial = layout.sizes.below(corner), layout.sizes.dial
+                paint_arrow(canvas, row.arrows[time], *dial)
         yield canvas
 
 
@@ -73,6 +78,8 @@ def _block(group: Group, lines: int, across: int, pitch: int, sizes: Sizes) -> B
     """A title above the group's videos, each with its label and room for a border."""
     mark = sizes.mark
     height = sizes.line + sizes.frame[0] + 2 * mark
+    if group.arrows:
+        height += sizes.dial + sizes.gap
     down = height + sizes.gap
     first = (2 * sizes.line + mark, mark)
     corners = grid(len(group.rows), across, (down, pitch), first)

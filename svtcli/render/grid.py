@@ -12,16 +12,26 @@ import einops
 import numpy as np
 from jaxtyping import UInt8
 
-from svtcli.video.image import draw_text, line_height, text_width
+from svtcli.video.image import (
+    draw_arrow,
+    draw_disc,
+    draw_text,
+    line_height,
+    text_width,
+)
 
 Canvas = UInt8[np.ndarray, "height width 3"]
 Frame = UInt8[np.ndarray, "H W C"]
 Corner = tuple[int, int]
 Extent = tuple[int, int]
 Colour = tuple[int, int, int]
+Arrow = tuple[float, float]
+"""Rightward and upward part, of length 1 at most."""
 
 INK: Colour = (32, 32, 32)
 QUIET: Colour = (110, 110, 110)
+PALE: Colour = (176, 176, 176)
+WHITE: Colour = (255, 255, 255)
 AMBER: Colour = (245, 166, 35)
 """Marks prime frames."""
 SHAPE = 1.4
@@ -65,9 +75,19 @@ class Sizes:
         return 2 * self.gap // 3
 
     @property
+    def dial(self) -> int:
+        """Diameter of the circle around an arrow."""
+        return min(max(self.frame[0] // 4, 16), 48)
+
+    @property
     def margin(self) -> int:
         """White edge of the picture, and distance between blocks."""
         return self.line
+
+    def below(self, frame: Corner) -> Corner:
+        """Corner of the circle below a frame."""
+        (top, left), (height, width) = frame, self.frame
+        return top + height + self.mark, left + (width - self.dial) // 2
 
     def width(self, words: str) -> int:
         """Width of one line of text."""
@@ -96,6 +116,8 @@ class Block:
     texts: tuple[Text, ...]
     amber: tuple[tuple[Corner, Extent], ...] = ()
     """Grounds of prime frames."""
+    arrows: tuple[tuple[Corner, Arrow], ...] = ()
+    """Corners of their circles, and arrows that do not change with time."""
 
 
 @dataclass(frozen=True)
@@ -171,6 +193,8 @@ class Layout:
                 words = fit(text.words, room, self.sizes.font)
                 corner = (top + down, left + right)
                 write(canvas, words, corner, self.sizes.font, text.colour)
+            for (down, right), arrow in block.arrows:
+                paint_arrow(canvas, arrow, (top + down, left + right), self.sizes.dial)
         self._write_caption(canvas)
         return canvas
 
@@ -239,7 +263,25 @@ def write(
     canvas: Canvas, words: str, corner: Corner, size: int, colour: Colour = INK
 ) -> None:
     """Write one line of text, from its upper left corner; nothing passes the edge."""
-    (top, left), ink = corner, draw_text(words, size)
+    blend(canvas, draw_text(words, size), corner, colour)
+
+
+def paint_arrow(canvas: Canvas, arrow: Arrow, corner: Corner, dial: int) -> None:
+    """Draw an arrow on a white disc with a thin edge, of diameter `dial`."""
+    top, left = corner
+    blend(canvas, draw_disc(dial), corner, PALE)
+    blend(canvas, draw_disc(dial - 2), (top + 1, left + 1), WHITE)
+    blend(canvas, draw_arrow(*arrow, dial), corner, INK)
+
+
+def blend(
+    canvas: Canvas,
+    ink: UInt8[np.ndarray, "down across"],
+    corner: Corner,
+    colour: Colour,
+) -> None:
+    """Lay a colour of this opacity over the canvas; nothing passes the edge."""
+    top, left = corner
     paper = canvas[top : top + ink.shape[0], left : left + ink.shape[1]]
     share = ink[: paper.shape[0], : paper.shape[1], None] / 255
     paper[:] = np.rint(paper * (1 - share) + np.array(colour) * share)

@@ -4,24 +4,34 @@ Samples of several models that continue the same clips stand side by side (Fig. 
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float32, UInt8
 
 from svtcli.failure import Refused
+from svtcli.recipe.schema import OWN
+from svtcli.render.grid import Arrow
 from svtcli.run.directory import RunFolder, run_of_samples
 from svtcli.run.samples import SampleFacts, Samples
 
 TRUTH = "ground truth"
+MEANING = {
+    OWN: "own: the clip's actions",
+    "zero": "zero: no action",
+    "reverse": "reverse: the clip's actions negated",
+    "swap": "swap: the next clip's actions",
+}
+"""Captions of the sets of actions by rule."""
 HINT = "sample each from the same clips: svt sample RUN --prime P --frames F --count N"
 
 _NAMES: tuple[Callable[[SampleFacts], str], ...] = (
     lambda facts: facts.run,
     lambda facts: f"step {facts.step}",
     lambda facts: f"temp {facts.temperature:g}",
+    lambda facts: " ".join(facts.action_sets or (OWN,)),
     lambda facts: f"{facts.run}@{facts.step}",
     lambda facts: f"{facts.run}@{facts.step} temp {facts.temperature:g}",
 )
@@ -34,6 +44,8 @@ class Row:
 
     label: str
     video: UInt8[np.ndarray, "F H W C"]
+    arrows: tuple[Arrow, ...] = ()
+    """Action of each frame, the longest of all with length 1; () to draw none."""
 
 
 @dataclass(frozen=True)
@@ -45,27 +57,41 @@ class Group:
     prime: int
     """Number of prime frames."""
 
+    @property
+    def arrows(self) -> bool:
+        """Actions are drawn below the frames."""
+        return bool(self.rows[0].arrows)
+
 
 def groups_of(
-    models: Mapping[str, Samples], clips: int, each: int | None = None
+    models: Mapping[str, Samples],
+    clips: int,
+    each: int | None = None,
+    arrows: bool = False,
 ) -> tuple[Group, ...]:
     """One group for each of the first `clips` clips: ground truth, then samples.
 
-    `each` limits the samples of a clip (Fig. 13: two); None takes all of a single
-    model, and one of each of several, which have continued the same clips.
+    `each` limits the samples of a clip under one set of actions (Fig. 13: two); None
+    takes all of a single model, and one of each of several, which have continued the
+    same clips. `arrows` shows the actions that the videos follow.
     """
     first = next(iter(models.values()))
     several = len(models) > 1
     shown = each or (1 if several else None)
+    longest = _longest(models.values()) if arrows else None
     return tuple(
         Group(
             name,
             (
-                Row(TRUTH, first.truth[n]),
+                Row(TRUTH, first.truth[n], _arrows(first.truth_actions, longest, n)),
                 *(
-                    row
-                    for label, samples in models.items()
-                    for row in _rows(samples.video[n][:shown], several, label)
+                    Row(
+                        label,
+                        samples.video[n, m],
+                        _arrows(samples.actions, longest, n, s),
+                    )
+                    for model, samples in models.items()
+                    for label, s, m in _shown(samples, several, model, shown)
                 ),
             ),
             first.facts.prime,
@@ -74,17 +100,52 @@ def groups_of(
     )
 
 
-def _rows(
-    videos: UInt8[np.ndarray, "M F H W C"], several: bool, model: str
-) -> tuple[Row, ...]:
-    """Numbered, unless one video alone stands for a model."""
-    if several and len(videos) == 1:
-        return (Row(model, videos[0]),)
-    name = model if several else "sample"
-    return tuple(Row(f"{name} {m}", video) for m, video in enumerate(videos, 1))
+def _shown(
+    samples: Samples, several: bool, model: str, most: int | None
+) -> Iterator[tuple[str, int, int]]:
+    """Label, set of actions and number of the samples of a clip that are shown.
+
+    Numbered, unless one alone stands for a model or a set.
+    """
+    sets = samples.facts.action_sets
+    per_set = samples.video.shape[1] // max(1, len(sets))
+    count = min(per_set, most or per_set)
+    named = not samples.facts.own_actions
+    for s, name in enumerate(sets or ("",)):
+        words = (model if several else "", name if named else "")
+        label = " ".join(dict.fromkeys(filter(None, words)))
+        for m in range(count):
+            one = label if label and count == 1 else f"{label or 'sample'} {m + 1}"
+            yield one, s, s * per_set + m
 
 
-def caption(models: Mapping[str, Samples]) -> tuple[str, ...]:
+def _longest(models: Iterable[Samples]) -> float:
+    """Length of the longest arrow."""
+    return max(
+        float(np.hypot(*_pairs(actions).T).max())
+        for samples in models
+        for actions in (samples.actions, samples.truth_actions)
+        if actions is not None
+    )
+
+
+def _pairs(actions: Float32[np.ndarray, "*any A"]) -> Float32[np.ndarray, "n 2"]:
+    """Rightward and upward part: the first number and, if there is one, the second."""
+    first = actions.reshape(-1, actions.shape[-1])[:, :2]
+    return np.pad(first, ((0, 0), (0, 2 - first.shape[1])))
+
+
+def _arrows(
+    actions: Float32[np.ndarray, "..."] | None, longest: float | None, *row: int
+) -> tuple[Arrow, ...]:
+    """Arrows of a row of `actions`; () without a `longest` one."""
+    if actions is None or longest is None:
+        return ()
+    scaled = _pairs(actions[row]) / (longest or 1)
+    return tuple((right, up) for right, up in scaled.tolist())
+
+
+def caption(models: Mapping[str, Samples], arrows: bool = False) -> tuple[str, ...]:
     """Runs, steps and sampling rules: the facts of all, then each model's own."""
     *_, last = models.values()
     facts = {
@@ -103,7 +164,20 @@ def caption(models: Mapping[str, Samples]) -> tuple[str, ...]:
         *common,
         *(f"{name}: {', '.join(each)}" for name, each in own.items() if each),
         f"{prime} prime frame{'s' if prime > 1 else ''}, {frames - prime} sampled",
+        *_about_actions(models.values(), arrows),
     )
+
+
+def _about_actions(models: Iterable[Samples], arrows: bool) -> Iterator[str]:
+    """Meaning of the names of sets of actions, and of the arrows."""
+    sets = dict.fromkeys(name for each in models for name in each.facts.action_sets)
+    if {*sets} - {OWN}:
+        yield from (MEANING[name] for name in sets if name in MEANING)
+    if arrows:
+        sizes = [each.actions.shape[-1] for each in models if each.actions is not None]
+        size = max(sizes)
+        of = "" if size < 3 else f"the first two of {size} numbers of "
+        yield f"arrows: {of}each frame's action"
 
 
 def frames_shown(times: Sequence[int], frames: int) -> tuple[str, ...]:

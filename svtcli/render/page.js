@@ -24,11 +24,31 @@
     canvas.getContext("2d").drawImage(sprite, left, top, width, height, 0, 0, width, height);
   }
 
+  // Arrows: the rightward and upward part of each frame's action, in a circle below it.
+  const arrows = sprites.map((sprite) =>
+    (sprite.dataset.arrows ?? "").split(" ").filter(Boolean).map((pair) => pair.split(",").map(Number)));
+
+  function svg(name, attributes, ...children) {
+    const element = document.createElementNS(play.firstElementChild.namespaceURI, name);
+    for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+    element.append(...children);
+    return element;
+  }
+
+  function dial([right, up]) {
+    const length = Math.hypot(right, up), reach = 10 * Math.min(length, 1), head = Math.min(8.6, 1.2 * reach);
+    const shaft = svg("path", { class: "shaft", d: `M${-reach} 0H${reach - head / 2}` });
+    const tip = svg("path", { d: `M${reach} 0L${reach - head} ${-head / 2}V${head / 2}Z` });
+    const turned = { transform: `rotate(${(-Math.atan2(up, right) * 180) / Math.PI})` };
+    const inside = length < 0.05 ? svg("circle", { class: "dot", r: 2.4 }) : svg("g", turned, shaft, tip);
+    return svg("svg", { class: "dial", viewBox: "-12 -12 24 24", "aria-hidden": "true" }, svg("circle", { r: 11.5 }), inside);
+  }
+
   // Strips: each sprite gives way to one canvas for each frame that is shown.
   const marked = new Map();
   const mark = (time, cell) => marked.set(time, [...(marked.get(time) ?? []), cell]);
   for (const head of samples.querySelectorAll(".strip thead th")) mark(number(head, "frame"), head);
-  sprites.forEach((sprite) => {
+  sprites.forEach((sprite, n) => {
     const whole = sprite.closest("td");
     const heads = whole.closest("table").querySelectorAll("thead th");
     const cells = [...heads].map((head) => {
@@ -37,6 +57,7 @@
       paint(canvas, sprite, time);
       cell.className = head.className;
       cell.append(canvas);
+      if (arrows[n].length) cell.append(dial(arrows[n][time]));
       cell.addEventListener("click", () => { pause(); show(time); });
       mark(time, cell);
       return cell;
@@ -51,7 +72,12 @@
     for (const cell of marked.get(frame) ?? []) cell.classList.remove("now");
     frame = (time + frames) % frames;
     for (const cell of marked.get(frame) ?? []) cell.classList.add("now");
-    videos.forEach((video, n) => paint(video, sprites[n], frame));
+    videos.forEach((video, n) => {
+      paint(video, sprites[n], frame);
+      if (!arrows[n].length) return;
+      video.parentElement.querySelector(".dial")?.remove();
+      video.after(dial(arrows[n][frame]));
+    });
     scrub.value = frame;
     scrub.setAttribute("aria-valuetext", words(frame));
     find("frame").textContent = frame;

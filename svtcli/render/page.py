@@ -32,7 +32,7 @@ from svtcli.evaluate.results import (
 )
 from svtcli.recipe.schema import UNITS, Render
 from svtcli.render.curves import Curve, Panel, RunData, page_panels
-from svtcli.render.groups import Group, runs_of
+from svtcli.render.groups import Group, Row, runs_of
 from svtcli.run.directory import RunFolder, read_run
 from svtcli.run.samples import read_facts
 from svtcli.video.encode import png
@@ -214,7 +214,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    functions = (sprite, data_address, chart, numbers)
+    functions = (sprite, data_address, arrow_pairs, chart, numbers)
     environment.globals |= {each.__name__: each for each in functions}
     return environment
 
@@ -245,6 +245,11 @@ def sprite(video: UInt8[np.ndarray, "F H W C"]) -> UInt8[np.ndarray, "height wid
 
 def data_address(picture: UInt8[np.ndarray, "height width 3"]) -> str:
     return f"data:image/png;base64,{b64encode(png(picture)).decode()}"
+
+
+def arrow_pairs(row: Row) -> str:
+    """Rightward and upward part of each frame's arrow, for the script."""
+    return " ".join(f"{right:.3f},{up:.3f}" for right, up in row.arrows)
 
 
 def chart(panel: Panel, name: str) -> Markup | None:

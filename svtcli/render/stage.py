@@ -34,6 +34,7 @@ from svtcli.render.stills import default_times, diversity, strip
 from svtcli.run.durable import fingerprint, fingerprint_file, writing
 from svtcli.run.progress import Progress
 from svtcli.run.samples import Samples, read_facts, read_samples
+from svtcli.sample.actions import action_sets
 from svtcli.video.encode import ffmpeg_file, write_png
 from svtcli.video.image import enlarge_smoothly
 
@@ -121,7 +122,8 @@ def figures_fingerprint(
     arrays = (
         fingerprint_file(folder / f"{name}.npy")
         for folder in folders
-        for name in ("samples", "truth")
+        for name in ("samples", "truth", "actions", "truth_actions")
+        if (folder / f"{name}.npy").is_file()
     )
     page = report_inputs(folders) if "html" in settings.formats else ()
     facts = map(read_facts, folders)
@@ -160,27 +162,39 @@ def check(recipe: Recipe) -> None:
     settings, sample = recipe.render, recipe.sample
     lengths = recipe.resolved(sample)
     _, H, W = recipe.model.video
-    shape = (sample.count, sample.per_prime, lengths.frames, H, W)
-    check_pictures(settings, shape, lengths.prime)
+    sets = max(1, len(action_sets(recipe, sample)))
+    shape = (sample.count, sets * sample.per_prime, lengths.frames, H, W)
+    check_pictures(settings, shape, lengths.prime, sets=sets)
+    if settings.actions and not recipe.model.actions:
+        raise Refused(
+            "render.actions: this model takes no actions", "leave render.actions out"
+        )
     if not {"gif", "mp4"}.isdisjoint(settings.formats):
         ffmpeg_file()
 
 
 def check_pictures(
-    settings: Render, shape: tuple[int, ...], prime: int, models: int = 1
+    settings: Render,
+    shape: tuple[int, ...],
+    prime: int,
+    models: int = 1,
+    sets: int = 1,
 ) -> tuple[int, ...]:
-    """Frames of a still picture of samples `shape`, N M F H W.
+    """Frames of a still picture of samples `shape`, N M F H W, under `sets` of actions.
 
     Errors: Refused for frames that the videos do not have, pictures that are too large
-    to be drawn, and for a diversity sheet of several models.
+    to be drawn, and for a diversity sheet of several models or sets, or with arrows.
     """
     if settings.diversity and models > 1:
         raise Refused("a diversity sheet shows the samples of one model", DIVERSITY)
+    if settings.diversity and (sets > 1 or settings.actions):
+        what = "a diversity sheet shows samples under one set of actions, and no arrows"
+        raise Refused(what, "leave out --diversity (render.diversity)")
     if settings.diversity and settings.each == "video":
         raise Refused("a diversity sheet shows the samples of a clip together", EACH)
     N, M, F, H, W = shape
     times = shown_times(settings, prime, F)
-    videos = 1 + models * min(M, settings.per_prime or M)
+    videos = 1 + models * sets * min(M // sets, settings.per_prime or M)
     videos = {None: videos * min(N, settings.rows), "clip": videos}.get(
         settings.each, 1
     )
@@ -207,15 +221,26 @@ def plan_drawings(models: dict[str, Samples], settings: Render) -> tuple[Drawing
     """
     first = next(iter(models.values()))
     shape = first.video.shape[:5]
-    times = check_pictures(settings, shape, first.facts.prime, len(models))
-    groups = groups_of(models, settings.rows, settings.per_prime)
-    facts = caption(models)
+    sets = max(1, *(len(each.facts.action_sets) for each in models.values()))
+    times = check_pictures(settings, shape, first.facts.prime, len(models), sets)
+    if settings.actions and (without := _without_actions(models)):
+        raise Refused(
+            f"--actions: no actions are stored with the samples of {without}",
+            "sample again, with a model that takes actions",
+        )
+    groups = groups_of(models, settings.rows, settings.per_prime, settings.actions)
+    facts = caption(models, settings.actions)
     return tuple(
         Drawing(f"{_stem(kind, settings)}{part}.{kind}", kind, some, facts, times)
         for kind in dict.fromkeys(settings.formats)
         if kind != "curves"  # of a run, not of samples: curves.py
         for part, some in _parts(groups, settings).items()
     )
+
+
+def _without_actions(models: dict[str, Samples]) -> str | None:
+    """Name of a model whose samples hold no actions; None if all do."""
+    return next((name for name, each in models.items() if each.actions is None), None)
 
 
 def shown_times(settings: Render, prime: int, frames: int) -> tuple[int, ...]:

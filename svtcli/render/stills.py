@@ -62,19 +62,21 @@ def _strip_block(group: Group, times: Sequence[int], left: int, sizes: Sizes) ->
     numbers = sizes.line + gap
     first = numbers + sizes.line + gap
     column = max(width, sizes.width(f"{times[-1]}"))
+    row = height + gap + (sizes.dial + gap if group.arrows else 0)
     corners = grid(
         len(group.rows) * len(times),
         len(times),
-        (height + gap, column + gap),
+        (row, column + gap),
         (first, left + (column - width) // 2),
     )
-    bottom = first + len(group.rows) * (height + gap)
+    bottom = first + len(group.rows) * row
     heads = tuple(
         Text(f"{time}", (numbers, edge + (width - sizes.width(f"{time}")) // 2))
         for time, (_, edge) in zip(times, corners, strict=False)
     )
     edges = tuple((top, left) for top, _ in corners[:: len(times)])
     labels = right_aligned([row.label for row in group.rows], edges, sizes)
+    arrows = [row.arrows[time] for row in group.rows if row.arrows for time in times]
     primes = sum(time < group.prime for time in times)
     ground = bottom - gap + mark - numbers, primes * (column + gap) - gap + 2 * mark
     return Block(
@@ -82,6 +84,7 @@ def _strip_block(group: Group, times: Sequence[int], left: int, sizes: Sizes) ->
         corners,
         (Text(group.title, (0, left), QUIET), *heads, *labels),
         (((numbers, left - mark), ground),) if primes else (),
+        tuple(zip(map(sizes.below, corners), arrows, strict=False)),
     )
 
 

@@ -3,6 +3,9 @@
     samples.npy    uint8    [N, M, F, H, W, C]  N clips, M continuations of each
     truth.npy      uint8    [N, F, H, W, C]     the clips themselves
     log_prob.npy   float32  [N, M, F]           log-likelihood of each frame in nats
+    actions.npy    float32  [N, S, F, A]        of a model with actions: the S sets of
+                   them that samples follow, M / S samples each, one set after another
+    truth_actions.npy   float32  [N, F, A]      the clips' own
     samples.json   provenance, and checksums of the arrays; written last, so a folder
                    that has it is complete
 
@@ -17,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from svtcli.failure import Refused
-from svtcli.recipe.schema import Sample
+from svtcli.recipe.schema import OWN, Sample
 from svtcli.run.durable import (
     check_file,
     crc32c,
@@ -27,7 +30,14 @@ from svtcli.run.durable import (
     writing,
 )
 
-ARRAYS = ("samples.npy", "truth.npy", "log_prob.npy")
+ARRAYS = {
+    "video": "samples.npy",
+    "truth": "truth.npy",
+    "log_prob": "log_prob.npy",
+    "actions": "actions.npy",
+    "truth_actions": "truth_actions.npy",
+}
+"""Files of the arrays of `Samples`."""
 AGAIN = "restore it from a copy, or remove the folder and sample again"
 
 
@@ -42,6 +52,8 @@ class SampleFacts(Sample):
     overlap: int
     clips: tuple[str, ...]
     """Clip that each row continues, by its name in the dataset."""
+    action_sets: tuple[str, ...] = ()
+    """Names of the sets of actions that samples follow; none without actions."""
     fingerprint: str = ""
     """Fingerprint of all inputs; `svt run` compares it."""
     pixels_per_pass: float = 1.0
@@ -49,6 +61,11 @@ class SampleFacts(Sample):
     deterministic: bool = False
     """The loss is deterministic: nothing is drawn, and temperature, top-k and top-p
     have no effect."""
+
+    @property
+    def own_actions(self) -> bool:
+        """Every sample follows the actions of the clip that it continues."""
+        return {*self.action_sets} <= {OWN}
 
     @property
     def sampling_rule(self) -> tuple[str, ...]:
@@ -66,22 +83,25 @@ class SampleFacts(Sample):
 
 @dataclass(frozen=True)
 class Samples:
-    """Samples in memory; `video` is [N, M, F, H, W, C], `truth` [N, F, H, W, C]."""
+    """Samples in memory, with the axes of their files."""
 
     video: NDArray[np.uint8]
     truth: NDArray[np.uint8]
     log_prob: NDArray[np.float32]
     facts: SampleFacts
+    actions: NDArray[np.float32] | None = None
+    truth_actions: NDArray[np.float32] | None = None
 
 
 def write_samples(folder: Path, samples: Samples) -> None:
     """Write a complete samples folder; `samples.json` last."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "samples.json").unlink(missing_ok=True)
-    arrays: list[NDArray] = [samples.video, samples.truth, samples.log_prob]
-    for name, array in zip(ARRAYS, arrays, strict=True):
-        write_array(folder / name, array)
-    checksums = {name: crc32c(folder / name) for name in ARRAYS}
+    checksums = {}
+    for field, name in ARRAYS.items():
+        if (array := getattr(samples, field)) is not None:
+            write_array(folder / name, array)
+            checksums[name] = crc32c(folder / name)
     facts = {**asdict(samples.facts), "crc32c": checksums}
     write_record(folder / "samples.json", facts)
 
@@ -102,8 +122,9 @@ def write_array(path: Path, array: NDArray) -> None:
 def read_facts(folder: Path) -> SampleFacts:
     """Read `samples.json`. Errors: Refused if it is missing; BadData."""
     values = _read_record(folder)
-    known = {field.name: values[field.name] for field in fields(SampleFacts)}
-    return SampleFacts(**{**known, "clips": tuple(known["clips"])})
+    known = [field.name for field in fields(SampleFacts) if field.name in values]
+    tuples = {name: tuple(values[name]) for name in known if type(values[name]) is list}
+    return SampleFacts(**{name: values[name] for name in known} | tuples)
 
 
 def read_samples(folder: Path, mapped: bool = False) -> Samples:
@@ -113,19 +134,25 @@ def read_samples(folder: Path, mapped: bool = False) -> Samples:
     Refused if it holds no finished samples; BadData.
     """
     facts = read_facts(folder)
-    check_samples(folder)
+    names = check_samples(folder)
     mode: Literal["r"] | None = "r" if mapped else None
-    video, truth, log_prob = (
-        np.load(folder / name, mmap_mode=mode, allow_pickle=False) for name in ARRAYS
-    )
-    return Samples(video, truth, log_prob, facts)
+    arrays = {
+        field: np.load(folder / name, mmap_mode=mode, allow_pickle=False)
+        for field, name in ARRAYS.items()
+        if name in names
+    }
+    return Samples(**arrays, facts=facts)
 
 
-def check_samples(folder: Path) -> None:
-    """Compare every array with its checksum. Errors: those of `read_samples`."""
+def check_samples(folder: Path) -> tuple[str, ...]:
+    """Compare every array with its checksum; return their files' names.
+
+    Errors: those of `read_samples`.
+    """
     checksums = _read_record(folder)["crc32c"]
-    for name in ARRAYS:
-        check_file(folder / name, checksums[name], AGAIN)
+    for name, checksum in checksums.items():
+        check_file(folder / name, checksum, AGAIN)
+    return tuple(checksums)
 
 
 def _read_record(folder: Path) -> dict[str, Any]:
@@ -136,5 +163,6 @@ def _read_record(folder: Path) -> dict[str, Any]:
             f"{folder}: no finished samples here (samples.json is missing)",
             "write them with: svt sample RUN",
         )
-    known = (field.name for field in fields(SampleFacts))
-    return read_record(path, AGAIN, {*known, "crc32c"})
+    known = {field.name for field in fields(SampleFacts)}
+    # Older samples follow the clips' own actions, and do not say so.
+    return read_record(path, AGAIN, {*known - {"actions", "action_sets"}, "crc32c"})

@@ -1,14 +1,19 @@
 """Plan of the stage `sample`: clips, settings and folder, already checked; no jax."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
+from jaxtyping import Float32
+
+from svtcli.clips.held_out import HeldOut
 from svtcli.failure import Refused
-from svtcli.recipe.schema import Recipe, Sample
+from svtcli.recipe.schema import OWN, Recipe, Sample
 from svtcli.run.partial import PartialResult
 from svtcli.run.samples import read_facts
+from svtcli.sample.actions import ActionSet, action_sets
 from svtcli.train.commit_record import Checkpoint
 from svtcli.train.held_out import HeldOutPlan, check_held_out, plan_held_out
 
@@ -33,12 +38,26 @@ class SamplePlan(HeldOutPlan):
     """Plan of the samples: clips, settings and the folder they go to."""
 
     settings: Sample
+    action_sets: tuple[ActionSet, ...]
+    """Sets of actions that samples follow; none if the model takes no actions."""
     out: Path
+
+    @property
+    def continuations(self) -> int:
+        """Number of samples of each clip: `per_prime` under each set of actions."""
+        return max(1, len(self.action_sets)) * self.settings.per_prime
 
     @property
     def videos(self) -> int:
         """Number of samples: all continuations of all clips."""
-        return len(self.numbers) * self.settings.per_prime
+        return len(self.numbers) * self.continuations
+
+    def followed(self, held_out: HeldOut) -> Float32[np.ndarray, "N S F A"] | None:
+        """Actions that samples of the clips follow; None for a model without."""
+        if held_out.actions is None:
+            return None
+        own, prime = held_out.actions, self.prime
+        return np.stack([each.followed(own, prime) for each in self.action_sets], 1)
 
     @property
     def partial(self) -> PartialSamples:
@@ -62,17 +81,24 @@ def plan_samples(
     """Check settings, clips and output against the checkpoint; writes nothing.
 
     `out` defaults to a folder of the run, named after the settings. Errors: Refused, as
-    `plan_held_out`, for an `out` that holds something else, and for top-k or top-p with
-    a model that draws no codes.
+    `plan_held_out`, for an `out` that holds something else, for top-k or top-p with a
+    model that draws no codes, and for actions that do not fit; BadData.
     """
     check(checkpoint.recipe, settings)
-    held_out = plan_held_out(checkpoint, settings, clips, settings.count)
+    sets = action_sets(checkpoint.recipe, settings)
+    # The samples depend on the contents of files, not on their places.
+    identities = tuple(each.identity for each in sets)
+    changed = identities not in ((), (OWN,))
+    stated = replace(settings, actions=identities if changed else None)
+    held_out = plan_held_out(checkpoint, stated, clips, settings.count)
+    for each in sets:
+        each.check_clips(len(held_out.numbers))
     name = (
         f"{checkpoint.step}-prime{held_out.prime}-temp{settings.temperature:g}"
         f"-seed{settings.seed}-{held_out.fingerprint[:6]}"
     )
     place = out or checkpoint.results.samples / name
-    plan = SamplePlan(**vars(held_out), settings=settings, out=place)
+    plan = SamplePlan(**vars(held_out), settings=settings, action_sets=sets, out=place)
     if plan.videos > MOST_VIDEOS:
         raise Refused(
             f"{plan.videos:,} samples of {len(plan.numbers):,} clips: at most "
@@ -90,7 +116,8 @@ def plan_samples(
 def check(recipe: Recipe, settings: Sample, clips: Path | None = None) -> int:
     """Number of clips to continue, at most: those of the folder `clips`, if given.
 
-    Errors: Refused for settings that sampling refuses, whatever the checkpoint.
+    Errors: Refused for settings that sampling refuses, whatever the checkpoint; BadData
+    for a damaged file of actions.
     """
     model = recipe.model
     for name in ("top_k", "top_p"):
@@ -108,4 +135,9 @@ def check(recipe: Recipe, settings: Sample, clips: Path | None = None) -> int:
                 f"and a slice has {pixels:,}",
                 "choose guess or sequential",
             )
-    return check_held_out(recipe, settings, clips, settings.count)
+    sets = action_sets(recipe, settings)
+    count = check_held_out(recipe, settings, clips, settings.count)
+    if clips is not None:  # else `count` may be more than there are
+        for each in sets:
+            each.check_clips(count)
+    return count

@@ -80,6 +80,8 @@ class Sampler:
         room = max(0, T - F)  # a frame-by-frame model may sample less than its window
         known = np.where(np.arange(F)[:, None, None, None] < prime, video, 0)
         known = np.pad(known, ((0, 0), (0, room), (0, 0), (0, 0), (0, 0)))
+        if actions is not None:
+            actions = np.pad(actions, ((0, 0), (0, room), (0, 0)))
         codes = np.array(codes_from_video(jnp.asarray(known, jnp.uint8), self.config))
         nll = np.zeros((B, F + room), np.float32)
         _, h, w = self.config.slice_shape

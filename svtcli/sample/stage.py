@@ -163,18 +163,19 @@ def _row_sampler(
         layout.mesh if layout.devices > 1 else None,
         layout.spread,
     )
-    rule = SamplingRule.from_settings(settings)
+    rule, actions = SamplingRule.from_settings(settings), plan.followed(held_out)
 
     def sample_rows(rows: Int[np.ndarray, " B"], on_slice: OnSlice) -> Continuation:
-        clips, continuations = np.divmod(rows, settings.per_prime)
-        actions = held_out.actions
+        clips, samples = np.divmod(rows, plan.continuations)
+        # The noise is the same under every set of actions.
+        sets, continuations = np.divmod(samples, settings.per_prime)
         return sampler.continue_video(
             held_out.video[clips],
             plan.prime,
             plan.overlap,
             row_keys(settings.seed, np.array(plan.numbers)[clips], continuations),
             rule,
-            None if actions is None else actions[clips],
+            None if actions is None else actions[clips, sets],
             on_slice,
         )
 
@@ -195,7 +196,7 @@ def sampling_layout(videos: int) -> Layout:
 
 def _samples(plan: SamplePlan, held_out: HeldOut, rows: np.ndarray) -> Samples:
     """Contents of the folder: M continuations of each of N clips."""
-    N, M = len(held_out.video), plan.settings.per_prime
+    N, M = len(held_out.video), plan.continuations
     settings = {
         **vars(plan.settings),
         "prime": plan.prime,
@@ -208,6 +209,7 @@ def _samples(plan: SamplePlan, held_out: HeldOut, rows: np.ndarray) -> Samples:
         run=plan.checkpoint.run.name,
         step=plan.checkpoint.step,
         clips=held_out.ids,
+        action_sets=tuple(each.name for each in plan.action_sets),
         fingerprint=plan.fingerprint,
         pixels_per_pass=round(int(rows["pixels"].sum()) / int(rows["passes"].sum()), 3),
         deterministic=not plan.checkpoint.recipe.model.draws_codes,
@@ -217,6 +219,8 @@ def _samples(plan: SamplePlan, held_out: HeldOut, rows: np.ndarray) -> Samples:
         truth=held_out.video,
         log_prob=-rows["nll"].reshape(N, M, plan.frames),
         facts=facts,
+        actions=plan.followed(held_out),
+        truth_actions=held_out.actions,
     )
 
 

@@ -80,6 +80,8 @@ def plan_held_out(
     if isinstance(settings, Eval):  # a likelihood does not depend on comparisons
         kept = influence.keys() - vars(Compare()).keys()
         influence = {key: influence[key] for key in kept}
+    if influence.get("actions") is None:  # as in samples of before there was the key
+        influence.pop("actions", None)
     kind = type(settings).__name__
     return HeldOutPlan(
         checkpoint,

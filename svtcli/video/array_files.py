@@ -6,7 +6,6 @@ is unpickled, and an HDF5 file cannot name other files to read.
 """
 
 import errno
-import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -23,6 +22,7 @@ from svtcli.failure import BadData, Failure, Refused
 from svtcli.video.array_layout import Index
 from svtcli.video.npy_files import (
     Header,
+    file_header,
     mapped,
     member_start,
     open_archive,
@@ -111,23 +111,13 @@ def list_arrays(path: Path) -> Mapping[str, StoredArray]:
 
 
 def _list_npy(path: Path) -> Iterator[StoredArray]:
-    header = _header(path)
+    header = file_header(path)
     yield _described(path, "", header, packed=False)
-
-
-def _header(path: Path) -> Header:
-    with path.open("rb") as file:
-        header = read_header(file, str(path))
-        length = file.seek(0, os.SEEK_END)
-    if length < header.size:
-        what = f"{path}: ends early ({length} of {header.size} bytes)"
-        raise BadData(what, "write or copy it again")
-    return header
 
 
 @contextmanager
 def _open_npy(array: StoredArray, aside: Path) -> Iterator[Read]:
-    header = _header(array.path)
+    header = file_header(array.path)
     yield _reader(array.path, header, header.bytes)
 
 

@@ -9,11 +9,11 @@ pictures look the same everywhere.
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from io import BytesIO
-from math import ceil
+from math import ceil, hypot
 from pathlib import Path
 from typing import Literal
 from unicodedata import combining, normalize
@@ -55,6 +55,10 @@ TIFF_EXACT = (
 """Lossless compressions of TIFF, by Pillow's names."""
 MOST_PIXELS = 4096 * 4096
 """Larger pictures are not decoded: a header may claim more than memory holds."""
+FINE = 4
+"""Shapes are drawn enlarged this many times, for smooth edges."""
+DOT = 0.05
+"""Length below which an arrow is a dot."""
 DAMAGE = (
     *(OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError),
     *(EOFError, MemoryError, struct.error, zlib.error, Image.DecompressionBombError),
@@ -280,6 +284,50 @@ def draw_text(text: str, size: int) -> UInt8[np.ndarray, "height width"]:
     ink = Image.new("L", extent, 0)
     ImageDraw.Draw(ink).text((0, 0), _drawable(text), fill=255, font=_font(size))
     return np.asarray(ink)
+
+
+def draw_disc(size: int) -> UInt8[np.ndarray, "size size"]:
+    """Opacity of a disc that fills a square."""
+    return _smoothly(size, lambda draw, big: draw.ellipse((0, 0, big, big), fill=255))
+
+
+def draw_arrow(right: float, up: float, size: int) -> UInt8[np.ndarray, "size size"]:
+    """Opacity of an arrow through the middle of a square, as long as it for length 1.
+
+    A dot where the length is near zero.
+    """
+    length = hypot(right, up)
+
+    def draw(draw: ImageDraw.ImageDraw, big: int) -> None:
+        middle, thick = big / 2, 0.1 * big
+        if length < DOT:
+            draw.circle((middle, middle), thick, fill=255)
+            return
+        along, reach = (right / length, -up / length), 0.42 * big * min(length, 1)
+        head = min(0.36 * big, 1.2 * reach)
+
+        def place(forward: float, aside: float) -> tuple[float, float]:
+            x, y = along
+            return middle + forward * x - aside * y, middle + forward * y + aside * x
+
+        draw.line(
+            (place(-reach, 0.0), place(reach - head / 2, 0.0)),
+            fill=255,
+            width=round(thick),
+        )
+        sides = (place(reach - head, -head / 2), place(reach - head, head / 2))
+        draw.polygon((place(reach, 0.0), *sides), fill=255)
+
+    return _smoothly(size, draw)
+
+
+def _smoothly(
+    size: int, draw: Callable[[ImageDraw.ImageDraw, int], None]
+) -> UInt8[np.ndarray, "size size"]:
+    """Draw a square enlarged `FINE` times, and average."""
+    ink = Image.new("L", (FINE * size, FINE * size), 0)
+    draw(ImageDraw.Draw(ink), FINE * size - 1)
+    return np.asarray(ink.reduce(FINE))
 
 
 def _drawable(text: str) -> str:

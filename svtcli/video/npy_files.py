@@ -4,6 +4,7 @@ Pickles are never read.
 """
 
 import errno
+import os
 import struct
 import tokenize
 import warnings
@@ -86,6 +87,20 @@ def read_header(file: File, where: str) -> Header:
     if any(length < 0 for length in shape):
         raise damaged
     return Header(shape, fortran, dtype, file.tell())
+
+
+def file_header(path: Path) -> Header:
+    """Read the header of a `.npy` that is long enough for it. Errors: as `read_header`.
+
+    OSError where the file cannot be read.
+    """
+    with path.open("rb") as file:
+        header = read_header(file, str(path))
+        length = file.seek(0, os.SEEK_END)
+    if length < header.size:
+        what = f"{path}: ends early ({length} of {header.size} bytes)"
+        raise BadData(what, "write or copy it again")
+    return header
 
 
 def _pickle_refused(where: str, kind: str) -> Refused:

@@ -24,6 +24,7 @@ sample mine@7
 sample mine --data clips/none
 sample mine --data clips/mine:none
 sample mine --temp -1
+sample mine --actions zero
 eval nowhere
 eval mine@7
 eval mine --data clips/none

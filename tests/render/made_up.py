@@ -1,5 +1,8 @@
 """Samples whose every pixel is known, and whose no pixel is white or amber."""
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 
 from svtcli.run.samples import SampleFacts, Samples
@@ -33,3 +36,23 @@ def made_up_samples(
     )
     log_prob = np.zeros(video.shape[:3], np.float32)
     return Samples(video, truth, log_prob, facts)
+
+
+def made_up_actions(
+    sets: tuple[str, ...] = ("own", "zero"),
+    each: int = 2,
+    numbers: int = 2,
+    **shape: Any,
+) -> Samples:
+    """The same under sets of actions: the clip's point right, 2 long; later ones are 0.
+
+    `each` samples of a clip in all.
+    """
+    samples = made_up_samples(each=each, **shape)
+    N, _, F = samples.video.shape[:3]
+    truth = np.zeros((N, F, numbers), np.float32)
+    truth[..., 0] = 2.0
+    followed = np.repeat(truth[:, None], len(sets), 1)
+    followed[:, 1:, samples.facts.prime :] = 0
+    facts = replace(samples.facts, actions=sets, action_sets=sets)
+    return replace(samples, facts=facts, actions=followed, truth_actions=truth)
