@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from svtcli.model.parameters import Params
-from svtcli.model.svt import structure
+from svtcli.model.svt import abstract_params, structure
 from svtcli.recipe.model import Dilated, Model
 
 SMALL = {"de": 4, "d": 16, "na": 2, "da": 3, "encoder_layers": 2, "decoder_layers": 3}
@@ -53,6 +53,12 @@ VARIANTS = {
         loss="deterministic", **SMALL,
     ),
 }  # fmt: skip
+
+
+def zero_params(config: Model) -> Params:
+    """Parameters for which all values are equally likely."""
+    shapes = abstract_params(config)
+    return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
 
 
 def network_of(config: Model, seed: int = 0, dtype: type = jnp.float32):

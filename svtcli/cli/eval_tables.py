@@ -33,15 +33,17 @@ def likelihood_table(results: Sequence["LikelihoodResult"]) -> str:
     rows: list[tuple[object, ...]] = []
     for each in results:
         frames = f"{each.prime} to {each.frames - 1}"
-        protocol = (UNITS[each.unit], each.split, each.clips, frames)
+        unit, split = UNITS[each.unit], each.split
         run = f"{each.run}@{each.step}"
         precision = "" if each.precision == "float32" else f" ({each.precision})"
         for row in each.rows:
             error = "" if row.error is None else f"{row.error:.3f}"
             score = (f"{row.model}{precision}", f"{row.mean:.3f}", error)
-            rows.append((run, *score, *protocol))
+            clips = row.clips or each.clips
+            rows.append((run, *score, unit, split, clips, frames))
         if each.lower_bound is not None:
-            rows.append((run, "lower bound", f"{each.lower_bound:.3f}", "", *protocol))
+            bound = (run, "lower bound", f"{each.lower_bound:.3f}", "")
+            rows.append((*bound, unit, split, each.clips, frames))
     columns = ("run", "model", "score", "± s.e.", "unit", "split", "clips")
     return console.table((*columns, "scored frames"), rows)
 

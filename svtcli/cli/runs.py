@@ -1,4 +1,4 @@
-"""`svt runs`: list, show and compare runs; export and import weights."""
+"""`svt runs`: list, show, compare and copy runs; export and import weights."""
 
 import math
 import time
@@ -19,7 +19,7 @@ from svtcli.train.memory import size
 if TYPE_CHECKING:
     from svtcli.project.runs import Details, Overview
 
-app = typer.Typer(help="List, show and compare runs; export and import weights.")
+app = typer.Typer(help="List, show, compare and copy runs; export and import weights.")
 
 
 def _run_argument(metavar: str, help_: str) -> Any:
@@ -168,16 +168,41 @@ def diff(
     console.show(console.table(("", *names), rows), data)
 
 
+Ckpt = Annotated[
+    str,
+    typer.Argument(
+        metavar="CKPT",
+        help="A run, RUN@STEP, or a checkpoint.",
+        autocompletion=completion.checkpoints,
+    ),
+]
+NewRun = Annotated[str, typer.Argument(metavar="RUN", help="Name of the new run.")]
+
+
+@app.command(cls=Command)
+def copy(ckpt: Ckpt, run: NewRun, dry_run: DryRun = False) -> None:
+    """Copy a run as it was at a checkpoint, to train it further in another way.
+
+    The copy resumes as the run itself would; the run stays as it is.
+
+    For example: svt runs copy bair_large@200000 finished
+    """
+    from svtcli.run.directory import find_checkpoint, run_folder
+    from svtcli.train.commit_record import open_checkpoint
+
+    checkpoint = open_checkpoint(*find_checkpoint(ckpt), console.note)
+    folder = run_folder(run)
+    from svtcli.project.copy import copy_run
+
+    copy_run(checkpoint, folder, dry_run)
+    data = {"run": str(folder.path), "step": checkpoint.step, "dry_run": dry_run}
+    text = f"would create {folder.path}" if dry_run else str(folder.path)
+    console.show(text, data)
+
+
 @app.command("export", cls=Command)
 def export_(
-    ckpt: Annotated[
-        str,
-        typer.Argument(
-            metavar="CKPT",
-            help="A run, RUN@STEP, or a checkpoint.",
-            autocompletion=completion.checkpoints,
-        ),
-    ],
+    ckpt: Ckpt,
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="The new file, NAME.safetensors.")
     ],
@@ -208,7 +233,7 @@ def import_(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="A file of svt runs export.")
     ],
-    run: Annotated[str, typer.Argument(metavar="RUN", help="Name of the new run.")],
+    run: NewRun,
     dry_run: DryRun = False,
 ) -> None:
     """Create a run from exported weights.

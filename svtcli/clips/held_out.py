@@ -70,8 +70,13 @@ def choose_clips(clips: Clips, frames: int, count: int | None) -> tuple[int, ...
             f"(the longest has {clips.lengths.max(initial=0)})",
             "ask for fewer frames, or prepare longer clips",
         )
-    wanted = min(count or len(fit), len(fit))
-    return tuple(int(fit[i * len(fit) // wanted]) for i in range(wanted))
+    return spread_evenly(tuple(fit.tolist()), count)
+
+
+def spread_evenly(numbers: tuple[int, ...], count: int | None) -> tuple[int, ...]:
+    """Choose `count` of these numbers, or all where there are fewer, or for None."""
+    wanted = min(count or len(numbers), len(numbers))
+    return tuple(numbers[i * len(numbers) // wanted] for i in range(wanted))
 
 
 def read_clips(

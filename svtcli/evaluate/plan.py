@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import ClassVar
 
+from svtcli.clips.held_out import spread_evenly
 from svtcli.evaluate.foreign.videos import Selection, Videos
 from svtcli.evaluate.fvd.protocol import FEWEST_FRAMES, RANK, windows_of
 from svtcli.evaluate.metrics import DISTANCES, METRICS, PAIRED
@@ -24,6 +25,9 @@ from svtcli.run.durable import fingerprint, fingerprint_file
 from svtcli.run.partial import PartialResult, Unfinished
 from svtcli.train.commit_record import Checkpoint
 from svtcli.train.held_out import HeldOutPlan, plan_held_out
+
+UNTRAINED_CLIPS = 8
+"""Clips that the baseline `untrained` scores: it tells almost none from another."""
 
 
 class PartialScores(PartialResult):
@@ -53,10 +57,18 @@ class LikelihoodPlan(HeldOutPlan):
         return (TRAINED, *dict.fromkeys(self.settings.baselines))
 
     @property
+    def numbers_of(self) -> dict[str, tuple[int, ...]]:
+        """Clips that each network scores; the uniform model's score is known."""
+        few = spread_evenly(self.numbers, UNTRAINED_CLIPS)
+        clips = {TRAINED: self.numbers, "untrained": few}
+        return {model: clips[model] for model in self.models if model in clips}
+
+    @property
     def progress(self) -> Unfinished:
-        """Number of clips scored so far; a clip counts once for every model."""
-        done = sum(len(self.partial.finished(model)) for model in self.models)
-        return Unfinished(self.out, done, len(self.models) * len(self.numbers))
+        """Number of clips scored so far; a clip counts once for every network."""
+        wanted = self.numbers_of
+        done = sum(len(self.partial.finished(model)) for model in wanted)
+        return Unfinished(self.out, done, sum(map(len, wanted.values())))
 
     @property
     def partial(self) -> PartialScores:

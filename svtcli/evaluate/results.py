@@ -34,6 +34,8 @@ class ModelScore:
     error: float | None
     """Standard error of the mean over clips; None for a single clip."""
     per_frame: tuple[float, ...]
+    clips: int | None = None
+    """Number of clips, where they are fewer than those of the result."""
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ from svtcli.evaluate.results import (
     write_result,
 )
 from svtcli.model.heads import unit_of
-from svtcli.model.likelihood import Scorer, score
+from svtcli.model.likelihood import Scorer, score, uniform_score
 from svtcli.model.parameters import for_products_in
-from svtcli.model.svt import create, structure, uniform_params
+from svtcli.model.svt import create
 from svtcli.prepare.sources.moving_mnist import level_counts, lower_bound
 from svtcli.run.partial import ArrayTask, Steps, Unfinished
 from svtcli.run.progress import Progress
@@ -100,18 +100,22 @@ def _score_missing(
     plan: LikelihoodPlan, clips: Clips, progress: Progress, stop: StopSignals
 ) -> None:
     """Score those of `clips` that have no scores yet, and save batch after batch."""
+    wanted = {
+        model: np.intersect1d(clips, numbers)
+        for model, numbers in plan.numbers_of.items()
+    }
     missing = {
-        model: np.setdiff1d(clips, plan.partial.finished(model))
-        for model in plan.models
+        model: np.setdiff1d(numbers, plan.partial.finished(model))
+        for model, numbers in wanted.items()
     }
     owed = sum(map(len, missing.values()))
-    before = len(missing) * len(clips) - owed
-    count = _Count(progress, stop, plan.slices, len(missing), len(clips), before)
-    if before:
+    of = {model: len(numbers) for model, numbers in wanted.items()}
+    count = _Count(progress, stop, plan.slices, of, sum(of.values()) - owed)
+    if count.before:
         progress.note(f"{count} were scored before")
     if not owed:
         return
-    stop.saved = f"{count} are scored and kept" if before else NOTHING
+    stop.saved = f"{count} are scored and kept" if count.before else NOTHING
     start_jax()
     layout = scoring_layout(plan, len(clips))
     progress.note("compiling the scorer")
@@ -157,18 +161,14 @@ def _score(
 
 
 def _scorer(plan: LikelihoodPlan, model: str, layout: Layout) -> Scorer:
-    """Put the trained network or a baseline of the same structure on every device."""
+    """Put the trained network, or an untrained one like it, on every device."""
     recipe, precision = plan.checkpoint.recipe, plan.settings.precision
     config = recipe.model
     if model == TRAINED:
         network = load_network(plan.checkpoint, precision)
         graphdef, params = network.graphdef, network.params
     else:
-        graphdef, full = (
-            (structure(config)[0], uniform_params(config))
-            if model == "uniform"
-            else create(config, key_of(recipe.train.seed))
-        )
+        graphdef, full = create(config, key_of(recipe.train.seed))
         params = for_products_in(graphdef, full, jnp.dtype(precision))
     everywhere = layout.whole_copy(params)
     return Scorer(config, graphdef, everywhere, layout.spread, layout.collected)
@@ -176,17 +176,23 @@ def _scorer(plan: LikelihoodPlan, model: str, layout: Layout) -> Scorer:
 
 def _gather(plan: LikelihoodPlan) -> LikelihoodResult | None:
     """Summarise the scores of all clips; None while one is missing."""
-    rows = []
+    rows, config = [], plan.checkpoint.recipe.model
     for model in plan.models:
-        scores = plan.partial.gather(np.array(plan.numbers), model)
-        if scores is None:
-            return None
-        found = score(scores["nll"], plan.prime, plan.checkpoint.recipe.model)
-        rows.append(ModelScore(model, found.mean, found.error, found.per_frame))
+        fewer = None
+        if numbers := plan.numbers_of.get(model):
+            scores = plan.partial.gather(np.array(numbers), model)
+            if scores is None:
+                return None
+            found = score(scores["nll"], plan.prime, config)
+            fewer = len(numbers) if len(numbers) < len(plan.numbers) else None
+        else:
+            found = uniform_score(plan.frames, plan.prime, config)
+        score_of = found.mean, found.error, found.per_frame
+        rows.append(ModelScore(model, *score_of, fewer))
     return LikelihoodResult(
         run=plan.checkpoint.run.name,
         step=plan.checkpoint.step,
-        unit=unit_of(plan.checkpoint.recipe.model).name,
+        unit=unit_of(config).name,
         dataset=plan.clips.name,
         split=plan.settings.split,
         clips=len(plan.numbers),
@@ -213,15 +219,14 @@ def _lower_bound(plan: LikelihoodPlan) -> float | None:
 
 @dataclass
 class _Count:
-    """Progress in scored clips, counted once for every model; serves signals."""
+    """Progress in scored clips, counted once for every network; serves signals."""
 
     progress: Progress
     stop: StopSignals
     slices: int
     """Slices of a batch."""
-    models: int
-    clips: int
-    """Clips to score by each model."""
+    of: dict[str, int]
+    """Number of clips to score by each network."""
     before: int
     """Clips scored by earlier calls."""
     done: int = 0
@@ -244,6 +249,6 @@ class _Count:
         self.stop.check(f"{self} are scored and kept")
 
     def __str__(self) -> str:
-        each = f" ({self.clips} by each of {self.models} models)"
-        of = f"{self.before + self.done} of {self.models * self.clips} clips"
-        return of + (each if self.models > 1 else "")
+        each = ", ".join(f"{clips} by {model}" for model, clips in self.of.items())
+        of = f"{self.before + self.done} of {sum(self.of.values())} clips"
+        return f"{of} ({each})" if len(self.of) > 1 else of

@@ -48,6 +48,11 @@ class Head(nnx.Module):
 
     @classmethod
     @abstractmethod
+    def uniform_nll(cls, config: Model) -> float:
+        """NLL in nats of any pixel where all logits are equal."""
+
+    @classmethod
+    @abstractmethod
     def products(cls, config: Model) -> tuple[int, int]:
         """Multiplications of a pixel's logits: by states, and by one-hot codes."""
 
@@ -101,6 +106,11 @@ class ChannelHead(Head):
     def unit(cls, config: Model) -> Unit:
         """Return bits/dim: nats / ln 2 / image channels."""
         return Unit("bits_per_dim", 1 / (log(2) * config.channels), config.codes)
+
+    @classmethod
+    def uniform_nll(cls, config: Model) -> float:
+        """All values of every code are equally likely."""
+        return config.codes * log(config.values)
 
     @classmethod
     def products(cls, config: Model) -> tuple[int, int]:
@@ -174,6 +184,11 @@ class IntensityHead(Head):
         """Return nats/frame: a sum over the pixels of a frame."""
         _, H, W = config.video
         return Unit("nats_per_frame", float(H * W), 1)
+
+    @classmethod
+    def uniform_nll(cls, config: Model) -> float:
+        """H(z, ½), which is ln 2 for every z."""
+        return log(2)
 
     @classmethod
     def products(cls, config: Model) -> tuple[int, int]:

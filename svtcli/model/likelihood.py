@@ -19,7 +19,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float, Float64, Int, UInt8
 
-from svtcli.model.heads import unit_of
+from svtcli.model.heads import head_class, unit_of
 from svtcli.model.parameters import Params
 from svtcli.model.subscale import codes_from_video, scored_frames, take_slice
 from svtcli.model.svt import SVT, network
@@ -185,6 +185,12 @@ class Scorer:
                 nll[:, list(each.frames)] += per_frame
                 on_slice()
         return nll[:, :F]
+
+
+def uniform_score(frames: int, prime: int, config: Model) -> Score:
+    """Score of any video under the model for which all logits are equal."""
+    of_pixel = head_class(config).uniform_nll(config) * unit_of(config).per_nat
+    return Score(of_pixel, 0.0, (of_pixel,) * (frames - prime))
 
 
 def score(nll: Float64[np.ndarray, "N F"], prime: int, config: Model) -> Score:

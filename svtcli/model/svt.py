@@ -150,9 +150,3 @@ def network(graphdef: nnx.GraphDef, params: Params) -> SVT:
 def parameter_count(config: Model) -> int:
     """Number of parameters."""
     return sum(leaf.size for leaf in jax.tree.leaves(abstract_params(config)))
-
-
-def uniform_params(config: Model) -> Params:
-    """Zeros: a network for which all values of a code are equally likely."""
-    shapes = abstract_params(config)
-    return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)

@@ -52,10 +52,14 @@ class Train:
     """Optimizer."""
     learning_rate: PositiveFloat = 2e-5
     """Peak learning rate."""
-    schedule: Literal["constant", "cosine"] = "constant"
-    """Learning rate after the warm-up; `cosine` decays to zero over `steps`."""
+    schedule: Literal["constant", "cosine", "wsd"] = "constant"
+    """Learning rate after the warm-up; `cosine` decays to zero over `steps`, `wsd` is
+    constant until the last `cooldown` steps, and decays in them."""
     warmup: Natural = 0
     """Steps of linear warm-up of the learning rate."""
+    cooldown: PositiveInt | None = None
+    """Last steps, in which `schedule: wsd` decays the learning rate to zero. None takes
+    a fifth of `steps`."""
     decay: Share = 0.95
     """RMSProp's decay, or Adam's β₂."""
     momentum: Share = 0.9
@@ -101,6 +105,16 @@ class Train:
         if problems := dict(self.problems()):
             raise Misfit(problems)
 
+    @property
+    def decay_start(self) -> int | None:
+        """First step whose rate depends on `schedule` and `steps`; None without one."""
+        match self.schedule:
+            case "cosine":
+                return self.warmup
+            case "wsd":
+                return self.steps - (self.cooldown or -(-self.steps // 5))
+        return None
+
     def problems(self) -> Iterator[tuple[str, str]]:
         """Conflicts between settings: (key, sentence) each."""
         if self.weight_decay and self.optimizer != "adamw":
@@ -109,6 +123,11 @@ class Train:
             yield "accumulate", f"should divide the {self.batch} slices of a batch"
         if self.warmup >= self.steps:
             yield "warmup", f"must be shorter than the {self.steps} steps"
+        elif self.decay_start is not None and self.decay_start < self.warmup:
+            room = self.steps - self.warmup
+            yield "cooldown", f"should be at most the {room} steps after the warm-up"
+        if self.cooldown is not None and self.schedule != "wsd":
+            yield "cooldown", f"is not used by schedule {self.schedule}; wsd has it"
 
 
 MOST_DEVICES = 16_384
@@ -254,7 +273,8 @@ class Eval(Compare):
     precision: Precision = "float32"
     """Number format of weights, products and activations."""
     baselines: tuple[Literal["uniform", "untrained"], ...] = ()
-    """Baseline scored on the same clips, shown beside the model."""
+    """Baseline shown beside the model: all values equally likely, or the network before
+    its training, scored on 8 of the clips."""
 
     def trial_samples(self, sample: Sample) -> Sample:
         """Settings of the samples that all trials compare with clips.

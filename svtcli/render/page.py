@@ -132,7 +132,11 @@ def likelihood_table(result: LikelihoodResult) -> Table:
     """Score of each model and baseline, mean ± standard error over clips."""
     unit = UNITS[result.unit]
     rows = [
-        (row.model, f"{row.mean:.3f}", "" if row.error is None else f"{row.error:.3f}")
+        (
+            row.model if row.clips is None else f"{row.model} ({row.clips} clips)",
+            f"{row.mean:.3f}",
+            "" if row.error is None else f"{row.error:.3f}",
+        )
         for row in result.rows
     ]
     if result.lower_bound is not None:

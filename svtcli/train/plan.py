@@ -226,14 +226,20 @@ def changes_in(run: RunFolder, recipe: Recipe) -> list[str]:
     with suppress(Failure):
         if read_run(run).recipe_fingerprint == fingerprint(recipe):
             return []
-    return changed(run.unchecked_recipe(), recipe)
+    done = latest_step(run.checkpoints) or 0
+    return changed(run.unchecked_recipe(), recipe, done)
 
 
-def changed(before: Recipe, now: Recipe) -> list[str]:
-    """Differences that training depends on: `train.batch: was 64, now 32`, …"""
+def changed(before: Recipe, now: Recipe, done: int) -> list[str]:
+    """Differences that `done` steps depend on: `train.batch: was 64, now 32`, …
+
+    The end of a training may change until its learning rate begins to decay.
+    """
     then, today = _settings(before), _settings(now)
-    # The cosine depends on the number of steps; a constant rate does not.
-    free = {"train.steps"} if now.train.schedule == "constant" else set()
+    starts = (before.train.decay_start, now.train.decay_start)
+    free = {"train.steps", "train.schedule", "train.cooldown"}
+    if any(start is not None and done > start for start in starts):
+        free = set()
     return [
         f"{key}: was {written(then.get(key, 'unset'))}, "
         f"now {written(today.get(key, 'unset'))}"

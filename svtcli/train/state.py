@@ -66,15 +66,20 @@ def placed(shapes: PyTree) -> PyTree:
 
 
 def learning_rate(train: Train, step: Int[Array, ""] | int) -> Scalar:
-    """Learning rate of `step` (from 0): linear warm-up, then constant or cosine.
+    """Learning rate of `step` (from 0): linear warm-up, constant phase, decay.
 
-    Warm-up scales step i by (i + 1) / warmup, so that no step has rate zero; the cosine
-    starts after it and reaches zero at `steps`.
+    Warm-up scales step i by (i + 1) / warmup, so that no step has rate zero; a decay
+    reaches zero at `steps`. The decay of `wsd` (warm-up, stable, decay: Hu et al. 2024,
+    arXiv 2404.06395) is 1 − √x, which Hägele et al. (2024, arXiv 2405.18392) found
+    better than a straight line.
     """
     rate = jnp.asarray(train.learning_rate, jnp.float32)
-    if train.schedule == "cosine":
-        past = jnp.maximum(step - train.warmup, 0) / (train.steps - train.warmup)
-        rate = rate * 0.5 * (1 + jnp.cos(jnp.pi * jnp.minimum(past, 1.0)))
+    if (start := train.decay_start) is not None:
+        past = jnp.minimum(jnp.maximum(step - start, 0) / (train.steps - start), 1.0)
+        if train.schedule == "cosine":
+            rate = rate * 0.5 * (1 + jnp.cos(jnp.pi * past))
+        else:
+            rate = rate * (1 - jnp.sqrt(past))
     if train.warmup:
         rate = rate * jnp.minimum((step + 1) / train.warmup, 1.0)
     return rate

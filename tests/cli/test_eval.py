@@ -9,6 +9,7 @@ from svtcli.run.durable import read_record
 from tests.cli.made_up_runs import write_recipe
 from tests.cli.terminal import svt, svt_here
 
+ROW_KEYS = ["model", "mean", "error", "per_frame", "clips"]
 KEYS = [
     "run",
     "step",
@@ -73,7 +74,7 @@ def test_the_keys_of_the_json_stay(place, capfd):
     (evaluation,) = data["evaluations"]
     assert list(evaluation) == KEYS
     assert [row["model"] for row in evaluation["rows"]] == ["trained", "untrained"]
-    assert list(evaluation["rows"][0]) == ["model", "mean", "error", "per_frame"]
+    assert list(evaluation["rows"][0]) == ROW_KEYS
     (path,) = (place / "runs" / "mine" / "eval").iterdir()
     assert read_record(path, "") == evaluation
 
@@ -83,7 +84,8 @@ def test_several_checkpoints_stand_in_one_table(place, capfd):
     rows = [line.split() for line in said.out.splitlines()[1:]]
     assert [row[0] for row in rows] == ["mine@2", "mine@2", "mine@3", "mine@3"]
     assert said.out.splitlines()[1].endswith("1  3 to 3")
-    assert rows[1][2:5] == ["8.000", "bits/dim", "test"]  # of one clip, no error
+    assert rows[0][3] == "bits/dim"  # of one clip, no error
+    assert rows[1][2:5] == ["8.000", "0.000", "bits/dim"]  # which is known exactly
     assert rows[0][2] != rows[2][2]
 
 

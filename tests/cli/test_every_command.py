@@ -38,6 +38,7 @@ WRITERS = {
     "sample": "mine",
     "eval": "mine",
     "render": "clips/mine",
+    "runs copy": "mine other",
     "runs export": "mine mine.safetensors",
     "runs import": "made.safetensors other",
     "recipes copy": "quickstart",
@@ -133,9 +134,10 @@ def test_what_is_written_says_that_it_was_no_trial(place, capfd):
             "recipes copy quickstart",
             "runs export mine made.safetensors",
             "runs import made.safetensors other",
+            "runs copy mine third",
         )
     ]
-    assert [json.loads(said.out)["dry_run"] for said in told] == [False] * 3
+    assert [json.loads(said.out)["dry_run"] for said in told] == [False] * 4
     assert (place / "quickstart.yaml").is_file()
     assert (place / "runs/other/run.json").is_file()
     # A trial refuses what the deed would refuse.
@@ -143,6 +145,7 @@ def test_what_is_written_says_that_it_was_no_trial(place, capfd):
         "recipes copy quickstart -n",
         "runs export mine made.safetensors -n",
         "runs import made.safetensors other -n",
+        "runs copy mine third -n",
     ):
         said = svt_here(capfd, *words.split())
         assert said.code == 2

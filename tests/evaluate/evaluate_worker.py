@@ -1,7 +1,7 @@
 """The evaluation of tests/evaluate/test_evaluate_resumed.py as a process of its own.
 
 Arguments: the batch, and after how many slices it is killed. Without the latter it also
-scores the uniform model. Prints how many clips were to be scored, on how many devices,
+scores the untrained one. Prints how many clips were to be scored, on how many devices,
 by how many programs.
 """
 
@@ -38,7 +38,7 @@ class Killed(Silent):
 
 if __name__ == "__main__":
     batch, *after = map(int, sys.argv[1:])
-    settings = Eval(batch=batch, baselines=() if after else ("uniform",))
+    settings = Eval(batch=batch, baselines=() if after else ("untrained",))
     plan = plan_likelihood(open_checkpoint(RunFolder(RUN)), settings)
     progress = Killed(after[0] if after else None)
     evaluate(plan, progress)

@@ -12,12 +12,13 @@ from svtcli.evaluate.plan import plan_likelihood
 from svtcli.evaluate.results import LikelihoodResult, read_result
 from svtcli.evaluate.stage import evaluate
 from svtcli.failure import BadData, Refused
-from svtcli.model.svt import structure, uniform_params
+from svtcli.model.svt import structure
 from svtcli.recipe.schema import Eval
 from svtcli.run.directory import RunFolder
 from svtcli.run.progress import Silent
 from svtcli.train.checkpoint import TrainedNetwork
 from svtcli.train.commit_record import open_checkpoint
+from tests.tiny import zero_params
 from tests.trained_place import RUN, noise, write_clips
 
 TEST = Eval(batch=3, baselines=("uniform",))
@@ -45,7 +46,7 @@ def test_a_model_that_is_always_right_has_no_bits_and_an_even_one_eight(
 ):
     """Every state is a sure vote for value 0, and the videos are black."""
     config = open_checkpoint(RunFolder(RUN)).recipe.model
-    params = uniform_params(config)
+    params = zero_params(config)
     head = params["decoder"]["head"]
     head["norm"]["bias"] = jnp.ones_like(head["norm"]["bias"])
     head["from_state"] = jnp.ones_like(head["from_state"])
@@ -124,6 +125,28 @@ def test_the_untrained_baseline_is_the_initial_model(place):
     assert [row.model for row in again] == ["trained", "uniform", "untrained"]
     assert again[2] == first[1]
     assert again[2].mean != again[0].mean
+
+
+def test_the_uniform_baseline_needs_no_network_and_the_untrained_one_few_clips(
+    place, monkeypatch
+):
+    scores = stage.Scorer.frame_nll
+    videos = []
+
+    def counted(scorer, video, *args):
+        videos.append(len(video))
+        return scores(scorer, video, *args)
+
+    monkeypatch.setattr(stage.Scorer, "frame_nll", counted)
+    monkeypatch.setattr("svtcli.evaluate.plan.UNTRAINED_CLIPS", 2)
+    trained, few, uniform = scored(batch=1, baselines=("untrained", "uniform")).rows
+    assert videos == [1] * (4 + 2)
+    assert (trained.clips, few.clips, uniform.clips) == (None, 2, None)
+    monkeypatch.setattr("svtcli.evaluate.plan.UNTRAINED_CLIPS", 4)
+    _, whole = scored(batch=1, frames=4, overlap=2, baselines=("untrained",)).rows
+    assert whole.clips is None
+    assert few.mean == pytest.approx(whole.mean, rel=0.05)
+    assert few.mean != whole.mean
 
 
 def test_scored_clips_are_not_scored_again(place, monkeypatch):

@@ -12,10 +12,10 @@ import jax
 import numpy as np
 
 from svtcli.model.likelihood import Scorer, score
-from svtcli.model.svt import structure, uniform_params
+from svtcli.model.svt import structure
 from svtcli.recipe.model import Model
 from svtcli.train.mesh import Layout, side_by_side
-from tests.tiny import VARIANTS, network_of
+from tests.tiny import VARIANTS, network_of, zero_params
 
 
 def nats(config: Model, network: tuple, layout: Layout, batch: int) -> np.ndarray:
@@ -45,7 +45,7 @@ def compare(name: str) -> dict:
     alone, everywhere = side_by_side(devices[:1]), side_by_side(devices)
     network = network_of(config)
     one = nats(config, network, alone, 2)
-    uniform = structure(config)[0], uniform_params(config)
+    uniform = structure(config)[0], zero_params(config)
     same = score(nats(config, uniform, everywhere, 8), 1, config)
     return {
         "devices": everywhere.devices,

@@ -1,15 +1,16 @@
 """Scores in the paper's units, by windows and slices."""
 
+from dataclasses import replace
 from math import log
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from svtcli.model.likelihood import Scorer, score
-from svtcli.model.svt import structure, uniform_params
+from svtcli.model.likelihood import Scorer, score, uniform_score
+from svtcli.model.svt import structure
 from svtcli.recipe.model import Model
-from tests.tiny import SMALL, VARIANTS, network_of, random_video
+from tests.tiny import SMALL, VARIANTS, network_of, random_video, zero_params
 
 RGB = Model(video=(4, 4, 4), s=(2, 2, 2), blocks=((2, 2, 2),), **SMALL)
 GRAY = Model(
@@ -20,7 +21,7 @@ GRAY = Model(
 
 def all_zero(config: Model) -> Scorer:
     """A model that says nothing: every parameter is 0."""
-    return Scorer(config, structure(config)[0], uniform_params(config))
+    return Scorer(config, structure(config)[0], zero_params(config))
 
 
 def test_the_uniform_model_scores_eight_bits_per_dimension():
@@ -31,6 +32,17 @@ def test_the_uniform_model_scores_eight_bits_per_dimension():
         assert scored.mean == pytest.approx(8, abs=1e-6)
         assert scored.error == pytest.approx(0, abs=1e-6)
         assert scored.per_frame == pytest.approx([8] * (4 - prime), abs=1e-6)
+
+
+@pytest.mark.parametrize("config", [RGB, replace(RGB, code_bits=2), GRAY])
+def test_the_uniform_score_is_that_of_a_network_without_an_opinion(config):
+    nats = all_zero(config).frame_nll(np.asarray(random_video(config, 3)), 1, overlap=1)
+    found, known = score(nats, 1, config), uniform_score(4, 1, config)
+    assert found.mean == pytest.approx(known.mean, rel=1e-6)
+    assert found.error == pytest.approx(known.error, abs=1e-6)
+    assert found.per_frame == pytest.approx(known.per_frame, rel=1e-6)
+    of_pixels = 16 * log(2) if config is GRAY else 8
+    assert known.mean == pytest.approx(of_pixels, rel=1e-15)
 
 
 def test_a_model_that_is_always_right_scores_zero():

@@ -34,7 +34,7 @@ def keep_programs(patch: pytest.MonkeyPatch) -> None:
 
 
 def _update(graphdef: Any, config: Model, train: Train, layout: Layout) -> Update:
-    free = FREE if train.schedule == "cosine" else FREE | {"steps"}
+    free = FREE | {"steps"} if train.schedule == "constant" else FREE
     settings = tuple((k, v) for k, v in vars(train).items() if k not in free)
     key = (config, settings, layout)
     if key not in _updates:

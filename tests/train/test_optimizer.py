@@ -90,6 +90,16 @@ def test_warm_up_rises_in_a_line_and_cosine_falls_to_zero() -> None:
     assert all(a > b for a, b in pairwise(rates[4:]))
 
 
+def test_wsd_is_constant_and_falls_by_a_square_root_at_the_end() -> None:
+    train = Train(learning_rate=1.0, warmup=4, steps=100, cooldown=16, schedule="wsd")
+    rates = [float(learning_rate(train, step)) for step in range(102)]
+    np.testing.assert_allclose(rates[:4], [0.25, 0.5, 0.75, 1.0], rtol=1e-6)
+    assert rates[4:85] == [1.0] * 81
+    np.testing.assert_allclose([rates[88], rates[93]], [0.5, 0.25], rtol=1e-6)
+    assert rates[100:] == [0.0, 0.0]
+    assert Train(steps=100, schedule="wsd").decay_start == 80
+
+
 def test_the_rate_does_not_shape_the_optimizer_s_state() -> None:
     params = {"w": jnp.ones((2, 3))}
     for train in (Train(), Train(optimizer="adam"), Train(clip_norm=1.0)):
@@ -102,3 +112,7 @@ def test_settings_that_would_be_ignored_are_refused() -> None:
         Train(weight_decay=0.1)
     with pytest.raises(Misfit, match="warmup: must be shorter than the 10 steps"):
         Train(warmup=10, steps=10)
+    with pytest.raises(Misfit, match="cooldown: is not used by schedule cosine"):
+        Train(schedule="cosine", cooldown=10)
+    with pytest.raises(Misfit, match="cooldown: should be at most the 8 steps after"):
+        Train(schedule="wsd", warmup=2, steps=10, cooldown=9)

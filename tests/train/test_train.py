@@ -10,6 +10,7 @@ import pytest
 
 from svtcli.failure import BadData, Failure, Locked, Refused, Stopped, StorageFailed
 from svtcli.model.svt import abstract_params
+from svtcli.project.copy import copy_run
 from svtcli.run import signals
 from svtcli.run.directory import RunFolder
 from svtcli.run.lock import only_writer
@@ -17,7 +18,7 @@ from svtcli.run.metrics_log import read_metrics
 from svtcli.run.progress import Silent
 from svtcli.train import stage as stage
 from svtcli.train.checkpoint import restore_params
-from svtcli.train.commit_record import latest_step
+from svtcli.train.commit_record import latest_step, open_checkpoint
 from svtcli.train.stage import Trained, train
 from svtcli.train.step import make_update
 from tests.train import tiny_run, toy
@@ -201,6 +202,41 @@ def test_the_end_of_a_cosine_matters(trained: Train) -> None:
     trained("train.schedule=cosine", stop_at=2)
     with pytest.raises(Refused, match=r"train\.steps: was 12, now 20"):
         trained("train.schedule=cosine", "train.steps=20")
+
+
+WSD = "train.schedule=wsd"
+LONGER = (WSD, "train.cooldown=3")
+
+
+@pytest.mark.parametrize("before", [(WSD, "train.steps=8"), ("train.steps=6",), (WSD,)])
+def test_the_end_is_free_until_the_rate_decays(
+    trained: Train, run: RunFolder, recipe: Path, tmp_path: Path, before
+) -> None:
+    """Another end, of a wsd or a constant rate, gives the uninterrupted training."""
+    whole = RunFolder(tmp_path / "runs" / "whole")
+    trained(*LONGER, folder=whole)
+    trained(*before, stop_at=6)
+    trained(*LONGER)
+    assert losses(run) == losses(whole)
+    rates = [row["learning_rate"] for row in read_metrics(run.metrics)]
+    assert rates[:10] == [rates[0]] * 10 > rates[10:]
+    ours, theirs = final_params(run, recipe), final_params(whole, recipe)
+    assert jax.tree.all(jax.tree.map(jnp.array_equal, ours, theirs))
+
+
+def test_a_decayed_run_keeps_its_end_and_its_copy_does_not(
+    trained: Train, run: RunFolder, recipe: Path, tmp_path: Path
+) -> None:
+    trained(WSD, "train.cooldown=2")  # saves steps 10, the last constant one, and 12
+    with pytest.raises(Refused, match=r"train\.steps: was 12, now 15"):
+        trained(WSD, "train.cooldown=2", "train.steps=15")
+    whole, copied = (RunFolder(tmp_path / "runs" / name) for name in ("whole", "new"))
+    longer = WSD, "train.cooldown=2", "train.steps=15"
+    trained(*longer, folder=whole)
+    copy_run(open_checkpoint(run, 10), copied)
+    assert (copied.steps(), losses(copied)) == ((10,), losses(run)[:10])
+    assert trained(*longer, folder=copied).step == 15
+    assert losses(copied) == losses(whole)
 
 
 def test_other_clips_are_refused(trained: Train, tmp_path: Path) -> None:
