@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Gt, Le, Lt
 
 from svtcli.recipe.addresses import address_problem
 from svtcli.recipe.labels import Subset, label_problems
@@ -127,9 +127,14 @@ class FolderData(HeldOutData):
     """Frames per second of folders of numbered pictures, for `fps`."""
     split: Literal["video", "time"] = "video"
     """Hold out whole videos, or the end of every video."""
+    cuts: Annotated[float, Gt(0), Lt(1)] | None = None
+    """Change of the picture between two frames that counts as a cut, such as 0.1: no
+    clip contains one. None looks for none."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.cuts is not None and self.window != "all":
+            raise Misfit({"cuts": "needs window `all`"})
         if problems := label_problems(None, self.match):
             raise Misfit(problems)
 

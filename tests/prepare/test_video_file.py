@@ -75,6 +75,28 @@ def test_a_video_is_split_in_time(video: Video, tmp_path: Path) -> None:
     assert task.promise() == Promise(2, 12)
 
 
+def test_no_clip_contains_a_cut(tmp_path: Path) -> None:
+    """Levels jump at frames 7 and 17; they also move fast for a while, from 10 on."""
+    steps = np.full(20, 2)
+    steps[10:15], steps[[7, 17]] = 20, (90, -90)
+    frames = counting(20).copy()
+    frames[:] = np.cumsum(steps).astype(np.uint8)[:, None, None, None]
+    path = write_video(tmp_path / "a.mkv", frames, "ffv1", "bgr0")
+    cut = Video(tmp_path, "a.mkv", path.stat().st_size)
+    three = replace(ALL, frames=3, cuts=0.1)
+    outcome, levels = run(VideoTask(cut, three, "train"), tmp_path)
+    assert [c.first for c in outcome.cuts] == [0, 3, 7, 10, 13, 17]
+    assert outcome.leftover_frames == 2  # frames 6 and 16
+    assert levels.tolist() == (np.cumsum(steps) // 10).tolist()
+    in_time = VideoTask(cut, replace(three, frames=4), TimeSplit(0.0, 0.3))
+    outcome, _ = run(in_time, tmp_path)
+    assert [(c.split, c.first) for c in outcome.cuts] == [("train", 0), ("train", 7)]
+    (short,) = outcome.failures  # frames 14 to 16, and 17 to 19
+    assert (short.split, short.detail) == ("test", "3 frames, a clip has 4")
+    shots, _ = run(VideoTask(cut, replace(ALL, cuts=0.1), "train"), tmp_path)
+    assert [(c.first, c.frames) for c in shots.cuts] == [(0, 7), (7, 10), (17, 3)]
+
+
 @pytest.mark.parametrize(("window", "start"), [("start", 0), ("center", 7)])
 def test_one_window_is_kept(
     video: Video, tmp_path: Path, window: Window, start: int

@@ -3,8 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO, Literal
+
+import numpy as np
+from jaxtyping import UInt8
 
 from svtcli.clips.format import ClipFacts
 from svtcli.prepare.plan import Cut, Failed, Outcome, Promise
@@ -34,6 +38,8 @@ class Cutting:
     min_frames: int = 1
     """Shortest clip, with `frames: all`."""
     seed: int = 0
+    cuts: float | None = None
+    """Least change of the picture that ends a clip; None for none."""
 
     @classmethod
     def of(cls, data: FolderData | ArraysData | KineticsData) -> "Cutting":
@@ -98,6 +104,19 @@ class TimeSplit:
         if self.test:
             ranges["test"] = (test, frames)
         return ranges
+
+
+def find_cuts(frames: UInt8[np.ndarray, "F P"], least: float) -> list[int]:
+    """Find the frames that begin another shot, by the score of FFmpeg's `scene`.
+
+    It is the mean change of a number from the frame before, or how much this differs
+    from the change before that, if that is less: a fast motion is no cut.
+    """
+    pairs = pairwise(frames)
+    changes = [np.abs(np.subtract(b, a, dtype=np.int16)).mean() for a, b in pairs]
+    change = np.array([0.0, *changes]) / 255
+    score = np.minimum(change[1:], np.abs(np.diff(change)))
+    return [int(frame) + 1 for frame in np.flatnonzero(score > least)]
 
 
 def ranges_of(split: str | TimeSplit, frames: int) -> dict[str, tuple[int, int]]:
@@ -176,7 +195,8 @@ class VideoTask:
         with self.video.open() as video, frames.open("wb") as file:
             if not self.cutting.windowed:
                 count = _write(file, self._decode(video))
-                return self._cut(count, video.facts)
+                file.flush()
+                return self._cut(count, video.facts, self._find_cuts(frames, count))
             start, facts = self._write_window(file, video)
         assert isinstance(self.split, str)
         cut = self._clip(self.split, 0, self.cutting.least, facts, start=start)
@@ -216,16 +236,26 @@ class VideoTask:
             return start, again.facts
         return start, video.facts
 
-    def _cut(self, count: int, facts: VideoFacts) -> Outcome:
+    def _find_cuts(self, frames: Path, count: int) -> list[int]:
+        """Frames at which a clip has to end, beside the ends of splits."""
+        if self.cutting.cuts is None or not count:
+            return []
+        written = np.memmap(frames, np.uint8, "r").reshape(count, -1)
+        return find_cuts(written, self.cutting.cuts)
+
+    def _cut(self, count: int, facts: VideoFacts, ends: list[int]) -> Outcome:
         cuts, failures, left = list[Cut](), list[Failed](), 0
         for split, (first, last) in ranges_of(self.split, count).items():
-            clips, rest = self.cutting.clips(first, last)
-            for at, length in clips:
+            inside = [end for end in ends if first < end < last]
+            shots = list(pairwise([first, *inside, last]))
+            found = [self.cutting.clips(*shot) for shot in shots]
+            for at, length in (clip for clips, _ in found for clip in clips):
                 start = None if length == count else at
                 cuts.append(self._clip(split, at, length, facts, start))
-            if not clips:
-                failures.append(self._too_short(last - first, split))
-            left += rest
+            if not any(clips for clips, _ in found):
+                longest = max(end - begin for begin, end in shots)
+                failures.append(self._too_short(longest, split))
+            left += sum(rest for _, rest in found)
         return Outcome(count, tuple(cuts), tuple(failures), left)
 
     def _clip(
