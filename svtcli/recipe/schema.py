@@ -61,7 +61,7 @@ class Train:
     """Last steps, in which `schedule: wsd` decays the learning rate to zero. None takes
     a fifth of `steps`."""
     decay: Share = 0.95
-    """RMSProp's decay, or Adam's β₂."""
+    """RMSProp's decay, or Adam's β₂, for which 0.95 is usual with transformers."""
     momentum: Share = 0.9
     """RMSProp's momentum, or Adam's β₁."""
     epsilon: PositiveFloat = 1e-10

@@ -42,6 +42,18 @@ def test_rmsprop_is_the_formula_of_tf1(rate: float) -> None:
         np.testing.assert_allclose(params_then, params, rtol=3e-6)
 
 
+def test_adamw_needs_no_other_key() -> None:
+    """β₁ and β₂ of GPT-3 and LLaMA, and an ε that is too small to matter."""
+    ours = run(Train(learning_rate=0.1, optimizer="adamw"), some_gradients())
+    rule = optax.adamw(0.1, b1=0.9, b2=0.95, eps=1e-8, weight_decay=0.0)
+    params = jnp.full(3, 0.5)
+    state = rule.init(params)
+    for gradient, params_then in zip(some_gradients(), ours, strict=True):
+        change, state = rule.update(jnp.asarray(gradient), state, params)
+        params = optax.apply_updates(params, change)
+        np.testing.assert_allclose(params_then, params, rtol=1e-3)
+
+
 def test_every_setting_of_every_optimizer_has_an_effect() -> None:
     gradients = some_gradients()
     for changed in (
