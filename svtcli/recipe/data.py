@@ -5,7 +5,7 @@ A docstring's first sentence is also the help of the flag of `svt prepare KIND`.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from annotated_types import Ge, Gt, Le, Lt
 
@@ -23,6 +23,8 @@ from svtcli.recipe.setting import (
 
 SPLITS = ("train", "val", "test", "test-seen", "test-novel")
 """Splits of all datasets, in the order in which they are shown."""
+PushSplit = Literal["train", "val", "test-seen", "test-novel"]
+PUSH_SPLITS: tuple[PushSplit, ...] = get_args(PushSplit)
 MOST_CLIPS = 10**8
 """Clips of a split that are generated."""
 Window = Literal["all", "start", "center", "random"]
@@ -108,10 +110,7 @@ class HeldOutData(VideoData):
 
 @dataclass(frozen=True)
 class FolderData(HeldOutData):
-    """Any folder of videos: centre crop, Lanczos, cut into clips.
-
-    A folder of numbered pictures is a video too.
-    """
+    """Folder of videos or numbered pictures: centre crop, Lanczos, cut into clips."""
 
     example: ClassVar[str] = "--source holidays --size 64 --fps 10"
 
@@ -133,9 +132,10 @@ class FolderData(HeldOutData):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        problems = label_problems(None, self.match)
         if self.cuts is not None and self.window != "all":
-            raise Misfit({"cuts": "needs window `all`"})
-        if problems := label_problems(None, self.match):
+            problems["cuts"] = "needs window `all`"
+        if problems:
             raise Misfit(problems)
 
 
@@ -276,12 +276,7 @@ class RobotPushData(VideoData):
     `$SVT_DATA/robot-push`, else `raw/robot-push`)."""
     frames: PositiveInt | Literal["all"] = "all"
     """Frames per clip, the first ones; `all` keeps every frame of a video."""
-    splits: tuple[Literal["train", "val", "test-seen", "test-novel"], ...] = (
-        "train",
-        "val",
-        "test-seen",
-        "test-novel",
-    )
+    splits: tuple[PushSplit, ...] = PUSH_SPLITS
     """Split to prepare, `val` being cut from the official train split; the flag may be
     repeated."""
     fit: Literal["crop", "squash"] = "crop"
@@ -365,8 +360,8 @@ class PushData(VideoData):
     def sizes(self) -> dict[str, int]:
         """Number of clips of each split with clips."""
         sizes = (self.train, self.val, self.test, self.test)
-        splits = ("train", "val", "test-seen", "test-novel")
-        return {split: size for split, size in zip(splits, sizes, strict=True) if size}
+        each = zip(PUSH_SPLITS, sizes, strict=True)
+        return {split: size for split, size in each if size}
 
     @property
     def splits(self) -> tuple[str, ...]:

@@ -167,13 +167,13 @@ def test_tasks_of_a_job_array_say_what_is_owed(place, capfd):
         "evaluations": [],
         "comparisons": [],
         "dry_run": False,
-        "unfinished": [{"file": file, "clips": 4, "of": 8}],
+        "unfinished": [{"file": file, "clips": 2, "of": 4}],
     }
-    assert f"4 of 8 clips are scored so far: {file}" in first.err
+    assert f"2 of 4 clips are scored so far: {file}" in first.err
     assert "written" not in first.err
     dry = svt_here(capfd, "eval", "mine", "-n", "--task-index", "0", "--task-count=2")
     assert "would score mine@3 on 2 clips (task 0 of 2) of clips/mine" in dry.out
-    assert dry.out.endswith(f"{file} (4 of 8 clips are scored)\n")
+    assert dry.out.endswith(f"{file} (2 of 4 clips are scored)\n")
     last = json.loads(svt_here(capfd, *line, "0").out)
     assert list(last) == ["evaluations", "comparisons", "dry_run"]
     assert read_record(place / file, "") == last["evaluations"][0]
