@@ -81,7 +81,6 @@ ENDS = {
     "svt recipes check robot.yaml": ("", 0, "robot.yaml: ok"),
     "svt run robot.yaml": ("-n", 0, "prepare"),
     # docs/recipes.md
-<<<<<<< HEAD
     "svt sweep mine.yaml train.learning_rate=2e-3,4e-3,8e-3 --seeds 3 -n": (
         *("", 0, "9 runs, 9 to do"),
     ),
@@ -101,14 +100,12 @@ ENDS = {
     "svt render robot --actions --scale 8": (
         *("-n", 0, "would write runs/robot/figures/3/strip.png"),
     ),
-=======
     "svt train mine.yaml train.schedule=wsd train.steps=33000 train.cooldown=3000": (
         *("-n", 0, "0 to 33,000"),
     ),
     "svt runs copy mine@30000 mine-30000": ("", 2, "no checkpoint of step 30000"),
     "svt train mine.yaml --run mine-30000 train.schedule=wsd train.steps=33000 "
     "train.cooldown=3000": ("-n", 0, "untrained/mine-30000"),
->>>>>>> 9e9c100 (Add a constant learning rate that decays at the end, and copies of a run)
     # docs/scale.md
     "svt sweep bair_ablations --task-index 3 --task-count 13": (
         *("-n", 2, "no source for bair"),
