@@ -11,6 +11,7 @@ from math import prod
 
 from svtcli.model.blocks import Blocks
 from svtcli.model.heads import head_class
+from svtcli.model.subscale import context_taps
 from svtcli.recipe.model import Model
 
 
@@ -59,7 +60,7 @@ def parts(config: Model, batch: int) -> list[Part]:
 
 def _encoder(config: Model, rows: int) -> Iterator[Part]:
     """Convolution of earlier slices, its map to the hidden width, and the layers."""
-    one_hot = prod(config.context_kernel) * config.codes * config.values
+    one_hot = context_taps(config) * config.codes * config.values
     width = config.de + config.s[0] * config.actions
     yield _part(
         "encoder convolution",

@@ -5,6 +5,8 @@ Slice (a, b, c) is x[a::st, b::sh, c::sw]. Slices are numbered in raster order o
 3×8-bit RGB becomes 6×4-bit codes, first coarse R, G, B, then fine R, G, B.
 """
 
+from itertools import islice
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -73,15 +75,27 @@ def scored_frames(
     return jnp.asarray(frames_of_slices(config))[index] >= prime
 
 
+def context_taps(config: Model) -> int:
+    """Number of taps of the context kernel, first ones in raster order, with a use.
+
+    Where slices are whole frames, the taps at the frame itself and after it cover no
+    earlier slice.
+    """
+    frames, height, width = config.context_kernel
+    if config.single_frame and config.s[1:] == (1, 1):
+        frames = max(1, frames // 2)
+    return frames * height * width
+
+
 def context_patches(
     codes: UInt8[Array, "B T H W C"], index: Int[Array, " B"], config: Model
 ) -> UInt[Array, "B t h w taps C"]:
     """Codes that the context kernel covers around each pixel of slice `index`.
 
-    All pixels outside of earlier slices, and the padding, hold the value Nv, which no
-    code has, so that their one-hot is all zeros. The padding
-    (⌊k/2⌋ − a, …) of §3.2 is a window that starts at offset (a, b, c) in a video
-    padded by ⌊k/2⌋: the kernel is centred on the slice's own pixels.
+    Only its first `context_taps`. All pixels outside of earlier slices, and the
+    padding, hold the value Nv, which no code has, so that their one-hot is all zeros.
+    The padding (⌊k/2⌋ − a, …) of §3.2 is a window that starts at offset (a, b, c) in a
+    video padded by ⌊k/2⌋: the kernel is centred on the slice's own pixels.
     """
     T, H, W = config.video
     s, k = config.s, config.context_kernel
@@ -102,7 +116,7 @@ def context_patches(
     taps = [
         region[:, i : i + T - s[0] + 1 : s[0], j : j + H - s[1] + 1 : s[1],
                m : m + W - s[2] + 1 : s[2]]
-        for i, j, m in np.ndindex(*k)
+        for i, j, m in islice(np.ndindex(*k), context_taps(config))
     ]  # fmt: skip
     return jnp.stack(taps, axis=-2)
 

