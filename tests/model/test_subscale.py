@@ -111,4 +111,4 @@ def test_context_patches_follow_the_definition(config):
                     expected = config.values
                 hidden = tap >= context_taps(config)
                 found = config.values if hidden else patches[(*place, tap)]
-                assert (found == expected).all()
+                assert np.all(found == expected)
