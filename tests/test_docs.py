@@ -106,6 +106,13 @@ ENDS = {
     "svt runs copy mine@30000 mine-30000": ("", 2, "no checkpoint of step 30000"),
     "svt train mine.yaml --run mine-30000 train.schedule=wsd train.steps=33000 "
     "train.cooldown=3000": ("-n", 0, "untrained/mine-30000"),
+    # docs/sampling.md; tests/project/test_export_clips.py runs a shipped model
+    "svt sample demo": ("-n", 2, "demo"),
+    "svt sample demo --video my.mp4 --prime 5": ("-n", 2, "demo"),
+    "svt eval demo": ("-n", 2, "demo"),
+    "svt sample mine --video a.mp4 --video b.gif --prime 5": (
+        *("-n", 2, "a.mp4: no such file"),
+    ),
     # docs/scale.md
     "svt sweep bair_ablations --task-index 3 --task-count 13": (
         *("-n", 2, "no source for bair"),

@@ -98,7 +98,7 @@ def runs(word: str) -> Words:
 
 @_completer
 def checkpoints(word: str) -> Words:
-    """Names of runs, or RUN@STEP after an @."""
+    """Names of runs and shipped models, or RUN@STEP after an @."""
     return _checkpoints(word)
 
 
@@ -174,11 +174,11 @@ def _run_names() -> Words:
 
 
 def _checkpoints(word: str) -> Words:
-    from svtcli.run.directory import RunFolder, runs_root
+    from svtcli.run.directory import RunFolder, runs_root, shipped_models
 
     run, at, _ = word.rpartition("@")
     if not at:
-        return _run_names()
+        return [*_run_names(), *shipped_models()]
     folder = Path(run) if (Path(run) / "recipe.yaml").is_file() else runs_root() / run
     return [f"{run}@{step}" for step in RunFolder(folder).steps()]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from svtcli.cli import console
 from svtcli.cli.eval_tables import paper_data, paper_table, result_text
-from svtcli.cli.flags import flag
+from svtcli.cli.flags import find_model, flag
 from svtcli.failure import Refused
 from svtcli.recipe.schema import UNITS
 
@@ -56,9 +56,7 @@ class Call:
 
 def score_runs(runs: list[str], call: Call) -> None:
     """Score these runs by all metrics of the call."""
-    from svtcli.run.directory import find_checkpoint
-
-    checkpoints = [find_checkpoint(run) for run in runs]
+    checkpoints = [find_model(run, call.dry_run) for run in runs]
     from svtcli.run.partial import ArrayTask
     from svtcli.train.commit_record import open_checkpoint
     from svtcli.train.held_out import open_held_out

@@ -11,7 +11,7 @@ from enum import StrEnum
 from inspect import Parameter, Signature, signature
 from math import isfinite, isinf
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
 from annotated_types import Ge, Gt, Le, Lt
@@ -32,6 +32,9 @@ from svtcli.recipe.setting import (
     from_percent,
 )
 from svtcli.run.environment import check_xla_flags
+
+if TYPE_CHECKING:
+    from svtcli.run.directory import RunFolder
 
 NAMES = {
     "temperature": "--temp",
@@ -247,6 +250,26 @@ def clips_and_split(text: str | None) -> tuple[Path | None, str | None]:
     if folder and text and not text.startswith(str(folder)):
         console.note(f"clips: {folder}")
     return folder, split
+
+
+def find_model(ckpt: str, dry_run: bool) -> "tuple[RunFolder, int | None]":
+    """Run and step that CKPT refers to; step None is the latest.
+
+    A model that ships with svt becomes a run at its first use. Errors: Refused if it
+    does not exist, or with `dry_run` is no run yet.
+    """
+    from svtcli.run.directory import find_checkpoint, run_folder, shipped_models
+
+    name = ckpt.partition("@")[0]
+    file = shipped_models().get(name)
+    if file is not None and dry_run and not run_folder(name).path.exists():
+        what = f"{name}: a model that ships with svt, and no run yet"
+        raise Refused(what, "without -n, its first use makes it one")
+    if file is not None and not dry_run:
+        from svtcli.project.imports import import_shipped
+
+        import_shipped(name, file, console.progress())
+    return find_checkpoint(ckpt)
 
 
 def _is_constant(setting: Setting) -> bool:

@@ -229,8 +229,10 @@ def _newest_of(run: "RunFolder") -> Path:
 
 def _nearest(wanted: str) -> str | None:
     """A hint at the run or clips with the most similar name."""
-    from svtcli.run.directory import runs_root
+    from svtcli.run.directory import runs_root, way_to_run
 
+    if way := way_to_run(wanted):
+        return way
     runs = {file.parent.parent.name for file in runs_root().glob("*/samples/*")}
     clips = {file.parent.name for file in Path("clips").glob("*/manifest.json")}
     name = Path(wanted.partition(":")[0]).name

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from svtcli.cli import completion, console
-from svtcli.cli.flags import Command, DryRun, Force
+from svtcli.cli.flags import Command, DryRun, Force, find_model
 from svtcli.recipe.schema import UNITS
 from svtcli.recipe.setting import written
 from svtcli.run.progress import about
@@ -206,23 +206,47 @@ def export_(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="The new file, NAME.safetensors.")
     ],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[K=V]...",
+            help="Changes to the recipe in the file, for example sample.count=4.",
+            autocompletion=completion.overrides,
+        ),
+    ] = None,
+    half: Annotated[
+        bool,
+        typer.Option(
+            "--half",
+            help="Store the weights in float16; refused where their score changes.",
+        ),
+    ] = False,
+    clips: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Add N clips of each split that the recipe samples or scores.",
+        ),
+    ] = None,
     force: Force = False,
     dry_run: DryRun = False,
 ) -> None:
     """Export a checkpoint's weights, recipe and step.
 
-    The file is one safetensors file.
+    The file is one safetensors file. With --clips the run that is made of it can be
+    sampled and scored at once: the file has the clips, and the score on them.
 
     For example: svt runs export bair_large@300000 bair_large.safetensors
     """
-    from svtcli.run.directory import find_checkpoint
     from svtcli.train.commit_record import open_checkpoint
 
-    checkpoint = open_checkpoint(*find_checkpoint(ckpt), console.note)
+    checkpoint = open_checkpoint(*find_model(ckpt, dry_run), console.note)
     # Refusals come before the import of JAX, which takes seconds.
-    from svtcli.project.export import export_weights
+    from svtcli.project.export import Contents, export_weights
 
-    export_weights(checkpoint, file, force, dry_run)
+    contents = Contents(half, clips, tuple(overrides or ()))
+    export_weights(checkpoint, file, contents, force, dry_run)
     data = {"file": str(file), "checkpoint": checkpoint.name, "dry_run": dry_run}
     text = f"would write {checkpoint.name} to {file}" if dry_run else str(file)
     console.show(text, data)
@@ -245,15 +269,16 @@ def import_(
     from svtcli.run.directory import run_folder
 
     folder = run_folder(run)
-    from svtcli.project.export import import_weights, weights_to_import
+    from svtcli.project.imports import import_weights, weights_to_import
 
     if dry_run:
         weights = weights_to_import(file, folder)
     else:
         weights = import_weights(file, folder, console.progress())
+    scores = "".join(f", {x:.4g} {UNITS[k]}" for k, x in weights.scores.items())
     console.note(
-        f"step {weights.step} of {weights.recipe.name}; further training begins with "
-        "a new optimizer state"
+        f"step {weights.step} of {weights.recipe.name}{scores}; further training "
+        "begins with a new optimizer state"
     )
     text = f"would create {folder.path}" if dry_run else str(folder.path)
     data = {"run": str(folder.path), "step": weights.step, "dry_run": dry_run}

@@ -1,4 +1,4 @@
-"""`svt sample`: continue held-out clips with a trained model."""
+"""`svt sample`: continue held-out clips, or one's own videos, with a trained model."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +14,8 @@ from svtcli.cli.flags import (
     TaskCount,
     TaskIndex,
     clips_and_split,
+    find_model,
+    flag,
     takes,
 )
 from svtcli.failure import Refused
@@ -26,6 +28,7 @@ from svtcli.recipe.setting import (
 )
 
 if TYPE_CHECKING:
+    from svtcli.clips.reader import Clips
     from svtcli.run.partial import ArrayTask
     from svtcli.sample.plan import SamplePlan
 
@@ -49,11 +52,22 @@ def sample(
         str,
         typer.Argument(
             metavar="CKPT",
-            help="A run's name or folder, RUN@STEP, or a checkpoint.",
+            help="A run's name or folder, RUN@STEP, a checkpoint, or a model that "
+            "ships with svt.",
             autocompletion=completion.checkpoints,
         ),
     ],
     data: ClipsAndSplit = None,
+    videos: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--video",
+            metavar="FILE",
+            help="Continue this video instead of clips: any video file, a folder of "
+            "numbered pictures, or a .npy of bytes [T,H,W,C]; may be repeated.",
+            rich_help_panel=WHERE,
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -64,6 +78,15 @@ def sample(
     ] = None,
     task_index: TaskIndex = None,
     task_count: TaskCount = None,
+    render: Annotated[
+        bool | None,
+        typer.Option(
+            "--render/--no-render",
+            help="Draw the samples too, as svt render does (default: those of a model "
+            "that ships with svt).",
+            show_default=False,
+        ),
+    ] = None,
     dry_run: DryRun = False,
     **given: Any,
 ) -> None:
@@ -76,10 +99,13 @@ def sample(
     For example: svt sample quickstart --prime 5 --temp 0.9
 
     A model with actions shows what it does under others: --actions own,zero,reverse
-    """
-    from svtcli.run.directory import find_checkpoint
 
-    run, step = find_checkpoint(ckpt)
+    svt sample demo continues clips of a simulated robot, and draws the result;
+    svt sample demo --video my.mp4 continues a video of yours.
+    """
+    run, step = find_model(ckpt, dry_run)
+    if videos:
+        _refuse_clips(given, data)
     clips, split = clips_and_split(data)
     if split:
         if "split" in given:
@@ -96,14 +122,22 @@ def sample(
     if "window" in given and order != "guess":
         what = f"--window {given['window']}: the schedule {order} has no window"
         raise Refused(what, "add --schedule guess")
-    open_held_out(checkpoint, settings, clips)  # refuse before JAX is imported
+    own: Clips | None = None
+    if videos:
+        from svtcli.prepare.own_videos import open_own
+
+        whole = replace(settings, split="", subset=None, match="")
+        settings = replace(whole, count=len(videos))
+        own = open_own(videos, checkpoint.recipe, checkpoint.recipe.resolved(settings))
+    else:
+        open_held_out(checkpoint, settings, clips)  # refuse before JAX is imported
     from svtcli.sample.actions import action_sets
 
     action_sets(checkpoint.recipe, settings)
     from svtcli.sample import stage as stage
     from svtcli.sample.plan import plan_samples
 
-    plan = plan_samples(checkpoint, settings, clips, out)
+    plan = plan_samples(checkpoint, settings, clips if own is None else own, out)
     if dry_run:
         _show_plan(plan, task)
         return
@@ -115,7 +149,32 @@ def sample(
         if isinstance(ended, Unfinished):
             console.note(f"{ended.done} of {ended.of} videos are finished so far")
             said |= {"videos": ended.done, "of": ended.of}
-    console.show(str(plan.out), said)
+    pictures = _draw(plan) if _draws(render, ckpt) and plan.finished else ()
+    if pictures:
+        said["files"] = [str(path) for path in pictures]
+    console.show("\n".join(map(str, (plan.out, *pictures))), said)
+
+
+def _refuse_clips(given: dict[str, Any], data: str | None) -> None:
+    """Refuse flags that choose clips beside --video. Errors: Refused."""
+    chosen = [name for name in ("split", "subset", "match", "count") if name in given]
+    flags = [flag(name) for name in chosen] + (["--data"] if data else [])
+    if flags:
+        raise Refused(f"{flags[0]}: chooses clips; --video names the videos")
+
+
+def _draws(render: bool | None, ckpt: str) -> bool:
+    """Tell if samples are drawn: as asked, or of a shipped model."""
+    from svtcli.run.directory import shipped_models
+
+    return ckpt.partition("@")[0] in shipped_models() if render is None else render
+
+
+def _draw(plan: "SamplePlan") -> tuple[Path, ...]:
+    """Draw the samples by the recipe, unless that is done."""
+    from svtcli.project.chain import draw_samples
+
+    return draw_samples(plan, plan.checkpoint.recipe.render, console.progress())
 
 
 def _show_plan(plan: "SamplePlan", task: "ArrayTask | None") -> None:
@@ -129,7 +188,9 @@ def _show_plan(plan: "SamplePlan", task: "ArrayTask | None") -> None:
     schedule = chosen_schedule(plan)
     by_itself = " (auto)" if settings.schedule == "auto" else ""
     pixels = f", {schedule.window} pixels a pass" if schedule.window else ""
-    clips = f"{len(plan.numbers)} of {plan.clips.name}, split {settings.split}"
+    clips = plan.clips.name
+    if settings.split:
+        clips = f"{len(plan.numbers)} of {clips}, split {settings.split}"
     others = {
         name.replace("_", "-"): str(value)
         for name, value in non_default(settings).items()

@@ -104,6 +104,10 @@ class Clips(ABC):
         """Action values per frame; 0 where there are none."""
         return self.beside.get("actions", 0)
 
+    def recorded(self, index: int) -> int:
+        """Frames of clip `index` that were recorded: all, unless it is in memory."""
+        return int(self.lengths[index])
+
     @abstractmethod
     def read(
         self, index: int, start: int = 0, frames: int | None = None

@@ -13,12 +13,13 @@ from svtcli.prepare import find_clips
 from svtcli.project.survey import newest_checkpoint, refusals, refuse_early
 from svtcli.recipe.data import clips_folder
 from svtcli.recipe.load import LoadedRecipe
-from svtcli.recipe.schema import STAGES, Stage
-from svtcli.run.directory import RunFolder
+from svtcli.recipe.schema import STAGES, Render, Stage
+from svtcli.run.directory import RunFolder, run_of_samples
 from svtcli.run.progress import Progress
 
 if TYPE_CHECKING:
     from svtcli.evaluate.results import LikelihoodResult, MetricsResult
+    from svtcli.sample.plan import SamplePlan
     from svtcli.train.stage import Trained
 
 
@@ -90,14 +91,27 @@ def run_chain(
 def _render(
     loaded: LoadedRecipe, run: RunFolder, progress: Progress
 ) -> tuple[Path, ...]:
-    from svtcli.render import stage as rendering
     from svtcli.sample.plan import plan_samples
 
-    settings = loaded.recipe.render
     plan = plan_samples(newest_checkpoint(loaded, run, progress), loaded.recipe.sample)
     if not plan.finished:
         raise Refused(f"{plan.out}: no samples to draw yet", "leave out --from render")
-    out = run.figures / plan.out.name
+    return draw_samples(plan, loaded.recipe.render, progress)
+
+
+def draw_samples(
+    plan: "SamplePlan", settings: Render, progress: Progress
+) -> tuple[Path, ...]:
+    """Draw finished samples among the figures of their run, unless that is done.
+
+    Samples outside of a run have the pictures in their folder. Errors: those of the
+    stage.
+    """
+    from svtcli.render import stage as rendering
+
+    run = plan.checkpoint.run
+    inside = run_of_samples(plan.out) is not None
+    out = run.figures / plan.out.name if inside else plan.out / "figures"
     curves = _render_curves(run, progress) if "curves" in settings.formats else ()
     # The folder can hold nothing but pictures of these samples: `force` is harmless.
     if done := rendering.fresh(plan.out, out, settings):

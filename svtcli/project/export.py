@@ -1,68 +1,85 @@
-"""Weights as one safetensors file: out of a run, and into a new one.
+"""Weights of a run as one safetensors file; `imports.py` makes a run of it.
 
 The file holds the parameters used for sampling and scoring, by the names of the
 checkpoint, and as metadata the recipe, the step, the clips they were trained on, and a
-checksum of all of these.
-An imported file is untrusted: every array must be the one that its recipe describes.
+checksum of everything. It may hold a few clips too, as the bytes of an archive, with
+the model's score on them: then a run that is made of it needs nothing else.
 """
 
 import json
-import os
-import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
 
 import google_crc32c
-import jax
 import jax.numpy as jnp
 import numpy as np
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
-from svtcli.failure import BadData, Refused, StorageFailed, in_words
+from svtcli.clips.archive import copy_clips, pack
+from svtcli.failure import CheckFailed, Refused, StorageFailed, in_words
+from svtcli.model.heads import unit_of
+from svtcli.model.likelihood import Scorer
+from svtcli.model.parameters import for_products_in
 from svtcli.model.svt import structure
-from svtcli.recipe.document import BadRecipe
-from svtcli.recipe.load import LoadedRecipe, dump_recipe, recipe_from_text
-from svtcli.run.directory import RunFolder, read_run, write_run
-from svtcli.run.durable import removed, replacing
-from svtcli.run.progress import Progress
-from svtcli.train.arrays import differences, named, unnamed
-from svtcli.train.checkpoint import Checkpoints, load_network
+from svtcli.recipe.labels import label_pattern
+from svtcli.recipe.load import dump_recipe, recipe_from_text
+from svtcli.recipe.resolve import Lengths
+from svtcli.recipe.schema import Recipe
+from svtcli.run.directory import read_run
+from svtcli.run.durable import replacing
+from svtcli.run.progress import counted
+from svtcli.train.arrays import Named, named, unnamed
+from svtcli.train.backend import start_jax
+from svtcli.train.checkpoint import load_network
 from svtcli.train.commit_record import Checkpoint
-from svtcli.train.state import first_state
+from svtcli.train.held_out import HeldOutPlan, open_held_out, plan_held_out
+from svtcli.train.plan import SECTIONS
+from svtcli.train.validate import score_clips
 
 FORMAT = "svt 1"
-METADATA = {"format", "name", "recipe", "step", "clips"}
-FOREIGN = "it was not written by svt, or was changed since: get or export it again"
-LONGEST_RECIPE = 1 << 20
-"""Characters; a recipe has a few thousand."""
-LEGAL_STEP = re.compile("[1-9][0-9]{0,9}")
-MOST_STEPS = 2**31 - 1
+CLIPS = "clips.zip"
+"""Name of the array with the bytes of an archive of clips."""
+SCORED = 12
+"""Clips that half precision is tried on, where no clips are exported."""
+TOLERANCE = 1e-3
+"""Largest difference that half precision may make to the score, as a share of it."""
 
 
 @dataclass(frozen=True)
-class Weights:
-    """Metadata of a file."""
+class Contents:
+    """Choices of an export."""
 
-    recipe: LoadedRecipe
-    step: int
-    clips: str
-    """Fingerprint of the clips they were trained on."""
+    half: bool = False
+    """Weights in float16 instead of float32."""
+    clips: int | None = None
+    """Number of clips of each split that the recipe samples or scores."""
+    overrides: tuple[str, ...] = ()
+    """Changes to the recipe's sections `sample`, `eval` and `render`."""
 
 
 def export_weights(
-    checkpoint: Checkpoint, file: Path, force: bool = False, dry_run: bool = False
+    checkpoint: Checkpoint,
+    file: Path,
+    contents: Contents = Contents(),
+    force: bool = False,
+    dry_run: bool = False,
 ) -> None:
     """Write the checkpoint's weights to `file`, whole or not at all.
 
-    Errors: Refused if the file exists, without `force`; StorageFailed for a damaged
+    Errors: Refused if the file exists, without `force`, and for clips that are not
+    there; CheckFailed if half precision changes the score; StorageFailed for a damaged
     checkpoint.
     """
     if file.exists() and not force:
         raise Refused(f"{file}: already exists", "--force overwrites it")
+    recipe = _exported_recipe(checkpoint.recipe, contents.overrides)
+    checkpoint = replace(checkpoint, recipe=recipe)
+    scored = contents.half or contents.clips is not None
+    if scored:
+        open_held_out(checkpoint, recipe.eval, None)  # refuse before the work begins
     if dry_run:
         return
     params = named(load_network(checkpoint).params)
@@ -70,112 +87,93 @@ def export_weights(
     metadata = {
         "format": FORMAT,
         "name": facts.recipe,
-        "recipe": dump_recipe(checkpoint.recipe),
+        "recipe": dump_recipe(_without_paths(recipe) if contents.clips else recipe),
         "step": str(checkpoint.step),
         "clips": facts.data_fingerprint,
     }
     arrays = {name: np.asarray(leaf) for name, leaf in params.items()}
-    metadata["crc32c"] = _checksum(metadata, arrays)
-    with replacing(file) as aside:
+    if contents.half:
+        with np.errstate(over="ignore"):  # its score is not finite
+            arrays = {name: each.astype(np.float16) for name, each in arrays.items()}
+    if scored:
+        with TemporaryDirectory(prefix="svt-export-") as aside:
+            clips = None
+            if contents.clips is not None:
+                clips = Path(aside) / checkpoint.run.name
+                _copy_clips(checkpoint, contents.clips, clips)
+            scoring, most = replace(recipe.eval, also=()), contents.clips or SCORED
+            plan = plan_held_out(checkpoint, scoring, clips, most)
+            score = _score(plan, arrays)
+            if contents.half:
+                _compare(score, _score(plan, params), plan)
+            metadata["scores"] = json.dumps({unit_of(recipe.model).name: score})
+            if clips is not None:
+                arrays[CLIPS] = np.frombuffer(pack(clips), np.uint8)
+    metadata["crc32c"] = checksum_of(metadata, arrays)
+    with replacing(file) as aside_file:
         try:
-            save_file(arrays, aside, metadata)
+            save_file(arrays, aside_file, metadata)
         except SafetensorError as error:
             raise StorageFailed(f"{file}: {in_words(error)}") from error
 
 
-def import_weights(file: Path, run: RunFolder, progress: Progress) -> Weights:
-    """Create `run` from an exported file, to be sampled, scored and trained further.
-
-    The file has no optimizer state: further training begins with a new one.
-    Errors: as `weights_to_import`.
-    """
-    weights = weights_to_import(file, run)
-    _, shapes = structure(weights.recipe.recipe.model)
-    with _opened(file) as opened:
-        arrays = {name: jnp.asarray(opened.get_tensor(name)) for name in named(shapes)}
-    train = weights.recipe.recipe.train
-    state = first_state(unnamed(arrays, shapes), train)
-    state["step"] = jnp.asarray(weights.step, jnp.int32)
-    unfinished = RunFolder(run.path.with_name(f".{run.path.name}.{os.getpid()}"))
-    with removed(unfinished.path):
-        clips = weights.clips
-        write_run(unfinished, weights.recipe, devices=(), data_fingerprint=clips)
-        keep, note = train.keep, progress.note
-        with Checkpoints(unfinished.checkpoints, keep, clips, note) as checkpoints:
-            checkpoints.save(jax.device_put(state))
-        unfinished.path.rename(run.path)
-    return weights
+def _exported_recipe(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
+    """Recipe with overrides. Errors: Refused for keys that the weights depend on."""
+    changed = recipe_from_text(dump_recipe(recipe), "recipe.yaml", overrides)
+    for name in SECTIONS:
+        if getattr(changed, name) != getattr(recipe, name):
+            raise Refused(
+                f"section {name}: the weights were trained with it",
+                "an export may change sample, eval, render and about",
+            )
+    return changed
 
 
-def weights_to_import(file: Path, run: RunFolder) -> Weights:
-    """Check that `file` can become `run`; writes nothing.
-
-    Errors: Refused if there is such a run, or no such file; BadData if the file is not
-    what its recipe describes.
-    """
-    if run.path.exists():
-        raise Refused(f"{run.path}: already exists", "name another run")
-    if not file.is_file():
-        raise Refused(f"{file}: no such file")
-    with _opened(file) as opened:
-        weights = _weights(opened, file)
-        _, shapes = structure(weights.recipe.recipe.model)
-        slices = {name: opened.get_slice(name) for name in opened.keys()}  # noqa: SIM118
-    there = {name: f"{x.get_dtype()}{x.get_shape()}" for name, x in slices.items()}
-    wanted = {name: f"F32{list(leaf.shape)}" for name, leaf in named(shapes).items()}
-    if differ := differences(there, wanted, "file"):
-        raise BadData(f"{file}: weights of another model: {differ}", FOREIGN)
-    with _opened(file) as opened:
-        metadata = opened.metadata()
-        arrays = {name: opened.get_tensor(name) for name in wanted}
-    # Files of an older svt have no checksum, and nothing else that is unknown.
-    checksum = metadata.pop("crc32c", None)
-    older = checksum is None and metadata.keys() <= METADATA
-    if not older and checksum != _checksum(metadata, arrays):
-        raise BadData(f"{file}: changed since it was exported", FOREIGN)
-    return weights
+def _without_paths(recipe: Recipe) -> Recipe:
+    """Recipe of a file with clips of its own, without places of this machine."""
+    return replace(recipe, data=replace(recipe.data, source=None, clips=None))
 
 
-def _checksum(metadata: Mapping[str, str], arrays: Mapping[str, np.ndarray]) -> str:
+def _copy_clips(checkpoint: Checkpoint, count: int, out: Path) -> None:
+    """Copy clips of every split that the recipe samples or scores to `out`."""
+    recipe = checkpoint.recipe
+    sample, scoring = recipe.sample, recipe.eval
+    frames = max(recipe.resolved(each).frames for each in (sample, scoring))
+    labels = {sample.split: label_pattern(sample.subset, sample.match)}
+    for split in (scoring.split, *scoring.also):
+        labels[split] = label_pattern(scoring.subset, scoring.match)
+    copy_clips(checkpoint.clips, labels, count, frames, out)
+
+
+def _score(plan: HeldOutPlan, arrays: Named) -> float:
+    """Score of these weights on the plan's clips, as `svt eval` computes it."""
+    start_jax()
+    config, settings = plan.checkpoint.recipe.model, plan.checkpoint.recipe.eval
+    graphdef, shapes = structure(config)
+    params = unnamed(
+        {k: jnp.asarray(x, jnp.float32) for k, x in arrays.items()}, shapes
+    )
+    network = for_products_in(graphdef, params, jnp.dtype(settings.precision))
+    lengths = Lengths(plan.prime, plan.frames, plan.overlap)
+    scorer = Scorer(config, graphdef, network)
+    return score_clips(scorer, plan.read(), lengths, settings.batch).mean
+
+
+def _compare(half: float, full: float, plan: HeldOutPlan) -> None:
+    """Compare scores of half and full precision. Errors: CheckFailed."""
+    if not abs(half - full) <= TOLERANCE * abs(full):
+        raise CheckFailed(
+            f"{plan.checkpoint.name}: scores {half:.6g} in half precision and "
+            f"{full:.6g} in float32, on {counted(len(plan.numbers), 'clip')}; at most "
+            f"{TOLERANCE:.1%} may lie between them",
+            "export it without --half",
+        )
+
+
+def checksum_of(metadata: Mapping[str, str], arrays: Mapping[str, np.ndarray]) -> str:
     """CRC-32C of metadata and arrays, eight hexadecimal digits."""
     text = json.dumps(metadata, sort_keys=True)
     checksum = google_crc32c.value(text.encode())
     for name in sorted(arrays):
         checksum = google_crc32c.extend(checksum, arrays[name].tobytes())
     return f"{checksum:08x}"
-
-
-@contextmanager
-def _opened(file: Path) -> Iterator[Any]:
-    """Open the file; safetensors checks its bounds. Errors: BadData, in one line."""
-    try:
-        with safe_open(file, framework="numpy") as opened:
-            yield opened
-    except SafetensorError as error:
-        what = f"not a whole safetensors file ({in_words(error)})"
-        raise BadData(f"{file}: {what}") from error
-
-
-def _weights(opened: Any, file: Path) -> Weights:
-    """Read and check the metadata."""
-    given = opened.metadata() or {}
-    if given.get("format") != FORMAT:
-        raise BadData(f"{file}: was not exported by this version of svt")
-    step, text = given.get("step", ""), given.get("recipe", "")
-    if not (LEGAL_STEP.fullmatch(step) and int(step) <= MOST_STEPS):
-        raise BadData(f"{file}: its step is no number of steps")
-    if len(text) > LONGEST_RECIPE:
-        raise BadData(f"{file}: its recipe is too long")
-    try:
-        recipe = recipe_from_text(text, str(file))
-    except BadRecipe as error:
-        what = _printable(error.problems[0].what)
-        raise BadData(f"{file}: its recipe is wrong: {what}") from error
-    name = _printable(given.get("name", "")) or file.stem
-    loaded = LoadedRecipe(name, recipe, (), str(file))
-    return Weights(loaded, int(step), _printable(given.get("clips", "")))
-
-
-def _printable(text: str) -> str:
-    """Remove control characters, which a terminal might obey."""
-    return "".join(letter for letter in text[:200] if letter.isprintable())

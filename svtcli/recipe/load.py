@@ -164,14 +164,14 @@ def _read(path: Path) -> tuple[Document, Variants]:
     return _with_base(own, path.parent), variants
 
 
-def recipe_from_text(text: str, origin: str) -> Recipe:
+def recipe_from_text(text: str, origin: str, overrides: Sequence[str] = ()) -> Recipe:
     """Recipe in a text; `origin` is the file it came from, for messages.
 
     It has no base: a recipe from elsewhere must not have other files read.
     """
     document = read_document(Text(origin, text))
     _open_sections(document)
-    return _checked(document, ())
+    return _checked(document, overrides)
 
 
 def dump_recipe(recipe: Recipe) -> str:

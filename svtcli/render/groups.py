@@ -15,6 +15,7 @@ from svtcli.failure import Refused
 from svtcli.recipe.schema import OWN
 from svtcli.render.grid import Arrow
 from svtcli.run.directory import RunFolder, run_of_samples
+from svtcli.run.progress import counted
 from svtcli.run.samples import SampleFacts, Samples
 
 TRUTH = "ground truth"
@@ -83,7 +84,11 @@ def groups_of(
         Group(
             name,
             (
-                Row(TRUTH, first.truth[n], _arrows(first.truth_actions, longest, n)),
+                Row(
+                    _truth_label(first, n),
+                    first.truth[n],
+                    _arrows(first.truth_actions, longest, n),
+                ),
                 *(
                     Row(
                         label,
@@ -98,6 +103,14 @@ def groups_of(
         )
         for n, name in enumerate(first.facts.clips[:clips])
     )
+
+
+def _truth_label(samples: Samples, clip: int) -> str:
+    """Label of the ground truth, which may end before the samples do."""
+    facts = samples.facts
+    if not facts.truth_frames or (there := facts.truth_frames[clip]) >= facts.frames:
+        return TRUTH
+    return f"{TRUTH}, {counted(there, 'frame')}"
 
 
 def _shown(

@@ -30,6 +30,8 @@ from svtcli.run.durable import (
     write_record,
 )
 
+SHIPPED = Path(__file__).parents[1] / "shipped_models"
+"""Folder of the models that ship with svt, one exported file each."""
 PACKAGES = (
     "jax",
     "jaxlib",
@@ -140,6 +142,18 @@ def run_folder(name: str) -> RunFolder:
     return RunFolder(path)
 
 
+def shipped_models() -> dict[str, Path]:
+    """Files of the models that ship with svt, by name."""
+    return {path.stem: path for path in sorted(SHIPPED.glob("*.safetensors"))}
+
+
+def way_to_run(name: str) -> str | None:
+    """Hint for a shipped model that is no run yet; None for any other name."""
+    if name not in shipped_models():
+        return None
+    return f"it ships with svt, and becomes a run with: svt sample {name}"
+
+
 def find_checkpoint(ckpt: str) -> tuple[RunFolder, int | None]:
     """Run and step that CKPT refers to; step None is the latest.
 
@@ -188,8 +202,10 @@ def find_run(name_or_path: str) -> RunFolder:
 
 
 def _nearest_run(wanted: str) -> str:
+    if way := way_to_run(wanted):
+        return way
     runs = sorted(file.parent.name for file in runs_root().glob("*/recipe.yaml"))
-    near = get_close_matches(Path(wanted).name, runs, n=1)
+    near = get_close_matches(Path(wanted).name, [*runs, *shipped_models()], n=1)
     if near:
         return f"did you mean {near[0]}?"
     if runs:

@@ -54,6 +54,8 @@ class SampleFacts(Sample):
     """Clip that each row continues, by its name in the dataset."""
     action_sets: tuple[str, ...] = ()
     """Names of the sets of actions that samples follow; none without actions."""
+    truth_frames: tuple[int, ...] = ()
+    """Frames of ground truth of each clip, where one has fewer than a sample."""
     fingerprint: str = ""
     """Fingerprint of all inputs; `svt run` compares it."""
     pixels_per_pass: float = 1.0
@@ -164,5 +166,6 @@ def _read_record(folder: Path) -> dict[str, Any]:
             "write them with: svt sample RUN",
         )
     known = {field.name for field in fields(SampleFacts)}
-    # Older samples follow the clips' own actions, and do not say so.
-    return read_record(path, AGAIN, {*known - {"actions", "action_sets"}, "crc32c"})
+    # Older samples follow the clips' own actions, and have all of the ground truth.
+    known -= {"actions", "action_sets", "truth_frames"}
+    return read_record(path, AGAIN, {*known, "crc32c"})

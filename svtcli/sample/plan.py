@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from svtcli.clips.held_out import HeldOut
+from svtcli.clips.reader import Clips
 from svtcli.failure import Refused
 from svtcli.recipe.schema import OWN, Recipe, Sample
 from svtcli.run.partial import PartialResult
@@ -75,7 +76,7 @@ class SamplePlan(HeldOutPlan):
 def plan_samples(
     checkpoint: Checkpoint,
     settings: Sample,
-    clips: Path | None = None,
+    clips: Path | Clips | None = None,
     out: Path | None = None,
 ) -> SamplePlan:
     """Check settings, clips and output against the checkpoint; writes nothing.

@@ -204,12 +204,14 @@ def _samples(plan: SamplePlan, held_out: HeldOut, rows: np.ndarray) -> Samples:
         "overlap": plan.overlap,
         "schedule": chosen_schedule(plan).name,
     }
+    recorded = tuple(plan.clips.recorded(number) for number in plan.numbers)
     facts = SampleFacts(
         **settings,
         run=plan.checkpoint.run.name,
         step=plan.checkpoint.step,
         clips=held_out.ids,
         action_sets=tuple(each.name for each in plan.action_sets),
+        truth_frames=recorded if min(recorded) < plan.frames else (),
         fingerprint=plan.fingerprint,
         pixels_per_pass=round(int(rows["pixels"].sum()) / int(rows["passes"].sum()), 3),
         deterministic=not plan.checkpoint.recipe.model.draws_codes,

@@ -64,7 +64,7 @@ def check_held_out(
 def plan_held_out(
     checkpoint: Checkpoint,
     settings: Settings,
-    clips: Path | None,
+    clips: Path | Clips | None,
     count: int | None,
 ) -> HeldOutPlan:
     """Check settings and clips against the checkpoint; writes nothing.
@@ -73,8 +73,12 @@ def plan_held_out(
     for clips that are missing or do not fit, or frames that cannot be laid out in
     windows.
     """
-    recipe, folder = checkpoint.recipe, clips or checkpoint.clips
-    opened = open_held_out(checkpoint, settings, clips)
+    recipe = checkpoint.recipe
+    if isinstance(clips, Clips):
+        opened, folder = clips, Path(clips.name)
+    else:
+        opened = open_held_out(checkpoint, settings, clips)
+        folder = clips or checkpoint.clips
     lengths = recipe.resolved(settings)
     influence = influential(replace(settings, **vars(lengths)))
     if isinstance(settings, Eval):  # a likelihood does not depend on comparisons

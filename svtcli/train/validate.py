@@ -95,7 +95,7 @@ def score_clips(
     held_out: HeldOut,
     lengths: Lengths,
     batch: int,
-    on_slice: Callable[[], None],
+    on_slice: Callable[[], None] = lambda: None,
     devices: int = 1,
 ) -> Score:
     """Score of clips in memory, `batch` at a time, which does not change it.

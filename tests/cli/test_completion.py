@@ -13,6 +13,7 @@ from svtcli.cli.app import main
 from svtcli.recipe.document import Document
 from svtcli.recipe.load import apply_override
 from svtcli.recipe.schema import SECTIONS
+from svtcli.run import directory
 from svtcli.run.durable import write_record
 from tests.cli.terminal import svt
 
@@ -21,8 +22,14 @@ RUN = "sample:\n  count: 1\n"
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    """Two runs, one of them with checkpoints and samples; clips with two splits."""
+    """Two runs, one of them with checkpoints and samples; clips with two splits.
+
+    A model ships with svt.
+    """
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(directory, "SHIPPED", tmp_path / "ships")
+    (tmp_path / "ships").mkdir()
+    (tmp_path / "ships" / "demo.safetensors").write_text("")
     monkeypatch.delenv("SVT_RUNS", raising=False)
     for run in ("alpha", "beta"):
         (tmp_path / "runs" / run).mkdir(parents=True)
@@ -88,6 +95,7 @@ def test_runs_and_their_checkpoints(tab):
     assert tab("svt runs diff alpha b") == ["beta"]
     assert tab("svt train quickstart --run a") == ["alpha"]
     assert tab("svt sample al") == ["alpha"]
+    assert tab("svt sample d") == ["demo"]
     # Bash puts the answer in place of what stands behind the @.
     assert tab("svt sample alpha@") == ["10", "200"]
     assert tab("svt runs export alpha@2") == ["200"]
@@ -98,7 +106,7 @@ def test_runs_and_their_checkpoints(tab):
 
 def test_samples_and_clips(tab):
     made = "runs/alpha/samples/200-a"
-    assert tab("svt eval ") == ["alpha", "beta", made]
+    assert tab("svt eval ") == ["alpha", "beta", "demo", made]
     assert tab("svt render runs/") == [made]
     assert tab("svt render m") == ["mine"]
     assert tab("svt render mine:t") == ["train", "test"]

@@ -11,8 +11,9 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from svtcli.failure import BadData, Refused
-from svtcli.project import export as exchange
-from svtcli.project.export import export_weights, import_weights
+from svtcli.project import imports
+from svtcli.project.export import export_weights
+from svtcli.project.imports import import_weights
 from svtcli.run.directory import RunFolder, find_checkpoint
 from svtcli.run.progress import Silent
 from svtcli.train.arrays import named
@@ -100,8 +101,8 @@ def _without_an_array() -> None:
 def _of_another_type() -> None:
     with safe_open(FILE, framework="numpy") as opened:
         said = opened.metadata()
-    halves = {name: array.astype(np.float16) for name, array in load_file(FILE).items()}
-    save_file(halves, FILE, said)
+    doubles = {name: each.astype(np.float64) for name, each in load_file(FILE).items()}
+    save_file(doubles, FILE, said)
 
 
 def _huge_header() -> None:
@@ -124,7 +125,7 @@ def _array_beyond_the_end() -> None:
         (_array_beyond_the_end, "not a whole"),
         (_flipped(3), "not a whole"),
         (_without_an_array, "nothing in the file, F32"),
-        (_of_another_type, r"F16\[.* in the file, F32\["),
+        (_of_another_type, r"F64\[.* in the file, F32\["),
         (lambda: changed(format=None), "not exported by this version"),
         (lambda: changed(step="-1"), "no number of steps"),
         (lambda: changed(step="9" * 5000), "no number of steps"),
@@ -176,7 +177,7 @@ def test_a_failed_import_leaves_no_run(exported: Path, monkeypatch) -> None:
     def fail(*_: object) -> None:
         raise OSError("disk")
 
-    monkeypatch.setattr(exchange.Checkpoints, "save", fail)
+    monkeypatch.setattr(imports.Checkpoints, "save", fail)
     with pytest.raises(OSError, match="disk"):
         import_weights(exported, OTHER, Silent())
     assert [path.name for path in Path("runs").iterdir()] == ["mine"]

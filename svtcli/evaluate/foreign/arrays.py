@@ -51,6 +51,14 @@ def open_samples(folder: Path, name: str, frames: int | None, truth: bool) -> Vi
     """
     # Mapped for a moment: it checks that the arrays fit together.
     facts = read_samples(folder, mapped=True).facts
+    if truth and (known := min(facts.truth_frames, default=facts.frames)) < (
+        frames or facts.frames
+    ):
+        raise Refused(
+            f"{name}: ground truth of {known} frames, and samples of {facts.frames}",
+            f"compare the first frames alone (--frames {known}), or with other clips: "
+            "--reference CLIPS",
+        )
     path = folder / ("truth.npy" if truth else "samples.npy")
     videos = open_npy(path, str(path), frames)
     return replace(videos, name=name, prime=facts.prime, facts=facts)
