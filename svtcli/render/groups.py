@@ -32,7 +32,7 @@ _NAMES: tuple[Callable[[SampleFacts], str], ...] = (
     lambda facts: facts.run,
     lambda facts: f"step {facts.step}",
     lambda facts: f"temp {facts.temperature:g}",
-    lambda facts: " ".join(facts.action_sets or (OWN,)),
+    lambda facts: " ".join(_sets(facts)),
     lambda facts: f"{facts.run}@{facts.step}",
     lambda facts: f"{facts.run}@{facts.step} temp {facts.temperature:g}",
 )
@@ -77,8 +77,7 @@ def groups_of(
     same clips. `arrows` shows the actions that the videos follow.
     """
     first = next(iter(models.values()))
-    several = len(models) > 1
-    shown = each or (1 if several else None)
+    shown = tuple(_shown(models, each))
     longest = _longest(models.values()) if arrows else None
     return tuple(
         Group(
@@ -90,13 +89,8 @@ def groups_of(
                     _arrows(first.truth_actions, longest, n),
                 ),
                 *(
-                    Row(
-                        label,
-                        samples.video[n, m],
-                        _arrows(samples.actions, longest, n, s),
-                    )
-                    for model, samples in models.items()
-                    for label, s, m in _shown(samples, several, model, shown)
+                    Row(label, own.video[n, m], _arrows(own.actions, longest, n, s))
+                    for own, label, s, m in shown
                 ),
             ),
             first.facts.prime,
@@ -114,22 +108,33 @@ def _truth_label(samples: Samples, clip: int) -> str:
 
 
 def _shown(
-    samples: Samples, several: bool, model: str, most: int | None
-) -> Iterator[tuple[str, int, int]]:
-    """Label, set of actions and number of the samples of a clip that are shown.
+    models: Mapping[str, Samples], most: int | None
+) -> Iterator[tuple[Samples, str, int, int]]:
+    """Label, set of actions and number of each sample of a clip that is shown.
 
-    Numbered, unless one alone stands for a model or a set.
+    Numbered, unless one alone stands for a model or a set. Models that are named by
+    their sets of actions need no other name, if no set is there twice.
     """
-    sets = samples.facts.action_sets
-    per_set = samples.video.shape[1] // max(1, len(sets))
-    count = min(per_set, most or per_set)
-    named = not samples.facts.own_actions
-    for s, name in enumerate(sets or ("",)):
-        words = (model if several else "", name if named else "")
-        label = " ".join(dict.fromkeys(filter(None, words)))
-        for m in range(count):
-            one = label if label and count == 1 else f"{label or 'sample'} {m + 1}"
-            yield one, s, s * per_set + m
+    several = len(models) > 1
+    names = [name for each in models.values() for name in _sets(each.facts)]
+    joined = [" ".join(_sets(each.facts)) for each in models.values()]
+    by_sets = several and [*models] == joined and len({*names}) == len(names)
+    for model, samples in models.items():
+        sets = _sets(samples.facts)
+        per_set = samples.video.shape[1] // len(sets)
+        count = min(per_set, most or (1 if several else per_set))
+        for s, name in enumerate(sets):
+            named = by_sets or not samples.facts.own_actions
+            words = model if several and not by_sets else "", name if named else ""
+            label = " ".join(filter(None, words))
+            for m in range(count):
+                one = label if label and count == 1 else f"{label or 'sample'} {m + 1}"
+                yield samples, one, s, s * per_set + m
+
+
+def _sets(facts: SampleFacts) -> tuple[str, ...]:
+    """Names of sets of actions; the clips' own one without actions."""
+    return facts.action_sets or (OWN,)
 
 
 def _longest(models: Iterable[Samples]) -> float:

@@ -59,12 +59,12 @@ def test_rows_are_labelled_by_the_actions_that_they_follow():
 
 
 def test_samples_under_other_actions_stand_side_by_side():
-    one, other = made_up_actions(("own",), 1), made_up_actions(("zero",), 1)
+    one, other = made_up_actions(("own",), 1), made_up_actions(("zero", "up"), 2)
     names = model_names((Path("a"), Path("b")), (one, other))
-    assert names == ["own", "zero"]
+    assert names == ["own", "zero up"]
     models = dict(zip(names, (one, other), strict=True))
     rows = groups_of(models, 1)[0].rows
-    assert [row.label for row in rows] == ["ground truth", "own", "zero"]
+    assert [row.label for row in rows] == ["ground truth", "own", "zero", "up"]
     np.testing.assert_array_equal(rows[2].video, other.video[0, 0])
 
 

@@ -8,7 +8,7 @@ import pytest
 from svtcli.render.groups import groups_of
 from svtcli.render.page import page_html
 from tests.render.browser import Browser, browser, find_chromium
-from tests.render.made_up import made_up_samples
+from tests.render.made_up import made_up_actions, made_up_samples
 from tests.render.pages import hostile_page, made_up_page
 
 FRAME = "Number(document.getElementById('scrub').value)"
@@ -248,3 +248,18 @@ def test_the_policy_stops_a_script_that_slips_in(chromium, tmp_path):
     entries = chromium.named("Log.entryAdded")
     assert all("Content Security Policy" in each["entry"]["text"] for each in entries)
     assert len(entries) == 2
+
+
+def test_arrows_stand_below_every_frame_and_follow_the_player(chromium, tmp_path):
+    groups = groups_of({"walk": made_up_actions()}, 2, arrows=True)
+    chromium.screen(1000, 800)
+    page = opened(chromium, tmp_path, page_html(made_up_page(groups=groups)))
+    count = "document.querySelectorAll('{}').length"
+    assert page.run(count.format(".strip svg.dial")) == 2 * 3 * 4
+    assert page.run(count.format(".strip .dot")) == 2 * 3, "frames 2, 4, 6 of zero"
+    for dots in (0, 0, 2):
+        assert page.run(count.format(".videos svg.dial")) == 2 * 3
+        assert page.run(count.format(".videos .dot")) == dots
+        page.press(*RIGHT)
+    turned = "document.querySelector('.videos .dial g').getAttribute('transform')"
+    assert page.run(turned) in ("rotate(0)", "rotate(-0)")
