@@ -22,7 +22,8 @@ LAYERS = [((1, 2, 3), False), ((9, 1, 9), True), (Dilated((1, 2, 3)), True)]
 def layer_of(block: Block, *, causal: bool):
     """The structure of a layer, and random float64 parameters."""
     blocks = Blocks.of(block, SHAPE)
-    layer = Layer(blocks, D, HEADS, SIZE, causal=causal, rngs=Keys(jax.random.key(0)))
+    rngs = Keys(jax.random.key(0))
+    layer = Layer(blocks, D, HEADS, SIZE, depth=1, causal=causal, rngs=rngs)
     structure, state = nnx.split(layer)
     leaves, tree = jax.tree.flatten(nnx.to_pure_dict(state))
     draw = np.random.default_rng(1)
