@@ -286,7 +286,8 @@ def import_(
 
 
 def _row(run: "Overview") -> tuple[str, ...]:
-    steps = f"{run.step or 0:,}/{run.steps:,}" if run.steps else ""
+    step = "-" if run.step is None else f"{run.step:,}"
+    steps = f"{step}/{run.steps:,}" if run.steps else ""
     age = "" if run.changed is None else about(max(0.0, time.time() - run.changed))
     scores = (f"{x:.3f}" if x is not None else "-" for x in (run.last, run.best))
     return (run.name, run.recipe or "", steps, *scores, age, size(run.size))

@@ -152,5 +152,5 @@ def _rank(value: Any, key: str) -> tuple[bool, float, str]:
     """Place in the order: the best score or the smallest value first."""
     if isinstance(value, bool | int | float) and not isnan(value):
         higher = key.rpartition(".")[2] in METRICS and not lower_is_better(key)
-        return False, -value if higher else value, ""
+        return False, float(-value if higher else value), ""
     return value is None, float("inf"), str(value)

@@ -213,7 +213,8 @@ def did_you_mean(path: Path, recipe: Any) -> str:
     close = get_close_matches(wanted, unused, n=1) or get_close_matches(
         wanted, keys, n=1
     )
-    near = [".".join(map(str, (*path[:-1], key))) for key in close] or elsewhere
+    near = [".".join(map(str, (*path[:-1], key))) for key in close]
+    near = elsewhere if elsewhere and (len(path) == 1 or not near) else near
     return f"; did you mean {' or '.join(near)}?" if near else ""
 
 

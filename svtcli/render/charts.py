@@ -21,6 +21,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FixedLocator, MaxNLocator, NullLocator
+from matplotlib.transforms import ScaledTranslation
 
 from svtcli.render.curves import Curve, Panel
 
@@ -193,9 +194,15 @@ def _draw_curve(curve: Curve, axes: Axes) -> None:
     """The line, its points where they are few, its band or bars."""
     again, of = divmod(curve.of, len(COLOURS))
     colour, marker = COLOURS[of], MARKERS[of]
+    aside = ScaledTranslation(curve.aside / 72, 0, axes.figure.dpi_scale_trans)
+    place = axes.transData + aside if curve.aside else axes.transData
+    for end in (-1, 1) if curve.aside else ():  # matplotlib's limits ignore what moved
+        ends = np.array(curve.y) + end * np.array(curve.spread or 0.0)
+        axes.plot(curve.x, ends, linestyle="")
     (line,) = axes.plot(
         curve.x,
         curve.y,
+        transform=place,
         color=colour,
         linestyle=DASHES[again % len(DASHES)] if curve.joined else "",
         linewidth=1 if curve.quiet else 1.8,
@@ -211,6 +218,7 @@ def _draw_curve(curve: Curve, axes: Axes) -> None:
             curve.x,
             curve.y,
             yerr=curve.spread,
+            transform=place,
             fmt="none",
             ecolor=colour,
             capsize=3,

@@ -61,6 +61,8 @@ class Curve:
     """Draw `spread` as error bars, not as a band."""
     joined: bool = True
     """Draw a line through the points."""
+    aside: float = 0.0
+    """Distance in points (1/72 inch) by which it is moved to the right."""
 
 
 @dataclass(frozen=True)

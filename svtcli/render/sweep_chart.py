@@ -4,6 +4,7 @@ chart.png, chart.svg   a panel a score; curves by the other settings; bars: ± o
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from math import isfinite
 from pathlib import Path
@@ -18,8 +19,8 @@ from svtcli.video.encode import write_png
 
 DECADE = 10.0
 """Ratio of the largest value to the smallest from which an axis is logarithmic."""
-APART = 0.04
-"""Distance of the curves' points above one category."""
+APART = 5.0
+"""Distance of the points of two curves at one place, in points."""
 
 
 def draw_sweep(rows: Sequence[Row], out: Path, progress: Progress) -> list[Path]:
@@ -31,68 +32,96 @@ def draw_sweep(rows: Sequence[Row], out: Path, progress: Progress) -> list[Path]
 
 def sweep_panels(rows: Sequence[Row]) -> tuple[Panel, ...]:
     """A panel for each score that two rows or more have."""
-    settings = list(rows[0].settings) if rows else []
-    if not settings or len(rows) < 2:
-        return ()
-    values = {key: _distinct([row.settings[key] for row in rows]) for key in settings}
-    x = max(settings, key=lambda key: (_numeric(values[key]), len(values[key])))
-    places = _places(values[x])
-    others = [key for key in settings if key != x]
     panels = []
     for name in score_names(rows):
         some = [row for row in rows if name in row.scores]
-        if len(some) > 1:
-            better = "lower" if lower_is_better(name) else "higher"
-            bars = [note.replace("±", "bars") for note in notes(some)]
-            panels.append(
-                Panel(
-                    title=f"{label(name)} by {x}",
-                    x_name=x,
-                    y_name=label(name),
-                    curves=_curves(name, some, x, others, places),
-                    note="; ".join([f"{better} is better", *bars]),
-                    ticks=places,
-                    log=_logarithmic(values[x]),
-                )
-            )
+        if len(some) > 1 and some[0].settings:
+            panels.append(_panel(name, some))
     return tuple(panels)
 
 
-def _curves(
-    name: str, rows: Sequence[Row], x: str, others: list[str], places: dict[str, float]
-) -> tuple[Curve, ...]:
-    """A curve for each combination of the other settings, and the paper's numbers."""
-    numeric = _numeric(list(places))
-    groups: dict[tuple[str, ...], list[Row]] = {}
+def _panel(name: str, rows: Sequence[Row]) -> Panel:
+    """A score by the setting with most values, numbers before words."""
+    settings = _decisive(name, rows)
+    values = {key: _distinct([row.settings[key] for row in rows]) for key in settings}
+    x = max(settings, key=lambda key: (_numeric(values[key]), len(values[key])))
+    places = _places(values[x])
+    groups: dict[str, list[Row]] = {}
     for row in rows:
-        groups.setdefault(tuple(row.settings[key] for key in others), []).append(row)
-    curves = []
-    for number, (values, some) in enumerate(groups.items()):
-        some = sorted(some, key=lambda row: places[row.settings[x]])
-        beside = 0.0 if numeric else APART * (number - (len(groups) - 1) / 2)
-        scores = [row.scores[name] for row in some]
-        spread = tuple(each.spread or 0.0 for each in scores)
-        curves.append(
-            Curve(
-                ", ".join(
-                    f"{key} {value}" for key, value in zip(others, values, strict=True)
-                ),
-                tuple(places[row.settings[x]] + beside for row in some),
-                tuple(each.mean for each in scores),
-                spread if any(spread) else (),
-                of=number,
-                bars=any(spread),
-                joined=numeric,
-            )
-        )
-    of_paper = [row for row in rows if name in row.paper]
-    if of_paper:
-        xs = tuple(places[row.settings[x]] for row in of_paper)
-        ys = tuple(row.paper[name] for row in of_paper)
-        curves.append(Curve("the paper", xs, ys, of=len(curves), joined=False))
-        if len(curves) == 2 and not curves[0].label:
-            curves[0] = Curve(**{**vars(curves[0]), "label": "here"})
-    return tuple(curves)
+        others = (f"{key} {row.settings[key]}" for key in settings if key != x)
+        groups.setdefault(", ".join(others), []).append(row)
+    curves = [
+        _curve(label_, name, some, x, places, number - (len(groups) - 1) / 2, number)
+        for number, (label_, some) in enumerate(groups.items())
+    ]
+    of_paper = _paper(name, rows, x, places, len(curves))
+    if of_paper and len(curves) == 1:
+        curves = [replace(curves[0], label="here")]
+    better = "lower" if lower_is_better(name) else "higher"
+    bars = [note.replace("±", "bars") for note in notes(rows)]
+    return Panel(
+        title=f"{label(name)} by {x}",
+        x_name=x,
+        y_name=label(name),
+        curves=(*curves, *of_paper),
+        note="; ".join([f"{better} is better", *bars]),
+        ticks=places,
+        log=_logarithmic(values[x]),
+    )
+
+
+def _decisive(name: str, rows: Sequence[Row]) -> list[str]:
+    """Settings on which the score depends: a likelihood has no temperature."""
+    found = []
+    for key in rows[0].settings:
+        groups: dict[tuple[str, ...], set[float]] = {}
+        for row in rows:
+            others = tuple(row.settings[each] for each in row.settings if each != key)
+            if isfinite(mean := row.scores[name].mean):
+                groups.setdefault(others, set()).add(mean)
+        if any(len(means) > 1 for means in groups.values()):
+            found.append(key)
+    return found or list(rows[0].settings)
+
+
+def _curve(
+    words: str,
+    name: str,
+    rows: Sequence[Row],
+    x: str,
+    places: dict[str, float],
+    aside: float,
+    number: int,
+) -> Curve:
+    """Scores of the rows by their setting `x`; points beside those of other curves."""
+    # Of several rows in one place all have the same score.
+    here = {places[row.settings[x]]: row.scores[name] for row in rows}
+    xs = tuple(sorted(here))
+    spread = tuple(here[x].spread or 0.0 for x in xs)
+    finite = any(isfinite(score.mean) for score in here.values())
+    return Curve(
+        words if finite else f"{words} (not finite)".strip(),
+        xs,
+        tuple(here[x].mean for x in xs),
+        spread if any(spread) else (),
+        of=number,
+        bars=any(spread),
+        joined=_numeric(list(places)),
+        aside=aside * APART,
+    )
+
+
+def _paper(
+    name: str, rows: Sequence[Row], x: str, places: dict[str, float], number: int
+) -> list[Curve]:
+    """The paper's numbers, where it has any, as points of their own."""
+    found = {
+        places[row.settings[x]]: row.paper[name] for row in rows if name in row.paper
+    }
+    if not found:
+        return []
+    ys = tuple(found.values())
+    return [Curve("the paper", tuple(found), ys, of=number, joined=False, aside=APART)]
 
 
 def _places(values: Sequence[str]) -> dict[str, float]:

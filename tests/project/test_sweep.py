@@ -16,6 +16,7 @@ from svtcli.project.sweep import refuse_sweep, run_sweep, states, sweep_stages
 from svtcli.project.sweep_folder import write_sweep
 from svtcli.recipe.schema import STAGES
 from svtcli.run.directory import RunFolder
+from svtcli.run.durable import read_record
 from svtcli.run.lock import only_writer
 from svtcli.run.partial import ArrayTask
 from svtcli.run.progress import Silent
@@ -42,13 +43,15 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return called
 
 
+@pytest.mark.slow
 def test_two_keys_and_two_seeds_are_trained_scored_and_found_again(place) -> None:
+    stages = STAGES_TO_EVAL
     words = ("train.learning_rate=1e-2,1e-3", "sample.seed=0,1", *QUICK)
     planned = plan_sweep("mine.yaml", words, 2)
-    before = states(planned, STAGES_TO_EVAL)
+    before = states(planned, stages)
     assert [each.status.stage for each in before] == ["train"] * 4
     assert all(each.seconds > 0 for each in before if each.seconds is not None)
-    result = run_sweep(planned, STAGES_TO_EVAL, Silent())
+    result = run_sweep(planned, stages, Silent())
     assert (result.failed, result.waiting) == ({}, [])
     rows = table_rows(result.scored)
     assert [row.settings["train.learning_rate"] for row in rows] == ["0.01"] * 2 + [
@@ -57,9 +60,9 @@ def test_two_keys_and_two_seeds_are_trained_scored_and_found_again(place) -> Non
     for row in rows:
         assert len(row.runs) == 2
         assert row.scores["test.bits_per_dim"].spread
-    assert all(each.done for each in states(planned, STAGES_TO_EVAL))
+    assert all(each.done for each in states(planned, stages))
     files = {file: file.stat().st_mtime_ns for file in Path("runs").rglob("*.json")}
-    again = run_sweep(planned, STAGES_TO_EVAL, Silent())
+    again = run_sweep(planned, stages, Silent())
     assert again.scored == result.scored
     assert files == {file: file.stat().st_mtime_ns for file in files}
     # The small files alone lead to the same table.
@@ -136,12 +139,23 @@ def test_a_task_waits_for_clips_that_another_one_prepares(
     assert sum("waiting for these clips" in line for line in notes.lines) == 1
 
 
-def test_a_locked_run_fails_alone(place) -> None:
-    planned = plan_sweep("mine.yaml", ["train.seed=1,2", *QUICK])
-    with only_writer(planned.runs[0].folder.path):
-        result = run_sweep(planned, ("prepare", "train"), Silent())
+def test_a_locked_run_fails_alone_and_the_next_call_trains_it(place) -> None:
+    planned, stages = plan_sweep("mine.yaml", [], 2), sweep_stages("train")
+    (place / "runs/mine").rename(place / "runs/mine-seed_0")  # trained already
+    with only_writer(planned.runs[1].folder.path):
+        result = run_sweep(planned, stages, Silent())
     assert [type(error) for error in result.failed.values()] == [Locked]
-    assert result.scored[1].scores
+    assert result.scored[0].scores
+    result = run_sweep(planned, stages, Silent())
+    assert result.failed == {}
+    (row,) = rows = table_rows(result.scored)
+    assert row.scores["training.bits_per_dim"].spread
+    # The small files alone lead to the same table.
+    write_sweep(rows, [run.folder for run in planned.runs], Path("kept"), Silent())
+    copies = [RunFolder(path) for path in sorted(Path("kept/runs").iterdir())]
+    assert table_rows(scored(copies)) == rows
+    source = read_record(copies[1].run_file, "")["source"]
+    assert source == "mine.yaml"
 
 
 def test_what_one_run_would_refuse_is_refused_before_all(place, fake) -> None:

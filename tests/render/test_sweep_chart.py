@@ -1,5 +1,6 @@
 """Charts of a table of runs: axes, curves, bars, and what is left out."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,8 @@ def row(score: float | None, paper: float | None = None, **settings: str) -> Row
 
 def rates(*values: str, opt: str = "adam") -> list[Row]:
     return [
-        row(float(n), train_rate=value, train_opt=opt) for n, value in enumerate(values)
+        row(float(n + (opt != "adam")), train_rate=value, train_opt=opt)
+        for n, value in enumerate(values)
     ]
 
 
@@ -50,6 +52,9 @@ def test_the_axis_is_the_setting_with_most_numbers_and_log_over_a_decade() -> No
     assert not linear.log
     axes = plot([panel]).axes[0]
     assert axes.get_xscale() == "log"
+    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+    assert 5e-5 < left < 1e-4 < 1e-3 < right < 2e-3
+    assert -0.5 < low < -0.14 < 2.14 < high < 2.5
     assert [tick.get_text() for tick in axes.get_xticklabels()] == [
         *("1e-4", "3e-4", "1e-3")
     ]
@@ -61,6 +66,26 @@ def test_words_are_categories_beside_the_paper_s_numbers() -> None:
     here, paper = panel.curves
     assert (here.label, here.x, here.joined) == ("here", (0.0, 1.0), False)
     assert (paper.label, paper.x, paper.y) == ("the paper", (0.0,), (1.55,))
+
+
+def test_a_score_is_shown_by_the_settings_that_it_depends_on() -> None:
+    rows = [
+        replace(
+            row(score, variant=variant, sample_temperature=str(temperature)),
+            scores={
+                "test.bits_per_dim": OverSeeds(score, None, (score,)),
+                "test.fvd": OverSeeds(fvd, None, (fvd,)),
+            },
+        )
+        for variant, score in (("small", 1.5), ("wide", 1.25))
+        for temperature, fvd in ((0.9, 90.0 * score), (1, 100.0 * score))
+    ]
+    likelihood, fvd = sweep_panels(rows)
+    assert likelihood.x_name == "variant"
+    assert [each.y for each in likelihood.curves] == [(1.5, 1.25)]
+    assert fvd.x_name == "sample.temperature"
+    assert [each.label for each in fvd.curves] == ["variant small", "variant wide"]
+    assert fvd.curves[0].aside == -fvd.curves[1].aside < 0
 
 
 def test_a_row_without_the_score_is_left_out_and_one_row_is_no_chart() -> None:
