@@ -79,7 +79,7 @@ ENDS = {
         *("", 0, "clips/robot: about 1024 clips"),
     ),
     "svt recipes check robot.yaml": ("", 0, "robot.yaml: ok"),
-    "svt run robot.yaml": ("-n", 0, "prepare"),
+    "svt run robot.yaml": ("-n --run another", 0, "prepare"),
     # docs/recipes.md
     "svt sweep mine.yaml train.learning_rate=2e-3,4e-3,8e-3 --seeds 3 -n": (
         *("", 0, "9 runs, 9 to do"),

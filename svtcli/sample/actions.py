@@ -87,7 +87,8 @@ def action_sets(recipe: Recipe, settings: Sample) -> tuple[ActionSet, ...]:
         raise Refused("sample.actions: is empty", f"name {WANTED}")
     for name in names:
         if names.count(name) > 1:
-            raise Refused(f"sample.actions: two sets of actions are called {name}")
+            what = f"sample.actions: two sets of actions are called {name}"
+            raise Refused(what, "name each once; rename one of two files")
     return tuple(sets)
 
 

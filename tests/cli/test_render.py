@@ -77,6 +77,7 @@ def test_flags_override_the_recipe(capsys):
         "frames": None,
         "per_prime": None,
         "diversity": False,
+        "actions": False,
         "each": None,
         "rows": 2,
         "scale": 3,
