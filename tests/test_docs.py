@@ -111,7 +111,7 @@ ENDS = {
     "svt sample demo --video my.mp4 --prime 5": ("-n", 2, "demo"),
     "svt eval demo": ("-n", 2, "demo"),
     "svt sample mine --video a.mp4 --video b.gif --prime 5": (
-        *("-n", 2, "a.mp4: no such file"),
+        *("-n --frames 8", 2, "a.mp4: no such file"),
     ),
     # docs/scale.md
     "svt sweep bair_ablations --task-index 3 --task-count 13": (

@@ -97,7 +97,7 @@ def _read_array(path: Path, size: int, most: int) -> Frames:
     return np.stack([resizer.array(frame) for frame in pixels])
 
 
-def _fitting(name: str, frames: Frames, recipe: Recipe) -> Frames:
+def _fitting(name: str, frames: Frames, recipe: Recipe) -> UInt8[np.ndarray, "F H W I"]:
     """Frames with the model's number of channels. Errors: Refused for colours."""
     wanted, there = recipe.model.channels, frames.shape[-1]
     if wanted == 1 and (frames != frames[..., :1]).any():
