@@ -19,7 +19,7 @@ from svtcli.cli.flags import (
     takes,
 )
 from svtcli.failure import Refused
-from svtcli.recipe.data import DATASETS, HeldOutData, clips_folder
+from svtcli.recipe.data import DATASETS, clips_folder
 from svtcli.recipe.setting import PERCENT, Misfit, settings_of, without_sections
 from svtcli.run.progress import about, counted
 from svtcli.train.memory import size
@@ -50,8 +50,7 @@ def _add(dataset: Any) -> None:
             typer.Option(
                 "--download",
                 help="First download missing raw data, where offered.",
-                # Nobody publishes one's own, and a simulation needs none.
-                hidden=issubclass(dataset, HeldOutData) or not dataset.reads_source,
+                hidden=not dataset.published,
             ),
         ] = False,
         workers: Annotated[
@@ -109,8 +108,7 @@ def _add(dataset: Any) -> None:
         done = _prepare(data, folder, options, retry_failed, force)
         console.show(str(folder), {**done, "dry_run": False})
 
-    without = {"clips"} if dataset.reads_source else {"clips", "source"}
-    settings = [each for each in settings_of(dataset) if each.name not in without]
+    settings = [each for each in settings_of(dataset) if each.name != "clips"]
     command = takes(settings, {"Clips": None, WORK: PERCENT}, show_defaults=True)(
         prepare
     )

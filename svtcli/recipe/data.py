@@ -38,8 +38,8 @@ class VideoData:
     """Numbers of robot action per frame; None where the source decides."""
     example: ClassVar[str] = ""
     """Flags of an example in the help."""
-    reads_source: ClassVar[bool] = True
-    """False where clips are simulated, so that there is no raw data."""
+    published: ClassVar[bool] = True
+    """Raw data are offered for download."""
 
     kind: str
     source: Annotated[str | None, NO_INFLUENCE] = None
@@ -77,6 +77,7 @@ class VideoData:
 class HeldOutData(VideoData):
     """Settings of data without official splits."""
 
+    published: ClassVar[bool] = False
     window: Window = "all"
     """Part of a longer video to keep; `all` cuts the whole video into consecutive
     clips, the others keep one clip of it."""
@@ -335,9 +336,11 @@ class PushData(VideoData):
 
     actions: ClassVar[int] = 2
     example: ClassVar[str] = "--train 2000"
-    reads_source: ClassVar[bool] = False
+    published: ClassVar[bool] = False
 
     kind: Literal["push"]
+    source: Annotated[Literal[None], NO_INFLUENCE] = None
+    """Nothing: there are no raw data."""
     size: Annotated[int, Ge(16), Le(512)] = 64
     """Side of the square frame, in pixels."""
     frames: PositiveInt = 30
@@ -350,11 +353,6 @@ class PushData(VideoData):
     """Number of clips of `test-seen`, and of `test-novel`."""
     seed: Seed = 0
     """Random seed of objects and motions."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.source is not None:
-            raise Misfit({"source": "push is simulated and reads no files"})
 
     @property
     def sizes(self) -> dict[str, int]:

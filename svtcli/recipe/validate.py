@@ -170,6 +170,8 @@ def _wanted(error: Error) -> str:
 
 
 def _choice(expected: str, given: object) -> str:
+    if expected == "None":
+        return "should be left out"
     names = expected.replace("'", "").replace(" or ", ", ").split(", ")
     near = get_close_matches(str(given), names, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""

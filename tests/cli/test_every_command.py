@@ -48,6 +48,7 @@ WRITERS = {
     "prepare bair": "--source none",
     "prepare robot-push": "--source none",
     "prepare arrays": "--source none",
+    "prepare push": "--train 1 --val 0 --test 1 --frames 2",
 }
 """Commands that write, with arguments; all of them take -n."""
 KINDS = ("kinetics", "bair", "robot-push", "moving-mnist", "arrays")

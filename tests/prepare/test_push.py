@@ -1,5 +1,6 @@
 """Simulated pushing: the same bytes everywhere, commands that are obeyed, novelty."""
 
+from platform import machine
 from zlib import crc32
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from svtcli.clips.format import ClipFacts
 from svtcli.clips.on_the_fly import clip_rng
-from svtcli.prepare.sources.push import simulated
+from svtcli.prepare.sources.push import mujoco_version, simulated
 from svtcli.prepare.sources.push_scene import (
     COLOURS,
     NOVEL_COLOURS,
@@ -29,6 +30,8 @@ FACTS = ClipFacts("clip", "simulated")
     [("train", 0x4359D7B3, 0x4ABF7666), ("test-novel", 0xB748B809, 0x1B2C48C7)],
 )
 def test_bytes_of_a_clip_never_change(split: str, pixels: int, actions: int) -> None:
+    if (mujoco_version(), machine()) != ("4.0.0", "x86_64"):
+        pytest.skip("other versions and architectures move a little differently")
     clip = simulated(PushData("push", frames=16), split, 3, FACTS)
     told = clip.beside["actions"].astype(np.float32)
     assert (crc32(clip.pixels.tobytes()), crc32(told.tobytes())) == (pixels, actions)

@@ -38,7 +38,7 @@ def test_a_healthy_machine_has_a_finding_for_each_thing_and_none_is_broken(quick
     found = findings()
     assert list(found) == [
         *("python", "packages", "devices", "product", "codecs", "fvd", "lpips"),
-        *("ray", "k8s", "hdf5", "tensorboard", "demo", "digits"),
+        *("ray", "k8s", "hdf5", "sim", "tensorboard", "demo", "digits"),
         *("runs", "clips", "cache", "compiled"),
     ]
     assert {each.state for each in found.values()} <= {"ok", "note"}
@@ -65,7 +65,7 @@ def test_no_device_is_broken_once_and_the_rest_is_told_all_the_same(quick, monke
     assert [name for name in found if found[name].state == "broken"] == ["devices"]
     assert "unset JAX_PLATFORMS" in found["devices"].hint
     assert found["product"].state == found["compiled"].state == "note"
-    assert len(found) == 17
+    assert len(found) == 18
 
 
 def test_a_gpu_that_jax_does_not_use_is_noted(quick, monkeypatch, tmp_path):

@@ -52,6 +52,11 @@ def test_numbers_are_yaml_1_2_s():
     assert recipe.train.epsilon == 1.0
 
 
+def test_simulated_data_have_no_source():
+    found = problems("data: {kind: push, source: here}\n")
+    assert found == ["r.yaml:1:28: data.source: should be left out"]
+
+
 def test_all_problems_are_said_at_once_each_with_its_place():
     text = (
         "data:\n  kind: folder\n  sise: 32\n"

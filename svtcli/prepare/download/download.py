@@ -57,7 +57,9 @@ def download(
     offer, once all others are there.
     """
     if (publisher := publisher_of(kind)) is None:
-        raise Refused(f"{kind}: no publisher to download it from", "use --source DIR")
+        raise Refused(
+            f"{kind}: no publisher to download it from", "leave out --download"
+        )
     base = base or os.environ.get(MIRROR) or None
     # pooch tells of every file through a logger that prints by default.
     pooch.get_logger().setLevel(logging.CRITICAL)

@@ -7,6 +7,7 @@ of `train`, `test-novel` has others alone.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from socket import gethostname
 
 import numpy as np
 
@@ -36,6 +37,8 @@ class PushTask:
     split: str
     first: int
     last: int
+    mujoco: str
+    """Version with which the clips are simulated."""
 
     @property
     def source(self) -> str:
@@ -57,7 +60,12 @@ class PushTask:
         return Promise(self.units, self.units * self.data.frames)
 
     def run(self, frames: Path) -> Outcome:
-        """Write the clips."""
+        """Write the clips. Errors: `Refused` on a machine with another MuJoCo."""
+        if (here := mujoco_version()) != self.mujoco:
+            raise Refused(
+                f"MuJoCo {here} on {gethostname()}, {self.mujoco} where push was begun",
+                "all machines need the same version",
+            )
         return write_videos(frames, self.split, BESIDE, self._videos())
 
     def _videos(self) -> Iterator[RecordVideo]:
@@ -84,13 +92,13 @@ def simulated(data: PushData, split: str, index: int, facts: ClipFacts) -> Recor
 
 def make_plan(data: PushData) -> Plan:
     """Plan the clips of each split. Errors: `Refused` without MuJoCo."""
-    engine = mujoco_version()
+    mujoco = mujoco_version()
     groups = [
         group
         for split, total in data.sizes.items()
         for group in split_evenly(
             [
-                PushTask(data, split, first, min(first + TASK_CLIPS, total))
+                PushTask(data, split, first, min(first + TASK_CLIPS, total), mujoco)
                 for first in range(0, total, TASK_CLIPS)
             ],
             SHARD_TASKS,
@@ -99,21 +107,26 @@ def make_plan(data: PushData) -> Plan:
     ]
     return Plan(
         spec=spec_of(data),
-        inventory=fingerprint("mujoco", engine),
+        inventory=fingerprint("mujoco", mujoco),
         layout=Layout((data.size, data.size, 3), BESIDE),
         groups=tuple(groups),
         unit="clips",
-        pixels=f"simulated and drawn by MuJoCo {engine}, {FILTER}",
+        pixels=f"simulated and drawn by MuJoCo {mujoco}, {FILTER}",
     )
 
 
 def mujoco_version() -> str:
-    """Return the version of MuJoCo's library. Errors: `Refused` without it."""
+    """Return the version of MuJoCo's library. Errors: `Refused` where it does not load.
+
+    MuJoCo comes in several packages, and refuses to load where their versions differ.
+    """
     try:
         import mujoco
-    except ImportError:
+    except ImportError as error:
+        missing = isinstance(error, ModuleNotFoundError) and error.name == "mujoco"
+        why = "which is not installed" if missing else f"which does not load: {error}"
         raise Refused(
-            "push is simulated by MuJoCo, which is not installed",
+            f"push is simulated by MuJoCo, {why.splitlines()[0]}",
             f"install it: {install_command('sim')}",
         ) from None
     return str(mujoco.mj_versionString())

@@ -1,10 +1,11 @@
 """Physics of simulated pushing: a table, an arm whose hand pushes objects (MuJoCo).
 
 Lengths are metres, x to the right, y away from the camera, z up; the table is z = 0.
-Clip i depends on seed, split and i alone. What moves follows from additions,
-multiplications, divisions and square roots, which every machine rounds alike, and from
-MuJoCo's steps; their state is rounded after each frame, so that a sine whose last bit
-differs between machines has no effect. Random numbers are integers of Philox.
+Clip i depends on seed, split and i alone. Its random numbers are integers; all else
+follows from operations that every machine rounds alike, but for MuJoCo's sines of an
+object's turn in a step, so small that all variants of glibc's agree. Contacts amplify a
+last bit: where a compiler fuses multiplication and addition (ARM), clips differ. After
+each frame the state is rounded and the solver forgets: nothing else is carried on.
 """
 
 from collections.abc import Iterator
