@@ -343,6 +343,11 @@ class PushData(VideoData):
     """Nothing: there are no raw data."""
     size: Annotated[int, Ge(16), Le(512)] = 64
     """Side of the square frame, in pixels."""
+    levels: Annotated[int, Ge(2), Le(256)] = 16
+    """Levels of each colour channel; 256 keeps every shade.
+
+    With few levels a small model soon learns the colours, and then what moves.
+    """
     frames: PositiveInt = 30
     """Frames per clip, of 0.1 s each."""
     train: Annotated[int, Gt(0), Le(MOST_CLIPS)] = 10_000

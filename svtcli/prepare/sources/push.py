@@ -10,6 +10,7 @@ from pathlib import Path
 from socket import gethostname
 
 import numpy as np
+from jaxtyping import UInt8
 
 from svtcli.clips.format import ClipFacts, Layout
 from svtcli.clips.on_the_fly import clip_rng
@@ -80,14 +81,23 @@ def simulated(data: PushData, split: str, index: int, facts: ClipFacts) -> Recor
     from svtcli.prepare.sources.push_scene import play
 
     rng, side = clip_rng(data.seed, split, index), max(LEAST_SIDE, 2 * data.size)
+    shades = nearest_levels(data.levels)
     pictures, actions, states = list[np.ndarray](), [], []
     for moment in play(rng, split == "test-novel", data.frames):
         scene = moment.scene
-        pictures.append(resized(picture(scene.model, scene.state, side), data.size))
+        drawn = resized(picture(scene.model, scene.state, side), data.size)
+        pictures.append(shades[drawn])
         actions.append(moment.action)
         states.append(scene.hand)
     beside = {"actions": np.array(actions), "states": np.array(states)}
     return RecordVideo(facts, np.stack(pictures), beside)
+
+
+def nearest_levels(levels: int) -> UInt8[np.ndarray, "256"]:
+    """Return the nearest of `levels` evenly spaced values to each value of a byte."""
+    last = levels - 1
+    nearest = (2 * last * np.arange(256) + 255) // 510
+    return ((510 * nearest + last) // (2 * last)).astype(np.uint8)
 
 
 def make_plan(data: PushData) -> Plan:

@@ -28,12 +28,12 @@ LEVELS = 3
 TOLERANCE = 0.004
 """Distance by which a ray of light may miss a point of a surface that it meets."""
 FARTHEST = 40.0
-WOOD, FLOOR, SKY = (0.74, 0.57, 0.39), (0.36, 0.38, 0.42), (0.6, 0.66, 0.72)
+WOOD, FLOOR, SKY = (0.77, 0.58, 0.385), (0.36, 0.38, 0.42), (0.6, 0.66, 0.72)
 TABLE_SIDE, TABLE_BACK, TABLE_FRONT = 0.72, 0.74, -0.62
 FLOOR_SIDE = 1.0
 """Half of the floor's width and length; the sky is behind it."""
 PLANK = 0.2
-SHADES = (100, 96, 103, 98, 101)
+SHADES = (100, 90)
 """Brightness of the planks in percent."""
 TABLE = 0
 """Number of the table's geometry."""
