@@ -344,10 +344,7 @@ class PushData(VideoData):
     size: Annotated[int, Ge(16), Le(512)] = 64
     """Side of the square frame, in pixels."""
     levels: Annotated[int, Ge(2), Le(256)] = 16
-    """Levels of each colour channel; 256 keeps every shade.
-
-    With few levels a small model soon learns the colours, and then what moves.
-    """
+    """Levels of each colour channel; 256 keeps all, fewer are learned sooner."""
     frames: PositiveInt = 30
     """Frames per clip, of 0.1 s each."""
     train: Annotated[int, Gt(0), Le(MOST_CLIPS)] = 10_000
