@@ -107,9 +107,6 @@ ENDS = {
     "svt train mine.yaml --run mine-30000 train.schedule=wsd train.steps=33000 "
     "train.cooldown=3000": ("-n", 0, "untrained/mine-30000"),
     # docs/sampling.md; tests/project/test_export_clips.py runs a shipped model
-    "svt sample demo": ("-n", 2, "demo"),
-    "svt sample demo --video my.mp4 --prime 5": ("-n", 2, "demo"),
-    "svt eval demo": ("-n", 2, "demo"),
     "svt sample mine --video a.mp4 --video b.gif --prime 5": (
         *("-n --frames 8", 2, "a.mp4: no such file"),
     ),

@@ -100,8 +100,7 @@ def sample(
 
     A model with actions shows what it does under others: --actions own,zero,reverse
 
-    svt sample demo continues clips of a simulated robot, and draws the result;
-    svt sample demo --video my.mp4 continues a video of yours.
+    svt sample mine --video my.mp4 continues a video of yours.
     """
     run, step = find_model(ckpt, dry_run)
     if videos:

@@ -71,7 +71,7 @@ def samples() -> object:
 
 
 def overview() -> object:
-    (line,) = list_runs(Path("runs"))
+    ((line, _),) = list_runs(Path("runs"))
     if line.problem is not None:
         raise BadData(line.problem)
     return replace(line, size=0, changed=None)

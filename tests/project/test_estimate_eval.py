@@ -30,8 +30,9 @@ def test_the_first_window_alone_and_no_window_at_all():
     likelihood = replace(recipe.eval, metrics=("likelihood",))
     assert estimate_eval(replace(recipe, eval=likelihood)).trials is None
 
-    def features(*metrics, **more):
-        settings = replace(recipe.eval, metrics=metrics, videos=10, trials=2, **more)
+    def features(*metrics, per_prime=1):
+        trials = {"videos": 10, "trials": 2, "per_prime": per_prime}
+        settings = replace(recipe.eval, metrics=metrics, **trials)
         return estimate_eval(replace(recipe, eval=settings)).trials.features
 
     assert features("fvd") == features("kvd") == 10 * 3 + 20

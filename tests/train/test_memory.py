@@ -234,7 +234,7 @@ def test_scoring_keeps_scored_clips_and_resumes_with_a_smaller_batch(
     )
     assert_told(said, "scoring", hint)
     planned = svt_here(capfd, *asked, "-n")
-    assert "(2 of 8 clips are scored)" in planned.out
+    assert "(2 of 4 clips are scored)" in planned.out
     assert svt_here(capfd, "eval", "mine", "--batch", "1").code == 0
 
 
