@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from svtcli import __version__
-from svtcli.cli import completion, console, flags, prepare, recipes, runs
+from svtcli.cli import command, completion, console, prepare, recipes, runs
 from svtcli.cli.evaluate import evaluate
 from svtcli.cli.project import doctor, plan, run
 from svtcli.cli.render import render
@@ -52,33 +52,36 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command(cls=flags.ComputingCommand)(run)
-app.command(cls=flags.ComputingCommand)(sweep)
+app.command(cls=command.ComputingCommand)(run)
+app.command(cls=command.ComputingCommand)(sweep)
 app.add_typer(prepare.app, name="prepare")
-app.command(cls=flags.ComputingCommand)(plan)
-app.command(cls=flags.ComputingCommand)(train)
-app.command(cls=flags.ComputingCommand)(sample)
-app.command("eval", cls=flags.ComputingCommand)(evaluate)
-app.command(cls=flags.Command)(render)
+app.command(cls=command.ComputingCommand)(plan)
+app.command(cls=command.ComputingCommand)(train)
+app.command(cls=command.ComputingCommand)(sample)
+app.command("eval", cls=command.ComputingCommand)(evaluate)
+app.command(cls=command.Command)(render)
 app.add_typer(runs.app, name="runs")
 app.add_typer(recipes.app, name="recipes")
-app.command(cls=flags.ComputingCommand)(doctor)
+app.command(cls=command.ComputingCommand)(doctor)
 
 
 @app.callback(invoke_without_command=True)
 def svt(
     quiet: Annotated[
-        bool, typer.Option("-q", "--quiet", help="Only results and errors.")
+        bool, typer.Option("-q", "--quiet", help="Print only results and errors.")
     ] = False,
     verbose: Annotated[
         bool,
-        typer.Option("-v", "--verbose", help="Every progress line, library logs."),
+        typer.Option(
+            "-v", "--verbose", help="Print all progress lines and library logs."
+        ),
     ] = False,
     json: Annotated[
-        bool, typer.Option("--json", help="The result as one JSON object.")
+        bool, typer.Option("--json", help="Print the result as one JSON object.")
     ] = False,
     no_color: Annotated[
-        bool, typer.Option("--no-color", help="No colour, as with $NO_COLOR.")
+        bool,
+        typer.Option("--no-color", help="Print no colours (also: NO_COLOR=1)."),
     ] = False,
     debug: Annotated[
         bool, typer.Option("--debug", help="Show the traceback of an error.")

@@ -36,6 +36,8 @@ WANTED = "Input should be a valid "
 PARSER_SAYS = {
     f"{WANTED}integer, unable to parse string as an integer": "must be a whole number",
     f"{WANTED}number, unable to parse string as a number": "must be a number",
+    "Input should be greater than or equal to": "must be at least",
+    "Got unexpected extra argument(s)": "Unexpected argument:",
 }
 """Messages of Typer's parser, and plainer ones."""
 OF_JAX = re.compile(

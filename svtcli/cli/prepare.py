@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 import typer
 
 from svtcli.cli import completion, console
+from svtcli.cli.command import Command
 from svtcli.cli.flags import (
     Address,
-    Command,
     DryRun,
     Engine,
     TaskCount,
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from svtcli.prepare.stage import Preview
     from svtcli.recipe.data import Data
 
-WORK = "Work"
+WORK = "Processing"
 
-app = typer.Typer(help="Prepare clips of raw videos, and verify them.")
+app = typer.Typer(help="Turn raw videos into clips; verify clips.")
 
 
 def _add(dataset: Any) -> None:
@@ -49,7 +49,7 @@ def _add(dataset: Any) -> None:
             bool,
             typer.Option(
                 "--download",
-                help="First download missing raw data, where offered.",
+                help="Download missing raw data first, where it is offered.",
                 hidden=not dataset.published,
             ),
         ] = False,
@@ -58,7 +58,8 @@ def _add(dataset: Any) -> None:
             typer.Option(
                 min=1,
                 metavar="N",
-                help="Worker processes; the clips stay the same (default: CPUs).",
+                help="Number of worker processes; the clips do not depend on it "
+                "(default: number of CPUs).",
                 rich_help_panel=WORK,
             ),
         ] = None,
@@ -66,7 +67,7 @@ def _add(dataset: Any) -> None:
             bool,
             typer.Option(
                 "--retry-failed",
-                help="In a finished dataset, process again only videos that "
+                help="Process again only the videos of a finished dataset that "
                 "could not be read.",
                 rich_help_panel=WORK,
             ),
@@ -85,7 +86,8 @@ def _add(dataset: Any) -> None:
         task_index: TaskIndex = None,
         task_count: TaskCount = None,
         force: Annotated[
-            bool, typer.Option("--force", help="Replace clips with other settings.")
+            bool,
+            typer.Option("--force", help="Replace clips that have other settings."),
         ] = False,
         dry_run: DryRun = False,
         **given: Any,
@@ -127,7 +129,7 @@ def verify(
         Path,
         typer.Argument(
             metavar="DIR",
-            help="Prepared clips.",
+            help="Folder of prepared clips.",
             autocompletion=completion.clips_folders,
         ),
     ],

@@ -51,9 +51,9 @@ def run(
     dry_run: DryRun = False,
     **given: float,
 ) -> None:
-    """Run the stages of a recipe in order, only those missing or stale.
+    """Run all stages of a recipe; skip those that are up to date.
 
-    Re-run the same command to resume. -n lists the state of every stage and the reason.
+    Re-run the same command to resume. -n lists every stage, its state and the reason.
 
     For example: svt run quickstart
     """
@@ -119,7 +119,9 @@ def plan(
     run: RunName = None,
     compile_: Annotated[
         bool,
-        typer.Option("--compile", help="Compile the step and show its memory."),
+        typer.Option(
+            "--compile", help="Compile the training step and show its memory."
+        ),
     ] = False,
     device: Annotated[
         str | None,
@@ -132,7 +134,7 @@ def plan(
 ) -> None:
     """Estimate FLOPs, memory and sampling steps of a recipe.
 
-    Also shows which stages are done, and why the others are not; writes nothing. The
+    Also shows which stages are done, and why others are not; writes nothing. The
     devices are those of the recipe's mesh, so that mesh.data=128 is planned on any
     machine. --compile compiles the step as training would, for this machine's kind
     of device, or for simulated CPUs if there are too few.

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from svtcli.cli import console
-from svtcli.cli.flags import Command, DryRun, Force, Overrides, RecipeName
+from svtcli.cli.command import Command
+from svtcli.cli.flags import DryRun, Force, Overrides, RecipeName
 from svtcli.failure import CheckFailed, Refused
 
 app = typer.Typer(help="List, show, copy and check recipes.")
@@ -17,7 +18,7 @@ app = typer.Typer(help="List, show, copy and check recipes.")
 
 @app.command("list", cls=Command)
 def list_() -> None:
-    """List the shipped recipes, with a line about each.
+    """List the shipped recipes.
 
     For example: svt recipes list
     """
@@ -36,7 +37,7 @@ def list_() -> None:
 def show(name: RecipeName, overrides: Overrides = None) -> None:
     """Show a recipe in full, with every default.
 
-    Its base and the overrides are filled in.
+    Values from its base and from overrides are filled in.
 
     For example: svt recipes show bair_large train.batch=32
     """
@@ -51,9 +52,7 @@ def copy(
     name: RecipeName,
     dest: Annotated[
         Path | None,
-        typer.Argument(
-            metavar="[DEST]", help="A file or folder (default: ./NAME.yaml)."
-        ),
+        typer.Argument(metavar="DEST", help="A file or folder (default: ./NAME.yaml)."),
     ] = None,
     force: Force = False,
     dry_run: DryRun = False,
@@ -84,9 +83,8 @@ def copy(
 def check(file: RecipeName, overrides: Overrides = None) -> None:
     """Check a recipe; exit code 3 if it has problems.
 
-    Its variants (section sweep) are checked with it. Includes what a later stage would
-    refuse on this machine, such as a metric whose weights are not installed or whose
-    frames are too small.
+    Its variants (section sweep) are checked too, and so is what a later stage would
+    refuse on this machine, such as a metric whose weights are not installed.
 
     For example: svt recipes check mine.yaml train.steps=1000
     """

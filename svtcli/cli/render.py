@@ -22,18 +22,19 @@ if TYPE_CHECKING:
 @takes(
     settings_of(Render),
     {
-        "What to draw (default: the recipe's)": CLIPS,
-        "How (default: the recipe's)": None,
+        "What to draw (defaults: the recipe's)": CLIPS,
+        "How to draw (defaults: the recipe's)": None,
     },
 )
 def render(
     sources: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[SAMPLES|RUN|CLIPS[:SPLIT]]...",
-            help="A samples folder, a run folder or a run's name (its newest samples); "
-            "several are drawn side by side; or prepared clips, a folder or a name in "
-            "clips/. Default: the newest samples of all runs.",
+            metavar="SAMPLES|RUN|CLIPS[:SPLIT]",
+            help="A samples folder, or a run's name or folder (its newest samples); "
+            "several are drawn side by side. Or prepared clips: a folder, or a name in "
+            "clips/. "
+            "Default: the newest samples of all runs.",
             show_default=False,
             autocompletion=completion.drawable,
         ),
@@ -43,7 +44,7 @@ def render(
         typer.Option(
             min=0,
             metavar="N",
-            help="Random seed for choosing which clips to show (default: 0).",
+            help="Random seed of the choice of clips (default: 0).",
             rich_help_panel="For CLIPS only",
         ),
     ] = None,
@@ -51,8 +52,8 @@ def render(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Folder of the pictures (default: RUN/figures/NAME of a run's "
-            "samples, else SAMPLES/figures or CLIPS/figures[/SPLIT]).",
+            help="Folder of the pictures (default: RUN/figures/SAMPLES, "
+            "SAMPLES/figures or CLIPS/figures/SPLIT).",
             rich_help_panel=WHERE,
         ),
     ] = None,

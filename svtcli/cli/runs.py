@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from svtcli.cli import completion, console
-from svtcli.cli.flags import Command, DryRun, Force, find_model
+from svtcli.cli.command import Command
+from svtcli.cli.flags import DryRun, Force, find_model
 from svtcli.recipe.schema import UNITS
 from svtcli.recipe.setting import written
 from svtcli.run.progress import about
@@ -32,8 +33,8 @@ def list_(
         list[str] | None,
         typer.Option(
             metavar="KEY=V",
-            help="Only runs with this value of a recipe key, score or column; also !=, "
-            "<, <=, > and >=, in quotes. All of several must hold.",
+            help="Only runs whose recipe key, score or column has this value; also "
+            "with !=, <, <=, > and >=, in quotes. If repeated, all must hold.",
             autocompletion=completion.overrides,
         ),
     ] = None,
@@ -47,9 +48,9 @@ def list_(
         ),
     ] = None,
 ) -> None:
-    """List the runs, the last changed first.
+    """List runs, the most recently changed first.
 
-    $SVT_RUNS names another folder of runs.
+    The folder of runs is runs/, or $SVT_RUNS.
 
     For example: svt runs list --sort bits_per_dim --where model.d=128
     """
@@ -85,7 +86,7 @@ def table(
     runs: Annotated[
         list[str],
         typer.Argument(
-            metavar="RUN...",
+            metavar="RUN",
             help="Names or folders of runs.",
             autocompletion=completion.runs,
         ),
@@ -94,15 +95,15 @@ def table(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Write the table (Markdown, CSV) and a chart there, too, with copies "
-            "of the runs' small files.",
+            help="Folder that gets the table (Markdown, CSV), a chart and copies of "
+            "the runs' small files.",
         ),
     ] = None,
 ) -> None:
-    """Compare the scores of runs by the recipe keys in which they differ.
+    """Compare the scores of runs, by the keys in which they differ.
 
-    Runs that differ in their seed alone are one row: mean and standard deviation. The
-    small files of a run are enough: run.json, recipe.yaml and eval/.
+    Runs that differ only in their seed share one row: mean and standard deviation. Only
+    the small files of a run are read: run.json, recipe.yaml and eval/.
 
     For example: svt runs table runs/quickstart-* --out shown
     """
@@ -121,7 +122,7 @@ def table(
 def show(
     run: Annotated[str, _run_argument("RUN", "A run's name or folder.")],
 ) -> None:
-    """Show a run: its origin, its non-default settings, its progress.
+    """Show a run's origin, non-default settings and progress.
 
     For example: svt runs show quickstart
     """
@@ -139,7 +140,7 @@ def show(
 @app.command(cls=Command)
 def diff(
     a: Annotated[str, _run_argument("A", "A run's name or folder.")],
-    b: Annotated[str, _run_argument("B", "Another one.")],
+    b: Annotated[str, _run_argument("B", "Another run's name or folder.")],
 ) -> None:
     """Show the recipe keys in which two runs differ, and their scores.
 
@@ -181,9 +182,10 @@ NewRun = Annotated[str, typer.Argument(metavar="RUN", help="Name of the new run.
 
 @app.command(cls=Command)
 def copy(ckpt: Ckpt, run: NewRun, dry_run: DryRun = False) -> None:
-    """Copy a run as it was at a checkpoint, to train it further in another way.
+    """Copy a run as of a checkpoint, to train the copy further.
 
-    The copy resumes as the run itself would; the run stays as it is.
+    The copy resumes as the run would, also with another schedule or more steps; the run
+    itself does not change.
 
     For example: svt runs copy bair_large@200000 finished
     """
@@ -209,7 +211,7 @@ def export_(
     overrides: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[K=V]...",
+            metavar="K=V",
             help="Changes to the recipe in the file, for example sample.count=4.",
             autocompletion=completion.overrides,
         ),

@@ -42,9 +42,9 @@ SHOWN = (
 @takes(
     settings_of(Sample),
     {
-        "What to sample (default: the recipe's)": CLIPS,
-        "How to sample (default: the recipe's)": None,
-        "Speed and memory (the samples stay the same)": NO_INFLUENCE,
+        "What to sample (defaults: the recipe's)": CLIPS,
+        "How to sample (defaults: the recipe's)": None,
+        "Speed and memory (samples do not change)": NO_INFLUENCE,
     },
 )
 def sample(
@@ -64,7 +64,7 @@ def sample(
             "--video",
             metavar="FILE",
             help="Continue this video instead of clips: any video file, a folder of "
-            "numbered pictures, or a .npy of bytes [T,H,W,C]; may be repeated.",
+            "numbered pictures, or a .npy of uint8 [T,H,W,C]; may be repeated.",
             rich_help_panel=WHERE,
         ),
     ] = None,
@@ -72,7 +72,7 @@ def sample(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Folder of the samples (default: in the run's samples/).",
+            help="Folder of the samples (default: one in the run's samples/).",
             rich_help_panel=WHERE,
         ),
     ] = None,
@@ -82,8 +82,8 @@ def sample(
         bool | None,
         typer.Option(
             "--render/--no-render",
-            help="Draw the samples too, as svt render does (default: those of a model "
-            "that ships with svt).",
+            help="Also draw the samples, as svt render does (default: only those of a "
+            "model that ships with svt).",
             show_default=False,
         ),
     ] = None,
@@ -93,14 +93,15 @@ def sample(
     """Sample continuations of held-out clips from a trained model.
 
     Samples are exact: each pixel is drawn from the model's distribution given the
-    pixels before it. All devices of the machine
-    take part. Re-run the same command to resume with the videos that are missing.
+    pixels before it. All devices of the machine take part. Re-run the same command to
+    resume.
 
     For example: svt sample quickstart --prime 5 --temp 0.9
 
-    A model with actions shows what it does under others: --actions own,zero,reverse
+    To continue a video of your own: svt sample mine --video my.mp4
 
-    svt sample mine --video my.mp4 continues a video of yours.
+    To see what an action-conditioned model does under other actions:
+    svt sample robot --actions own,zero,reverse
     """
     run, step = find_model(ckpt, dry_run)
     if videos:

@@ -33,15 +33,17 @@ def sweep(
     values: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[K=V,V...]...",
-            help="For example train.learning_rate=1e-3,3e-3; a key with one value is "
-            "the same for all.",
+            metavar="K=V,V",
+            help="A key and its values, for example train.learning_rate=1e-3,3e-3; one "
+            "value applies to all runs.",
             autocompletion=completion.overrides,
         ),
     ] = None,
     seeds: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="Train each with N random seeds."),
+        typer.Option(
+            min=1, metavar="N", help="Train each combination with N random seeds."
+        ),
     ] = None,
     last: Annotated[
         Last,
@@ -52,14 +54,14 @@ def sweep(
         typer.Option(
             "--run",
             metavar="NAME",
-            help="Start of the runs' names (default: the recipe's name).",
+            help="Prefix of the runs' names (default: the recipe's name).",
         ),
     ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Folder of table, chart and the runs' small files (default: "
+            help="Folder of the table, the chart and the runs' small files (default: "
             "sweeps/NAME).",
         ),
     ] = None,
@@ -69,7 +71,7 @@ def sweep(
     task_count: TaskCount = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Train and score every combination of settings; compare them.
+    """Train and score every combination of settings, and compare.
 
     Each combination is a run of its own, named after the recipe and its values; those
     of keys that training does not depend on, such as sample.temperature, share one.

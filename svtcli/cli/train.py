@@ -83,7 +83,7 @@ def train(
         typer.Option(
             "--cluster",
             envvar="SVT_CLUSTER",
-            help="Find the others through Slurm, Open MPI, Kubernetes or a TPU pod.",
+            help="Find the processes through Slurm, Open MPI, Kubernetes or a TPU pod.",
             rich_help_panel=PROCESSES,
         ),
     ] = False,
@@ -92,7 +92,7 @@ def train(
         typer.Option(
             min=10,
             metavar="SECONDS",
-            help="Time to wait for a process before it counts as lost.",
+            help="Time to wait for a process before it counts as lost; at least 10.",
             rich_help_panel=PROCESSES,
         ),
     ] = 900,
@@ -100,7 +100,7 @@ def train(
     """Train a recipe's model on its prepared clips.
 
     Re-run the same command to resume. The first Ctrl-C saves and stops; a second one
-    stops at once.
+    exits without saving.
 
     For example: svt train bair_large train.batch=32 --run smaller-batch
 

@@ -51,8 +51,8 @@ class VideoData:
     frames: PositiveInt | Literal["all"] = "all"
     """Frames per clip; `all` keeps whole videos."""
     max_failures: Annotated[float, Ge(0), Le(1), PERCENT, NO_INFLUENCE] = 0.05
-    """Largest share of unreadable videos to accept, such as 5% or 0.05; one of a few is
-    always accepted, unless this is 0."""
+    """Maximum share of unreadable videos, such as 5% or 0.05; a single one is accepted
+    unless this is 0."""
 
     def __post_init__(self) -> None:
         stated = {"source": self.source or "", "clips": self.clips or ""}
@@ -84,9 +84,9 @@ class HeldOutData(VideoData):
     min_frames: PositiveInt = 1
     """Minimum length of a video in frames, if whole videos are kept."""
     val: Share = 0.0
-    """Share of the videos, or of each video's frames, for `val`."""
+    """Share of the videos, or of each video's frames, that is held out as `val`."""
     test: Share = 0.1
-    """Share for `test`."""
+    """Share that is held out as `test`."""
     limit: PositiveInt | None = None
     """Maximum number of videos, chosen at random."""
     seed: Seed = 0
@@ -111,7 +111,10 @@ class HeldOutData(VideoData):
 
 @dataclass(frozen=True)
 class FolderData(HeldOutData):
-    """Folder of videos or numbered pictures: centre crop, Lanczos, cut into clips."""
+    """Videos of any format, and folders of numbered pictures.
+
+    Frames are cropped to the centre square, resized (Lanczos) and cut into clips.
+    """
 
     example: ClassVar[str] = "--source holidays --size 64 --fps 10"
 
@@ -128,8 +131,8 @@ class FolderData(HeldOutData):
     split: Literal["video", "time"] = "video"
     """Hold out whole videos, or the end of every video."""
     cuts: Annotated[float, Gt(0), Lt(1)] | None = None
-    """Change of the picture between two frames that counts as a cut, such as 0.1: no
-    clip contains one. None looks for none."""
+    """Scene-change score from which a frame counts as a cut, such as 0.1: no clip
+    contains a cut. None detects no cuts."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -151,7 +154,7 @@ ArrayRange = Literal["0..1", "-1..1", "0..255"]
 
 @dataclass(frozen=True)
 class ArraysData(HeldOutData):
-    """Arrays of videos, perhaps with actions: .npy, .npz, .safetensors or HDF5 files.
+    """Videos as arrays: .npy, .npz, .safetensors or HDF5 files.
 
     Actions, states and labels are other arrays of the same file; of `clips.npy` they
     are `clips.actions.npy`, `clips.states.npy` and `clips.label.npy`.
@@ -166,13 +169,13 @@ class ArraysData(HeldOutData):
     layout: ArrayLayout = "NTHWC"
     """Order of the axes: N clips, T frames, H height, W width, C channels."""
     range: ArrayRange | None = None
-    """Numbers that stand for black and white. None takes bytes, uint8, as they are."""
+    """Values of black and white. None takes bytes (uint8) as they are."""
     gray: bool = False
-    """Keep one channel; colours are refused. Otherwise gray becomes RGB."""
+    """Keep one channel; colour frames are refused. Otherwise gray becomes RGB."""
     frames_key: str | None = None
-    """Name of the array of frames; `*` in it takes each array that matches, with the
-    actions whose name has the same text for `*`. None takes the only one with the axes
-    of layout."""
+    """Name of the array of frames; with a `*`, every array that matches, each with the
+    actions whose name has the same text in place of `*`. None takes the only array with
+    the axes of `layout`."""
     action_key: str = "actions"
     """Name of the array of actions."""
     state_key: str = "states"
@@ -241,7 +244,7 @@ class KineticsData(VideoData):
 class BairData(VideoData):
     """BAIR robot pushing, with actions (§4.2).
 
-    44 K videos of 30 frames, 64 × 64, copied as published from its tar or tfrecords.
+    44,000 videos of 30 frames, 64 × 64, copied as published from its tar or TFRecords.
     """
 
     actions: ClassVar[int] = 4
@@ -256,7 +259,7 @@ class BairData(VideoData):
     frames: Literal[30] = 30
     """Frames per clip, as published."""
     splits: tuple[Literal["train", "val", "test"], ...] = ("train", "val", "test")
-    """Split to prepare, `val` being cut from the official train split; the flag may be
+    """Split to prepare; `val` is part of the official train split; the flag may be
     repeated."""
     view: Literal["aux1", "main"] = "aux1"
     """Camera; published results are on `aux1`."""
@@ -278,10 +281,10 @@ class RobotPushData(VideoData):
     frames: PositiveInt | Literal["all"] = "all"
     """Frames per clip, the first ones; `all` keeps every frame of a video."""
     splits: tuple[PushSplit, ...] = PUSH_SPLITS
-    """Split to prepare, `val` being cut from the official train split; the flag may be
+    """Split to prepare; `val` is part of the official train split; the flag may be
     repeated."""
     fit: Literal["crop", "squash"] = "crop"
-    """Centre crop of the 640 by 512 frame, or all of it squashed into a square."""
+    """Crop the 640 by 512 frame to its centre, or squash all of it into a square."""
     min_frames: PositiveInt = 20
     """Minimum length of a video in frames, if whole videos are kept (§A.2)."""
     limit: PositiveInt | None = None
@@ -301,7 +304,7 @@ class MovingMnistData(VideoData):
     frames: PositiveInt = 20
     """Frames per clip."""
     digits: Annotated[int, Gt(0), Le(1000)] = 2
-    """Digits in a clip."""
+    """Digits per clip."""
     train: Annotated[int, Gt(0), Le(MOST_CLIPS)] = 100_000
     """Number of train clips (appendix A.1)."""
     val: Annotated[int, Ge(0), Le(MOST_CLIPS)] = 10_000
@@ -309,8 +312,8 @@ class MovingMnistData(VideoData):
     test: Annotated[int, Gt(0), Le(MOST_CLIPS)] = 10_000
     """Number of test clips."""
     on_the_fly: bool = False
-    """Store the digits instead of train clips, and compose clip i when it is read: the
-    same clip without its bytes on disk, however large `train` is."""
+    """Store only the digits for `train`, and compose a clip when it is read: the same
+    clips, without their bytes on disk."""
     seed: Seed = 0
     """Random seed of digits and trajectories."""
 
@@ -328,10 +331,10 @@ class MovingMnistData(VideoData):
 
 @dataclass(frozen=True)
 class PushData(VideoData):
-    """Robot pushing, simulated with actions and positions of the hand (extra `sim`).
+    """Simulated robot pushing, with actions (extra `sim`).
 
-    Of two to four objects on a table, those of `test-novel` have shapes and colours
-    that no other split has.
+    Two to four objects lie on a table; those in `test-novel` have shapes and colours
+    that no other split has. Also stores the positions of the hand.
     """
 
     actions: ClassVar[int] = 2
@@ -340,11 +343,11 @@ class PushData(VideoData):
 
     kind: Literal["push"]
     source: Annotated[Literal[None], NO_INFLUENCE] = None
-    """Nothing: there are no raw data."""
+    """Not used: there are no raw data."""
     size: Annotated[int, Ge(16), Le(512)] = 64
     """Side of the square frame, in pixels."""
     levels: Annotated[int, Ge(2), Le(256)] = 16
-    """Levels of each colour channel; 256 keeps all, fewer are learned sooner."""
+    """Levels of each colour channel; 256 keeps all, fewer are learned faster."""
     frames: PositiveInt = 30
     """Frames per clip, of 0.1 s each."""
     train: Annotated[int, Gt(0), Le(MOST_CLIPS)] = 10_000
@@ -352,7 +355,7 @@ class PushData(VideoData):
     val: Annotated[int, Ge(0), Le(MOST_CLIPS)] = 500
     """Number of val clips."""
     test: Annotated[int, Gt(0), Le(MOST_CLIPS)] = 500
-    """Number of clips of `test-seen`, and of `test-novel`."""
+    """Number of clips of `test-seen` and of `test-novel`, each."""
     seed: Seed = 0
     """Random seed of objects and motions."""
 

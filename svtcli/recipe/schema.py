@@ -54,7 +54,7 @@ class Train:
     """Peak learning rate."""
     schedule: Literal["constant", "cosine", "wsd"] = "constant"
     """Learning rate after the warm-up; `cosine` decays to zero over `steps`, `wsd` is
-    constant until the last `cooldown` steps, and decays in them."""
+    constant until it decays in the last `cooldown` steps."""
     warmup: Natural = 0
     """Steps of linear warm-up of the learning rate."""
     cooldown: PositiveInt | None = None
@@ -172,8 +172,8 @@ class Sample:
     actions: Annotated[tuple[str, ...] | None, CLIPS] = None
     """Actions to follow after the prime frames, one or more of `own` (the clip's),
     `zero`, `reverse` (the clip's, negated), `swap` (the next clip's) and files, .npy of
-    [F, A] or [N, F, A]. Each is a set of its own, with `per_prime` continuations of the
-    same noise. None follows the clip's own."""
+    [F, A] or [N, F, A]. Each is a set of its own, with `per_prime` continuations from
+    the same noise. None follows the clip's own."""
     temperature: Annotated[float, Ge(0)] = 0.9
     """Temperature of the softmax; 0 is greedy, the paper uses 0.9 (§4.2)."""
     top_k: PositiveInt | None = None
@@ -221,7 +221,7 @@ class Compare:
     videos: Annotated[PositiveInt, CLIPS] = 256
     """Number of clips that the compared samples continue."""
     trials: PositiveInt = 20
-    """Number of sets of samples that are compared; ± is the spread over them."""
+    """Number of sets of samples that are compared; ± is their standard deviation."""
     per_prime: PositiveInt = 1
     """Number of continuations of each clip in one trial; FVD takes them together."""
     sampled_prime: Annotated[PositiveInt | None, CLIPS] = None
@@ -234,10 +234,10 @@ class Compare:
     stride: PositiveInt = 1
     """Frames between the starts of two windows of `fvd-avg`."""
     resize: Literal["tf1", "half-pixel"] = "tf1"
-    """Resize to FVD's 224 pixels: as in the published code (`tf1`), or as PyTorch's
-    ports do (`half-pixel`), whose numbers differ."""
+    """Resizing to FVD's 224 pixels: as in the published code (`tf1`), or as in the
+    PyTorch ports (`half-pixel`), whose numbers differ."""
     gray: bool = False
-    """Compute SSIM on luma, not on each colour channel."""
+    """Compute SSIM on luma instead of each colour channel."""
     lpips: Literal["alexnet", "vgg16"] = "alexnet"
     """Network whose features LPIPS compares."""
 
@@ -273,8 +273,8 @@ class Eval(Compare):
     precision: Precision = "float32"
     """Number format of weights, products and activations."""
     baselines: tuple[Literal["uniform", "untrained"], ...] = ()
-    """Baseline shown beside the model: all values equally likely, or the network before
-    its training, scored on 8 of the clips."""
+    """Baseline scored beside the model: a uniform distribution, or the untrained
+    network, on 8 of the clips."""
 
     def trial_samples(self, sample: Sample) -> Sample:
         """Settings of the samples that all trials compare with clips.

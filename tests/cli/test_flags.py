@@ -8,7 +8,8 @@ import typer
 from annotated_types import Ge, Gt, Le
 
 from svtcli.cli.app import app
-from svtcli.cli.flags import Command, flag, takes
+from svtcli.cli.command import Command
+from svtcli.cli.flags import flag, takes
 from svtcli.failure import Refused
 from svtcli.recipe.data import DATASETS
 from svtcli.recipe.schema import SECTIONS, Eval, Render, Sample
