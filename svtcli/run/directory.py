@@ -8,7 +8,6 @@ runs/NAME/checkpoints/STEP/ samples/ eval/ figures/
 
 import os
 import platform
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
@@ -22,6 +21,7 @@ from svtcli.recipe.addresses import path_in
 from svtcli.recipe.load import LoadedRecipe, dump_recipe, recipe_from_text
 from svtcli.recipe.schema import Recipe
 from svtcli.recipe.variants import NAME
+from svtcli.run.distribution import git_commit
 from svtcli.run.durable import (
     crc32c,
     fingerprint,
@@ -243,7 +243,7 @@ class RunFacts:
     devices: tuple[str, ...]
     versions: dict[str, str]
     git_commit: str | None
-    """Commit of svt's source tree, `-dirty` if modified; None for an installed svt."""
+    """Commit of svt's source, `-dirty` if modified; None where it is unknown."""
     recipe_crc32c: str | None = None
     """Checksum of `recipe.yaml`; None for runs of an older svt."""
 
@@ -302,28 +302,3 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return installed
-
-
-def git_commit() -> str | None:
-    """Commit of the source tree that svt runs from, None outside of one."""
-    here = Path(__file__)
-    # An svt installed inside of another project must not report its commit.
-    if _git(here.parent, "ls-files", "--error-unmatch", here.name) is None:
-        return None
-    describe = ("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
-    return _git(here.parent, *describe)
-
-
-def _git(folder: Path, *arguments: str) -> str | None:
-    """Output of git, None if it fails or is not installed."""
-    try:
-        answer = subprocess.run(  # noqa: S603
-            ["git", "-C", str(folder), *arguments],  # noqa: S607
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return answer.stdout.strip()

@@ -1,14 +1,20 @@
-"""The installed distribution: its name, its origin, and commands that extend it."""
+"""The installed distribution: name, origin, git commit, commands that extend it.
+
+`hatch_build.py` runs this file by its path, so it imports the standard library only.
+"""
 
 import json
 import os
 import shlex
+import subprocess
 from importlib import metadata
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 NAME = "svtcli"
 """The name on the package index. The name `svt` there is another project's."""
+COMMIT = Path(__file__).parents[1] / "git_commit"
+"""File in wheels and sdists: the commit that they were built from."""
 
 
 def install_command(extra: str | None = None) -> str:
@@ -39,3 +45,38 @@ def _clone() -> tuple[Path | None, bool]:
     if url.scheme != "file" or not os.access(folder / "pyproject.toml", os.R_OK):
         return None, False
     return folder, bool(origin.get("dir_info", {}).get("editable"))
+
+
+def git_commit() -> str | None:
+    """Commit of svt's source, `-dirty` if modified; None where it is unknown.
+
+    It is that of the source tree that svt runs from, else the one recorded when the
+    installed wheel was built: pip's copy of a clone does not follow the clone.
+    """
+    built = COMMIT.read_text("ascii").strip() if COMMIT.is_file() else None
+    return source_commit() or built
+
+
+def source_commit() -> str | None:
+    """Commit of the source tree that this file is in; None outside of one."""
+    here = Path(__file__)
+    # An svt installed inside of another project must not report its commit.
+    if _git(here.parent, "ls-files", "--error-unmatch", here.name) is None:
+        return None
+    describe = ("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
+    return _git(here.parent, *describe)
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    """Output of git, None if it fails or is not installed."""
+    try:
+        answer = subprocess.run(  # noqa: S603
+            ["git", "-C", str(folder), *arguments],  # noqa: S607
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.strip()

@@ -70,6 +70,15 @@ def refuse_held(folder: Path) -> None:
             raise _in_use(folder, Path(timeout.lock_file)) from None
 
 
+def refuse_work_in(folder: Path) -> None:
+    """Require that no process holds the lock of `folder` or of any folder inside.
+
+    Errors: `Locked`, which names the holder.
+    """
+    for lock in folder.rglob(LOCK):
+        refuse_held(lock.parent)
+
+
 def _acquire(folder: Path, wait: float) -> BaseFileLock:
     """Lock `folder`, by an exclusive file if need be. Errors: Timeout."""
     lock: BaseFileLock = FileLock(folder / LOCK, timeout=wait, fallback_to_soft=False)

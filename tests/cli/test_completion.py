@@ -93,6 +93,7 @@ def test_recipes_by_name_and_by_file(tab, command):
 def test_runs_and_their_checkpoints(tab):
     assert tab("svt runs show ") == ["alpha", "beta"]
     assert tab("svt runs diff alpha b") == ["beta"]
+    assert tab("svt runs rm alpha b") == ["beta"]
     assert tab("svt train quickstart --run a") == ["alpha"]
     assert tab("svt sample al") == ["alpha"]
     assert tab("svt sample d") == ["demo"]

@@ -39,6 +39,7 @@ WRITERS = {
     "eval": "mine",
     "render": "clips/mine",
     "runs copy": "mine other",
+    "runs rm": "mine",
     "runs export": "mine mine.safetensors",
     "runs import": "made.safetensors other",
     "recipes copy": "quickstart",

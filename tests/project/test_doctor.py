@@ -30,17 +30,18 @@ def quick(monkeypatch):
     monkeypatch.setattr(doctor, "NVIDIA", Path("/no such file"))
 
 
-def findings():
-    return {each.name: each for each in doctor.examine(Silent())}
+def findings(full=False):
+    return {each.name: each for each in doctor.examine(Silent(), full)}
 
 
 def test_a_healthy_machine_has_a_finding_for_each_thing_and_none_is_broken(quick):
-    found = findings()
+    found = findings(full=True)
     assert list(found) == [
         *("python", "packages", "devices", "product", "codecs", "fvd", "lpips"),
-        *("ray", "k8s", "hdf5", "sim", "tensorboard", "demo", "digits"),
+        *("ray", "k8s", "hdf5", "sim", "tensorboard", "wandb", "demo", "digits"),
         *("runs", "clips", "cache", "compiled"),
     ]
+    assert list(findings()) == [name for name in found if name != "product"]
     assert {each.state for each in found.values()} <= {"ok", "note"}
     assert found["product"].facts["flops"] > 0
     assert found["devices"].facts["kinds"] == ["cpu"] * len(jax.devices())
@@ -50,7 +51,7 @@ def test_a_healthy_machine_has_a_finding_for_each_thing_and_none_is_broken(quick
 def test_a_product_that_is_wrong_is_broken(quick, monkeypatch):
     right = jnp.matmul
     monkeypatch.setattr(jnp, "matmul", lambda *a, **k: right(*a, **k).at[0, 0].add(1))
-    found = findings()["product"]
+    found = findings(full=True)["product"]
     assert found.state == "broken"
     assert found.text == "a product of 8 x 8 matrices in float32 is wrong on cpu"
 
@@ -61,11 +62,11 @@ def test_no_device_is_broken_once_and_the_rest_is_told_all_the_same(quick, monke
 
     monkeypatch.setattr(jax, "devices", none)
     monkeypatch.setenv("JAX_PLATFORMS", "cuda")
-    found = findings()
+    found = findings(full=True)
     assert [name for name in found if found[name].state == "broken"] == ["devices"]
     assert "unset JAX_PLATFORMS" in found["devices"].hint
     assert found["product"].state == found["compiled"].state == "note"
-    assert len(found) == 18
+    assert len(found) == 19
 
 
 def test_a_gpu_that_jax_does_not_use_is_noted(quick, monkeypatch, tmp_path):
