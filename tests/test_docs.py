@@ -13,14 +13,14 @@ import pytest
 import typer
 from PIL import Image
 
-from svtcli.cli.app import app
+from svtcli.cli.app import app, hoist
 from svtcli.recipe.load import shipped_recipes
 from tests.cli.terminal import svt_here
 
 TOP = Path(__file__).parents[1]
 PAGES = {
     str(page.relative_to(TOP)): page.read_text(encoding="utf-8")
-    for page in (TOP / "README.md", *sorted((TOP / "docs").glob("*.md")))
+    for page in (TOP / "README.md", *sorted((TOP / "docs").rglob("*.md")))
 }
 NOT_HERE = 2, "no source for kinetics"
 """Of a command that wants a dataset: it says what to get, and from where."""
@@ -167,7 +167,7 @@ def said_commands() -> list[str]:
 
 def parse(command: str) -> None:
     """Raise what Click raises at a command or a flag that is not there."""
-    _, *words = shlex.split(command)
+    _, words = hoist(shlex.split(command.partition(" > ")[0])[1:])
     leaf = typer.main.get_command(app)
     while words and hasattr(leaf, "commands"):
         name, *words = words

@@ -125,14 +125,14 @@ class FolderData(HeldOutData):
     match: str = ""
     """Only videos whose path under the source contains this regular expression."""
     fps: PositiveFloat | None = None
-    """Frames per second to keep, by timestamp. None keeps every frame."""
+    """Frames per second to keep, by timestamp. `null` keeps every frame."""
     source_fps: PositiveFloat | None = None
     """Frames per second of folders of numbered pictures, for `fps`."""
     split: Literal["video", "time"] = "video"
     """Hold out whole videos, or the end of every video."""
     cuts: Annotated[float, Gt(0), Lt(1)] | None = None
     """Scene-change score from which a frame counts as a cut, such as 0.1: no clip
-    contains a cut. None detects no cuts."""
+    contains a cut. `null` detects no cuts."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -169,13 +169,13 @@ class ArraysData(HeldOutData):
     layout: ArrayLayout = "NTHWC"
     """Order of the axes: N clips, T frames, H height, W width, C channels."""
     range: ArrayRange | None = None
-    """Values of black and white. None takes bytes (uint8) as they are."""
+    """Values of black and white. `null` takes bytes (uint8) as they are."""
     gray: bool = False
     """Keep one channel; colour frames are refused. Otherwise gray becomes RGB."""
     frames_key: str | None = None
     """Name of the array of frames; with a `*`, every array that matches, each with the
-    actions whose name has the same text in place of `*`. None takes the only array with
-    the axes of `layout`."""
+    actions whose name has the same text in place of `*`. `null` takes the only array
+    with the axes of `layout`."""
     action_key: str = "actions"
     """Name of the array of actions."""
     state_key: str = "states"
@@ -223,7 +223,7 @@ class KineticsData(VideoData):
     splits: tuple[Literal["train", "val", "test"], ...] = ("train", "val", "test")
     """Official split to prepare; the flag may be repeated."""
     fps: PositiveFloat | None = None
-    """Frames per second to keep, by timestamp. None keeps every frame."""
+    """Frames per second to keep, by timestamp. `null` keeps every frame."""
     window: Window = "center"
     """Part of a longer video to keep; `all` cuts the whole video into consecutive
     clips, the others keep one clip of it."""

@@ -57,7 +57,7 @@ class Model:
     s: Triple = (4, 2, 2)
     """Subscale factor along time, height, width (§3.2)."""
     k: Triple | None = None
-    """Kernel of the slice encoder's convolution; None takes `s`."""
+    """Kernel of the slice encoder's convolution; `null` takes `s`."""
     de: PositiveInt = 128
     """Embedding size of a code."""
     d: PositiveInt = 512

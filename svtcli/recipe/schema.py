@@ -58,8 +58,8 @@ class Train:
     warmup: Natural = 0
     """Steps of linear warm-up of the learning rate."""
     cooldown: PositiveInt | None = None
-    """Last steps, in which `schedule: wsd` decays the learning rate to zero. None takes
-    a fifth of `steps`."""
+    """Last steps, in which `schedule: wsd` decays the learning rate to zero. `null`
+    takes a fifth of `steps`."""
     decay: Share = 0.95
     """RMSProp's decay, or Adam's β₂, for which 0.95 is usual with transformers."""
     momentum: Share = 0.9
@@ -69,7 +69,7 @@ class Train:
     weight_decay: Annotated[float, Ge(0)] = 0.0
     """Weight decay; AdamW only."""
     clip_norm: PositiveFloat | None = None
-    """Maximum global norm of the gradient; None never clips, as in the paper."""
+    """Maximum global norm of the gradient; `null` never clips, as in the paper."""
     precision: Precision = "float32"
     """Number format of products and activations; parameters, optimizer state, layer
     norms, softmax and loss are always float32."""
@@ -90,9 +90,9 @@ class Train:
     keep_every: Annotated[PositiveInt | None, NO_INFLUENCE] = None
     """Checkpoints at multiples of this step are kept for good."""
     validate_every: Annotated[PositiveInt | None, NO_INFLUENCE] = None
-    """Steps between validations on held-out clips; None never validates."""
+    """Steps between validations on held-out clips; `null` never validates."""
     validate_split: Annotated[str | None, NO_INFLUENCE] = None
-    """Split of the validation clips; None takes `val` if the data has it, else
+    """Split of the validation clips; `null` takes `val` if the data has it, else
     `test`."""
     validate_clips: Annotated[PositiveInt, NO_INFLUENCE] = 32
     """Number of validation clips, always the same ones."""
@@ -162,22 +162,22 @@ class Sample:
     per_prime: Annotated[PositiveInt, CLIPS] = 1
     """Number of continuations of each clip, under each set of actions."""
     prime: Annotated[PositiveInt | None, CLIPS] = None
-    """Prime frames: the frames of the clip that each sample continues. None takes
+    """Prime frames: the frames of the clip that each sample continues. `null` takes
     `train.prime`."""
     frames: Annotated[Frames, CLIPS] | None = None
-    """Frames of a sample, prime frames included. None takes the model's own length."""
+    """Frames of a sample, prime frames included. `null` takes the model's length."""
     overlap: PositiveInt | None = None
     """Frames of one window that prime the next, in samples longer than the model's
-    window. None takes `train.prime`."""
+    window. `null` takes `train.prime`."""
     actions: Annotated[tuple[str, ...] | None, CLIPS] = None
     """Actions to follow after the prime frames, one or more of `own` (the clip's),
     `zero`, `reverse` (the clip's, negated), `swap` (the next clip's) and files, .npy of
     [F, A] or [N, F, A]. Each is a set of its own, with `per_prime` continuations from
-    the same noise. None follows the clip's own."""
+    the same noise. `null` follows the clip's own."""
     temperature: Annotated[float, Ge(0)] = 0.9
     """Temperature of the softmax; 0 is greedy, the paper uses 0.9 (§4.2)."""
     top_k: PositiveInt | None = None
-    """Sample each code from its k most likely values. None samples from all."""
+    """Sample each code from its k most likely values. `null` samples from all."""
     top_p: Annotated[float, Gt(0), Le(1)] | None = None
     """Sample each code from its most likely values with this total probability
     (nucleus sampling), among those that `top_k` leaves."""
@@ -225,9 +225,9 @@ class Compare:
     per_prime: PositiveInt = 1
     """Number of continuations of each clip in one trial; FVD takes them together."""
     sampled_prime: Annotated[PositiveInt | None, CLIPS] = None
-    """Prime frames of the compared samples. None takes `sample.prime`."""
+    """Prime frames of the compared samples. `null` takes `sample.prime`."""
     sampled_frames: Annotated[Frames, CLIPS] | None = None
-    """Frames of a compared sample, prime frames included. None takes
+    """Frames of a compared sample, prime frames included. `null` takes
     `sample.frames`."""
     window: Annotated[int, Ge(9), Le(MOST)] = 16
     """Frames per FVD window."""
@@ -260,14 +260,14 @@ class Eval(Compare):
     match: Annotated[str, CLIPS] = ""
     """Only clips whose label matches this regular expression, anchored at the start."""
     prime: Annotated[PositiveInt | None, CLIPS] = None
-    """Prime frames, which are not scored. None takes `train.prime`."""
+    """Prime frames, which are not scored. `null` takes `train.prime`."""
     frames: Annotated[Frames, CLIPS] | None = None
-    """Frames of a clip, prime frames included. None takes the model's own length."""
+    """Frames of a clip, prime frames included. `null` takes the model's own length."""
     overlap: PositiveInt | None = None
     """Frames of one window that prime the next, in clips longer than the model's
-    window. None takes `train.prime`."""
+    window. `null` takes `train.prime`."""
     clips: Annotated[PositiveInt | None, CLIPS] = None
-    """Maximum number of clips, spread evenly over the split. None scores all."""
+    """Maximum number of clips, spread evenly over the split. `null` scores all."""
     batch: Annotated[PositiveInt, NO_INFLUENCE] = 16
     """Clips scored at once, on all devices together."""
     precision: Precision = "float32"
@@ -304,19 +304,19 @@ class Render:
     every: Annotated[PositiveInt, CLIPS] = 1
     """Show every k-th frame in a strip."""
     frames: Annotated[tuple[Natural, ...] | None, CLIPS] = None
-    """Show these frames in a strip, for example 0,5,10,15 (Fig. 3). None leaves it to
+    """Show these frames in a strip, for example 0,5,10,15 (Fig. 3). `null` leaves it to
     `every`."""
     per_prime: Annotated[PositiveInt | None, CLIPS] = None
-    """Maximum number of samples shown of each clip (Fig. 13: 2). None shows all, of
+    """Maximum number of samples shown of each clip (Fig. 13: 2). `null` shows all, of
     several runs one each."""
     diversity: bool = False
     """In PNG, show all samples of a clip as a grid per frame (Figs. 7 to 12), not in
-    rows. Where `frames` is None: the last prime frame and three later ones."""
+    rows. Where `frames` is `null`: the last prime frame and three later ones."""
     actions: bool = False
     """Draw the action of each frame as an arrow below it: its first number to the
     right, its second one up."""
     each: Literal["clip", "video"] | None = None
-    """Write a file for each clip, or for each of its videos. None draws all in one."""
+    """Write a file for each clip, or for each of its videos. `null` writes one."""
     rows: Annotated[PositiveInt, CLIPS] = 8
     """Maximum number of clips in a picture, each with its ground truth and samples."""
     scale: PositiveInt = 2

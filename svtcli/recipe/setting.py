@@ -102,7 +102,7 @@ class Setting:
     @property
     def help(self) -> str:
         """First sentence of the docstring."""
-        return re.split(r"(?<=[.)])\s+(?=[A-Z])", without_sections(self.doc))[0]
+        return re.split(r"(?<=[.)])\s+(?=[A-Z]|`null`)", without_sections(self.doc))[0]
 
 
 @cache
