@@ -239,7 +239,7 @@ def test_a_command_that_is_spoken_of_parses_but_for_what_is_left_open(command):
 
 @pytest.mark.parametrize(
     "command",
-    ["svt rendr", "svt render --frame 3", "svt prepare kineti", "svt eval -q"],
+    ["svt rendr", "svt render --frame 3", "svt prepare kineti", "svt eval --quite"],
 )
 def test_a_command_that_is_not_there_does_not_parse(command):
     with pytest.raises(Exception, match=r"."):  # KeyError, or one of Click's
