@@ -133,8 +133,9 @@ def show(text: str, data: Mapping[str, object]) -> None:
         shown = json.dumps(dict(data), default=str)
     else:
         shown = printable(text, lines=True)
-    with writing(STDOUT):
-        print(shown.rstrip("\n"), flush=True)  # noqa: T201
+    if shown:
+        with writing(STDOUT):
+            print(shown.rstrip("\n"), flush=True)  # noqa: T201
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

@@ -14,6 +14,7 @@ from svtcli.clips import is_clips
 from svtcli.failure import Refused
 from svtcli.recipe.schema import Render
 from svtcli.recipe.setting import CLIPS, settings_of
+from svtcli.run.progress import Progress, Silent
 
 if TYPE_CHECKING:
     from svtcli.run.directory import RunFolder
@@ -58,7 +59,10 @@ def render(
         ),
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Replace existing pictures.")
+        bool,
+        typer.Option(
+            "--force", help="Draw all again, also over files that svt did not draw."
+        ),
     ] = False,
     dry_run: DryRun = False,
     **given: Any,
@@ -100,7 +104,8 @@ def render(
     if given.get("formats") == ("curves",):
         _refuse_flags(given.keys() - {"formats"}, "of samples, not of curves")
         runs = [_run_to_plot(source) for source in (first, *others)]
-        _show({}, _draw_curves(runs, out, force, dry_run), dry_run)
+        progress = console.progress()
+        _show({}, _draw_curves(runs, out, progress, force, dry_run), dry_run)
         return
     from svtcli.render import stage
     from svtcli.run.directory import run_of_samples
@@ -116,11 +121,9 @@ def render(
         runs = [_run_to_plot(str(folder)) for folder in (samples, *beside)]
     progress = console.progress()
     # Nothing is drawn before all of it can be.
-    for only_check in (True,) if dry_run else (True, False):
-        pictures = stage.render(
-            samples, place, settings, progress, force, beside, only_check
-        )
-        pictures += _draw_curves(runs, out, force, only_check)
+    _draw_curves(runs, out, Silent(), force, dry_run=True)
+    pictures = stage.render(samples, place, settings, progress, force, beside, dry_run)
+    pictures += _draw_curves(runs, out, progress, force, dry_run)
     source: dict[str, Any] = {"samples": str(samples)}
     if beside:
         source["beside"] = [str(each) for each in beside]
@@ -134,7 +137,11 @@ def _refuse_flags(names: Collection[str], why: str) -> None:
 
 
 def _draw_curves(
-    runs: "Sequence[RunFolder]", out: Path | None, force: bool, dry_run: bool
+    runs: "Sequence[RunFolder]",
+    out: Path | None,
+    progress: Progress,
+    force: bool,
+    dry_run: bool,
 ) -> list[Path]:
     """Draw curves of runs, by default among the figures of the first."""
     from svtcli.render import curves as stage
@@ -145,7 +152,7 @@ def _draw_curves(
     first, *others = once
     names = "-".join(other.name for other in others)
     place = out or first.figures / (f"curves-beside-{names}" if others else "")
-    return stage.draw_curves(once, place, console.progress(), force, dry_run)
+    return stage.draw_curves(once, place, progress, force, dry_run)
 
 
 def _show(source: dict[str, Any], pictures: list[Path], dry_run: bool) -> None:

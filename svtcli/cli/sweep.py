@@ -150,7 +150,7 @@ def show_table(
     if out is not None:
         from svtcli.project.sweep_folder import write_sweep
 
-        files = write_sweep(rows, runs, out, console.progress())
+        files = write_sweep(rows, runs, out)
     text = "\n".join([console.table(*cells(rows)), *notes(rows)])
     paths = "\n".join(map(str, files))
     written = {"rows": [row_data(row) for row in rows], "files": list(map(str, files))}

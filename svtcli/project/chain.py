@@ -102,7 +102,7 @@ def _render(
 def draw_samples(
     plan: "SamplePlan", settings: Render, progress: Progress
 ) -> tuple[Path, ...]:
-    """Draw finished samples among the figures of their run, unless that is done.
+    """Draw finished samples among the figures of their run, where that is not done.
 
     Samples outside of a run have the pictures in their folder. Errors: those of the
     stage.
@@ -113,21 +113,14 @@ def draw_samples(
     inside = run_of_samples(plan.out) is not None
     out = run.figures / plan.out.name if inside else plan.out / "figures"
     curves = _render_curves(run, progress) if "curves" in settings.formats else ()
-    # The folder can hold nothing but pictures of these samples: `force` is harmless.
-    if done := rendering.fresh(plan.out, out, settings):
-        progress.note(f"{out}: these pictures already exist")
-    drawn = rendering.render(
-        plan.out, out, settings, progress, force=True, dry_run=done
-    )
-    return (*drawn, *curves)
+    return (*rendering.render(plan.out, out, settings, progress), *curves)
 
 
 def _render_curves(run: RunFolder, progress: Progress) -> tuple[Path, ...]:
-    """Curves of this run alone, in place of older ones."""
+    """Curves of this run alone."""
     from svtcli.render import curves
 
     if not curves.any_curves(run):
         progress.note(f"{run.path}: nothing was logged, so there are no curves")
         return ()
-    done = curves.curves_fresh((run,), run.figures)
-    return tuple(curves.draw_curves((run,), run.figures, progress, True, dry_run=done))
+    return tuple(curves.draw_curves((run,), run.figures, progress))

@@ -220,7 +220,7 @@ def _eval_status(checkpoint: "Checkpoint") -> Status:
 
 def _render_status(checkpoint: "Checkpoint") -> Status:
     from svtcli.render import stage as rendering
-    from svtcli.render.curves import any_curves, curves_fresh
+    from svtcli.render.curves import any_curves, draw_curves
     from svtcli.sample.plan import plan_samples
 
     run, settings = checkpoint.run, checkpoint.recipe.render
@@ -228,14 +228,13 @@ def _render_status(checkpoint: "Checkpoint") -> Status:
     if not plan.finished:
         return Status("render", "waiting", "for samples")
     figures = run.figures / plan.out.name
-    done = rendering.fresh(plan.out, figures, settings)
-    if not done:
-        check_samples(plan.out)
-    curves = "curves" in settings.formats and any_curves(run)
-    if done and curves and not curves_fresh((run,), run.figures):
-        return _status("render", False, run.figures, "the curves are out of date")
-    redraw = "drawn with other settings, or changed since" if figures.is_dir() else None
-    return _status("render", done, figures, redraw)
+    stale = rendering.render(plan.out, figures, settings, Silent(), dry_run=True)
+    if "curves" in settings.formats and any_curves(run):
+        stale += draw_curves((run,), run.figures, Silent(), dry_run=True)
+    if not stale:
+        return _status("render", True, figures)
+    redraw = "drawn with other settings, or changed since"
+    return _status("render", False, stale[0], redraw if stale[0].exists() else None)
 
 
 LATER: "Mapping[Stage, Callable[[Checkpoint], Status]]" = {

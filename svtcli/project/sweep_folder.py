@@ -16,14 +16,13 @@ from svtcli.render.sweep_chart import draw_sweep
 from svtcli.run.directory import RunFolder
 from svtcli.run.durable import read_record, write_atomic, write_record
 from svtcli.run.metrics_log import end_of
-from svtcli.run.progress import Progress
 
 LONGEST_LOG = 200_000
 """Bytes of a log that is kept."""
 
 
 def write_sweep(
-    rows: Sequence[Row], runs: Sequence[RunFolder], out: Path, progress: Progress
+    rows: Sequence[Row], runs: Sequence[RunFolder], out: Path
 ) -> list[Path]:
     """Write the folder over an older one; return the paths of table and chart."""
     tables = {
@@ -34,7 +33,7 @@ def write_sweep(
         write_atomic(path, text)
     for run in runs:
         keep_small_files(run, out / "runs" / run.name)
-    return [*tables, *draw_sweep(rows, out, progress)]
+    return [*tables, *draw_sweep(rows, out)]
 
 
 def keep_small_files(run: RunFolder, place: Path) -> None:

@@ -6,14 +6,14 @@ sheet.mp4
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
 
-from svtcli.clips.format import read_manifest
+from svtcli.clips.format import MANIFEST, read_manifest
 from svtcli.clips.reader import Clips, open_clips
 from svtcli.failure import BadData, Refused
 from svtcli.recipe.schema import Format
@@ -28,7 +28,13 @@ from svtcli.render.grid import (
     grid,
     nearest_shape,
 )
-from svtcli.render.pictures import note_slow_gif, write_film, write_pictures
+from svtcli.render.pictures import (
+    Picture,
+    note_slow_gif,
+    write_film,
+    write_pictures,
+)
+from svtcli.run.durable import fingerprint, fingerprint_file
 from svtcli.run.progress import Progress
 from svtcli.video.encode import write_png
 
@@ -94,15 +100,30 @@ def render_sheet(
     """Draw random clips of a split, or of all, into `out`; return the paths.
 
     Errors: Refused where there are no clips, no such split, for a format of samples or
-    runs or, without `force`, where a picture exists already; BadData.
+    runs or, without `force`, for a file that svt did not draw; BadData.
     """
     splits = _open(clips_folder, split)
     for kind in settings.formats:
         if kind not in FORMATS:
             raise Refused(f"{kind}: of runs; of clips there are {', '.join(FORMATS)}")
     draw = partial(_draw, splits, settings=settings, seed=seed)
-    draws = {f"sheet.{kind}": draw for kind in settings.formats}
-    paths = write_pictures(draws, out, progress, force, dry_run)
+    names = [clips.split for clips in splits]
+    clips = fingerprint_file(clips_folder / MANIFEST)  # has the clips' checksums
+    drawn = {}
+    for kind in settings.formats:
+        concerned = replace(
+            settings, formats=(kind,), fps=settings.fps * (kind != "png")
+        )
+        drawn[f"sheet.{kind}"] = Picture(
+            draw, fingerprint(clips, names, concerned, seed)
+        )
+    origin = {
+        "clips": str(clips_folder),
+        "splits": names,
+        "settings": asdict(settings),
+        "seed": seed,
+    }
+    paths = write_pictures(drawn, out, origin, progress, force, dry_run)
     if not dry_run:
         note_slow_gif(paths, settings.fps, progress)
     return paths

@@ -2,7 +2,6 @@
 
 training.png   training and, where a run looked at them, held-out clips
 fvd.png        FVD of every window of the samples, ± std over trials; where there is any
-curves.json    their inputs; written last, so its presence means "whole"
 
 The report page shows all of them. A new chart is a function here and a row of `CHARTS`.
 """
@@ -23,15 +22,13 @@ from svtcli.evaluate.results import (
 )
 from svtcli.failure import Refused
 from svtcli.recipe.schema import UNITS
-from svtcli.render import pictures
-from svtcli.render.pictures import write_pictures
+from svtcli.render.pictures import Picture, write_pictures
 from svtcli.run.directory import RunFolder
-from svtcli.run.durable import fingerprint, fingerprint_file
+from svtcli.run.durable import fingerprint
 from svtcli.run.metrics_log import Row, read_metrics
 from svtcli.run.progress import Progress
 from svtcli.video.encode import write_png
 
-RECORD = "curves.json"
 POINTS = 400
 """Most points of a training curve; of more rows, means are drawn."""
 TELLING = {
@@ -123,29 +120,22 @@ def draw_curves(
     force: bool = False,
     dry_run: bool = False,
 ) -> list[Path]:
-    """Draw the curves of the runs into `out`; return the paths.
+    """Draw the curves of the runs into `out`; return the paths, as `stage.render`.
 
-    Errors: Refused where the runs have no curve yet or, without `force`, a picture
-    exists already; BadData for a file of a run.
+    Errors: Refused where the runs have no curve yet or, without `force`, for a file
+    that svt did not draw; BadData for a file of a run.
     """
     panels = panels_by_file(runs)
     if not panels:
         named = ", ".join(str(run.path) for run in runs)
         hint = "curves show the log of a training, and svt eval --metric fvd-avg"
         raise Refused(f"{named}: nothing is logged or measured here yet", hint)
-
-    def inputs() -> dict[str, object]:
-        names = [run.name for run in runs]
-        files = list(panels)
-        return {"fingerprint": _fingerprint(runs), "runs": names, "files": files}
-
-    draws = {name: partial(_draw, some) for name, some in panels.items()}
-    return write_pictures(draws, out, progress, force, dry_run, RECORD, inputs)
-
-
-def curves_fresh(runs: Sequence[RunFolder], out: Path) -> bool:
-    """Return whether `out` already holds what `draw_curves` would draw."""
-    return pictures.fresh(out, RECORD, partial(_fingerprint, runs))
+    drawn = {
+        name: Picture(partial(_draw, some), fingerprint(*some))
+        for name, some in panels.items()
+    }
+    origin = {"runs": [run.name for run in runs]}
+    return write_pictures(drawn, out, origin, progress, force, dry_run)
 
 
 def any_curves(run: RunFolder) -> bool:
@@ -157,15 +147,6 @@ def _draw(panels: Sequence[Panel], path: Path) -> None:
     from svtcli.render.charts import draw_panels  # matplotlib takes its time
 
     write_png(path, draw_panels(panels))
-
-
-def _fingerprint(runs: Sequence[RunFolder]) -> str:
-    files = (file for run in runs for file in (run.metrics, *evaluation_files(run)))
-    return fingerprint(
-        "curves",
-        *(run.name for run in runs),
-        *(fingerprint_file(file) for file in files if file.is_file()),
-    )
 
 
 def evaluation_files(run: RunFolder) -> list[Path]:

@@ -1,77 +1,131 @@
-"""Writing of pictures: all of them or none, and a record of their inputs.
+"""Writing of pictures: all of them or none, and only those that are missing or stale.
 
-Every stage of this room names its pictures, each with the function that draws it; the
-record, written last, tells whether they are those of today's inputs.
+Pictures are derived from their inputs, so an older one is drawn again without asking; a
+file that svt did not draw, or that was changed since, is replaced by `force` alone.
+
+figures.json   of each picture in the folder: a fingerprint of its inputs, checksums of
+               the file and of the one that it replaced, and its origin in words
 """
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Any
 
 from svtcli.failure import BadData, Refused
 from svtcli.render.grid import Canvas
-from svtcli.run.durable import naming, read_record, removed, write_record
+from svtcli.run.durable import crc32c, naming, read_record, removed, write_record
 from svtcli.run.progress import Progress
 from svtcli.run.signals import StopSignals
 from svtcli.video.encode import FASTEST_GIF, write_gif, write_mp4
 
+RECORD = "figures.json"
 Draw = Callable[[Path], None]
 """Draws one picture into the file of that path."""
 
 
-def write_pictures(
-    pictures: Mapping[str, Draw],
-    out: Path,
-    progress: Progress,
-    force: bool,
-    dry_run: bool,
-    record: str | None = None,
-    inputs: Callable[[], Mapping[str, object]] = dict,
-) -> list[Path]:
-    """Draw the pictures into `out`, and return their paths; all appear at once.
+@dataclass(frozen=True)
+class Picture:
+    """One picture, not drawn yet."""
 
-    `inputs`, with the fingerprint that `fresh` compares, become the file `record` after
-    them; `dry_run` writes nothing. Errors: Refused where `out` is a file or, without
-    `force`, a picture exists already; `Stopped`; those of the drawing.
+    draw: Draw
+    inputs: str
+    """Fingerprint of everything that it depends on."""
+
+
+def write_pictures(
+    pictures: Mapping[str, Picture],
+    out: Path,
+    origin: Mapping[str, object],
+    progress: Progress,
+    force: bool = False,
+    dry_run: bool = False,
+) -> list[Path]:
+    """Draw the pictures that are not up to date into `out`; return the paths of all.
+
+    They appear at once; `force` draws all again. With `dry_run` nothing is written, and
+    the paths are those that would be. `origin` names the inputs in the record. Errors:
+    Refused where `out` is a file or, without `force`, a file was not drawn by svt;
+    `Stopped`; those of the drawing.
     """
-    paths = [out / name for name in pictures]
     if out.exists() and not out.is_dir():
         raise Refused(f"{out}: not a folder", "name another one with --out")
-    if not force and (existing := [path for path in paths if path.exists()]):
-        raise Refused(
-            f"{existing[0]}: already exists", "replace it with --force, or choose --out"
-        )
+    stale = [n for n, each in pictures.items() if force or _stale(out / n, each.inputs)]
+    if kept := len(pictures) - len(stale):
+        some = f"pictures up to date: {kept} of {len(pictures)}"
+        progress.note(f"{out}: {some if stale else 'these pictures already exist'}")
     if dry_run:
-        return paths
-    facts = inputs()
+        return [out / name for name in stale]
+    if stale:
+        _draw({name: pictures[name] for name in stale}, out, origin, progress)
+    return [out / name for name in pictures]
+
+
+def _stale(path: Path, inputs: str) -> bool:
+    """Tell if a picture is missing, or drawn from other inputs.
+
+    Errors: Refused for a file that svt did not draw.
+    """
+    if not os.path.lexists(path):
+        return True
+    entry = _record(path.parent).get(path.name)
+    hint = "give it another name, or replace it: svt render with --force"
+    if entry is None:
+        raise Refused(f"{path}: already exists, and svt did not draw it", hint)
+    if (drawn := entry["crc32c"]) is None:  # by an older svt
+        return True
+    if (now := crc32c(path)) not in drawn:
+        raise Refused(f"{path}: changed since svt drew it", hint)
+    return bool(now != drawn[0] or entry["inputs"] != inputs)
+
+
+def _record(out: Path) -> dict[str, dict[str, Any]]:
+    """Facts about the pictures that svt drew into `out`, by name."""
+    try:
+        values = read_record(out / RECORD, "")
+    except (OSError, BadData):
+        return {}
+    older = {name: {"crc32c": None} for name in values.get("files", ())}
+    known: dict[str, dict[str, Any]] = values.get("pictures", older)
+    return known
+
+
+def _draw(
+    pictures: Mapping[str, Picture],
+    out: Path,
+    origin: Mapping[str, object],
+    progress: Progress,
+) -> None:
+    """Draw the pictures into `out`, in place of older ones, and record them."""
     with StopSignals() as stop, _drawing_aside(out) as aside:
         progress.begin("draw", len(pictures), "pictures")
-        for done, (name, draw) in enumerate(pictures.items(), start=1):
-            stop.check(f"none of the {len(pictures)} pictures is written yet")
+        for done, (name, picture) in enumerate(pictures.items(), start=1):
+            stop.check("none of the pictures is written yet")
             with naming(out / name):
-                draw(aside / name)
+                picture.draw(aside / name)
             progress.advance(done, {"file": name})
         progress.end()
-        if record is not None:
-            (out / record).unlink(missing_ok=True)
-        for path in paths:
-            (aside / path.name).replace(path)
-        if record is not None:
-            write_record(out / record, facts)
+        # Each picture is the new one or the old one, wherever a kill ends this.
+        drawn = {
+            name: {
+                "inputs": picture.inputs,
+                "crc32c": [
+                    crc32c(each)
+                    for each in (aside / name, out / name)
+                    if each.is_file()
+                ],
+                **origin,
+            }
+            for name, picture in pictures.items()
+        }
+        there = {n: facts for n, facts in _record(out).items() if (out / n).exists()}
+        write_record(out / RECORD, {"pictures": there | drawn})
+        for name in pictures:
+            (aside / name).replace(out / name)
         stop.saved = f"the pictures are in {out}"
-    return paths
-
-
-def fresh(out: Path, record: str, fingerprint: Callable[[], str]) -> bool:
-    """Return whether `out` holds all pictures of its record, drawn from the inputs of
-    this fingerprint, which is computed only if there is a record."""
-    try:
-        inputs = read_record(out / record, "", ("fingerprint", "files"))
-    except (OSError, BadData):
-        return False
-    same: bool = inputs["fingerprint"] == fingerprint()
-    return same and all((out / name).is_file() for name in inputs["files"])
 
 
 def write_film(path: Path, frames: Iterable[Canvas], fps: float) -> None:

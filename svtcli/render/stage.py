@@ -5,7 +5,7 @@ diversity.png  instead: many samples of each clip, frame by frame (Figs. 7 to 12
 samples.gif    the same videos, playing side by side
 samples.mp4
 report.html    a page that plays them, with everything known of their runs
-figures.json   their inputs; written last, so its presence means "whole"
+figures.json   their inputs, by which `render` knows those that are up to date
 
 With `each`, a file for every clip (strip-1.png) or video (samples-1-sample-2.gif).
 """
@@ -17,7 +17,6 @@ from pathlib import Path
 
 from svtcli.failure import BadData, Refused
 from svtcli.recipe.schema import Format, Recipe, Render
-from svtcli.render import pictures
 from svtcli.render.curves import evaluation_files
 from svtcli.render.film import film
 from svtcli.render.groups import (
@@ -29,11 +28,16 @@ from svtcli.render.groups import (
     runs_of,
     side_by_side,
 )
-from svtcli.render.pictures import note_slow_gif, write_film, write_pictures
+from svtcli.render.pictures import (
+    Picture,
+    note_slow_gif,
+    write_film,
+    write_pictures,
+)
 from svtcli.render.stills import default_times, diversity, strip
 from svtcli.run.durable import fingerprint, fingerprint_file, writing
 from svtcli.run.progress import Progress
-from svtcli.run.samples import Samples, read_facts, read_samples
+from svtcli.run.samples import Samples, read_samples
 from svtcli.sample.actions import action_sets
 from svtcli.video.encode import ffmpeg_file, write_png
 from svtcli.video.image import enlarge_smoothly
@@ -43,6 +47,13 @@ DIVERSITY = "draw each model's alone, or leave out --diversity (render.diversity
 EACH = "one file for each clip: --each clip (render.each)"
 MOST_STILL, MOST_MOVING = 2**29, 2**27
 """Pixels of the frames in a picture, and in a frame of a film: 1.6 and 0.4 GB."""
+IGNORED: dict[Format, tuple[str, ...]] = {
+    "png": ("fps",),
+    "gif": ("every", "frames", "diversity"),
+    "mp4": ("every", "frames", "diversity"),
+    "html": ("diversity",),
+}
+"""Settings that a format does not depend on."""
 LARGE = 2e7
 """Bytes of a page that a browser is slow to open."""
 
@@ -58,7 +69,7 @@ class Drawing:
     facts: tuple[str, ...]
     """Contents of its caption."""
     times: tuple[int, ...]
-    """Frames shown by a still picture."""
+    """Frames shown by a still picture, and by the strips of a page."""
 
 
 def render(
@@ -72,10 +83,11 @@ def render(
 ) -> list[Path]:
     """Draw the samples into `out`; return the paths, in the order of the formats.
 
-    Samples of the folders `beside` stand under them, clip by clip (Fig. 4). Nothing
-    appears in `out` before everything is drawn, and nothing at all with `dry_run`.
-    Errors: Refused where there are no finished samples, no such frames or, without
-    `force`, a picture exists already; BadData.
+    Samples of the folders `beside` stand under them, clip by clip (Fig. 4). Pictures
+    that are up to date are not drawn again; the others appear when all are drawn. With
+    `dry_run` nothing is written, and the paths are those that would be. Errors: Refused
+    where there are no finished samples, no such frames or, without `force`, a file that
+    svt did not draw; BadData.
     """
     folders = (samples_folder, *beside)
     read = [_drawable(read_samples(folder), folder) for folder in folders]
@@ -84,20 +96,15 @@ def render(
         from svtcli.render.page import report_of_runs  # jinja2 takes its time
 
         report_of_runs(folders)  # a broken file is found before anything is drawn
-
-    def inputs() -> dict[str, object]:
-        return {
-            "fingerprint": figures_fingerprint(samples_folder, settings, beside),
-            "samples": ", ".join(map(str, folders)),
-            "files": [drawing.name for drawing in drawings],
-            "settings": asdict(settings),
-        }
-
-    draws = {
-        drawing.name: partial(draw, drawing, settings=settings, folders=folders)
+    drawn = {
+        drawing.name: Picture(
+            partial(draw, drawing, settings=settings, folders=folders),
+            _inputs(drawing, settings, folders),
+        )
         for drawing in drawings
     }
-    paths = write_pictures(draws, out, progress, force, dry_run, RECORD, inputs)
+    origin = {"samples": ", ".join(map(str, folders)), "settings": asdict(settings)}
+    paths = write_pictures(drawn, out, origin, progress, force, dry_run)
     if dry_run:
         return paths
     note_slow_gif(paths, settings.fps, progress)
@@ -108,28 +115,20 @@ def render(
     return paths
 
 
-def fresh(samples_folder: Path, out: Path, settings: Render) -> bool:
-    """Return whether `out` already holds what `render` would draw."""
-    expected = partial(figures_fingerprint, samples_folder, settings)
-    return pictures.fresh(out, RECORD, expected)
+def _inputs(drawing: Drawing, settings: Render, folders: tuple[Path, ...]) -> str:
+    """Fingerprint of everything that a picture depends on.
 
-
-def figures_fingerprint(
-    samples_folder: Path, settings: Render, beside: tuple[Path, ...] = ()
-) -> str:
-    """Fingerprint of everything that the pictures depend on; of files, their bytes."""
-    folders = (samples_folder, *beside)
-    arrays = (
-        fingerprint_file(folder / f"{name}.npy")
-        for folder in folders
-        for name in ("samples", "truth", "actions", "truth_actions")
-        if (folder / f"{name}.npy").is_file()
-    )
-    page = report_inputs(folders) if "html" in settings.formats else ()
-    facts = map(read_facts, folders)
-    return fingerprint(
-        "figures", *facts, *arrays, settings, *map(fingerprint_file, page)
-    )
+    `samples.json` has the checksums of the arrays.
+    """
+    concerned = {
+        name: value
+        for name, value in asdict(settings).items()
+        if name not in ("formats", *IGNORED[drawing.format])
+    }
+    files = [folder / "samples.json" for folder in folders]
+    files += report_inputs(folders) if drawing.format == "html" else ()
+    names = [folder.resolve().name for folder in folders]
+    return fingerprint(drawing.name, concerned, names, *map(fingerprint_file, files))
 
 
 def report_inputs(folders: tuple[Path, ...]) -> tuple[Path, ...]:
@@ -230,8 +229,13 @@ def plan_drawings(models: dict[str, Samples], settings: Render) -> tuple[Drawing
         )
     groups = groups_of(models, settings.rows, settings.per_prime, settings.actions)
     facts = caption(models, settings.actions)
+    in_rows = replace(settings, diversity=False)
+    strips = shown_times(in_rows, first.facts.prime, shape[2])
     return tuple(
-        Drawing(f"{_stem(kind, settings)}{part}.{kind}", kind, some, facts, times)
+        Drawing(
+            f"{_stem(kind, settings)}{part}.{kind}",
+            *(kind, some, facts, times if kind == "png" else strips),
+        )
         for kind in dict.fromkeys(settings.formats)
         if kind != "curves"  # of a run, not of samples: curves.py
         for part, some in _parts(groups, settings).items()

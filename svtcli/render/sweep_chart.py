@@ -5,17 +5,14 @@ chart.png, chart.svg   a panel a score; curves by the other settings; bars: ± o
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from math import isfinite
 from pathlib import Path
 
 from svtcli.evaluate.run_scores import lower_is_better
 from svtcli.evaluate.run_table import Row, label, notes, score_names
 from svtcli.render.curves import Curve, Panel
-from svtcli.render.pictures import write_pictures
 from svtcli.run.durable import write_atomic
-from svtcli.run.progress import Progress
-from svtcli.video.encode import write_png
+from svtcli.video.encode import png
 
 DECADE = 10.0
 """Ratio of the largest value to the smallest from which an axis is logarithmic."""
@@ -23,11 +20,18 @@ APART = 5.0
 """Distance of the points of two curves at one place, in points."""
 
 
-def draw_sweep(rows: Sequence[Row], out: Path, progress: Progress) -> list[Path]:
+def draw_sweep(rows: Sequence[Row], out: Path) -> list[Path]:
     """Draw the charts into `out`, over older ones; [] where no setting differs."""
-    panels = sweep_panels(rows)
-    draws = {"chart.png": partial(_png, panels), "chart.svg": partial(_svg, panels)}
-    return write_pictures(draws, out, progress, True, False) if panels else []
+    if not (panels := sweep_panels(rows)):
+        return []
+    from svtcli.render.charts import draw_panels, panels_svg  # matplotlib takes time
+
+    paths = [out / "chart.png", out / "chart.svg"]
+    for path, content in zip(
+        paths, (png(draw_panels(panels)), panels_svg(panels)), strict=True
+    ):
+        write_atomic(path, content)
+    return paths
 
 
 def sweep_panels(rows: Sequence[Row]) -> tuple[Panel, ...]:
@@ -146,15 +150,3 @@ def _logarithmic(values: Sequence[str]) -> bool:
 
 def _distinct(values: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(values))
-
-
-def _png(panels: Sequence[Panel], path: Path) -> None:
-    from svtcli.render.charts import draw_panels  # matplotlib takes its time
-
-    write_png(path, draw_panels(panels))
-
-
-def _svg(panels: Sequence[Panel], path: Path) -> None:
-    from svtcli.render.charts import panels_svg
-
-    write_atomic(path, panels_svg(panels))

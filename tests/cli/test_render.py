@@ -46,7 +46,7 @@ def test_a_samples_folder_of_a_run_takes_its_recipe(capsys):
     assert main(["render", "runs/bunny/samples/100"]) == 0
     assert capsys.readouterr().out == "runs/bunny/figures/100/strip.png\n"
     record = json.loads(Path("runs/bunny/figures/100/figures.json").read_text())
-    assert record["settings"]["every"] == 3
+    assert record["pictures"]["strip.png"]["settings"]["every"] == 3
 
 
 def test_a_samples_folder_outside_a_run_keeps_its_pictures(capsys):
@@ -71,7 +71,7 @@ def test_flags_override_the_recipe(capsys):
     assert main(["render", "bunny", "--out", "shown", *formats, *flags]) == 0
     assert capsys.readouterr().out == "shown/samples.gif\nshown/samples.mp4\n"
     record = json.loads(Path("shown/figures.json").read_text())
-    assert record["settings"] == {
+    assert record["pictures"]["samples.gif"]["settings"] == {
         "formats": ["gif", "mp4"],
         "every": 2,
         "frames": None,
@@ -104,17 +104,37 @@ def test_a_dry_run_says_what_would_be_written_and_writes_nothing(capsys):
     assert not Path("runs/bunny/figures").exists()
 
 
-def test_pictures_are_replaced_only_by_force(capsys):
+def test_the_same_again_names_the_pictures_and_draws_nothing(capsys):
     make_run("bunny", "100")
+    strip = Path("runs/bunny/figures/100/strip.png")
     assert main(["render"]) == 0
+    drawn = strip.stat().st_mtime_ns
     capsys.readouterr()
+    assert main(["render"]) == 0
+    said = capsys.readouterr()
+    assert said.out == f"{strip}\n"
+    assert said.err.endswith(f"{strip.parent}: these pictures already exist\n")
+    assert main(["render", "-n"]) == 0
+    assert capsys.readouterr().out == ""
+    assert strip.stat().st_mtime_ns == drawn
+    assert main(["render", "--force"]) == 0
+    assert strip.stat().st_mtime_ns > drawn
+    drawn = strip.read_bytes()
+    assert main(["render", "--frames", "0,2"]) == 0
+    assert strip.read_bytes() != drawn
+
+
+def test_pictures_that_svt_did_not_draw_are_replaced_only_by_force(capsys):
+    strip = make_run("bunny", "100") / "figures/100/strip.png"
+    strip.parent.mkdir(parents=True)
+    strip.write_text("mine")
     for flags in ([], ["-n"]):
         assert main(["-q", "render", *flags]) == 2
         said = capsys.readouterr()
         assert said.out == ""
         assert said.err.splitlines() == [
-            "svt: error: runs/bunny/figures/100/strip.png: already exists",
-            "hint: replace it with --force, or choose --out",
+            f"svt: error: {strip}: already exists, and svt did not draw it",
+            "hint: give it another name, or replace it: svt render with --force",
         ]
     assert main(["render", "--force"]) == 0
 
@@ -128,7 +148,7 @@ def test_clips_are_drawn_as_a_contact_sheet(capsys):
     make_clips()
     assert main(["render", "clips/cooking"]) == 0
     assert capsys.readouterr().out == "clips/cooking/figures/sheet.png\n"
-    assert files("clips/cooking/figures") == ["sheet.png"]
+    assert files("clips/cooking/figures") == ["figures.json", "sheet.png"]
     assert main(["--json", "render", "clips/cooking:test", "--format", "gif"]) == 0
     assert json.loads(capsys.readouterr().out) == {
         "clips": "clips/cooking",

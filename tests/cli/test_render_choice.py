@@ -82,7 +82,7 @@ def test_curves_need_no_samples_and_stand_with_the_run(capsys):
         "files": ["runs/bunny/figures/training.png"],
         "dry_run": False,
     }
-    assert files("runs/bunny/figures") == ["curves.json", "training.png"]
+    assert files("runs/bunny/figures") == ["figures.json", "training.png"]
 
 
 def test_curves_of_several_runs_are_one_picture():
@@ -91,15 +91,17 @@ def test_curves_of_several_runs_are_one_picture():
     words = ["-q", "render", "bunny", "bikes", "--format", "curves"]
     assert main(words) == 0
     out = Path("runs/bunny/figures/curves-beside-bikes")
-    assert files(out) == ["curves.json", "training.png"]
+    assert files(out) == ["figures.json", "training.png"]
     assert main([*words, "--format", "png", "--out", "shown"]) == 0
-    names = ["curves.json", "figures.json", "strip.png", "training.png"]
+    names = ["figures.json", "strip.png", "training.png"]
     assert files("shown") == names
 
 
-def test_nothing_is_drawn_where_one_of_the_pictures_stands_already():
-    log(make_run("bunny", "100"), 8, 4)
-    assert main(["-q", "render", "bunny", "--format", "curves"]) == 0
+def test_nothing_is_drawn_where_one_of_the_pictures_cannot_be():
+    run = make_run("bunny", "100")
+    log(run, 8, 4)
+    run.joinpath("figures").mkdir()
+    run.joinpath("figures/training.png").write_text("mine")
     words = ["-q", "render", "bunny", "--format", "png", "--format", "curves"]
     assert main(words) == 2
     assert not Path("runs/bunny/figures/100").exists()

@@ -184,7 +184,7 @@ def test_curves_are_drawn_with_the_pictures_and_again_when_training_went_on(plac
     assert times(place) == before
     assert set(states(curves).values()) == {"done"}
     with MetricsLog(place / RUN / "metrics.jsonl") as log:
-        log.append(4, loss=1.0)
+        log.append(4, bits_per_dim=1.0)
     assert states(curves)["render"] == "to do"
 
 

@@ -67,7 +67,7 @@ def test_two_keys_and_two_seeds_are_trained_scored_and_found_again(place) -> Non
     assert files == {file: file.stat().st_mtime_ns for file in files}
     # The small files alone lead to the same table.
     folders = [run.folder for run in planned.runs]
-    made = write_sweep(rows, folders, Path("kept"), Silent())
+    made = write_sweep(rows, folders, Path("kept"))
     assert [path.name for path in made] == [
         *("table.md", "table.csv", "chart.png", "chart.svg")
     ]
@@ -151,7 +151,7 @@ def test_a_locked_run_fails_alone_and_the_next_call_trains_it(place) -> None:
     (row,) = rows = table_rows(result.scored)
     assert row.scores["training.bits_per_dim"].spread
     # The small files alone lead to the same table.
-    write_sweep(rows, [run.folder for run in planned.runs], Path("kept"), Silent())
+    write_sweep(rows, [run.folder for run in planned.runs], Path("kept"))
     copies = [RunFolder(path) for path in sorted(Path("kept/runs").iterdir())]
     assert table_rows(scored(copies)) == rows
     source = read_record(copies[1].run_file, "")["source"]

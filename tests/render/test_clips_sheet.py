@@ -1,5 +1,6 @@
 """The stage: random clips by seed, all splits or one, whole pictures or none."""
 
+import shutil
 from dataclasses import replace
 
 import av
@@ -59,7 +60,7 @@ def test_every_format_is_a_picture(clips, tmp_path):
         assert picture.n_frames == stage.LONGEST
     with av.open(mp4) as container:
         assert len(list(container.decode(video=0))) == stage.LONGEST
-    assert len(list((tmp_path / "out").iterdir())) == 3
+    assert len(list((tmp_path / "out").iterdir())) == 4, "with the record"
 
 
 def test_all_splits_are_shown_or_the_one_that_is_named(clips, tmp_path, shown):
@@ -171,21 +172,29 @@ def test_frames_are_enlarged_until_they_can_be_seen(tmp_path, size, height):
     assert max(map(len, inked.split())) == height
 
 
-def test_pictures_are_replaced_only_by_force(clips, tmp_path):
+def test_a_sheet_is_drawn_again_where_clips_or_settings_changed(clips, tmp_path):
     out, png = tmp_path / "out", SheetSettings()
+
+    def stale(settings, split=None, seed=0):
+        paths = render_sheet(clips, out, split, settings, seed, Silent(), dry_run=True)
+        return [path.name for path in paths]
+
     (path,) = render_sheet(clips, out, None, png, 0, Silent())
     before = path.read_bytes()
-    for attempt in (
-        lambda: render_sheet(clips, out, None, ALL, 0, Silent(), dry_run=True),
-        lambda: render_sheet(clips, out, None, ALL, 1, Silent()),
-    ):
-        with pytest.raises(Refused, match=r"sheet\.png: already exists"):
-            attempt()
-    assert path.read_bytes() == before
+    assert stale(png) == stale(replace(png, fps=3.0)) == []
+    assert stale(replace(png, formats=ALL.formats)) == ["sheet.gif", "sheet.mp4"]
+    assert stale(png, "test") == stale(png, seed=1) == ["sheet.png"]
     render_sheet(clips, out, None, png, 0, Silent(), force=True)
     assert path.read_bytes() == before, "the same seed gives the same picture"
-    render_sheet(clips, out, None, png, 1, Silent(), force=True)
+    render_sheet(clips, out, None, png, 1, Silent())
     assert path.read_bytes() != before
+    other = write_clips(tmp_path / "other", {"train": [7, 3, 5], "test": [4]})
+    shutil.rmtree(clips)
+    shutil.move(other, clips)
+    assert stale(png, seed=1) == ["sheet.png"]
+    path.write_bytes(b"mine")
+    with pytest.raises(Refused, match=r"sheet\.png: changed since svt drew it"):
+        stale(png, seed=1)
 
 
 def test_an_error_half_way_leaves_everything_as_it_was(clips, tmp_path, monkeypatch):

@@ -11,7 +11,6 @@ from svtcli.evaluate.results import Fvd, MetricsResult, Side, write_result
 from svtcli.failure import BadData, Refused
 from svtcli.recipe.schema import Compare
 from svtcli.render.curves import (
-    curves_fresh,
     draw_curves,
     panels_by_file,
 )
@@ -116,30 +115,31 @@ def test_what_sets_samples_apart_is_said_and_no_two_curves_are_called_alike(make
     ]
 
 
+def stale(run, out):
+    """Names of the pictures that would be drawn."""
+    return [path.name for path in draw_curves((run,), out, Silent(), dry_run=True)]
+
+
 def test_curves_are_fresh_until_a_file_of_the_run_changes(make, tmp_path):
     run = make("a", [(10, {"bits_per_dim": 8.0})], [compared((1.0, 2.0))])
     out = tmp_path / "out"
-    assert not curves_fresh((run,), out)
-    assert [path.name for path in draw_curves((run,), out, Silent(), dry_run=True)] == [
-        "training.png",
-        "fvd.png",
-    ]
+    assert stale(run, out) == ["training.png", "fvd.png"]
     assert not out.exists()
     drawn = draw_curves((run,), out, Silent())
     assert sorted(path.name for path in out.iterdir()) == [
-        "curves.json",
+        "figures.json",
         "fvd.png",
         "training.png",
     ]
-    assert json.loads((out / "curves.json").read_text())["runs"] == ["a"]
-    assert curves_fresh((run,), out)
-    with pytest.raises(Refused, match=r"training\.png: already exists"):
-        draw_curves((run,), out, Silent())
+    record = json.loads((out / "figures.json").read_text())
+    assert record["pictures"]["fvd.png"]["runs"] == ["a"]
+    assert draw_curves((run,), out, Silent()) == drawn
+    assert stale(run, out) == []
     with MetricsLog(run.metrics) as log:
         log.append(20, bits_per_dim=7.0)
-    assert not curves_fresh((run,), out)
+    assert stale(run, out) == ["training.png"]
     drawn[1].unlink()
-    assert not curves_fresh((run,), out)
+    assert stale(run, out) == ["training.png", "fvd.png"]
 
 
 def test_runs_without_a_number_and_broken_files_are_refused(make, tmp_path):

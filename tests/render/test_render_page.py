@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 
 from svtcli.evaluate.results import LikelihoodResult, ModelScore, write_result
-from svtcli.failure import BadData, Refused
+from svtcli.failure import BadData
 from svtcli.recipe.load import LoadedRecipe, load_recipe, recipe_from_text
 from svtcli.recipe.schema import Render
 from svtcli.render import stage as stage
-from svtcli.render.stage import fresh, render
+from svtcli.render.stage import render
 from svtcli.run.directory import RunFolder, write_run
 from svtcli.run.progress import Silent
 from svtcli.run.samples import write_samples
@@ -72,6 +72,12 @@ def test_it_holds_the_very_pixels_and_leaves_it_to_the_browser_to_enlarge(run):
     assert 'class="smooth"' in text
 
 
+def stale(run, settings):
+    """Names of the pictures that would be drawn."""
+    paths = render(run.samples / "300", run.figures, settings, Silent(), dry_run=True)
+    return [path.name for path in paths]
+
+
 def test_it_is_fresh_until_a_file_that_it_shows_changes(run):
     samples = run.samples / "300"
     render(samples, run.figures, PAGE, Silent())
@@ -83,26 +89,19 @@ def test_it_is_fresh_until_a_file_that_it_shows_changes(run):
         lambda: write_recipe(run, "about: more\ndata: {kind: folder}"),
     )
     for number, change in enumerate(changes):
-        assert fresh(samples, run.figures, PAGE)
+        assert not stale(run, PAGE)
         change()
-        assert not fresh(samples, run.figures, PAGE), number
-        render(samples, run.figures, PAGE, Silent(), force=True)
+        assert stale(run, PAGE) == ["report.html"], number
+        render(samples, run.figures, PAGE, Silent())
     (run.figures / "report.html").unlink()
-    assert not fresh(samples, run.figures, PAGE)
+    assert stale(run, PAGE) == ["report.html"]
 
 
 def test_pictures_alone_do_not_depend_on_scores(run):
     only = Render(formats=("png",))
     render(run.samples / "300", run.figures, only, Silent())
     write_result(run.eval / "300-new.json", SCORED)
-    assert fresh(run.samples / "300", run.figures, only)
-
-
-def test_it_is_replaced_only_by_force(run):
-    render(run.samples / "300", run.figures, PAGE, Silent())
-    for dry_run in (True, False):
-        with pytest.raises(Refused, match=r"report\.html: already exists"):
-            render(run.samples / "300", run.figures, PAGE, Silent(), dry_run=dry_run)
+    assert not stale(run, only)
 
 
 def test_a_broken_score_is_refused_before_anything_is_drawn(run):

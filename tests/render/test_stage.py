@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import av
 import numpy as np
@@ -11,7 +12,8 @@ from PIL import Image
 from svtcli.failure import BadData, Failure, Refused
 from svtcli.recipe.schema import Render
 from svtcli.render import pictures
-from svtcli.render.stage import fresh, render
+from svtcli.render.stage import render
+from svtcli.run.durable import write_record
 from svtcli.run.progress import Silent
 from svtcli.run.samples import Samples, write_samples
 from tests.render.made_up import made_up_samples
@@ -24,6 +26,12 @@ def samples(tmp_path):
     folder = tmp_path / "samples"
     write_samples(folder, made_up_samples())
     return folder
+
+
+def stale(samples, out, settings):
+    """Names of the pictures that would be drawn."""
+    paths = render(samples, out, settings, Silent(), dry_run=True)
+    return [path.name for path in paths]
 
 
 def rewrite(folder, **changes):
@@ -69,41 +77,114 @@ def test_fps_sets_the_speed(samples, tmp_path):
         assert container.streams.video[0].average_rate == 4
 
 
-def test_pictures_are_replaced_only_by_force(samples, tmp_path):
+def test_pictures_of_other_settings_are_drawn_again(samples, tmp_path):
     out = tmp_path / "out"
     (strip,) = render(samples, out, Render(("png",)), Silent())
     before = strip.read_bytes()
-    with pytest.raises(Refused, match=r"strip\.png: already exists") as caught:
-        render(samples, out, Render(("gif", "png"), scale=4), Silent())
-    assert "--force" in (caught.value.hint or "")
-    assert strip.read_bytes() == before
-    assert not (out / "samples.gif").exists()
-    render(samples, out, Render(("gif", "png"), scale=4), Silent(), force=True)
+    render(samples, out, Render(("gif", "png"), scale=4), Silent())
     assert strip.read_bytes() != before
+    render(samples, out, Render(("png",)), Silent())
+    assert strip.read_bytes() == before
 
 
-def test_figures_are_fresh_until_samples_settings_or_files_change(samples, tmp_path):
+@pytest.mark.parametrize("changed", [False, True])
+def test_a_file_that_svt_did_not_draw_is_replaced_only_by_force(
+    samples, tmp_path, changed
+):
     out = tmp_path / "out"
-    assert not fresh(samples, out, ALL)
+    if changed:
+        render(samples, out, Render(("png",)), Silent())
+    out.mkdir(exist_ok=True)
+    (strip := out / "strip.png").write_bytes(b"mine")
+    why = "changed since svt drew it" if changed else "svt did not draw it"
+    for dry_run in (True, False):
+        with pytest.raises(Refused, match=rf"strip\.png: .*{why}") as caught:
+            render(samples, out, ALL, Silent(), dry_run=dry_run)
+        assert "--force" in (caught.value.hint or "")
+    assert strip.read_bytes() == b"mine"
+    assert not (out / "samples.gif").exists()
+    render(samples, out, ALL, Silent(), force=True)
+    assert strip.read_bytes() != b"mine"
+    assert stale(samples, out, ALL) == []
+
+
+def test_pictures_are_drawn_again_where_samples_settings_or_files_changed(
+    samples, tmp_path
+):
+    out, every = tmp_path / "out", ["strip.png", "samples.gif", "samples.mp4"]
+    assert stale(samples, out, ALL) == every
     pictures = render(samples, out, ALL, Silent())
-    assert fresh(samples, out, ALL)
-    assert not fresh(samples, out, replace(ALL, every=2))
+    assert stale(samples, out, ALL) == []
     record = json.loads((out / "figures.json").read_text())
-    assert record["files"] == [picture.name for picture in pictures]
+    assert list(record["pictures"]) == every
     video = made_up_samples().video
     video[0, 0, 0, 0, 0, 0] ^= 1
     rewrite(samples, video=video)
-    assert not fresh(samples, out, ALL), "one bit of one pixel has changed"
+    assert stale(samples, out, ALL) == every, "one bit of one pixel has changed"
     rewrite(samples)
-    assert fresh(samples, out, ALL)
+    assert stale(samples, out, ALL) == []
     pictures[1].unlink()
-    assert not fresh(samples, out, ALL)
+    assert stale(samples, out, ALL) == ["samples.gif"]
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"fingerprint": 3}'])
-def test_a_torn_record_is_not_fresh(samples, tmp_path, text):
+@pytest.mark.parametrize(
+    ("changes", "drawn"),
+    [
+        ({"frames": (0, 3)}, ["strip.png"]),
+        ({"every": 2}, ["strip.png"]),
+        ({"diversity": True}, ["diversity.png"]),
+        ({"fps": 4.0}, ["samples.gif", "samples.mp4"]),
+        ({"scale": 3}, ["strip.png", "samples.gif", "samples.mp4"]),
+        ({"formats": ("gif",)}, []),
+    ],
+)
+def test_only_the_pictures_that_a_setting_concerns_are_drawn_again(
+    samples, tmp_path, changes, drawn
+):
+    out = tmp_path / "out"
+    before = {p: p.stat().st_mtime_ns for p in render(samples, out, ALL, Silent())}
+    changed = replace(ALL, **changes)
+    assert stale(samples, out, changed) == drawn
+    named = render(samples, out, changed, Silent())
+    assert len(named) == len(changed.formats), "all are named, drawn or not"
+    now = {p: p.stat().st_mtime_ns for p in named}
+    assert [p.name for p in named if before.get(p) != now[p]] == drawn
+    assert stale(samples, out, changed) == []
+    assert {p.name for p in before} <= {p.name for p in out.iterdir()}
+
+
+def test_pictures_of_an_older_svt_are_drawn_again(samples, tmp_path):
+    out = tmp_path / "out"
+    render(samples, out, ALL, Silent())
+    names = ["strip.png", "samples.gif", "samples.mp4"]
+    write_record(out / "figures.json", {"fingerprint": "0", "files": names})
+    assert stale(samples, out, ALL) == names
+
+
+def test_a_kill_between_the_pictures_and_after_the_record_does_no_harm(
+    samples, tmp_path, monkeypatch
+):
+    out, small = tmp_path / "out", replace(ALL, scale=1)
+    render(samples, out, ALL, Silent())
+    real, left = Path.replace, [3]  # the record, the strip
+
+    def killed(self, target):
+        left[0] -= 1
+        if not left[0]:
+            raise KeyboardInterrupt
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        render(samples, out, small, Silent())
+    monkeypatch.undo()
+    assert stale(samples, out, small) == ["samples.gif", "samples.mp4"]
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"pictures": 3}'])
+def test_a_torn_record_tells_nothing(samples, tmp_path, text):
     (tmp_path / "figures.json").write_text(text)
-    assert not fresh(samples, tmp_path, ALL)
+    assert len(stale(samples, tmp_path, ALL)) == 3
 
 
 def test_a_format_named_twice_is_drawn_once(samples, tmp_path):
@@ -127,7 +208,7 @@ def test_an_error_half_way_leaves_everything_as_it_was(
     (out / "mine.txt").write_text("a user's")
     before = {path.name: path.read_bytes() for path in out.iterdir()}
     with pytest.raises(error):
-        render(samples, out, replace(ALL, scale=4), Silent(), force=True)
+        render(samples, out, replace(ALL, scale=4), Silent())
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 
 

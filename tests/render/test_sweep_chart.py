@@ -16,7 +16,6 @@ from svtcli.evaluate.run_table import (
 )
 from svtcli.render.charts import panels_svg, plot
 from svtcli.render.sweep_chart import draw_sweep, sweep_panels
-from svtcli.run.progress import Silent
 
 
 def row(score: float | None, paper: float | None = None, **settings: str) -> Row:
@@ -97,7 +96,7 @@ def test_a_row_without_the_score_is_left_out_and_one_row_is_no_chart() -> None:
 
 def test_png_and_svg_are_written_over_older_ones(tmp_path: Path) -> None:
     for _ in range(2):
-        made = draw_sweep(rates("1", "2"), tmp_path, Silent())
+        made = draw_sweep(rates("1", "2"), tmp_path)
     assert [path.name for path in made] == ["chart.png", "chart.svg"]
     assert made[0].read_bytes().startswith(b"\x89PNG")
     panels = sweep_panels(rates("1", "2"))
