@@ -276,9 +276,9 @@ def doctor(
 ) -> None:
     """Check that this machine has everything svt needs.
 
-    Exit code 3 if svt cannot run. Checked are versions, devices, codecs, optional
-    extras, folders and free disk space, the terminal. A line marked `note` names
-    something missing that svt can do without.
+    Checks versions, devices, codecs, optional extras, folders, free disk space and the
+    terminal. Exit code 3 if svt cannot run; a line marked `note` names something
+    optional that is missing.
 
     For example: svt doctor --json, to show someone else what is here.
     """

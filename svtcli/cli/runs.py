@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from svtcli.project.runs import Details, Overview
 
 app = typer.Typer(
-    help="List, show, compare, copy and remove runs; export and import weights."
+    help="List, compare, copy and remove runs; export and import weights."
 )
 
 
