@@ -37,6 +37,8 @@ class Failure(Exception):
         super().__init__(sentence)
         self.sentence = sentence
         self.hint = hint
+        if hint:
+            self.add_note(f"hint: {hint}")  # where Python prints the error
 
 
 class Refused(Failure):

@@ -213,17 +213,15 @@ def find_model(ckpt: str, dry_run: bool) -> "tuple[RunFolder, int | None]":
     A model that ships with svt becomes a run at its first use. Errors: Refused if it
     does not exist, or with `dry_run` is no run yet.
     """
+    from svtcli.project.models import find_model
     from svtcli.run.directory import find_checkpoint, run_folder, shipped_models
 
+    if not dry_run:
+        return find_model(ckpt, console.progress())
     name = ckpt.partition("@")[0]
-    file = shipped_models().get(name)
-    if file is not None and dry_run and not run_folder(name).path.exists():
+    if name in shipped_models() and not run_folder(name).path.exists():
         what = f"{name}: a model that ships with svt, and no run yet"
         raise Refused(what, "without -n, its first use makes it one")
-    if file is not None and not dry_run:
-        from svtcli.project.imports import import_shipped
-
-        import_shipped(name, file, console.progress())
     return find_checkpoint(ckpt)
 
 

@@ -19,7 +19,7 @@ from svtcli.cli.flags import (
     takes,
 )
 from svtcli.failure import Refused
-from svtcli.recipe.data import DATASETS, clips_folder
+from svtcli.recipe.data import DATASETS
 from svtcli.recipe.setting import PERCENT, Misfit, settings_of, without_sections
 from svtcli.run.progress import about, counted
 from svtcli.train.memory import size
@@ -93,6 +93,7 @@ def _add(dataset: Any) -> None:
         **given: Any,
     ) -> None:
         from svtcli.prepare.build import PrepareOptions
+        from svtcli.prepare.find_clips import folder_without_recipe
         from svtcli.prepare.stage import preview
         from svtcli.run.partial import ArrayTask
 
@@ -100,7 +101,7 @@ def _add(dataset: Any) -> None:
         options = PrepareOptions(workers, engine, address, task, time_limit)
         _check(options, retry_failed, force)
         data = _data(dataset, kind, given)
-        folder = out or clips_folder(data, _name(data))
+        folder = out or folder_without_recipe(data)
         if download and not dry_run:
             _download(data)
         if dry_run:
@@ -196,14 +197,6 @@ def _download(data: "Data") -> None:
     labels = label_pattern(getattr(data, "subset", None), getattr(data, "match", ""))
     folder = download_folder(data.source, data.kind)
     download(data.kind, folder, console.progress(), data.splits, labels)
-
-
-def _name(data: "Data") -> str:
-    """Name the dataset: the last part of one's own source, else its kind."""
-    if data.kind not in ("folder", "arrays") or data.source is None:
-        return data.kind
-    source = Path(data.source.removeprefix("package:")).resolve()
-    return source.stem if source.is_file() else source.name
 
 
 def _in_words(would: "Preview") -> str:

@@ -19,6 +19,7 @@ class MemoryClips(Clips):
 
     videos: tuple[np.ndarray, ...]
     """Recorded frames of each, uint8 [F, H, W, C], with an F of its own."""
+    known_actions: Float32[np.ndarray, "N F A"] | None = None
 
     def read(self, index: int, start: int = 0, frames: int | None = None) -> Video:
         video = np.full((self.count(index, start, frames), *self.shape), 255, np.uint8)
@@ -32,28 +33,36 @@ class MemoryClips(Clips):
     def values(
         self, name: str, index: int, start: int = 0, frames: int | None = None
     ) -> Float32[np.ndarray, "F A"] | None:
-        """Return zeros: nobody has recorded them."""
+        """Return known actions, else zeros: nobody has recorded them."""
         if name not in self.beside:
             return None
-        return np.zeros((self.count(index, start, frames), self.beside[name]), FLOAT)
+        count = self.count(index, start, frames)
+        if self.known_actions is not None:
+            return self.known_actions[index, start : start + count]
+        return np.zeros((count, self.beside[name]), FLOAT)
 
 
 def memory_clips(
-    videos: dict[str, np.ndarray], frames: int, actions: int = 0
+    videos: dict[str, np.ndarray],
+    frames: int,
+    actions: int = 0,
+    known: Float32[np.ndarray, "N F A"] | None = None,
 ) -> MemoryClips:
     """Clips of `frames` frames from videos of one size, by their names.
 
-    `actions` numbers beside each frame are zero.
+    There are `actions` numbers beside each frame: those `known`, else zeros.
     """
     names, arrays = tuple(videos), tuple(videos.values())
     checksums = [sha256(video.tobytes()).hexdigest() for video in arrays]
+    facts = [] if known is None else [sha256(known.tobytes()).hexdigest()]
     return MemoryClips(
         name=", ".join(names),
         split="",
         shape=arrays[0].shape[1:],
-        fingerprint=fingerprint(names, checksums, frames, actions),
+        fingerprint=fingerprint(names, checksums, frames, actions, *facts),
         lengths=np.full(len(arrays), frames),
         facts=[ClipFacts(name, name) for name in names],
         beside={"actions": actions} if actions else {},
         videos=arrays,
+        known_actions=known,
     )

@@ -66,11 +66,10 @@ class OnDemand(Sequence[T]):
     @overload
     def __getitem__(self, index: slice) -> Sequence[T]: ...
     def __getitem__(self, index: int | slice) -> T | Sequence[T]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(self.length))]
-        if not 0 <= index < self.length:
-            raise IndexError(index)
-        return self.compute(index)
+        place = range(self.length)[index]
+        if isinstance(place, range):
+            return [self.compute(each) for each in place]
+        return self.compute(place)
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import jax
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, Float64
 
 from svtcli.evaluate.foreign.videos import Selection
 from svtcli.evaluate.fvd.features import AT_ONCE, KEPT_TOGETHER, Features, load_network
@@ -24,7 +24,7 @@ from svtcli.evaluate.results import (
 )
 from svtcli.failure import BadData
 from svtcli.recipe.schema import Metric
-from svtcli.run.progress import Progress
+from svtcli.run.progress import Progress, Silent
 from svtcli.run.signals import StopSignals
 from svtcli.train.backend import start_jax
 from svtcli.train.memory import less_for_features, within_memory
@@ -80,6 +80,21 @@ def _side(side: Selection, per_prime: int = 1) -> Side:
 def _paired(
     plan: MetricsPlan, name: Metric, progress: Progress, stop: StopSignals
 ) -> Quality:
+    """Summarise a paired metric of every frame, video and continuation."""
+    values = _paired_values(plan, name, progress, stop)
+    return PAIRED[name].summarize(values, plan.prime or 0)
+
+
+def frame_values(plan: MetricsPlan, name: Metric) -> Float64[np.ndarray, "N K F"]:
+    """Compute a paired metric alone, without a result. Errors: OutOfMemory."""
+    start_jax()
+    with within_memory("LPIPS", lambda: less_for_features(*NEEDS_LESS_LPIPS)):
+        return _paired_values(plan, name, Silent(), StopSignals())
+
+
+def _paired_values(
+    plan: MetricsPlan, name: Metric, progress: Progress, stop: StopSignals
+) -> Float64[np.ndarray, "N K F"]:
     """Compute a paired metric of every frame, video and continuation."""
     metric = PAIRED[name]
     function = metric.load(plan.settings)
@@ -102,7 +117,7 @@ def _paired(
                 stop.check(f"{name} starts again, FVD's features are kept")
     finally:
         progress.end()
-    return metric.summarize(values, plan.prime or 0)
+    return values
 
 
 def _fvd(plan: MetricsPlan, progress: Progress, stop: StopSignals) -> Fvd:

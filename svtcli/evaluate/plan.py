@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from svtcli.clips.held_out import spread_evenly
+from svtcli.clips.reader import Clips
 from svtcli.evaluate.foreign.videos import Selection, Videos
 from svtcli.evaluate.fvd.protocol import FEWEST_FRAMES, RANK, windows_of
 from svtcli.evaluate.metrics import DISTANCES, METRICS, PAIRED
@@ -96,7 +97,7 @@ def plan_likelihoods(
 
 
 def plan_likelihood(
-    checkpoint: Checkpoint, settings: Eval, clips: Path | None = None
+    checkpoint: Checkpoint, settings: Eval, clips: Path | Clips | None = None
 ) -> LikelihoodPlan:
     """Check settings and clips of `settings.split` alone; writes nothing.
 

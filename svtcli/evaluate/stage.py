@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float64, Int
 
-from svtcli.clips.held_out import full_batches
+from svtcli.clips.held_out import HeldOut, full_batches
 from svtcli.evaluate.plan import LikelihoodPlan
 from svtcli.evaluate.results import (
     TRAINED,
@@ -22,6 +22,7 @@ from svtcli.model.likelihood import Scorer, score, uniform_score
 from svtcli.model.parameters import for_products_in
 from svtcli.model.svt import create
 from svtcli.prepare.sources.moving_mnist import level_counts, lower_bound
+from svtcli.recipe.resolve import Lengths
 from svtcli.run.partial import ArrayTask, Steps, Unfinished
 from svtcli.run.progress import Progress
 from svtcli.run.signals import NOTHING, StopSignals
@@ -29,6 +30,7 @@ from svtcli.train.backend import devices, key_of, start_jax
 from svtcli.train.checkpoint import load_network
 from svtcli.train.memory import less_for_batches, within_memory
 from svtcli.train.mesh import Layout, side_by_side
+from svtcli.train.validate import clip_nll
 
 Clips = Int[np.ndarray, " n"]
 
@@ -52,6 +54,23 @@ def evaluate_task(
     """
     result = plan.partial.complete_task(task, _steps(plan, progress, task))
     return result or plan.progress
+
+
+def nll_in_memory(
+    plan: LikelihoodPlan, held_out: HeldOut
+) -> Float64[np.ndarray, "N F"]:
+    """NLL in nats of each frame of clips in memory; 0 for prime frames.
+
+    Nothing is written. Errors: StorageFailed for a broken checkpoint; OutOfMemory.
+    """
+    clips, settings = len(held_out.video), plan.settings
+    lengths = Lengths(plan.prime, plan.frames, plan.overlap)
+    with _within_memory(plan, clips):
+        start_jax()
+        layout = scoring_layout(plan, clips)
+        scorer = _scorer(plan, TRAINED, layout)
+        devices = layout.devices
+        return clip_nll(scorer, held_out, lengths, settings.batch, devices=devices)
 
 
 def scoring_layout(plan: LikelihoodPlan, clips: int) -> Layout:

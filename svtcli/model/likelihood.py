@@ -195,12 +195,19 @@ def uniform_score(frames: int, prime: int, config: Model) -> Score:
 
 def score(nll: Float64[np.ndarray, "N F"], prime: int, config: Model) -> Score:
     """Mean score of N videos; the standard error is over videos."""
-    _, H, W = config.video
-    scored = nll[:, prime:] / (H * W) * unit_of(config).per_nat  # [N, F - prime]
+    scored = per_frame(nll, prime, config)
     videos = scored.mean(axis=1)
     alone = len(videos) == 1
     error = None if alone else float(videos.std(ddof=1) / sqrt(len(videos)))
     return Score(float(videos.mean()), error, tuple(map(float, scored.mean(0))))
+
+
+def per_frame(
+    nll: Float64[np.ndarray, "N F"], prime: int, config: Model
+) -> Float64[np.ndarray, "N scored"]:
+    """Score of each frame but the `prime` first ones, in bits/dim or nats/frame."""
+    _, H, W = config.video
+    return nll[:, prime:] / (H * W) * unit_of(config).per_nat
 
 
 @partial(jax.jit, static_argnames=("graphdef", "config", "first"))

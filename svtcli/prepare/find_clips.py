@@ -10,7 +10,7 @@ from svtcli.failure import Refused
 from svtcli.prepare.journal import FAILURES, REPORT, SHARD_FILE, WORK
 from svtcli.prepare.plan import listed_reasons, spec_of
 from svtcli.prepare.sources import make_plan
-from svtcli.recipe.data import Data
+from svtcli.recipe.data import Data, clips_folder
 from svtcli.run.lock import LOCK_FILES
 from svtcli.run.progress import counted
 
@@ -52,6 +52,14 @@ class Prepared:
 ELSEWHERE = (
     "choose another folder (data.clips=clips/other in a recipe, --out of svt prepare)"
 )
+
+
+def folder_without_recipe(data: Data) -> Path:
+    """Folder of the clips: `clips/` and the name of one's own source, else the kind."""
+    if data.kind not in ("folder", "arrays") or data.source is None:
+        return clips_folder(data, data.kind)
+    source = Path(data.source.removeprefix("package:")).resolve()
+    return clips_folder(data, source.stem if source.is_file() else source.name)
 
 
 def prepared(folder: Path, manifest: Manifest, existed: bool = False) -> Prepared:

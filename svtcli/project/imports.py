@@ -58,14 +58,16 @@ class Weights:
     """Archive of clips, which the recipe's `data.clips` then names."""
 
 
-def import_weights(file: Path, run: RunFolder, progress: Progress) -> Weights:
+def import_weights(
+    file: Path, run: RunFolder, progress: Progress, clips: Path | None = None
+) -> Weights:
     """Create `run` from an exported file, to be sampled, scored and trained further.
 
-    Clips in the file go to `clips/RUN`. There is no optimizer state: further training
-    begins with a new one. Errors: as `weights_to_import`; Refused where other clips
-    are in the way.
+    Clips in the file go to `clips`, by default `clips/RUN`. There is no optimizer
+    state: further training begins with a new one. Errors: as `weights_to_import`;
+    Refused where other clips are in the way.
     """
-    weights, arrays = _read(file, run)
+    weights, arrays = _read(file, run, clips)
     recipe = weights.recipe.recipe
     _unpack_clips(file, weights)
     _, shapes = structure(recipe.model)
@@ -74,10 +76,10 @@ def import_weights(file: Path, run: RunFolder, progress: Progress) -> Weights:
     state["step"] = jnp.asarray(weights.step, jnp.int32)
     unfinished = RunFolder(run.path.with_name(f".{run.path.name}.{os.getpid()}"))
     with removed(unfinished.path):
-        clips = weights.clips
-        write_run(unfinished, weights.recipe, devices=(), data_fingerprint=clips)
+        known = weights.clips
+        write_run(unfinished, weights.recipe, devices=(), data_fingerprint=known)
         keep, note = recipe.train.keep, progress.note
-        with Checkpoints(unfinished.checkpoints, keep, clips, note) as checkpoints:
+        with Checkpoints(unfinished.checkpoints, keep, known, note) as checkpoints:
             checkpoints.save(jax.device_put(state))
         if weights.scores:
             scores = {f"validation_{unit}": x for unit, x in weights.scores.items()}
@@ -131,14 +133,16 @@ def _unpack_clips(file: Path, weights: Weights) -> None:
         raise BadData(f"{file}: {error.sentence}", FOREIGN) from error
 
 
-def _read(file: Path, run: RunFolder) -> tuple[Weights, dict[str, np.ndarray]]:
+def _read(
+    file: Path, run: RunFolder, clips: Path | None = None
+) -> tuple[Weights, dict[str, np.ndarray]]:
     """Read and check the whole file. Errors: those of `weights_to_import`."""
     if run.path.exists():
         raise Refused(f"{run.path}: already exists", "name another run")
     if not file.is_file():
         raise Refused(f"{file}: no such file")
     with _opened(file) as opened:
-        weights = _weights(opened, file, run)
+        weights = _weights(opened, file, run, clips)
         _, shapes = structure(weights.recipe.recipe.model)
         slices = {name: opened.get_slice(name) for name in opened.keys()}  # noqa: SIM118
         there = {name: f"{x.get_dtype()}{x.get_shape()}" for name, x in slices.items()}
@@ -170,7 +174,9 @@ def _opened(file: Path) -> Iterator[Any]:
         raise BadData(f"{file}: {what}") from error
 
 
-def _weights(opened: Any, file: Path, run: RunFolder) -> Weights:
+def _weights(
+    opened: Any, file: Path, run: RunFolder, clips: Path | None = None
+) -> Weights:
     """Read metadata and clips, for `run`, and check the metadata."""
     given = opened.metadata() or {}
     if given.get("format") != FORMAT:
@@ -188,12 +194,12 @@ def _weights(opened: Any, file: Path, run: RunFolder) -> Weights:
     archive = None
     if CLIPS in opened.keys():  # noqa: SIM118 (not a mapping)
         archive = opened.get_tensor(CLIPS).tobytes()
-        place = clips_folder(replace(recipe.data, clips=None), run.name)
+        place = clips or clips_folder(replace(recipe.data, clips=None), run.name)
         recipe = replace(recipe, data=replace(recipe.data, clips=str(place)))
     name = _printable(given.get("name", "")) or file.stem
     loaded = LoadedRecipe(name, recipe, (), str(file))
-    clips, scores = _printable(given.get("clips", "")), _scores(given, file)
-    return Weights(loaded, int(step), clips, scores, archive)
+    known, scores = _printable(given.get("clips", "")), _scores(given, file)
+    return Weights(loaded, int(step), known, scores, archive)
 
 
 def _scores(metadata: dict[str, str], file: Path) -> dict[str, float]:

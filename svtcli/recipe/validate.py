@@ -2,14 +2,15 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, make_dataclass
 from difflib import get_close_matches
 from functools import cache
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
+from svtcli.failure import Refused
 from svtcli.recipe.data import DATASETS
-from svtcli.recipe.document import BadRecipe, Document, Path, Problem
+from svtcli.recipe.document import BadRecipe, Document, Path, Place, Problem
 from svtcli.recipe.model import Dilated
 from svtcli.recipe.schema import SECTIONS, Recipe
 from svtcli.recipe.setting import Misfit, settings_of
@@ -74,6 +75,37 @@ def validate(document: Document) -> Recipe:
     if problems:
         raise BadRecipe(problems)
     return recipe
+
+
+def validate_section(name: str, values: Mapping[str, Any]) -> Any:
+    """Section `name` of a recipe, of these values alone.
+
+    Errors: Refused, with all problems in one line.
+    """
+    from pydantic import ValidationError
+
+    text = json.dumps({name: values}, default=_plain)
+    try:
+        return getattr(_adapter_of(name).validate_json(text), name)
+    except ValidationError as error:
+        document = Document(json.loads(text), values={(): Place("", 1, 1, "")})
+        found = _problems(error.errors(include_url=False), document)
+        raise Refused("; ".join(problem.what for problem in found)) from error
+
+
+@cache
+def _adapter_of(name: str) -> "TypeAdapter":
+    """Validator of one section, with the settings of the whole recipe's."""
+    from pydantic import TypeAdapter
+
+    types = {name: get_type_hints(Recipe, include_extras=True)[name]}
+    space = {"__pydantic_config__": Recipe.__pydantic_config__}
+    return TypeAdapter(make_dataclass("Section", types.items(), namespace=space))
+
+
+def _plain(value: Any) -> object:
+    """Equivalent in JSON of a number that is not Python's, or of any other value."""
+    return value.item() if getattr(value, "shape", None) == () else str(value)
 
 
 def _problems(errors: Sequence[Error], document: Document) -> Iterator[Problem]:

@@ -117,18 +117,47 @@ def _read(source: str, frames: int, size: int) -> Float32[np.ndarray, "..."]:
         header = file_header(path)
     except OSError as error:
         raise BadData(f"{where}: cannot be read ({in_words(error)})") from error
-    shape = header.shape
-    if header.dtype.kind not in "iuf":
-        raise Refused(f"{where}: holds {header.dtype.name}, not numbers")
-    if len(shape) not in (2, 3, 4) or shape[-2:] != (frames, size) or 0 in shape:
+    _check_array(where, header.dtype, header.shape, frames, size)
+    return _finite(where, mapped(path, header, header.bytes))
+
+
+def actions_of_array(
+    array: np.ndarray, frames: int, size: int
+) -> Float32[np.ndarray, "n F A"]:
+    """Actions [F, A] or [N, F, A] of N clips; n = 1 for all clips together.
+
+    F may be more than `frames`. Errors: Refused for another shape or type, and NaN.
+    """
+    first = array[..., :frames, :] if array.ndim in (2, 3) else array
+    _check_array("actions", first.dtype, first.shape, frames, size, most_axes=3)
+    return _finite("actions", first).reshape(-1, frames, size)
+
+
+def _check_array(
+    where: str,
+    dtype: np.dtype,
+    shape: tuple[int, ...],
+    frames: int,
+    size: int,
+    most_axes: int = 4,
+) -> None:
+    """Refuse an array that is not the actions of `frames` of `size` numbers."""
+    if dtype.kind not in "iuf":
+        raise Refused(f"{where}: holds {dtype.name}, not numbers")
+    axes, last = len(shape), (frames, size)
+    if not 2 <= axes <= most_axes or shape[-2:] != last or 0 in shape:
         raise Refused(
             f"{where}: its axes are {list(shape)}; samples of {frames} frames with "
             f"{size} numbers each need [{frames}, {size}], or [N, {frames}, {size}] "
             "for N clips",
-            "prime frames count too; their actions in the file are not used",
+            "prime frames count too",
         )
+
+
+def _finite(where: str, array: np.ndarray) -> Float32[np.ndarray, "..."]:
+    """Copy in float32. Errors: Refused for NaN and infinity."""
     with np.errstate(over="ignore"):
-        values = np.array(mapped(path, header, header.bytes), np.float32, order="C")
+        values = np.array(array, np.float32, order="C")
     if not (finite := np.isfinite(values)).all():
         place = np.argwhere(~finite)[0].tolist()
         raise Refused(f"{where}: holds NaN or infinity, first at {place}")

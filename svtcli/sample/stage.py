@@ -1,7 +1,7 @@
 """Stage `sample`: continue held-out clips with a trained network."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from svtcli.run.partial import ArrayTask, Steps, Unfinished
 from svtcli.run.progress import Progress
 from svtcli.run.samples import SampleFacts, Samples, read_samples, write_samples
 from svtcli.run.signals import NOTHING, StopSignals
-from svtcli.sample.plan import SamplePlan
+from svtcli.sample.plan import PartialSamples, SamplePlan
 from svtcli.sample.sampler import Continuation, OnSlice, Sampler
 from svtcli.sample.sampling_rule import SamplingRule, row_keys
 from svtcli.sample.schedules import schedule_of
@@ -23,6 +23,9 @@ from svtcli.train.backend import devices, start_jax
 from svtcli.train.checkpoint import load_network
 from svtcli.train.memory import less_for_batches, within_memory
 from svtcli.train.mesh import Layout, side_by_side
+
+Rows = np.ndarray | Mapping[str, np.ndarray]
+"""Values of all videos, one a row, by the names of `PartialSamples`."""
 
 
 def sample(plan: SamplePlan, progress: Progress) -> Path:
@@ -46,6 +49,39 @@ def sample_task(
     return done or Unfinished(plan.out, len(plan.partial.finished()), plan.videos)
 
 
+class RowsInMemory:
+    """Finished videos that are written nowhere, in place of `PartialSamples`."""
+
+    def __init__(self) -> None:
+        self._batches: list[dict[str, np.ndarray]] = []
+
+    def finished(self) -> Int[np.ndarray, " n"]:
+        """No rows: nothing is kept from an earlier call."""
+        return np.empty(0, int)
+
+    def add(self, rows: Int[np.ndarray, " n"], **values: np.ndarray) -> None:
+        """Keep the values of the next rows."""
+        self._batches.append(values)
+
+    def gather(self) -> Rows:
+        """Values of all rows, by the names passed to `add`."""
+        names = self._batches[0]
+        return {
+            name: np.concatenate([x[name] for x in self._batches]) for name in names
+        }
+
+
+def sample_in_memory(plan: SamplePlan, progress: Progress) -> Samples:
+    """Sample the videos; nothing is written, and Ctrl-C loses what is finished.
+
+    Errors: StorageFailed for a broken checkpoint; OutOfMemory.
+    """
+    rows = RowsInMemory()
+    with _within_memory(plan, plan.videos):
+        _sample_missing(plan, rows, np.arange(plan.videos), progress, StopSignals())
+    return _samples(plan, plan.read(), rows.gather())
+
+
 def _steps(plan: SamplePlan, progress: Progress, task: ArrayTask | None) -> Steps[Path]:
     """Functions that find, compute and publish the samples."""
 
@@ -59,7 +95,7 @@ def _steps(plan: SamplePlan, progress: Progress, task: ArrayTask | None) -> Step
     def compute(stop: StopSignals) -> None:
         own = range(plan.videos) if task is None else task.share(plan.videos)
         with _within_memory(plan, len(own)):
-            _sample_missing(plan, np.array(own, int), progress, stop)
+            _sample_missing(plan, plan.partial, np.array(own, int), progress, stop)
 
     def publish() -> Path | None:
         rows = plan.partial.gather(np.arange(plan.videos))
@@ -88,12 +124,12 @@ def _within_memory(plan: SamplePlan, videos: int) -> AbstractContextManager[None
 
 def _sample_missing(
     plan: SamplePlan,
+    partial: PartialSamples | RowsInMemory,
     rows: Int[np.ndarray, " n"],
     progress: Progress,
     stop: StopSignals,
 ) -> None:
     """Sample those of the videos `rows` that are not finished; save every batch."""
-    partial = plan.partial
     missing = np.setdiff1d(rows, partial.finished())
     done = len(rows) - len(missing)
     if done:
@@ -194,7 +230,7 @@ def sampling_layout(videos: int) -> Layout:
     return side_by_side(devices()[: max(1, videos)])
 
 
-def _samples(plan: SamplePlan, held_out: HeldOut, rows: np.ndarray) -> Samples:
+def _samples(plan: SamplePlan, held_out: HeldOut, rows: Rows) -> Samples:
     """Contents of the folder: M continuations of each of N clips."""
     N, M = len(held_out.video), plan.continuations
     settings = {

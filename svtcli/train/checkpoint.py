@@ -244,6 +244,9 @@ def load_network(
     Weights of products are cast to `precision`. Errors: StorageFailed for a damaged
     checkpoint.
     """
+    kept = checkpoint.networks
+    if kept and precision in kept:
+        return kept[precision]
     graphdef, shapes = structure(checkpoint.recipe.model)
     folder = checkpoint.run.checkpoints
     part = "ema" if checkpoint.recipe.train.ema else "params"
@@ -254,7 +257,10 @@ def load_network(
     on_host = for_products_in(
         graphdef, jax.tree.map(np.asarray, params), jnp.dtype(precision)
     )
-    return TrainedNetwork(graphdef, jax.tree.map(jnp.asarray, on_host))
+    network = TrainedNetwork(graphdef, jax.tree.map(jnp.asarray, on_host))
+    if kept is not None:
+        kept[precision] = network
+    return network
 
 
 def _refuse_other_model(

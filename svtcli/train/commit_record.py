@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from svtcli.failure import BadData, StorageFailed, in_words
 from svtcli.recipe.data import clips_folder
@@ -171,6 +172,8 @@ class Checkpoint:
     """Lock against its deletion."""
     out: RunFolder | None = None
     """Folder to write to in place of the run, which may be read-only."""
+    networks: dict[str, Any] | None = field(default=None, compare=False, repr=False)
+    """Loaded networks by their precision, to be used again; None keeps none."""
 
     @property
     def results(self) -> RunFolder:

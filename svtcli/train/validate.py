@@ -12,7 +12,7 @@ from itertools import chain, repeat
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import PyTree
+from jaxtyping import Float64, PyTree
 
 from svtcli.clips.held_out import HeldOut, full_batches, read_clips
 from svtcli.model.likelihood import Score, Scorer, score
@@ -98,7 +98,20 @@ def score_clips(
     on_slice: Callable[[], None] = lambda: None,
     devices: int = 1,
 ) -> Score:
-    """Score of clips in memory, `batch` at a time, which does not change it.
+    """Score of clips in memory; the arguments are those of `clip_nll`."""
+    nll = clip_nll(scorer, held_out, lengths, batch, on_slice, devices)
+    return score(nll, lengths.prime, scorer.config)
+
+
+def clip_nll(
+    scorer: Scorer,
+    held_out: HeldOut,
+    lengths: Lengths,
+    batch: int,
+    on_slice: Callable[[], None] = lambda: None,
+    devices: int = 1,
+) -> Float64[np.ndarray, "N F"]:
+    """NLL in nats of each frame of clips in memory, `batch` clips at a time.
 
     On several devices the batch is rounded up to a multiple of them. A test holds the
     score equal to that of `svt eval`, which can resume and so reads batch by batch.
@@ -113,8 +126,7 @@ def score_clips(
         )
         for rows in full_batches(len(held_out.video), batch, devices)
     ]
-    scored = np.concatenate(nll)[: len(held_out.video)]
-    return score(scored, lengths.prime, scorer.config)
+    return np.concatenate(nll)[: len(held_out.video)]
 
 
 class _CutShortError(Exception):

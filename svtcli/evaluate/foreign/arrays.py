@@ -6,6 +6,7 @@ Accepted are uint8 arrays `[N, T, H, W, C]` or `[N, M, T, H, W, C]`, C = 1 or 3.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache, partial
+from io import BytesIO
 from pathlib import Path
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
@@ -79,6 +80,14 @@ def open_npy(path: Path, name: str, frames: int | None) -> ArrayVideos:
             "write or copy it again",
         )
     return _videos(partial(mapped, path, header, header.bytes), header, name, frames)
+
+
+def videos_of_array(array: np.ndarray, name: str) -> ArrayVideos:
+    """Videos of an array in memory. Errors: Refused."""
+    header = Header(array.shape, False, array.dtype, 0)
+    few = LOOK // max(1, array.itemsize)
+    _check_array(header, BytesIO(array.reshape(-1)[:few].tobytes()), name)
+    return _videos(lambda: array, header, name, None)
 
 
 def open_npz(path: Path, key: str | None, name: str, frames: int | None) -> ArrayVideos:
