@@ -28,6 +28,8 @@ from svtcli.failure import Failure as Failure
 from svtcli.failure import Refused as Refused
 from svtcli.prepare.build import PrepareOptions
 from svtcli.prepare.find_clips import folder_without_recipe
+from svtcli.prepare.stage import prepare as prepare_clips
+from svtcli.prepare.workers import NoWorkers
 from svtcli.project.models import find_model
 from svtcli.recipe.validate import validate_section
 from svtcli.run.directory import RunFolder
@@ -73,11 +75,13 @@ def prepare(
     They go to `out`, by default to `clips/` and the name of the source. `force`
     replaces clips with other settings. Errors: those of the command.
     """
-    from svtcli.prepare.stage import prepare as prepare_clips
-
     data = validate_section("data", {"kind": kind, **settings})
     folder = Path(out) if out else folder_without_recipe(data)
-    prepare_clips(data, folder, Silent(), PrepareOptions(workers), force)
+    try:
+        prepare_clips(data, folder, Silent(), PrepareOptions(workers), force)
+    except NoWorkers as error:
+        hint = 'in a script, call svt.prepare below: if __name__ == "__main__":'
+        raise NoWorkers(error.sentence, hint) from error
     return open_clips(folder)
 
 
