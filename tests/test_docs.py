@@ -27,9 +27,10 @@ NOT_HERE = 2, "no source for kinetics"
 ENDS = {
     # README.md
     "svt run quickstart": ("-n", 2, "trained with another recipe"),
-    "svt recipes copy quickstart mine.yaml": ("-n --force", 0, "mine.yaml"),
+    "svt init mine.yaml --source path/to/videos": (
+        *("-n --force", 2, "path/to/videos does not exist"),
+    ),
     "svt recipes check mine.yaml": ("", 0, "mine.yaml: ok"),
-    "svt run mine.yaml data.source=path/to/videos": ("-n", 0, "prepare  done"),
     "svt prepare kinetics --subset cooking -n": ("", *NOT_HERE),
     # tests/cli/test_as_they_stand.py runs it where there is Kinetics
     "svt prepare kinetics --subset cooking": ("", *NOT_HERE),

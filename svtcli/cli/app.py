@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from svtcli import __version__
 from svtcli.cli import command, completion, console, prepare, recipes, runs
 from svtcli.cli.evaluate import evaluate
+from svtcli.cli.init import init
 from svtcli.cli.project import doctor, plan, run
 from svtcli.cli.render import render
 from svtcli.cli.sample import sample
@@ -23,6 +24,7 @@ GLOBAL_FLAGS = frozenset(
     ("-q", "--quiet", "-v", "--verbose", "--json", "--no-color", "--debug")
 )
 ORDER = (
+    "init",
     "run",
     "sweep",
     "prepare",
@@ -52,6 +54,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command(cls=command.ComputingCommand)(init)
 app.command(cls=command.ComputingCommand)(run)
 app.command(cls=command.ComputingCommand)(sweep)
 app.add_typer(prepare.app, name="prepare")

@@ -59,9 +59,11 @@ def copy(
 ) -> None:
     """Copy a recipe with its comments, to edit it.
 
+    The copy of a shipped recipe leaves out the names of the recipe's own videos.
+
     For example: svt recipes copy quickstart mine.yaml
     """
-    from svtcli.recipe.load import find_recipe
+    from svtcli.recipe.load import copy_text, find_recipe, flow
     from svtcli.run.durable import write_atomic
 
     source = find_recipe(name)
@@ -70,12 +72,21 @@ def copy(
         target /= source.name
     if target.exists() and not force:
         raise Refused(f"{target}: already exists", "--force overwrites it")
-    text = source.read_text(encoding="utf-8")
+    text, left_out = copy_text(source)
     if not dry_run:
         write_atomic(target, text)
+    if left_out:
+        own = ", ".join(f"data.{key}={flow(left_out[key])}" for key in left_out)
+        console.note(f"left out, as it fits {name}'s own videos alone: {own}")
+        console.note("name yours: data.source=DIR")
     console.show(
         f"would write {target}" if dry_run else str(target),
-        {"path": str(target), "source": str(source), "dry_run": dry_run},
+        {
+            "path": str(target),
+            "source": str(source),
+            "left_out": left_out,
+            "dry_run": dry_run,
+        },
     )
 
 

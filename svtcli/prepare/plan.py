@@ -4,7 +4,7 @@ It is fixed before the work begins, and every engine runs the same tasks: the by
 not depend on the number or the place of the workers.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -31,6 +31,8 @@ REASONS = {
     "values": "with invalid numbers",
 }
 """Reasons of `failures.jsonl`, in the words of a summary."""
+MOST_NAMED = 20
+"""Most files without clips that a list names."""
 SHARDS = 40
 """Fewest shards of a split of files, where it has as many."""
 
@@ -213,6 +215,15 @@ class Plan:
 def listed_reasons(counts: Mapping[str, int]) -> str:
     """List reasons with their counts: `3 damaged, 1 too short`."""
     return ", ".join(f"{n} {REASONS.get(key, key)}" for key, n in counts.items())
+
+
+def listed_failures(failures: Sequence[Failed]) -> Iterator[str]:
+    """Yield lines that count and name files that will give no clips."""
+    if failures:
+        yield f"{counted(len(failures), 'file')} cannot be used:"
+    yield from map(str, failures[:MOST_NAMED])
+    if failures[MOST_NAMED:]:
+        yield f"and {len(failures) - MOST_NAMED} more"
 
 
 def spec_of(data: Data) -> dict[str, Any]:

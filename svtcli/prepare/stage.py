@@ -1,6 +1,6 @@
 """Prepare clips of raw data, at once or as a job array; preview; retry failures."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from svtcli.prepare.find_clips import (
     refuse_other,
 )
 from svtcli.prepare.journal import Built, Journal, read_failures
-from svtcli.prepare.plan import Failed, Group, Plan, Task
+from svtcli.prepare.plan import Group, Plan, Task, listed_failures
 from svtcli.prepare.preparation import Preparation
 from svtcli.prepare.retry import kept_groups, retry_groups
 from svtcli.prepare.sources import make_plan
@@ -28,14 +28,12 @@ from svtcli.prepare.workers import outcomes
 from svtcli.recipe.data import Data
 from svtcli.run.durable import fingerprint
 from svtcli.run.partial import Steps, Unfinished
-from svtcli.run.progress import Progress, counted
+from svtcli.run.progress import Progress
 from svtcli.run.signals import StopSignals
 
 NOTHING: Mapping[str, Built] = {}
 PREVIEW_HEADERS = 64
 """Files whose headers a preview reads."""
-PREVIEW_NAMED = 20
-"""Most files without clips that a preview names."""
 PREVIEW_FILES, PREVIEW_SECONDS = 6, 5.0
 """Files that a preview prepares to measure the speed, and its time for them."""
 
@@ -175,17 +173,8 @@ def preview(data: Data, folder: Path, options: PrepareOptions | None = None) -> 
         seconds=None if speed is None else speed * plan.units / workers,
         workers=workers,
         finished=finished,
-        notes=(*plan.notes, *_unusable(plan.unusable)),
+        notes=(*plan.notes, *listed_failures(plan.unusable)),
     )
-
-
-def _unusable(failures: tuple[Failed, ...]) -> Iterator[str]:
-    """Yield lines that count and name files that will give no clips."""
-    if failures:
-        yield f"{counted(len(failures), 'file')} cannot be used:"
-    yield from map(str, failures[:PREVIEW_NAMED])
-    if failures[PREVIEW_NAMED:]:
-        yield f"and {len(failures) - PREVIEW_NAMED} more"
 
 
 def _spread(tasks: list[Task], most: int) -> list[Task]:

@@ -6,7 +6,7 @@ Everything is computed from shapes: no array of the network is allocated.
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from math import prod
+from math import ceil, prod
 from typing import Any
 
 import jax
@@ -22,9 +22,10 @@ from svtcli.model.svt import abstract_params, structure
 from svtcli.model.windows import count_passes
 from svtcli.recipe.model import Model
 from svtcli.recipe.schema import Mesh, Recipe
+from svtcli.sample.schedules import Cpu, machine_of, slice_costs
 from svtcli.train.backend import devices
 from svtcli.train.chips import Chip, find_chip
-from svtcli.train.duration import seconds_per_step
+from svtcli.train.duration import cpu_rate, seconds_per_step
 from svtcli.train.mesh import Layout, layout_of
 from svtcli.train.state import State, abstract_state
 from svtcli.train.step import jit_update, recipe_update
@@ -262,6 +263,26 @@ def _reach(model: Model, *, first: bool) -> DecoderReach:
         mean_blind_spots=float(found.blind.mean()),
         most_blind_spots=int(found.blind.max()),
     )
+
+
+def sampling_seconds(recipe: Recipe) -> float | None:
+    """Seconds that the recipe's samples take on one device here, about.
+
+    Compilation is not counted. None on an unknown device.
+    """
+    settings, model = recipe.sample, recipe.model
+    device = devices(jax.local_devices)[0]
+    machine = machine_of(device.platform, device.device_kind, settings.precision)
+    if device.platform != "cpu" and find_chip(device.device_kind) is None:
+        return None
+    lengths = recipe.resolved(settings)
+    every = count_passes(model, lengths.frames, lengths.prime, lengths.overlap)
+    videos = settings.count * settings.per_prime
+    rows = min(videos, settings.batch)
+    each = min(slice_costs(model, rows, machine).values())
+    if isinstance(machine, Cpu):
+        each *= machine.position(model, cpu_rate())
+    return every.total() * ceil(videos / rows) * each
 
 
 def estimate_eval(recipe: Recipe) -> EvalCost:

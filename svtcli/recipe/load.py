@@ -23,7 +23,7 @@ from svtcli.recipe.document import (
     read_file,
 )
 from svtcli.recipe.schema import Recipe
-from svtcli.recipe.validate import did_you_mean, validate
+from svtcli.recipe.validate import did_you_mean, keys_at, keys_of_source, validate
 from svtcli.recipe.variants import SWEEP, Variants, take_variants
 
 SUFFIXES = (".yaml", ".yml")
@@ -69,6 +69,25 @@ def read_needs(path: Path) -> str:
         return ""
     words = " ".join(re.sub(r"^#", "", found[1], flags=re.MULTILINE).split())
     return re.split(r" \(|[,;]|\. ", words)[0]
+
+
+def copy_text(path: Path) -> tuple[str, dict[str, Any]]:
+    """Text of a recipe file for a copy, and the keys of `data` that it leaves out.
+
+    Of a shipped recipe these are the ones that name its own videos or arrays, or
+    describe their files: they fit no others. A copy of any other file is exact.
+    """
+    text, data = path.read_text(encoding="utf-8"), read_file(path)
+    if path not in shipped_recipes().values():
+        return text, {}
+    left_out = {
+        key: value
+        for key, value in data.value.get("data", {}).items()
+        if key in keys_of_source(data.value["data"].get("kind"))
+    }
+    places = {data.keys["data", key].line - 1 for key in left_out}
+    lines = text.splitlines(keepends=True)
+    return "".join(lines[n] for n in range(len(lines)) if n not in places), left_out
 
 
 def find_recipe(name_or_path: str, beside: Path | None = None) -> Path:
@@ -276,8 +295,9 @@ def _merged(base: Document, own: Document) -> Document:
 def apply_override(document: Document, override: str) -> None:
     """Set one key of `document`; its place is then the override.
 
-    The value is YAML as in a file: a number, a word, a list such as [4, 2, 2]. Errors:
-    BadRecipe, pointing into the override.
+    The value is YAML as in a file: a number, a word, a list such as [4, 2, 2]. Without
+    a value, as in `data.match=`, the key takes its default. Errors: BadRecipe, pointing
+    into the override.
     """
     name, equals, value = override.partition("=")
     whole = Place(OVERRIDE, 1, 1, override)
@@ -288,6 +308,12 @@ def apply_override(document: Document, override: str) -> None:
         hint = did_you_mean(path, document.value) if len(path) == 1 else ""
         what = f"an override sets one key of a section, section.key=value{hint}"
         raise BadRecipe([Problem(whole, what)])
+    section = document.value.get(path[0]) if path[1:] else document.value
+    if not value.strip() and path[-1] in keys_at(path[:-1], section):
+        if isinstance(section, dict):
+            section.pop(path[-1], None)
+        _forget(document, path)
+        return
     changed = read_document(Text(OVERRIDE, value, prefix=f"{name}="))
     if changed.problems:
         raise BadRecipe(changed.problems)

@@ -39,6 +39,7 @@ class Mark(Enum):
     CLIPS = "selects clips or frames"
     NO_INFLUENCE = "changes speed, memory or places, never a result"
     PERCENT = "may be written as a percentage, such as 5%"
+    OF_SOURCE = "names one's own data, or describes the files of that source"
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
         """Read a percentage where the mark allows it."""
@@ -62,7 +63,7 @@ class Mark(Enum):
         return {"anyOf": [number, text]}
 
 
-CLIPS, NO_INFLUENCE, PERCENT = Mark
+CLIPS, NO_INFLUENCE, PERCENT, OF_SOURCE = Mark
 A_SHARE = "a share, such as 5% or 0.05"
 PERCENTAGE = re.compile(r"\d+(\.\d*)? ?%")
 

@@ -13,7 +13,7 @@ from svtcli.recipe.data import DATASETS
 from svtcli.recipe.document import BadRecipe, Document, Path, Place, Problem
 from svtcli.recipe.model import Dilated
 from svtcli.recipe.schema import SECTIONS, Recipe
-from svtcli.recipe.setting import Misfit, settings_of
+from svtcli.recipe.setting import OF_SOURCE, Misfit, Setting, settings_of
 from svtcli.recipe.variants import SWEEP
 
 if TYPE_CHECKING:
@@ -229,12 +229,12 @@ def did_you_mean(path: Path, recipe: Any) -> str:
     for part in path[:-1]:
         section = section[part]
     wanted = str(path[-1])
-    keys = _keys(path[:-1], section)
+    keys = keys_at(path[:-1], section)
     unused = [key for key in keys if key not in section]
     elsewhere = [
         f"{name}.{wanted}"
         for name in (*SECTIONS, "data")
-        if wanted in _keys((name,), recipe.get(name))
+        if wanted in keys_at((name,), recipe.get(name))
     ]
     others = [
         _kind(each)
@@ -252,21 +252,33 @@ def did_you_mean(path: Path, recipe: Any) -> str:
     return f"; did you mean {' or '.join(near)}?" if near else ""
 
 
-def _keys(path: Path, written: Any) -> list[str]:
+def keys_at(path: Path, written: Any) -> list[str]:
     """Keys of the section at `path`; of data, of the kind that is `written`."""
     kind = written.get("kind") if isinstance(written, dict) else None
     match path:
         case ():
             return ["base", SWEEP, *(each.name for each in fields(Recipe))]
         case ("data",):
-            found: list[type] = [each for each in DATASETS if _kind(each) == kind]
+            return [setting.name for setting in settings_of_kind(kind)]
         case (str(name),) if name in SECTIONS:
-            found = [SECTIONS[name]]
+            found: list[type] = [SECTIONS[name]]
         case ("model", "blocks", _):
             found = [Dilated]
         case _:
             found = []
     return [name for each in found for name in _names(each)]
+
+
+def settings_of_kind(kind: object) -> tuple[Setting, ...]:
+    """Settings of a kind of dataset; empty for an unknown one."""
+    found = [each for each in DATASETS if _kind(each) == kind]
+    return settings_of(found[0]) if found else ()
+
+
+def keys_of_source(kind: object) -> frozenset[str]:
+    """Keys of `data` that fit one source only: its place, and facts about its files."""
+    settings = settings_of_kind(kind)
+    return frozenset(each.name for each in settings if OF_SOURCE in each.marks)
 
 
 def _names(section: type) -> list[str]:

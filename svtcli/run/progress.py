@@ -43,6 +43,12 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def filtered(number: int, of: int, noun: str, pattern: str) -> str:
+    """Count what a filter takes: `12 videos, 1 matches 'bunny'`."""
+    verb = "matches" if number == 1 else "match"
+    return f"{counted(of, noun)}, {number} {verb} '{pattern}'"
+
+
 class Silent:
     """Progress that shows nothing, for tests and for use as a library."""
 

@@ -135,6 +135,10 @@ def _schedules(config: Model, first: bool) -> _Schedules:
     return _Schedules(np.stack(padded), np.array([len(e) for e in every], np.int32))
 
 
+CPU_SHARE = 0.25
+"""Share of a large product's rate that sampling reaches on a CPU, about."""
+
+
 @dataclass(frozen=True)
 class Cpu:
     """A CPU: a position costs about the same, whatever is computed with it.
@@ -148,6 +152,10 @@ class Cpu:
     """A position of `parallel`, padding included."""
     guess: float = 0.4
     """A position of `guess`: runs of neighbours read the same keys."""
+
+    def position(self, config: Model, rate: float) -> float:
+        """Seconds of a position of `sequential`, at `rate` FLOP/s of large products."""
+        return 2 * _decoder_weights(config) / (CPU_SHARE * rate)
 
     def cost(self, schedule: Name, config: Model, positions: int) -> float:
         """Cost of a pass over `positions` of all videos, in those of `sequential`."""

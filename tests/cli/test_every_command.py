@@ -32,6 +32,7 @@ READERS = {
 }
 """Commands that write nothing, with arguments."""
 WRITERS = {
+    "init": "new.yaml --source clips/mine",
     "run": "mine.yaml",
     "sweep": "mine.yaml model.d=8,16",
     "train": "mine.yaml --fresh",

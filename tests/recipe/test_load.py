@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 
 from svtcli.failure import Refused
+from svtcli.recipe.data import FolderData
 from svtcli.recipe.document import BadRecipe
 from svtcli.recipe.load import (
     dump_recipe,
@@ -15,6 +16,8 @@ from svtcli.recipe.load import (
     recipe_from_text,
     shipped_recipes,
 )
+from svtcli.recipe.schema import SECTIONS, Recipe
+from svtcli.recipe.setting import settings_of
 from tests.recipe.random_recipes import build, keys
 
 
@@ -183,6 +186,29 @@ def test_an_override_sets_a_key_of_a_section_that_the_file_does_not_have(tmp_pat
     loaded = load_recipe(str(tmp_path / "mine.yaml"), ["eval.clips=3", "about=a b"])
     assert loaded.recipe.eval.clips == 3
     assert loaded.recipe.about == "a b"
+
+
+def test_an_override_without_a_value_unsets_any_key(tmp_path):
+    (tmp_path / "r.yaml").write_text(dump_recipe(load_recipe("quickstart").recipe))
+    unset = [
+        f"{name}.{setting.name}="
+        for name, section in {**SECTIONS, "data": FolderData}.items()
+        for setting in settings_of(section)
+        if setting.name not in ("kind", "clips")
+    ]
+    unset.remove("eval.baselines=")
+    words = [*unset, "about=", "eval.baselines= ", "data.clips=mine"]
+    recipe = load_recipe(str(tmp_path / "r.yaml"), words).recipe
+    assert recipe == Recipe(FolderData("folder", clips="mine"))
+
+
+def test_an_override_unsets_no_key_that_is_unknown_or_needed(tmp_path):
+    assert (
+        "unknown key; did you mean data.match?"
+        in problems("data: {kind: folder}\n", "data.mtch=", folder=tmp_path)[0]
+    )
+    unset = problems("data: {kind: folder}\n", "data.kind=", folder=tmp_path)
+    assert unset[0].endswith("data.kind: is missing")
 
 
 @pytest.mark.parametrize(

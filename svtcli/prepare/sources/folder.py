@@ -27,7 +27,7 @@ from svtcli.prepare.sources.video_file import (
 )
 from svtcli.recipe.data import FolderData, HeldOutData
 from svtcli.run.durable import fingerprint
-from svtcli.run.progress import counted
+from svtcli.run.progress import counted, filtered
 from svtcli.video.array_files import ENDINGS
 from svtcli.video.file_kinds import ARRAY, PICTURE, VIDEO, kind_of
 
@@ -119,8 +119,11 @@ def find_videos(data: FolderData) -> Listing:
         videos = counted(len(found.videos), "video")
         raise Refused(
             f"{place}: none of {videos} matches '{data.match}'; "
-            f"the first is {found.videos[0].name}"
+            f"the first is {found.videos[0].name}",
+            "data.match= takes all, whatever the recipe says; svt prepare folder does "
+            "so without --match",
         )
+    counts = filtered(len(chosen), len(found.videos), "video", data.match)
     folders = [video for video in chosen if video.frames]
     if folders and data.fps is not None and data.source_fps is None:
         raise Refused(
@@ -131,7 +134,7 @@ def find_videos(data: FolderData) -> Listing:
         replace(video, rate=data.source_fps) if video.frames else video
         for video in chosen
     )
-    return replace(found, videos=tuple(rated))
+    return replace(found, videos=tuple(rated), filtered=counts if data.match else "")
 
 
 def _other_way(place: Path, found: Listing) -> str:

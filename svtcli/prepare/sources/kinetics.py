@@ -33,7 +33,7 @@ from svtcli.prepare.sources.video_file import Cutting, VideoTask, chance
 from svtcli.recipe.data import KineticsData
 from svtcli.recipe.labels import label_pattern
 from svtcli.run.durable import fingerprint
-from svtcli.run.progress import counted
+from svtcli.run.progress import counted, filtered
 
 FILE = re.compile(r"(.{11})(?:_(\d{1,6})_(\d{1,6}))?")
 """Id, start, end; an id may hold `_` and start with `-`: a name is never split."""
@@ -139,7 +139,7 @@ def make_plan(data: KineticsData) -> Plan:
         groups=tuple(groups),
         unit="videos",
         pixels=cutting.pixels,
-        notes=_notes(data, survey, chosen, findings),
+        notes=_notes(data, survey, chosen, findings, pattern),
         findings=findings | {"used": {s: len(clips) for s, clips in chosen.items()}},
     )
 
@@ -273,6 +273,7 @@ def _notes(
     survey: Survey,
     chosen: dict[str, list[Clip]],
     findings: dict[str, object],
+    pattern: re.Pattern[str] | None,
 ) -> tuple[str, ...]:
     """Notes for the user, with the counts in one line."""
     counts = ", ".join(
@@ -283,6 +284,10 @@ def _notes(
     notes = [f"kinetics: {counts}", *survey.lists.notes, *survey.listing.notes]
     if empty := [split for split, clips in chosen.items() if not clips]:
         notes.append(f"no videos for {' and '.join(empty)}")
-    if (data.subset or data.match) and findings["unlabelled"]:
+    if pattern:
+        of = [clip for clip in survey.clips if clip.split in data.splits]
+        fitting = sum(_wanted(clip, pattern) for clip in of)
+        notes.append(filtered(fitting, len(of), "video", data.subset or data.match))
+    if pattern and findings["unlabelled"]:
         notes.append(f"left out: {findings['unlabelled']} without label")
     return tuple(notes)

@@ -77,11 +77,13 @@ class Listing:
     passed_over: Mapping[str, int] = field(default_factory=dict)
     """Number of files that are no videos, by kind in the singular; hidden files do not
     count."""
+    filtered: str = ""
+    """Sentence on a filter: how many of how many videos it takes; empty without one."""
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Notes for the user; empty where nothing was left out."""
-        notes = []
+        notes = [self.filtered] if self.filtered else []
         if self.passed_over:
             counts = sorted(self.passed_over.items(), key=lambda each: (-each[1], each))
             listed = ", ".join(f"{counted(n, kind)}" for kind, n in counts)
