@@ -57,7 +57,7 @@ class Contents:
     clips: dict[str, int] | None = None
     """Number of clips of each split, where they are cut already."""
     frames: int = 0
-    """Frames of the shortest of these clips."""
+    """Frames of a clip, where they are cut already: the median."""
     channels: int = 3
     actions: int = 0
     """Numbers of action per frame."""
@@ -207,7 +207,7 @@ def _of_clips(folder: Path) -> Contents:
     """Contents of prepared clips, which stay where they are."""
     manifest = read_manifest(folder)
     lengths = [open_clips(folder, split).lengths for split in manifest.splits]
-    frames = [int(each.min()) for each in lengths]
+    frames = [int(n) for each in lengths for n in each[:MOST_HEADERS]]
     clips = {name: split.clips for name, split in manifest.splits.items()}
     if "train" not in clips:
         raise Refused(f"{folder}: these clips have no split 'train'")
@@ -218,7 +218,7 @@ def _of_clips(folder: Path) -> Contents:
         told=f"prepared clips ({told}), {side} x {side}, {_span(frames, 'frame')}",
         side=side,
         clips=clips,
-        frames=min(frames),
+        frames=int(median(frames)),
         channels=channels,
         actions=manifest.beside.get("actions", 0),
     )

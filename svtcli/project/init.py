@@ -11,6 +11,7 @@ from statistics import median
 
 import jax
 
+from svtcli.evaluate.quality import WINDOW
 from svtcli.failure import Refused
 from svtcli.prepare.contents import Contents
 from svtcli.prepare.sources.video_file import Cutting, TimeSplit
@@ -88,7 +89,7 @@ eval:{split}
   prime: {prime}
   frames: {frames}
   baselines: [uniform, untrained]
-  metrics: [likelihood, psnr, ssim]
+  metrics: [{metrics}]
   videos: {count}
   trials: 1
   per_prime: 4
@@ -286,6 +287,7 @@ def _text(
         split="" if split == "test" else f"\n  split: {split}",
         prime=5 if choice.frames >= 12 else 3,
         frames=choice.frames,
+        metrics="likelihood, psnr" + (", ssim" if size >= WINDOW else ""),
         count=max(1, min(COUNT, choice.clips[split])),
     )
 

@@ -1,6 +1,7 @@
 """`svt init`: from a folder of videos to a recipe that svt takes."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,9 @@ import yaml
 
 from svtcli.failure import Refused
 from svtcli.prepare.contents import Contents, look
+from svtcli.prepare.sources import make_plan
 from svtcli.project import init
+from svtcli.recipe.data import FolderData
 from svtcli.run.progress import Silent
 from svtcli.video.decode import VideoFacts
 from tests.video.video_files import moving_square, write_video
@@ -133,3 +136,13 @@ def test_videos_whose_headers_state_no_length_are_counted(tmp_path: Path) -> Non
     raw = write_video(tmp_path / "b.h264", moving_square(20))
     assert [n.frames for _, n in look(str(tmp_path), Silent()).videos] == [30, 20]
     assert raw.exists()
+
+
+def test_a_filter_says_how_many_of_how_many_it_takes(tmp_path: Path) -> None:
+    for name in ("bunny", *range(11)):
+        (tmp_path / f"{name}.mp4").touch()
+    data = FolderData("folder", source=str(tmp_path))
+    assert make_plan(data).notes == ()
+    few = replace(data, match="bikes|bunny", split="time")
+    counts = "12 videos, 1 matches 'bikes|bunny'; data.match= takes all"
+    assert make_plan(few).notes == (counts,)

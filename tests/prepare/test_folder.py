@@ -101,13 +101,6 @@ def test_missing_sources_say_what_to_do(
         find_videos(replace(DATA, match="b"))
 
 
-def test_a_filter_says_how_many_of_how_many_it_takes(tmp_path: Path) -> None:
-    data = fill(tmp_path, "bunny.mp4", *(f"{n}.mp4" for n in range(11)))
-    assert make_plan(data).notes == ()
-    few = replace(data, match="bikes|bunny", split="time")
-    assert make_plan(few).notes == ("12 videos, 1 matches 'bikes|bunny'",)
-
-
 @given(names, shares, shares, st.integers(-5, 5))
 def test_every_video_is_in_one_split(
     videos: list[str], val: float, test: float, seed: int

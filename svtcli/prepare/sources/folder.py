@@ -124,6 +124,8 @@ def find_videos(data: FolderData) -> Listing:
             "so without --match",
         )
     counts = filtered(len(chosen), len(found.videos), "video", data.match)
+    if 2 * len(chosen) < len(found.videos):
+        counts += "; data.match= takes all"
     folders = [video for video in chosen if video.frames]
     if folders and data.fps is not None and data.source_fps is None:
         raise Refused(
