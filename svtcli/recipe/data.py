@@ -388,15 +388,10 @@ DATASETS = (
 )
 """Kinds of dataset."""
 Data = Annotated[
-    FolderData
-    | ArraysData
-    | KineticsData
-    | BairData
-    | RobotPushData
-    | MovingMnistData
+    FolderData | ArraysData | KineticsData | BairData | RobotPushData | MovingMnistData
     | PushData,
     _ByKind(),
-]
+]  # fmt: skip
 
 
 def clips_folder(data: Data, name: str) -> Path:
