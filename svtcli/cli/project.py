@@ -16,6 +16,7 @@ from svtcli.failure import BadData, CheckFailed, Failure, Refused
 from svtcli.recipe.data import VideoData
 from svtcli.recipe.schema import STAGES, Stage
 from svtcli.recipe.setting import PERCENT, settings_of
+from svtcli.run.progress import about, counted
 from svtcli.train.memory import host_memory, keep_freed_memory, size
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from svtcli.project.doctor import Finding
     from svtcli.project.estimate import CostEstimate, EvalCost, SamplingSteps
     from svtcli.recipe.load import LoadedRecipe
+    from svtcli.recipe.schema import Sample
 
 NARROW = 60
 """Columns below which tables are wrapped."""
@@ -179,6 +181,7 @@ def _train_facts(found: "CostEstimate", loaded: "LoadedRecipe") -> dict[str, str
         "slices": f"{found.slices:,} of {found.slice_pixels:,} pixels",
         "sampling": f"{found.pixels_in_turn:,} sequential steps (pixels), "
         f"{found.codes_in_turn:,} codes",
+        **_sampling_time(found, loaded.recipe.sample),
         **_sampling_facts(found.sampling),
         "weights + optimizer state": size(found.state_memory),
     }
@@ -223,6 +226,17 @@ def _train_facts(found: "CostEstimate", loaded: "LoadedRecipe") -> dict[str, str
         if found.fits is not None:
             facts["fits"] = "yes" if found.fits else "no"
     return facts
+
+
+def _sampling_time(found: "CostEstimate", settings: "Sample") -> dict[str, str]:
+    """Time of the recipe's samples on this machine, if it can be estimated."""
+    if found.sampling_seconds is None:
+        return {}
+    videos = counted(settings.count * settings.per_prime, "video")
+    frames = counted(found.sampling.frames, "frame")
+    time = about(found.sampling_seconds)
+    where = found.chip.name if found.chip else "this CPU"
+    return {"  time": f"about {time} for {videos} of {frames} on {where}"}
 
 
 def _sampling_facts(found: "SamplingSteps") -> dict[str, str]:

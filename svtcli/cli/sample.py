@@ -191,6 +191,8 @@ def _show_plan(plan: "SamplePlan", task: "ArrayTask | None") -> None:
     clips = plan.clips.name
     if settings.split:
         clips = f"{len(plan.numbers)} of {clips}, split {settings.split}"
+    if plan.clips.filtered:
+        clips += f": {plan.clips.filtered}"
     others = {
         name.replace("_", "-"): str(value)
         for name, value in non_default(settings).items()

@@ -9,7 +9,7 @@ import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from math import prod
 from pathlib import Path
@@ -44,6 +44,7 @@ from svtcli.clips.on_the_fly import (
 )
 from svtcli.failure import BadData, Refused
 from svtcli.run.durable import check_file, fingerprint
+from svtcli.run.progress import filtered
 
 AT_ONCE = 1 << 20
 """Bytes that are copied and compared with a checksum at a time."""
@@ -89,6 +90,8 @@ class Clips(ABC):
     """`ClipFacts` of each clip, read on demand, thus not before a type check."""
     beside: dict[str, int]
     """Float32 values per frame: `actions` of a robot, `states` of its arm."""
+    filtered: str = field(default="", kw_only=True)
+    """Sentence on the filter: how many of how many clips it takes; empty without."""
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -245,6 +248,7 @@ class StoredClips(Clips):
             checksums=self.checksums[kept],
             intact=self.intact[kept],
             facts=[self.facts[number] for number in kept],
+            filtered=filtered(len(kept), len(self.facts), "clip", labels.pattern),
         )
 
 

@@ -93,6 +93,8 @@ def _steps(
     def compute(stop: StopSignals) -> None:
         clips = np.array(plan.numbers)
         own = clips if task is None else clips[list(task.share(len(clips)))]
+        if plan.clips.filtered:
+            progress.note(plan.clips.filtered)
         with _within_memory(plan, len(own)):
             _score_missing(plan, own, progress, stop)
 

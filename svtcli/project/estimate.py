@@ -163,6 +163,8 @@ class CostEstimate:
     """Seconds of a step at the chips' peak rate."""
     training_seconds: float | None
     """Seconds of the whole training on these devices, about; None if unknown."""
+    sampling_seconds: float | None
+    """Seconds of the samples of the section `sample` on one device; None if unknown."""
     compiled: Compiled | None
     eval: EvalCost
 
@@ -216,6 +218,7 @@ def estimate(
         chip=chip,
         at_peak=executed / rate if rate else None,
         training_seconds=None if each is None else train.steps * each,
+        sampling_seconds=sampling_seconds(recipe, chip),
         compiled=_compile(recipe, layout) if compiled else None,
         eval=estimate_eval(recipe),
     )
@@ -265,16 +268,19 @@ def _reach(model: Model, *, first: bool) -> DecoderReach:
     )
 
 
-def sampling_seconds(recipe: Recipe) -> float | None:
-    """Seconds that the recipe's samples take on one device here, about.
+def sampling_seconds(recipe: Recipe, chip: Chip | None = None) -> float | None:
+    """Seconds that the recipe's samples take on one `chip`, or device here, about.
 
     Compilation is not counted. None on an unknown device.
     """
     settings, model = recipe.sample, recipe.model
     device = devices(jax.local_devices)[0]
-    machine = machine_of(device.platform, device.device_kind, settings.precision)
-    if device.platform != "cpu" and find_chip(device.device_kind) is None:
+    chip = chip or find_chip(device.device_kind)
+    if chip is None and device.platform != "cpu":
         return None
+    platform = "gpu" if chip else device.platform
+    kind = chip.name if chip else device.device_kind
+    machine = machine_of(platform, kind, settings.precision)
     lengths = recipe.resolved(settings)
     every = count_passes(model, lengths.frames, lengths.prime, lengths.overlap)
     videos = settings.count * settings.per_prime

@@ -94,6 +94,8 @@ def _steps(plan: SamplePlan, progress: Progress, task: ArrayTask | None) -> Step
 
     def compute(stop: StopSignals) -> None:
         own = range(plan.videos) if task is None else task.share(plan.videos)
+        if plan.clips.filtered:
+            progress.note(plan.clips.filtered)
         with _within_memory(plan, len(own)):
             _sample_missing(plan, plan.partial, np.array(own, int), progress, stop)
 

@@ -1,6 +1,7 @@
 """`svt init`: from a folder of videos to a recipe that svt takes."""
 
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,8 +14,10 @@ from svtcli.prepare.contents import Contents, look
 from svtcli.prepare.sources import make_plan
 from svtcli.project import init
 from svtcli.recipe.data import FolderData
+from svtcli.recipe.load import load_recipe
 from svtcli.run.progress import Silent
 from svtcli.video.decode import VideoFacts
+from tests.trained_place import noise, write_clips
 from tests.video.video_files import moving_square, write_video
 
 
@@ -37,12 +40,27 @@ def test_the_recipe_fits_and_its_clips_are_as_many_as_promised(place, here):
     data = yaml.safe_load(text)["data"]
     assert (data["source"], data["size"], data["split"]) == ("own", 32, "time")
     assert here("recipes", "check", "mine.yaml").out == "mine.yaml: ok\n"
-    assert here("run", "mine.yaml", "--to", "prepare").code == 0
-    prepared = json.loads((place / "clips/mine/manifest.json").read_text())["splits"]
-    assert told["clips"] == {name: each["clips"] for name, each in prepared.items()}
-    # And of these clips, where they are.
-    assert here("init", "again.yaml", "--source", "clips/mine").code == 0
-    assert here("run", "again.yaml", "--to", "prepare").out == "clips  clips/mine\n"
+    assert told["clips"] == counted_clips(load_recipe("mine.yaml").recipe.data, place)
+
+
+def counted_clips(data: FolderData, aside: Path) -> Counter[str]:
+    """Number of clips of each split that preparing the videos gives."""
+    tasks = [task for group in make_plan(data).groups for task in group.tasks]
+    outcomes = [task.run(aside / f"{n}.frames") for n, task in enumerate(tasks)]
+    return Counter(cut.split for each in outcomes for cut in each.cuts)
+
+
+def test_prepared_clips_stay_where_they_are(place, here):
+    write_clips(
+        place / "clips/own",
+        {"train": noise((16,) * 9, 0, 16), "test": noise((16,) * 3, 1, 16)},
+        {"kind": "folder", "size": 16, "frames": 16},
+    )
+    said = here("init", "again.yaml", "--source", "clips/own")
+    assert "prepared clips (9 train, 3 test), 16 x 16, 16 frames" in said.out
+    data = load_recipe("again.yaml").recipe.data
+    assert (data.clips, data.source, data.size) == ("clips/own", None, 16)
+    assert here("recipes", "check", "again.yaml").code == 0
 
 
 def test_arrays_give_their_actions_to_the_model(place, here):

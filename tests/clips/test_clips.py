@@ -80,6 +80,7 @@ def test_labels_choose_clips(make_clips: MakeClips) -> None:
     assert tuple(tea.lengths) == (5, 7)
     np.testing.assert_array_equal(tea.read(1, 2, 4), every.read(3, 2, 4))
     assert tea.fingerprint != every.fingerprint
+    assert (every.filtered, tea.filtered) == ("", "5 clips, 2 match 'making'")
     with pytest.raises(IndexError):
         tea.read(2)
     with pytest.raises(Refused, match=r"matches 'tea' \(2 labels, .* 'making tea'\)"):
