@@ -15,7 +15,7 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 from jaxtyping import UInt8
-from matplotlib import rc_context, rcdefaults
+from matplotlib import rc_context, rcdefaults, rcParams
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -24,6 +24,7 @@ from matplotlib.ticker import EngFormatter, FixedLocator, MaxNLocator, NullLocat
 from matplotlib.transforms import ScaledTranslation
 
 from svtcli.render.curves import Curve, Panel
+from svtcli.render.fonts import drawable, families
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#000000", "#e69f00")
 """Okabe and Ito's, which colour-blind people tell apart; yellow is too pale here."""
@@ -54,7 +55,7 @@ KEY_LINE, KEY_LETTERS = 0.22, 48
 
 def draw_panels(panels: Sequence[Panel]) -> UInt8[np.ndarray, "height width 3"]:
     """The panels, one above the other."""
-    with _defaults():
+    with _defaults(panels):
         canvas = FigureCanvasAgg(plot(panels))
         canvas.draw()
     return np.array(canvas.buffer_rgba())[..., :3].copy()
@@ -63,17 +64,24 @@ def draw_panels(panels: Sequence[Panel]) -> UInt8[np.ndarray, "height width 3"]:
 def panels_svg(panels: Sequence[Panel]) -> bytes:
     """The panels as an SVG file, its text as text; equal panels become equal bytes."""
     own: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "svt"}
-    with _defaults(), rc_context(own):
+    with _defaults(panels), rc_context(own):
         file = BytesIO()
         FigureCanvasSVG(plot(panels)).print_svg(file, metadata=UNSAID)
     return file.getvalue()
 
 
 @contextmanager
-def _defaults() -> Iterator[None]:
-    """Matplotlib's defaults, whatever the user's matplotlibrc says."""
+def _defaults(panels: Sequence[Panel]) -> Iterator[None]:
+    """Matplotlib's defaults, whatever the user's matplotlibrc says; fonts for all."""
+    words = [
+        each
+        for panel in panels
+        for each in (panel.title, panel.note, *(curve.label for curve in panel.curves))
+    ]
+    words += [tick for panel in panels for tick in panel.ticks or ()]
     with rc_context():
         rcdefaults()
+        rcParams["font.family"] = families("".join(words))
         yield
 
 
@@ -84,7 +92,7 @@ def plot(panels: Sequence[Panel]) -> Figure:
     cells = figure.subplots(len(panels), squeeze=False)[:, 0]
     for panel, axes in zip(panels, cells, strict=True):
         _draw_axes(panel, axes)
-        title, note = _printable(panel.title), wrap(_printable(panel.note), LINE)
+        title, note = drawable(panel.title), wrap(drawable(panel.note), LINE)
         pad = 6 + 11 * len(note)
         heading = axes.set_title(title, loc="left", fontsize=12, pad=pad)
         heading.set_parse_math(False)
@@ -112,7 +120,7 @@ def panel_svg(panel: Panel, name: str) -> str:
 
     Title and note are the page's. All ids are unique for a unique `name`.
     """
-    labels = ["\n".join(wrap(_printable(c.label), KEY_LETTERS)) for c in panel.curves]
+    labels = ["\n".join(wrap(drawable(c.label), KEY_LETTERS)) for c in panel.curves]
     lines = sum(label.count("\n") + 1 for label in labels) if any(labels) else 0
     width, height = PAGE_INCHES
     # Text stays text, in the reader's font; equal panels become equal bytes.
@@ -121,7 +129,7 @@ def panel_svg(panel: Panel, name: str) -> str:
         "svg.hashsalt": name,
         "font.size": 11,
     }
-    with _defaults(), rc_context(own):
+    with _defaults([panel]), rc_context(own):
         figure = Figure((width, height + KEY_LINE * lines), layout="constrained")
         figure.patch.set_visible(False)
         axes = figure.subplots()
@@ -184,7 +192,7 @@ def _name_ticks(ticks: dict[str, float], axes: Axes) -> None:
     axes.xaxis.set_major_locator(FixedLocator(list(ticks.values())))
     axes.xaxis.set_minor_locator(NullLocator())
     letters = sum(map(len, ticks)) + 2 * len(ticks)
-    for label in axes.set_xticklabels([_printable(word) for word in ticks]):
+    for label in axes.set_xticklabels([drawable(word) for word in ticks]):
         label.set_parse_math(False)
         if letters > 80:
             label.set(rotation=30, ha="right", rotation_mode="anchor")
@@ -211,7 +219,7 @@ def _draw_curve(curve: Curve, axes: Axes) -> None:
         markersize=4.5,
     )
     # matplotlib leaves labels out of the key that begin with an underscore.
-    label = _printable(curve.label)
+    label = drawable(curve.label)
     line.set_label(f" {label}" if label.startswith("_") else label)
     if curve.bars:
         axes.errorbar(
@@ -229,11 +237,6 @@ def _draw_curve(curve: Curve, axes: Axes) -> None:
         axes.fill_between(
             curve.x, y - spread, y + spread, color=colour, alpha=0.18, linewidth=0
         )
-
-
-def _printable(words: str) -> str:
-    """Words that XML and fonts can hold: a folder's name may have any bytes."""
-    return "".join(letter if letter.isprintable() else "?" for letter in words)
 
 
 def _inline(svg: bytes, panel: Panel) -> str:

@@ -34,6 +34,7 @@ from svtcli.render.pictures import (
     write_film,
     write_pictures,
 )
+from svtcli.render.titles import titles
 from svtcli.run.durable import fingerprint, fingerprint_file
 from svtcli.run.progress import Progress
 from svtcli.video.encode import write_png
@@ -173,19 +174,28 @@ def _part(clips: Clips, settings: SheetSettings, seed: int, still: bool) -> Part
     numbers = choose_at_random(clips, settings.rows, seed)
     uneven = int(clips.lengths.min()) != int(clips.lengths.max())
     frames = int(clips.lengths.sum())
+    shown = titles([clips.facts[number].id for number in numbers])
     return Part(
         clips.split,
         f"{_count(len(clips), 'clip')}, {_count(frames, 'frame')}",
-        tuple(_clip(clips, number, settings, still, uneven) for number in numbers),
+        tuple(
+            _clip(clips, number, title, settings, still, uneven)
+            for number, title in zip(numbers, shown, strict=True)
+        ),
     )
 
 
 def _clip(
-    clips: Clips, number: int, settings: SheetSettings, still: bool, uneven: bool
+    clips: Clips,
+    number: int,
+    title: str,
+    settings: SheetSettings,
+    still: bool,
+    uneven: bool,
 ) -> Clip:
     """The frames and words of one clip."""
     facts, length = clips.facts[number], int(clips.lengths[number])
-    label, note = (facts.label, facts.id) if facts.label else (facts.id, "")
+    label, note = (facts.label, title) if facts.label else (title, "")
     if not still:
         # No room for the length below a single frame, and no need: one sees it.
         every = settings.every or 1

@@ -12,13 +12,8 @@ import einops
 import numpy as np
 from jaxtyping import UInt8
 
-from svtcli.video.image import (
-    draw_arrow,
-    draw_disc,
-    draw_text,
-    line_height,
-    text_width,
-)
+from svtcli.render.fonts import draw_text, line_height, text_width
+from svtcli.video.image import draw_arrow, draw_disc
 
 Canvas = UInt8[np.ndarray, "height width 3"]
 Frame = UInt8[np.ndarray, "H W C"]
@@ -290,7 +285,7 @@ def blend(
 def fit(words: str, width: int, size: int) -> str:
     """`words`, their middle left out as far as `width` pixels demand."""
     for kept in range(len(words), 0, -1):
-        ends = f"{words[: (kept + 1) // 2]}...{words[len(words) - kept // 2 :]}"
+        ends = f"{words[: (kept + 1) // 2]}…{words[len(words) - kept // 2 :]}"
         shown = words if kept == len(words) else ends
         if text_width(shown, size) <= width:
             return shown

@@ -14,6 +14,7 @@ from jaxtyping import Float32, UInt8
 from svtcli.failure import Refused
 from svtcli.recipe.schema import OWN
 from svtcli.render.grid import Arrow
+from svtcli.render.titles import titles
 from svtcli.run.directory import RunFolder, run_of_samples
 from svtcli.run.progress import counted
 from svtcli.run.samples import SampleFacts, Samples
@@ -81,7 +82,7 @@ def groups_of(
     longest = _longest(models.values()) if arrows else None
     return tuple(
         Group(
-            name,
+            title,
             (
                 Row(
                     _truth_label(first, n),
@@ -95,7 +96,7 @@ def groups_of(
             ),
             first.facts.prime,
         )
-        for n, name in enumerate(first.facts.clips[:clips])
+        for n, title in enumerate(titles(first.facts.clips[:clips]))
     )
 
 
@@ -128,8 +129,8 @@ def _shown(
             words = model if several and not by_sets else "", name if named else ""
             label = " ".join(filter(None, words))
             for m in range(count):
-                one = label if label and count == 1 else f"{label or 'sample'} {m + 1}"
-                yield samples, one, s, s * per_set + m
+                number = f" {m + 1}" if count > 1 else ""
+                yield samples, f"{label or 'sample'}{number}", s, s * per_set + m
 
 
 def _sets(facts: SampleFacts) -> tuple[str, ...]:

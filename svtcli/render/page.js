@@ -75,8 +75,7 @@
     videos.forEach((video, n) => {
       paint(video, sprites[n], frame);
       if (!arrows[n].length) return;
-      video.parentElement.querySelector(".dial")?.remove();
-      video.after(dial(arrows[n][frame]));
+      video.parentElement.querySelector(".dial").replaceWith(dial(arrows[n][frame]));
     });
     scrub.value = frame;
     scrub.setAttribute("aria-valuetext", words(frame));
@@ -150,11 +149,15 @@
     }
   }
 
-  for (const video of videos) video.style.width = `${width * scale + 8}px`;
-  for (const part of [player, ...samples.querySelectorAll("[hidden]")]) part.hidden = false;
+  for (const part of samples.querySelectorAll("[hidden]")) part.hidden = false;
   addEventListener("resize", fit);
   for (const part of document.querySelectorAll("details")) part.addEventListener("toggle", fit);
   fit();
-  show(0);
+  show(prime);
+  if (matchMedia("(prefers-reduced-motion: reduce)").matches) {
+    for (const part of samples.querySelectorAll("details")) part.open = true;
+  } else {
+    start();
+  }
   document.documentElement.dataset.ready = "";
 })();

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from hashlib import sha256
-from math import isfinite
+from math import ceil, isfinite
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +33,7 @@ from svtcli.evaluate.results import (
 from svtcli.recipe.schema import UNITS, Render
 from svtcli.render.curves import Curve, Panel, RunData, page_panels
 from svtcli.render.groups import Group, Row, runs_of
+from svtcli.render.lead import lead
 from svtcli.run.directory import RunFolder, read_run
 from svtcli.run.samples import read_facts
 from svtcli.video.encode import png
@@ -40,6 +41,8 @@ from svtcli.video.encode import png
 _HERE = Path(__file__).parent
 WIDEST = 4096
 """Width of a sprite that any browser takes; frames beyond go on further lines."""
+MOST_ACROSS = 6
+"""Most videos of a clip in a line."""
 LISTED = 64
 """Most points of a chart whose numbers are listed below it."""
 
@@ -74,6 +77,8 @@ class Page:
 
     title: str
     about: str
+    lead: tuple[str, ...] = ()
+    """Sentences that say what one sees."""
     facts: tuple[str, ...] = ()
     """Caption of the samples."""
     groups: tuple[Group, ...] = ()
@@ -101,8 +106,14 @@ def report(
 
     Errors: BadData for a broken file of a run.
     """
-    page = report_of_runs(folders)
-    return replace(page, facts=facts, groups=groups, times=times, settings=settings)
+    return replace(
+        report_of_runs(folders),
+        lead=lead(groups, [read_facts(folder) for folder in folders]),
+        facts=facts,
+        groups=groups,
+        times=times,
+        settings=settings,
+    )
 
 
 def report_of_runs(folders: Sequence[Path]) -> Page:
@@ -196,6 +207,7 @@ def page_html(page: Page) -> str:
     style, script = (
         _HERE.joinpath(name).read_text("utf-8") for name in ("page.css", "page.js")
     )
+    style = _sizes(page) + style
     text = (
         _environment()
         .get_template("page.html.jinja")
@@ -207,6 +219,16 @@ def page_html(page: Page) -> str:
         )
     )
     return text.strip() + "\n"
+
+
+def _sizes(page: Page) -> str:
+    """Sizes that the style of this page's videos depends on."""
+    if not page.groups:
+        return ""
+    videos = max(len(group.rows) for group in page.groups)
+    across = ceil(videos / ceil(videos / MOST_ACROSS))
+    width, scale = page.groups[0].rows[0].video.shape[2], page.settings.scale
+    return f":root {{ --width: {width}px; --scale: {scale}; --across: {across}; }}\n"
 
 
 @cache

@@ -16,6 +16,7 @@ from tempfile import mkdtemp
 from typing import Any
 
 from svtcli.failure import BadData, Refused
+from svtcli.render.fonts import missing_noted
 from svtcli.render.grid import Canvas
 from svtcli.run.durable import crc32c, naming, read_record, removed, write_record
 from svtcli.run.progress import Progress
@@ -100,7 +101,7 @@ def _draw(
     progress: Progress,
 ) -> None:
     """Draw the pictures into `out`, in place of older ones, and record them."""
-    with StopSignals() as stop, _drawing_aside(out) as aside:
+    with StopSignals() as stop, _drawing_aside(out) as aside, missing_noted(progress):
         progress.begin("draw", len(pictures), "pictures")
         for done, (name, picture) in enumerate(pictures.items(), start=1):
             stop.check("none of the pictures is written yet")

@@ -1,22 +1,19 @@
 """Single pictures by Pillow: read, resize, draw text.
 
 Pictures of datasets are JPEG or PNG, cropped and resized by Lanczos (§4.3, A.2).
-`read_frame` reads more formats, and gives exactly the pixels in the file. Text is drawn
-in the font that comes with Pillow (Aileron): fonts of the machine are not used, so
-pictures look the same everywhere.
+`read_frame` reads more formats, and gives exactly the pixels in the file.
 """
 
 import struct
 import warnings
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from io import BytesIO
 from math import ceil, hypot
 from pathlib import Path
 from typing import Literal
-from unicodedata import combining, normalize
 
 import numpy as np
 from jaxtyping import UInt8
@@ -33,6 +30,8 @@ from PIL import (
 from svtcli.failure import BadData, Refused, in_words
 
 Fit = Literal["crop", "squash"]
+Piece = tuple[str, str]
+"""File of a font, and the words drawn in it."""
 FILTER = "Pillow LANCZOS"
 FORMATS = ("JPEG", "PNG")
 EXACT = {".png": "PNG", ".bmp": "BMP", ".tif": "TIFF", ".tiff": "TIFF"}
@@ -261,28 +260,30 @@ def enlarge_smoothly(
 
 
 @cache
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    font = ImageFont.load_default(size)
-    if not isinstance(font, ImageFont.FreeTypeFont):
-        raise RuntimeError("this Pillow was built without FreeType and draws no text")
-    return font
+def _font(file: str, size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(file, size)
 
 
-def text_width(text: str, size: int) -> int:
-    """Width of `text` in pixels, at a font size of `size` pixels."""
-    return ceil(_font(size).getlength(_drawable(text)))
+def ascent_and_descent(file: str, size: int) -> tuple[int, int]:
+    """Pixels above and below the baseline of a font of `size` pixels."""
+    return _font(file, size).getmetrics()
 
 
-def line_height(size: int) -> int:
-    """Height of any line of text in pixels: ascent and descent."""
-    return sum(_font(size).getmetrics())
+def text_width(pieces: Sequence[Piece], size: int) -> int:
+    """Width of a line of text in pixels, at a font size of `size` pixels."""
+    return ceil(sum(_font(file, size).getlength(words) for file, words in pieces))
 
 
-def draw_text(text: str, size: int) -> UInt8[np.ndarray, "height width"]:
-    """Opacity of every pixel of one line of `text`, 0 to 255."""
-    extent = text_width(text, size), line_height(size)
-    ink = Image.new("L", extent, 0)
-    ImageDraw.Draw(ink).text((0, 0), _drawable(text), fill=255, font=_font(size))
+def draw_text(
+    pieces: Sequence[Piece], size: int, font: str
+) -> UInt8[np.ndarray, "height width"]:
+    """Opacity of every pixel of a line of text, 0 to 255, as high as one of `font`."""
+    above, below = ascent_and_descent(font, size)
+    ink = Image.new("L", (text_width(pieces, size), above + below), 0)
+    draw, left = ImageDraw.Draw(ink), 0.0
+    for file, words in pieces:
+        draw.text((left, above), words, fill=255, font=_font(file, size), anchor="ls")
+        left += _font(file, size).getlength(words)
     return np.asarray(ink)
 
 
@@ -328,10 +329,3 @@ def _smoothly(
     ink = Image.new("L", (FINE * size, FINE * size), 0)
     draw(ImageDraw.Draw(ink), FINE * size - 1)
     return np.asarray(ink.reduce(FINE))
-
-
-def _drawable(text: str) -> str:
-    """Replace unprintable characters, which file names may have; drop accents, which
-    the font lacks."""
-    plain = (each for each in normalize("NFKD", text) if not combining(each))
-    return "".join(letter if letter.isprintable() else "?" for letter in plain)

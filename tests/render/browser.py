@@ -97,8 +97,10 @@ class Browser:
         self.ask("Input.dispatchKeyEvent", type=down, text=text, **what)
         self.ask("Input.dispatchKeyEvent", type="keyUp", **what)
 
-    def screen(self, width: int, height: int, dark: bool = False) -> None:
-        """The size of the window, and the colours that the user prefers."""
+    def screen(
+        self, width: int, height: int, dark: bool = False, motion: bool = False
+    ) -> None:
+        """The size of the window, and the colours and motion that the user prefers."""
         self.ask(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -106,8 +108,12 @@ class Browser:
             deviceScaleFactor=1,
             mobile=width < 600,
         )
-        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self.ask("Emulation.setEmulatedMedia", features=[scheme])
+        prefers = {
+            "prefers-color-scheme": "dark" if dark else "light",
+            "prefers-reduced-motion": "no-preference" if motion else "reduce",
+        }
+        features = [{"name": name, "value": value} for name, value in prefers.items()]
+        self.ask("Emulation.setEmulatedMedia", features=features)
 
     def picture(self, file: Path) -> None:
         """All of the page as a PNG file, for a person to look at."""

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from svtcli.render.fonts import draw_text, line_height, text_width
 from svtcli.render.grid import INK, Block, Layout, Sizes, fit, grid, paint, write
-from svtcli.video.image import draw_text, line_height, text_width
 
 
 def test_enlarging_repeats_pixels_and_nothing_else():

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from svtcli.recipe.schema import Render
 from svtcli.render.groups import groups_of
 from svtcli.render.page import page_html
 from tests.render.browser import Browser, browser, find_chromium
@@ -27,16 +28,19 @@ def chromium(tmp_path_factory):
 
 @pytest.fixture
 def page(chromium: Browser, tmp_path: Path) -> Browser:
-    """The page of made-up samples, at a desk, in its first frame."""
+    """The page of made-up samples, at a desk, standing in its first frame."""
     chromium.screen(1000, 800)
-    return opened(chromium, tmp_path, page_html(made_up_page()))
+    return opened(chromium, tmp_path, page_html(made_up_page()), frame=0)
 
 
-def opened(chromium, folder, text):
-    """The browser with that page."""
+def opened(chromium, folder, text, frame=None):
+    """The browser with that page; taken to `frame`, if one is named."""
     file = folder / "report.html"
     file.write_text(text, encoding="utf-8")
     chromium.open(file)
+    if frame is not None:
+        go = "scrub.dispatchEvent(new Event('input', { bubbles: true }))"
+        chromium.run(f"scrub.value = {frame}; {go}")
     return chromium
 
 
@@ -79,6 +83,26 @@ def test_strips_show_the_very_pixels_of_their_frames(page):
     videos = [row.video for group in made_up_page().groups for row in group.rows]
     wanted = np.concatenate([video[[0, 2, 4, 6]] for video in videos])
     assert np.array_equal(strips[..., :3], wanted)
+
+
+def test_it_plays_by_itself_from_the_first_sampled_frame(chromium, tmp_path):
+    chromium.screen(1000, 800, motion=True)
+    slow = made_up_page(settings=Render(fps=0.1))
+    page = opened(chromium, tmp_path, page_html(slow))
+    assert (page.run(FRAME), page.run(PLAYING)) == (2, True)
+    page.press(*SPACE)
+    assert not page.run(PLAYING)
+    page = opened(chromium, tmp_path, page_html(made_up_page()))
+    page.until(f"{FRAME} === 6")
+    page.until(f"{FRAME} === 0")
+
+
+def test_it_stands_still_for_those_who_want_no_motion(chromium, tmp_path):
+    chromium.screen(1000, 800)
+    page = opened(chromium, tmp_path, page_html(made_up_page()))
+    assert (page.run(FRAME), page.run(PLAYING)) == (2, False)
+    folded = "document.querySelectorAll('.clip details:not([open])').length"
+    assert page.run(folded) == 0, "all frames side by side instead"
 
 
 def test_it_plays_until_it_is_paused_and_goes_round(page):
@@ -148,9 +172,9 @@ def test_keys_play_and_step_except_where_they_mean_something_else(page):
     page.press(*RIGHT)
     page.run("document.getElementById('speed').focus()")
     page.press(*RIGHT)
-    page.run("document.querySelector('summary').focus()")
+    page.run("document.querySelector('#origins summary').focus()")
     page.press(*SPACE)
-    assert page.run("document.querySelector('summary').parentElement.open")
+    assert page.run("document.querySelector('#origins summary').parentElement.open")
     assert page.run(FRAME) == stepped
     assert not page.run(PLAYING)
 
@@ -253,7 +277,8 @@ def test_the_policy_stops_a_script_that_slips_in(chromium, tmp_path):
 def test_arrows_stand_below_every_frame_and_follow_the_player(chromium, tmp_path):
     groups = groups_of({"walk": made_up_actions()}, 2, arrows=True)
     chromium.screen(1000, 800)
-    page = opened(chromium, tmp_path, page_html(made_up_page(groups=groups)))
+    text = page_html(made_up_page(groups=groups))
+    page = opened(chromium, tmp_path, text, frame=0)
     count = "document.querySelectorAll('{}').length"
     assert page.run(count.format(".strip svg.dial")) == 2 * 3 * 4
     assert page.run(count.format(".strip .dot")) == 2 * 3, "frames 2, 4, 6 of zero"

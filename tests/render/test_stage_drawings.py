@@ -31,7 +31,7 @@ def planned(settings, **samples):
             [
                 f"samples-{clip}-{row}.mp4"
                 for clip in (1, 2)
-                for row in ("ground-truth", "sample-1")
+                for row in ("ground-truth", "sample")
             ],
         ),
     ],
