@@ -73,7 +73,7 @@ def score_runs(runs: list[str], call: Call) -> None:
     trials = [plan for _, sampled in of_runs for plan in sampled]
     if trials and task is not None:
         raise Refused(
-            "--task-index: shares out likelihoods only",
+            "--task-index: only likelihoods are shared between tasks",
             "sample first: svt sample RUN --per-prime TRIALS --task-index I",
         )
     if call.dry_run:
@@ -111,7 +111,7 @@ def _plans(
             other = next(each for each, of_unit in WORDS.items() if of_unit == unit)
             raise Refused(
                 f"--metric {word}: the loss of {checkpoint.name} gives {UNITS[unit]}",
-                f"say --metric {other}",
+                f"use --metric {other}",
             )
     settings = _settings(checkpoint, call)
     # --prime and --frames are for likelihood, too.
@@ -224,8 +224,8 @@ def refuse_idle(flags: Iterable[str], metrics: Collection[str]) -> None:
         readers = metrics_reading(name)
         if not set(readers).intersection(metrics):
             raise Refused(
-                f"{flag(name)}: no metric that is asked for depends on it",
-                f"ask for one that does, as with --metric {readers[0]}",
+                f"{flag(name)}: none of the requested metrics depends on it",
+                f"request one that does, as with --metric {readers[0]}",
             )
 
 

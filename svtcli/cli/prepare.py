@@ -184,7 +184,7 @@ def _check(options: "PrepareOptions", retry: bool, force: bool) -> None:
         raise Refused("--address: goes with --engine ray")
     if retry and force:
         raise Refused(
-            "--retry-failed keeps finished clips, --force replaces them: choose"
+            "--retry-failed keeps finished clips, --force replaces them: choose one"
         )
 
 

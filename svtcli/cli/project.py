@@ -317,7 +317,7 @@ def doctor(
     console.show(text, {"ok": not broken, "checks": checks})
     if broken:
         raise CheckFailed(
-            f"broken: {', '.join(broken)}", "the lines above name the causes"
+            f"not working: {', '.join(broken)}", "the lines above name the causes"
         )
 
 

@@ -249,7 +249,7 @@ def _trials(samples: Videos, settings: Compare) -> int:
         raise Refused(
             f"{samples.name}: {samples.continuations} continuations of each clip, and "
             f"one trial takes {settings.per_prime}",
-            "say --per-prime 1",
+            "use --per-prime 1",
         )
     return min(settings.trials, most)
 
@@ -260,7 +260,7 @@ def _check_distances(plan: MetricsPlan) -> None:
     if plan.frames < window:
         sides = (plan.fake.videos, plan.real.videos)
         short = min(sides, key=lambda side: side.frames)
-        hint = f"say --window {plan.frames}, or take longer videos"
+        hint = f"use --window {plan.frames}, or longer videos"
         few = f"FVD takes {FEWEST_FRAMES} frames or more"
         raise Refused(
             f"{short.name}: {short.frames} frames, and FVD's window has {window}",
@@ -304,7 +304,7 @@ def _check_paired(plan: MetricsPlan) -> None:
     if plan.prime is None:
         raise Refused(
             f"{asked}: the number of prime frames of {samples.name} is not known",
-            "say it with --prime (0 for none): prime frames are not scored",
+            "give it with --prime (0 for none): prime frames are not scored",
         )
     if plan.prime >= plan.frames:
         raise Refused(

@@ -158,7 +158,7 @@ def _check(axes: Sequence[Axis], variants: Variants) -> None:
     keys = [key for axis in axes for key in axis.keys]
     for key in keys:
         if keys.count(key) > 1:
-            raise Refused(f"{key}: is given twice", f"say {key}=A,B once")
+            raise Refused(f"{key}: is given twice", f"write {key}=A,B once")
     for axis in axes:
         if SWEEP in axis.keys and not axis.of_variants:
             raise Refused(f"{SWEEP}: names variants, and goes with no other key")

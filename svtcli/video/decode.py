@@ -286,15 +286,15 @@ def _frames(
     try:
         for packet in container.demux(stream):
             if packet.is_corrupt:
-                raise Undecodable(path, "decode", f"broken after frame {done}")
+                raise Undecodable(path, "decode", f"damaged after frame {done}")
             end = max(end, _end(packet))
             for frame in decoder.decode(packet):
                 if frame.is_corrupt:
-                    raise Undecodable(path, "decode", f"broken at frame {done}")
+                    raise Undecodable(path, "decode", f"damaged at frame {done}")
                 yield frame
                 done += 1
     except (av.FFmpegError, OSError) as error:
-        detail = f"broken after {done} frames ({_why(error)})"
+        detail = f"damaged after {done} frames ({_why(error)})"
         raise Undecodable(path, "decode", detail) from error
     if not done:
         raise Undecodable(path, "decode", "its video stream holds no frame")

@@ -40,6 +40,6 @@ def test_a_machine_without_a_device_ends_in_3_and_still_tells_all(capfd, monkeyp
     assert said.code == 3
     assert "jax finds no such device here (no backend)" in (said.out)
     assert "ok      python" in said.out
-    assert "svt: error: broken: devices" in said.err
+    assert "svt: error: not working: devices" in said.err
     assert "Traceback" not in said.err
     assert json.loads(svt_here(capfd, "doctor", "--json").out)["ok"] is False

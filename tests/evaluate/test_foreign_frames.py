@@ -53,7 +53,7 @@ def test_the_shortest_video_decides_where_nothing_is_asked_for(folder: Path) -> 
     opened = open_videos(str(folder))
     assert opened.frames == 3
     np.testing.assert_array_equal(opened.read(np.arange(3)), VIDEOS[:, :3])
-    with pytest.raises(Refused, match=r"v1: 3 frames; 4 are wanted of each video"):
+    with pytest.raises(Refused, match=r"v1: 3 frames; 4 of each"):
         open_videos(str(folder), frames=4)
 
 
@@ -122,7 +122,7 @@ def test_video_files_in_folders_are_named(folder: Path, allowed: bool) -> None:
     write(folder / "w", VIDEOS)
     with pytest.raises(Refused) as caught:
         open_videos(str(folder), allow_lossy=allowed)
-    said = f"{folder / 'w' / '8.avi'}: a video file, where folders of frames are wanted"
+    said = f"{folder / 'w' / '8.avi'}: a video file among folders of frames"
     assert caught.value.sentence == said
 
 
@@ -170,12 +170,12 @@ def test_a_codec_that_may_change_pixels_is_lossy(
 def test_video_files_must_have_one_size_and_enough_frames(tmp_path: Path) -> None:
     write = containers(".mkv", "ffv1", "bgr0")
     folder = Path(write(tmp_path / "videos", VIDEOS))
-    with pytest.raises(Refused, match=r"8\.mkv: 4 frames; 5 are wanted of each"):
+    with pytest.raises(Refused, match=r"8\.mkv: 4 frames; 5 of each"):
         open_videos(str(folder), frames=5)
     other = Path(write(tmp_path / "other", VIDEOS[:1, :3]))
     (other / "8.mkv").rename(folder / "11.mkv")
     assert open_videos(str(folder)).frames == 3
-    with pytest.raises(Refused, match=r"11\.mkv: 3 frames; 4 are wanted of each"):
+    with pytest.raises(Refused, match=r"11\.mkv: 3 frames; 4 of each"):
         open_videos(str(folder), frames=4)
     other = Path(write(tmp_path / "small", VIDEOS[:1, :, :4]))
     (other / "8.mkv").rename(folder / "12.mkv")
@@ -190,7 +190,7 @@ def test_frames_are_counted_where_a_header_promises_too_few(tmp_path: Path) -> N
     folder = str(path.parent)
     assert open_videos(folder, frames=3, allow_lossy=True).frames == 3
     assert open_videos(folder, allow_lossy=True).frames == 4
-    with pytest.raises(Refused, match=r"1\.mpg: 4 frames; 5 are wanted"):
+    with pytest.raises(Refused, match=r"1\.mpg: 4 frames; 5 of each"):
         open_videos(folder, frames=5, allow_lossy=True)
 
 

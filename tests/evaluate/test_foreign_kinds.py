@@ -65,7 +65,7 @@ def test_the_first_frames_are_read(kind: str, tmp_path: Path) -> None:
     opened = open_videos(source, frames=4)
     assert opened.frames == 4
     np.testing.assert_array_equal(every(opened), videos[:, :4])
-    with pytest.raises(Refused, match=r"6 are wanted|has 6 frames; the longest has 5"):
+    with pytest.raises(Refused, match=r"6 of each|has 6 frames; the longest has 5"):
         open_videos(source, frames=6)
     for rows, continuation, wanted in ((3, 0, 1), (-1, 0, 1), (0, 1, 1), (0, 0, 5)):
         with pytest.raises(IndexError):
@@ -111,7 +111,7 @@ def test_the_test_split_is_the_default_else_the_only_one(tmp_path: Path) -> None
     robots = clips(tmp_path / "c", videos, "test-seen", "test-novel")
     with pytest.raises(Refused, match=r"which split\? It has test-seen, t") as c:
         open_videos(robots)
-    assert c.value.hint == f"say it: {robots}:test-seen"
+    assert c.value.hint == f"name one: {robots}:test-seen"
     manifest = read_manifest(several)
     splits = manifest.splits | {"test": Split(0, 0, ())}
     write_manifest(several, replace(manifest, splits=splits))

@@ -81,7 +81,7 @@ def said_of(source: str, **how: object) -> tuple[Failure, str]:
         (
             GOOD.astype(complex),
             "its numbers are complex128, which is no type of pixels",
-            "wanted is uint8, 0 to 255",
+            "expected: uint8, 0 to 255",
         ),
         (
             np.moveaxis(GOOD, -1, 2),
@@ -128,7 +128,7 @@ def said_of(source: str, **how: object) -> tuple[Failure, str]:
             GOOD[0, 0],
             "its axes are [6, 8, 3], which is no set of videos",
             (
-                "wanted are [N, T, H, W, C] or, with M continuations of each, "
+                "expected: [N, T, H, W, C] or, with M continuations of each, "
                 "[N, M, T, H, W, C]"
             ),
         ),
@@ -275,7 +275,7 @@ def test_several_arrays_in_an_archive_are_named(tmp_path: Path) -> None:
         "several arrays: truth uint8 [2, 4, 6, 8, 3], samples float32 [2, 4, 6, 8, 3], "
         "seed int64 [], trap"
     )
-    assert failure.hint == f"say which: {source}:KEY"
+    assert failure.hint == f"name one: {source}:KEY"
     assert "float32" in said_of(f"{source}:samples")[1]
     failure, said = said_of(f"{source}:reals")
     assert said == "holds no array 'reals'"
@@ -343,7 +343,7 @@ def test_folders_and_files_of_another_kind_say_what_is_wanted(tmp_path: Path) ->
         "flat": "holds pictures, not folders",
         "arrays": "holds arrays; name one",
         "begun": "its clips are not finished (manifest.json is missing)",
-        "one.mp4": "one video; a set of videos is wanted",
+        "one.mp4": "a single video, not a set of videos",
         "weights.pt": "not a file of videos",
     }
     for name in ("empty", "flat", "arrays", "begun/.work"):

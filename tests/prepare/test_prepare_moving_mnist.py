@@ -167,7 +167,7 @@ def test_the_official_test_set_is_used(mnist: Path, tmp_path: Path) -> None:
     for i in range(30):
         np.testing.assert_array_equal(clips.read(i)[..., 0], official[:, i])
     assert done.notes == ("test is the official mnist_test_seq.npy",)
-    with pytest.raises(Refused, match="holds 40 clips, test wants 41"):
+    with pytest.raises(Refused, match="holds 40 clips, and test needs 41"):
         prepare(replace(data, test=41), tmp_path / "more", Silent())
     small = replace(data, size=40, test=2)
     assert "not used" in prepare(small, tmp_path / "small", Silent()).notes[0]

@@ -74,7 +74,7 @@ def _open_folder(
         nested = (files_in(each, VIDEO_FILES) for each in inside)
         if misplaced := videos or next(filter(None, nested), ()):
             raise Refused(
-                f"{misplaced[0]}: a video file, where folders of frames are wanted",
+                f"{misplaced[0]}: a video file among folders of frames",
                 "put the frames in a folder per video, or all video files in one",
             )
         return open_frame_folders(folder, source, frames, allow_lossy)
@@ -125,7 +125,7 @@ def _open_file(path: Path, source: str, frames: int | None) -> Videos:
         return open_npz(path, None, source, frames)
     if ending in VIDEO_FILES:
         raise Refused(
-            f"{path}: one video; a set of videos is wanted", f"name a folder; {SOURCES}"
+            f"{path}: a single video, not a set of videos", f"name a folder; {SOURCES}"
         )
     raise Refused(f"{path}: not a file of videos", SOURCES)
 

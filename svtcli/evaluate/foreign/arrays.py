@@ -165,7 +165,7 @@ def _only_candidate(path: Path, archive: ZipFile, members: dict[str, ZipInfo]) -
             f"{key} {header.dtype} {list(header.shape)}" if header else key
             for key, header in headers.items()
         )
-        raise Refused(f"{path}: several arrays: {listed}", f"say which: {path}:KEY")
+        raise Refused(f"{path}: several arrays: {listed}", f"name one: {path}:KEY")
     return candidates[0]
 
 
@@ -207,7 +207,7 @@ def _wrong_axes(shape: tuple[int, ...]) -> tuple[str, str] | None:
             "add an axis: x[..., None]",
         )
     wanted = "[N, T, H, W, C] or, with M continuations of each, [N, M, T, H, W, C]"
-    return f"{has}, which is no set of videos", f"wanted are {wanted}"
+    return f"{has}, which is no set of videos", f"expected: {wanted}"
 
 
 def _wrong_type(dtype: np.dtype, file: File) -> tuple[str, str] | None:
@@ -218,10 +218,10 @@ def _wrong_type(dtype: np.dtype, file: File) -> tuple[str, str] | None:
     if dtype == np.bool_:
         return has, "make it bytes: 255 * x.astype(np.uint8)"
     if dtype.kind not in "iuf":
-        return f"{has}, which is no type of pixels", "wanted is uint8, 0 to 255"
+        return f"{has}, which is no type of pixels", "expected: uint8, 0 to 255"
     look = np.frombuffer(file.read(LOOK // dtype.itemsize * dtype.itemsize), dtype)
     if not look.size:
-        return has, "wanted is uint8, 0 to 255"
+        return has, "expected: uint8, 0 to 255"
     if not np.isfinite(look).all():
         what = "NaN" if np.isnan(look).any() else "infinity"
         return f"{has} with {what} among them", "find out where they come from"

@@ -20,7 +20,7 @@ from svtcli.failure import BadData, Refused, in_words
 from svtcli.video.decode import EndsEarly, open_video
 from svtcli.video.image import INEXACT, PICTURES, frame_shape, read_frame
 
-ONE_FOLDER_EACH = "wanted is one folder per video, with one picture per frame"
+ONE_FOLDER_EACH = "expected: one folder per video, with one picture per frame"
 
 Shape = tuple[int, int, int]
 
@@ -143,7 +143,7 @@ def _decoded(path: Path, frames: int) -> Iterator[UInt8[np.ndarray, "H W 3"]]:
         with open_video(path) as video:
             yield from video.decode(None, frames=frames)
     except EndsEarly as error:
-        raise BadData(f"{path}: {in_words(error)}; {frames} are wanted") from error
+        raise BadData(f"{path}: {in_words(error)}; expected {frames}") from error
 
 
 def _picture_shape(paths: Iterable[Path]) -> Shape:

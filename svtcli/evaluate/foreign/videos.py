@@ -118,7 +118,7 @@ def open_prepared(
     if split is None and "test" not in splits and len(splits) != 1:
         raise Refused(
             f"{folder}: which split? It has {', '.join(splits)}",
-            f"say it: {folder}:{next(iter(splits))}",
+            f"name one: {folder}:{next(iter(splits))}",
         )
     split = split or ("test" if "test" in splits else next(iter(splits)))
     if split in splits and not splits[split].clips:
@@ -152,7 +152,7 @@ def common_frames(lengths: Mapping[str, int], wanted: int | None) -> int:
     """
     for where, has in lengths.items():
         if wanted is not None and has < wanted:
-            raise Refused(f"{where}: {has} frames; {wanted} are wanted of each video")
+            raise Refused(f"{where}: {has} frames; {wanted} of each video are compared")
     return min(lengths.values()) if wanted is None else wanted
 
 
@@ -160,5 +160,5 @@ def lossy_refused(path: Path) -> Refused:
     """Refusal of a file that may have changed its pixels."""
     return Refused(
         f"{path}: lossy; FVD of re-encoded video has been wrong by a factor of ten",
-        "score lossless frames (PNG) or arrays (.npy), or say --allow-lossy",
+        "score lossless frames (PNG) or arrays (.npy), or use --allow-lossy",
     )

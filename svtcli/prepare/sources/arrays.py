@@ -260,7 +260,7 @@ def _frames_among(
     if len(fit) > 1:
         raise Refused(
             f"{path}: several arrays that may be frames: {_listed(fit)}",
-            "say which: --frames-key NAME, or data.frames_key; * stands for any text",
+            "name one: --frames-key NAME, or data.frames_key; * stands for any text",
         )
     return {"": fit[0]}
 

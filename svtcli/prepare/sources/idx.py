@@ -51,7 +51,7 @@ def _images(path: Path, file: BufferedIOBase) -> UInt8[np.ndarray, "n rows colum
     if announced > LIMIT:
         raise BadData(
             f"{path}: announces {count} images of {rows} x {columns} pixels; more than "
-            f"{LIMIT} bytes are not believed"
+            f"{LIMIT} bytes are refused"
         )
     # One byte more tells a file that goes on; its end checks the gzip's own checksum.
     content = file.read(announced + 1)

@@ -78,7 +78,7 @@ LAYOUTS = (
 WHAT_TO_GET = (
     "get Kinetics-600 (about 730 GB) from the archives listed at "
     "https://github.com/cvdfoundation/kinetics-dataset, with its annotations; "
-    f"understood are {LAYOUTS}. Put it there, or name its place: "
+    f"known layouts: {LAYOUTS}. Put it there, or name its place: "
     "--source DIR, or data.source=DIR in a recipe"
 )
 
@@ -161,7 +161,7 @@ def survey_source(data: KineticsData) -> Survey:
         raise Refused(
             f"{folder}: no list or folder assigns its "
             f"{counted(len(clips), 'video')} to splits{others}",
-            f"understood are {LAYOUTS}",
+            f"known layouts: {LAYOUTS}",
         )
     duplicates = len(listing.videos) - len(clips)
     return Survey(listing, lists, tuple(clips.values()), duplicates)
