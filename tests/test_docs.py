@@ -30,17 +30,38 @@ ENDS = {
     "svt init mine.yaml --source path/to/videos": (
         *("-n --force", 2, "path/to/videos does not exist"),
     ),
-    "svt recipes check mine.yaml": ("", 0, "mine.yaml: ok"),
-    "svt prepare kinetics --subset cooking -n": ("", *NOT_HERE),
-    # tests/cli/test_as_they_stand.py runs it where there is Kinetics
-    "svt prepare kinetics --subset cooking": ("", *NOT_HERE),
-    "svt render kinetics": ("-n", 2, "no run, samples or clips called 'kinetics'"),
-    "svt render quickstart --frames 0,5,10,15": (
+    "svt run mine.yaml": ("-n", 0, "eval"),
+    # docs/tutorial.md
+    "svt sample quickstart --temp 0.5 --count 2 --per-prime 4": (
+        *("-n --frames 8", 0, "4 of each"),
+    ),
+    "svt render quickstart --frames 4,7,10,15": (
         *("-n", 0, "runs/quickstart/figures/3/strip.png"),
     ),
     "svt render quickstart --diversity": (
         *("-n", 0, "runs/quickstart/figures/3/diversity.png"),
     ),
+    "svt run mine.yaml -n": ("", 0, "sample"),
+    "svt sample mine --video my.mp4 --render": (
+        *("-n --frames 8", 2, "my.mp4: no such file"),
+    ),
+    # docs/clips.md
+    "svt prepare kinetics --subset cooking -n": ("", *NOT_HERE),
+    # tests/cli/test_as_they_stand.py runs it where there is Kinetics
+    "svt prepare kinetics --subset cooking": ("", *NOT_HERE),
+    "svt render kinetics": ("-n", 2, "no run, samples or clips called 'kinetics'"),
+    # docs/pictures.md
+    "svt render": ("-n", 0, "strip.png"),
+    "svt render quickstart --frames 0,5,10,15": (
+        *("-n", 0, "runs/quickstart/figures/3/strip.png"),
+    ),
+    "svt render quickstart --each video --format mp4 --out shown": (
+        *("-n", 0, "would write shown/samples-1-ground-truth.mp4"),
+    ),
+    "svt render quickstart --format curves": (
+        *("-n", 0, "would write runs/quickstart/figures/training.png"),
+    ),
+    "svt render clips/quickstart": ("-n", 2, "clips/quickstart"),
     "svt run quickstart model.d=192 --run wider": (
         *("-n", 2, "trained with another recipe"),
     ),
@@ -54,34 +75,20 @@ ENDS = {
     "svt prepare folder --source path/to/videos --size 48 --frames 16 -n": (
         *("", 2, "no source for folder: path/to/videos does not exist"),
     ),
+    "svt recipes check mine.yaml": ("", 0, "mine.yaml: ok"),
     "svt plan mine.yaml": ("", 0, "parameters"),
-    "svt run mine.yaml -n": ("", 0, "sample"),
-    "svt run mine.yaml": ("-n", 0, "eval"),
     "svt run mine.yaml --to prepare": ("", 0, "clips/mine"),
     "svt render clips/mine": ("-n", 0, "clips/mine/figures/sheet.png"),
     "svt sample mine --prime 5 --temp 0.9 --count 4 --per-prime 16": (
         *("-n --frames 8", 0, "16 of each, 5 prime frames, 3 to sample"),
     ),
     "svt eval mine": ("-n", 0, "clips"),
-    "svt render": ("-n", 0, "strip.png"),
-    "svt render mine --frames 0,5,10,15 --per-prime 2 --out shown/strip": (
-        *("-n", 0, "would write shown/strip/strip.png"),
-    ),
-    "svt render mine --diversity --out shown/diversity": (
-        *("-n", 0, "would write shown/diversity/diversity.png"),
-    ),
-    "svt render mine --each video --format mp4 --out shown/videos": (
-        *("-n", 0, "would write shown/videos/samples-1-ground-truth.mp4"),
-    ),
-    "svt render mine --format curves": (
-        *("-n", 0, "would write runs/mine/figures/training.png"),
-    ),
     "svt prepare arrays --source robot.npz --size 16 -n": (
         *("", 0, "clips/robot: about 1024 clips"),
     ),
     "svt recipes check robot.yaml": ("", 0, "robot.yaml: ok"),
     "svt run robot.yaml": ("-n --run another", 0, "prepare"),
-    # docs/recipes.md
+    # docs/training.md
     "svt sweep mine.yaml train.learning_rate=2e-3,4e-3,8e-3 --seeds 3 -n": (
         *("", 0, "9 runs, 9 to do"),
     ),
@@ -247,13 +254,21 @@ def test_a_command_that_is_not_there_does_not_parse(command):
         parse(command)
 
 
+def anchors(page: Path) -> list[str]:
+    """Names of a page's headings, as GitHub makes them."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return [re.sub(r"[^\w -]", "", each).lower().replace(" ", "-") for each in titles]
+
+
 def test_pictures_and_links_lead_somewhere_and_pictures_are_small():
     for page, text in PAGES.items():
-        for target in re.findall(r"\]\(([^)#]+)\)", text):
+        for target, title in re.findall(r"\]\(([^)#]*)#?([^)]*)\)", text):
             if "://" in target:
                 continue
-            path = (TOP / page).parent / target
+            path = (TOP / page).parent / target if target else TOP / page
             assert path.exists(), f"{page}: {target}"
+            if title:
+                assert title in anchors(path), f"{page}: {target}#{title}"
             if path.suffix == ".png":
                 assert path.stat().st_size < 300_000, target
                 with Image.open(path) as picture:

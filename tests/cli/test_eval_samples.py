@@ -224,7 +224,10 @@ def test_wrong_input_is_told_in_one_line(arrays, capfd, line, said, hint):
         ("--metric psnr --window 9", "--window: none of the requested metrics"),
         ("--metric fvd --stride 2", "--stride: none of the requested metrics"),
         ("--metric psnr --gray", "--gray: none of the requested metrics"),
-        ("--metric ssim --lpips-net vgg16", "--lpips-net: none of the requested metrics"),
+        (
+            "--metric ssim --lpips-net vgg16",
+            "--lpips-net: none of the requested metrics",
+        ),
         ("--metric psnr --i3d mine.yaml", "--i3d: none of the requested metrics"),
         ("--metric psnr --task-index 0 --task-count 2", "only likelihoods are shared"),
         ("--metric ssim --frames 6", "ssim needs 11x11 pixels"),

@@ -346,7 +346,9 @@ def _official(files: Files, data: MovingMnistData, notes: list[str]) -> Path | N
         return None
     clips = open_official(files.official).shape[1]
     if data.test > clips:
-        raise Refused(f"{files.official} holds {clips} clips, and test needs {data.test}")
+        raise Refused(
+            f"{files.official} holds {clips} clips, and test needs {data.test}"
+        )
     notes.append(f"test is the official {OFFICIAL}")
     return files.official
 
