@@ -4,7 +4,7 @@ The model is the quickstart's, or a larger one for an accelerator.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from math import ceil
 from statistics import median
@@ -18,7 +18,7 @@ from svtcli.prepare.sources.video_file import Cutting, TimeSplit
 from svtcli.project.estimate import sampling_seconds
 from svtcli.recipe.load import flow, recipe_from_text
 from svtcli.recipe.schema import Recipe
-from svtcli.run.progress import about
+from svtcli.run.progress import about, counted
 from svtcli.train.backend import devices
 from svtcli.train.duration import seconds_per_step
 
@@ -29,7 +29,7 @@ RATES = (10.0, 15.0)
 ENOUGH, FASTER = 64, 1.3
 """Clips for training that a lower rate must leave; least ratio of two rates that
 differ."""
-LEAST_STEPS = 300
+LEAST_STEPS, UNTIMED_STEPS = 300, 2_000
 MANY = 20
 """Videos of which whole ones are held out, and not the end of each."""
 BLOCK = 8
@@ -117,9 +117,13 @@ class Tier:
     """Time to train, about."""
     most_steps: int
 
+    def for_devices(self, count: int) -> "Tier":
+        """Return it with a batch that is divided evenly among devices."""
+        return replace(self, batch=count * max(1, round(self.batch / count)))
+
 
 CPU = Tier(48, 128, 1, 2, 32, 4, "4e-3", 300.0, 2_000)
-ACCELERATOR = Tier(64, 256, 4, 4, 64, 32, "1e-3", 1800.0, 20_000)
+ACCELERATOR = Tier(64, 256, 4, 4, 64, 16, "1e-3", 1800.0, 20_000)
 
 
 @dataclass(frozen=True)
@@ -154,18 +158,19 @@ def new_recipe(contents: Contents, name: str) -> NewRecipe:
     Errors: `Refused` for videos too short to train on and to hold out.
     """
     choice = choose_clips(contents)
-    device = devices(jax.devices)[0]
-    kind, platform = device.device_kind, device.platform
-    tier = CPU if platform == "cpu" else ACCELERATOR
+    found = devices(jax.devices)
+    kind, platform = found[0].device_kind, found[0].platform
+    tier = (CPU if platform == "cpu" else ACCELERATOR).for_devices(len(found))
     trial = recipe_from_text(_text(contents, choice, tier, LEAST_STEPS, ""), name)
-    each = seconds_per_step(trial.model, trial.train, [kind], platform)
-    wanted = tier.most_steps if each is None else round(tier.seconds / each, -2)
+    each = seconds_per_step(trial.model, trial.train, [kind] * len(found), platform)
+    wanted = UNTIMED_STEPS if each is None else round(tier.seconds / each, -2)
     steps = int(min(max(wanted, LEAST_STEPS), tier.most_steps))
     seconds = {
         "training": None if each is None else each * steps,
         "sampling": sampling_seconds(trial),
     }
     where = "this CPU" if platform == "cpu" else kind
+    where = f"{len(found)} x {kind}" if len(found) > 1 else where
     known = {what: time for what, time in seconds.items() if time is not None}
     time = ", ".join(f"{what} about {about(known[what])}" for what in known)
     header = HEADER.format(
@@ -183,8 +188,8 @@ def _too_short(contents: Contents, choice: Choice) -> tuple[str, ...]:
     lengths = [facts.frames_at(choice.fps) for _, facts in contents.videos]
     if not (short := sum(length < choice.frames for length in lengths)):
         return ()
-    are = "is" if short == 1 else "are"
-    return (f"{short} of {len(lengths)} {are} too short for {choice.frames} frames",)
+    of, are = counted(len(lengths), "video"), "is" if short == 1 else "are"
+    return (f"{short} of {of} {are} too short for a clip of {choice.frames} frames",)
 
 
 def choose_clips(contents: Contents) -> Choice:

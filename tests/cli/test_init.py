@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import yaml
 from svtcli.failure import Refused
 from svtcli.prepare.contents import Contents, look
 from svtcli.prepare.sources import make_plan
-from svtcli.project import init
+from svtcli.project import estimate, init
 from svtcli.recipe.data import FolderData
 from svtcli.recipe.load import load_recipe
 from svtcli.run.progress import Silent
@@ -147,6 +148,19 @@ def test_clips_are_as_long_and_as_many_as_the_videos_allow(
     choice = init.choose_clips(contents)
     assert (choice.frames, choice.fps, choice.split) == (frames, fps, split)
     assert min(choice.clips.values()) > 0
+
+
+@pytest.mark.parametrize("kind", ["NVIDIA H200", "cpu", "an unknown one"])
+def test_the_batch_is_divided_evenly_among_the_devices_here(kind, monkeypatch):
+    platform = "cpu" if kind == "cpu" else "gpu"
+    found = [SimpleNamespace(device_kind=kind, platform=platform)] * 3
+    for module in (init, estimate):
+        monkeypatch.setattr(module, "devices", lambda find: found)
+    made = init.new_recipe(made_up((600, 30), (9, 30), times=10), "mine")
+    assert made.recipe.train.batch == (3 if kind == "cpu" else 15)
+    assert (made.seconds["training"] is None) is (kind == "an unknown one")
+    assert made.notes == ("10 of 20 videos are too short for a clip of 16 frames",)
+    assert made.device == f"3 x {kind}"
 
 
 def test_videos_whose_headers_state_no_length_are_counted(tmp_path: Path) -> None:
