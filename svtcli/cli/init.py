@@ -48,7 +48,7 @@ def init(
     console.note("measuring this machine")
     from svtcli.project.init import new_recipe  # brings jax
 
-    made = new_recipe(found, file.stem)
+    made = new_recipe(found, str(file))
     if not dry_run:
         write_atomic(file, made.text)
     for line in (*found.notes, *made.notes, *listed_failures(found.unreadable)):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
 from math import ceil
+from shlex import quote
 from statistics import median
 
 import jax
@@ -39,10 +40,10 @@ COUNT = 4
 
 
 HEADER = """\
-# {name}: continues {told}.
+# A first model that continues {told}.
 #
 # needs    {where}
-# command  svt run {name}.yaml
+# command  svt run {file}
 """
 SECTIONS = """\
 about: {about}
@@ -152,8 +153,8 @@ class NewRecipe:
     notes: tuple[str, ...] = ()
 
 
-def new_recipe(contents: Contents, name: str) -> NewRecipe:
-    """Choose the settings of a recipe `name`.yaml for these contents.
+def new_recipe(contents: Contents, file: str) -> NewRecipe:
+    """Choose the settings of a recipe for these contents, to be written to `file`.
 
     Errors: `Refused` for videos too short to train on and to hold out.
     """
@@ -161,7 +162,7 @@ def new_recipe(contents: Contents, name: str) -> NewRecipe:
     found = devices(jax.devices)
     kind, platform = found[0].device_kind, found[0].platform
     tier = (CPU if platform == "cpu" else ACCELERATOR).for_devices(len(found))
-    trial = recipe_from_text(_text(contents, choice, tier, LEAST_STEPS, ""), name)
+    trial = recipe_from_text(_text(contents, choice, tier, LEAST_STEPS, ""), file)
     each = seconds_per_step(trial.model, trial.train, [kind] * len(found), platform)
     wanted = UNTIMED_STEPS if each is None else round(tier.seconds / each, -2)
     steps = int(min(max(wanted, LEAST_STEPS), tier.most_steps))
@@ -174,12 +175,12 @@ def new_recipe(contents: Contents, name: str) -> NewRecipe:
     known = {what: time for what, time in seconds.items() if time is not None}
     time = ", ".join(f"{what} about {about(known[what])}" for what in known)
     header = HEADER.format(
-        name=name,
+        file=_printable(quote(file)),
         told=_printable(contents.told),
         where=f"{where}: {time}, estimated" if time else where,
     )
     text = _text(contents, choice, tier, steps, header)
-    recipe = recipe_from_text(text, f"{name}.yaml")
+    recipe = recipe_from_text(text, file)
     return NewRecipe(text, recipe, choice, seconds, where, _too_short(contents, choice))
 
 
