@@ -12,6 +12,7 @@ from svtcli import __version__
 from svtcli.cli import command, completion, console, prepare, recipes, runs
 from svtcli.cli.evaluate import evaluate
 from svtcli.cli.init import init
+from svtcli.cli.open import open_
 from svtcli.cli.project import doctor, plan, run
 from svtcli.cli.render import render
 from svtcli.cli.sample import sample
@@ -33,6 +34,7 @@ ORDER = (
     "sample",
     "eval",
     "render",
+    "open",
     "runs",
     "recipes",
     "doctor",
@@ -63,6 +65,7 @@ app.command(cls=command.ComputingCommand)(train)
 app.command(cls=command.ComputingCommand)(sample)
 app.command("eval", cls=command.ComputingCommand)(evaluate)
 app.command(cls=command.Command)(render)
+app.command("open", cls=command.Command)(open_)
 app.add_typer(runs.app, name="runs")
 app.add_typer(recipes.app, name="recipes")
 app.command(cls=command.ComputingCommand)(doctor)

@@ -125,6 +125,12 @@ def note(line: str) -> None:
         print(printable(line), file=sys.stderr, flush=True)  # noqa: T201
 
 
+def suggest(what: str, command: str) -> None:
+    """Name a command that may come next, as `note`; nothing with --json either."""
+    if not _settings.json:
+        note(f"{what}: {command}")
+
+
 def show(text: str, data: Mapping[str, object]) -> None:
     """Print the result on stdout: `text`, or `data` as a JSON object with --json."""
     global _shown

@@ -13,6 +13,7 @@ from svtcli.cli.eval_tables import paper_data, paper_table, result_text
 from svtcli.cli.flags import find_model, flag
 from svtcli.failure import Refused
 from svtcli.recipe.schema import UNITS
+from svtcli.run.names import run_argument, samples_argument, typed
 
 if TYPE_CHECKING:
     from svtcli.evaluate.foreign.videos import Videos
@@ -180,6 +181,19 @@ def _score(
     for each in every:
         if each.finished and each.out not in before:
             console.note(f"written to {each.out}")
+    (run, *others) = {each.run.path: each.run for each in checkpoints}.values()
+    if not (others or unfinished or call.table or call.out):
+        _suggest_next(run)
+
+
+def _suggest_next(run: "RunFolder") -> None:
+    """Name the command that shows the scores with samples, if there are any."""
+    if samples := run.newest_samples():
+        page = typed("svt", "open", samples_argument(samples))
+        console.suggest("see scores and samples in a browser", page)
+    else:
+        sample = typed("svt", "sample", run_argument(run))
+        console.suggest("sample from it", sample)
 
 
 def _show_plans(

@@ -8,6 +8,7 @@ import typer
 from svtcli.cli import console
 from svtcli.cli.flags import DryRun, Force
 from svtcli.failure import Refused
+from svtcli.run.names import typed
 
 
 def init(
@@ -74,3 +75,5 @@ def init(
             "dry_run": dry_run,
         },
     )
+    if not dry_run:
+        console.suggest("the next command", typed("svt", "run", file))

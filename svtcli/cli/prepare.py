@@ -18,9 +18,11 @@ from svtcli.cli.flags import (
     flag,
     takes,
 )
+from svtcli.clips import is_clips
 from svtcli.failure import Refused
 from svtcli.recipe.data import DATASETS
 from svtcli.recipe.setting import PERCENT, Misfit, settings_of, without_sections
+from svtcli.run.names import typed
 from svtcli.run.progress import about, counted
 from svtcli.train.memory import size
 
@@ -110,6 +112,8 @@ def _add(dataset: Any) -> None:
             return
         done = _prepare(data, folder, options, retry_failed, force)
         console.show(str(folder), {**done, "dry_run": False})
+        if is_clips(folder):
+            console.suggest("look at them", typed("svt", "render", folder))
 
     settings = [each for each in settings_of(dataset) if each.name != "clips"]
     command = takes(settings, {"Clips": None, WORK: PERCENT}, show_defaults=True)(

@@ -16,6 +16,7 @@ from svtcli.failure import BadData, CheckFailed, Failure, Refused
 from svtcli.recipe.data import VideoData
 from svtcli.recipe.schema import STAGES, Stage
 from svtcli.recipe.setting import PERCENT, settings_of
+from svtcli.run.names import recipe_command, run_argument, samples_argument, typed
 from svtcli.run.progress import about, counted
 from svtcli.train.memory import host_memory, keep_freed_memory, size
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from svtcli.project.estimate import CostEstimate, EvalCost, SamplingSteps
     from svtcli.recipe.load import LoadedRecipe
     from svtcli.recipe.schema import Sample
+    from svtcli.run.directory import RunFolder
 
 NARROW = 60
 """Columns below which tables are wrapped."""
@@ -70,7 +72,9 @@ def run(
     folder = run_folder(name or loaded.name)
     stages = chosen_stages(first, last)
     if not dry_run:
-        _show_results(run_chain(loaded, folder, stages, console.progress()))
+        results = run_chain(loaded, folder, stages, console.progress())
+        _show_results(results)
+        _suggest_next(loaded, folder, stages[-1], results)
         return
     refused: Failure | None = None
     try:
@@ -113,6 +117,28 @@ def _show_results(results: "Results") -> None:
     tables = result_text(results.evaluations or (), results.comparisons or ())
     paths = console.table(("", ""), rows) if rows else ""
     console.show("\n\n".join(filter(None, [tables, paths])), data)
+
+
+def _suggest_next(
+    loaded: "LoadedRecipe", run: "RunFolder", last: Stage, results: "Results"
+) -> None:
+    """Name the two commands that come next."""
+    name = run_argument(run)
+    if last == "prepare" and results.prepared:
+        sheet = typed("svt", "render", results.prepared.folder)
+        console.suggest("look at the clips", sheet)
+    elif last == "train":
+        console.suggest("sample from it", typed("svt", "sample", name))
+    elif samples := results.samples or run.newest_samples():
+        pages = [path for path in results.pictures or () if path.suffix == ".html"]
+        what = f"open {pages[0]} in a browser" if pages else "look at the samples"
+        console.suggest(what, typed("svt", "open", samples_argument(samples)))
+    if last == "render":
+        flags = "--seed", loaded.recipe.sample.seed + 1, "--render"
+        more = typed("svt", "sample", name, *flags)
+        console.suggest("sample the same clips once more", more)
+    else:
+        console.suggest("the stages that follow", recipe_command("run", loaded, run))
 
 
 def plan(

@@ -14,6 +14,7 @@ from svtcli.clips import is_clips
 from svtcli.failure import Refused
 from svtcli.recipe.schema import Render
 from svtcli.recipe.setting import CLIPS, settings_of
+from svtcli.run.names import run_argument, typed
 from svtcli.run.progress import Progress, Silent
 
 if TYPE_CHECKING:
@@ -110,13 +111,13 @@ def render(
     from svtcli.render import stage
     from svtcli.run.directory import run_of_samples
 
-    samples, *rest = [_samples_folder(source) for source in (first, *others)]
+    samples, *rest = [samples_folder(source) for source in (first, *others)]
     beside = tuple(rest)
     if "every" in given:
         given |= {"frames": None, "diversity": False}
     run = run_of_samples(samples)
     settings = replace(run.recipe().render if run else Render(), **given)
-    place, runs = out or _default_out(samples, beside), []
+    place, runs = out or default_out(samples, beside), []
     if "curves" in settings.formats:
         runs = [_run_to_plot(str(folder)) for folder in (samples, *beside)]
     progress = console.progress()
@@ -162,7 +163,7 @@ def _show(source: dict[str, Any], pictures: list[Path], dry_run: bool) -> None:
     console.show("\n".join(lines), {**data, "dry_run": dry_run})
 
 
-def _default_out(samples: Path, beside: Sequence[Path]) -> Path:
+def default_out(samples: Path, beside: Sequence[Path]) -> Path:
     """A folder in the run's figures; the pictures of several have the names of all."""
     from svtcli.run.directory import run_of_samples
 
@@ -192,7 +193,7 @@ def _clips_of(source: str) -> tuple[Path, str | None] | None:
     return (folder, split) if folder and is_clips(folder) else None
 
 
-def _samples_folder(source: str | None) -> Path:
+def samples_folder(source: str | None) -> Path:
     """Samples named by the argument; notes which where it had to choose."""
     from svtcli.run.directory import RunFolder, newest_samples, runs_root
 
@@ -214,9 +215,8 @@ def _samples_folder(source: str | None) -> Path:
 
 def _newest_of(run: "RunFolder") -> Path:
     """The newest finished samples of a run; Refused, with the reason, if none are."""
-    finished = list(run.samples.glob("*/samples.json"))
-    if finished:
-        return max(finished, key=lambda file: (file.stat().st_mtime_ns, file)).parent
+    if newest := run.newest_samples():
+        return newest
     if (run.path / "samples.npy").exists():
         raise Refused(
             f"{run.path}: sampling did not finish here (samples.json is missing)",
@@ -225,7 +225,7 @@ def _newest_of(run: "RunFolder") -> Path:
     if run.recipe_file.is_file():
         raise Refused(
             f"{run.path}: no finished samples in this run yet",
-            f"sample with: svt sample {run.path}",
+            f"sample with: {typed('svt', 'sample', run_argument(run))}",
         )
     if (run.path / ".work").is_dir():
         raise Refused(
@@ -253,7 +253,7 @@ def _run_to_plot(source: str | None) -> "RunFolder":
     from svtcli.run.directory import find_run, run_of_samples
 
     if source is None or (Path(source) / "samples.json").is_file():
-        samples = _samples_folder(source)
+        samples = samples_folder(source)
         if run := run_of_samples(samples):
             return run
         raise Refused(f"{samples}: these samples lie in no run; curves are of runs")

@@ -26,6 +26,7 @@ from svtcli.recipe.setting import (
     non_default,
     settings_of,
 )
+from svtcli.run.names import samples_argument, typed
 
 if TYPE_CHECKING:
     from svtcli.clips.reader import Clips
@@ -153,6 +154,9 @@ def sample(
     if pictures:
         said["files"] = [str(path) for path in pictures]
     console.show("\n".join(map(str, (plan.out, *pictures))), said)
+    if plan.finished:
+        page = typed("svt", "open", samples_argument(plan.out))
+        console.suggest("look at them in a browser", page)
 
 
 def _refuse_clips(given: dict[str, Any], data: str | None) -> None:

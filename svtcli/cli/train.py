@@ -11,6 +11,7 @@ import typer
 from svtcli.cli import console
 from svtcli.cli.flags import DryRun, Overrides, RecipeName, RunName
 from svtcli.failure import Refused, Stopped
+from svtcli.run.names import run_argument, typed
 from svtcli.train.memory import keep_freed_memory
 
 if TYPE_CHECKING:
@@ -175,6 +176,8 @@ def _show(trained: "Trained") -> None:
         f"validation_{trained.score_name}": trained.validation,
     }
     console.show(str(trained.run.path), data)
+    sample = typed("svt", "sample", run_argument(trained.run))
+    console.suggest("sample from it", sample)
 
 
 def meeting_of(

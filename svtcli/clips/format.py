@@ -30,6 +30,7 @@ from pydantic import TypeAdapter, ValidationError
 from svtcli.failure import BadData, Refused
 from svtcli.run.durable import check_file, fingerprint, read_record, write_record
 from svtcli.run.lock import refuse_held
+from svtcli.run.names import typed
 
 FORMAT = 1
 """Version of the layout; a reader refuses others."""
@@ -162,7 +163,7 @@ def npy_header(dtype: np.dtype, shape: tuple[int, ...]) -> bytes:
 
 def remedy(folder: Path) -> str:
     """Hint for files of prepared clips that have changed."""
-    verify = f"svt prepare verify {folder} lists what has changed"
+    verify = f"{typed('svt', 'prepare', 'verify', folder)} lists what has changed"
     return f"{verify}; restore it from a copy, or {remove_first(folder)}"
 
 
@@ -242,7 +243,8 @@ def read_manifest(folder: Path) -> Manifest:
         what = "no prepared clips here" if folder.is_dir() else "no such folder"
         raise Refused(
             f"{folder}: {what} ({MANIFEST} is missing)",
-            f"prepare them with: svt prepare folder --source VIDEOS --out {folder}",
+            "prepare them with: svt prepare folder --source VIDEOS "
+            f"--out {typed(folder)}",
         )
     values = read_record(path, again, unsealed=OLDER)
     if (there := values.get("format", FORMAT)) != FORMAT:

@@ -19,6 +19,7 @@ from svtcli.recipe.setting import dotted, influential
 from svtcli.recipe.variants import SWEEP, Variants
 from svtcli.run.directory import RunFolder, run_folder
 from svtcli.run.durable import fingerprint
+from svtcli.run.names import shortened, typed
 
 LATER = ("sample", "eval", "render", "about")
 """Sections that training does not depend on."""
@@ -101,13 +102,14 @@ def plan_sweep(
     if not any(axis.varied for axis in axes):
         raise Refused(
             "a sweep needs a key with several values, or --seeds",
-            f"for example train.learning_rate=1e-3,3e-3; one run: svt run {recipe}",
+            f"for example train.learning_rate=1e-3,3e-3; one run: "
+            f"{typed('svt', 'run', recipe)}",
         )
     varied = [axis for axis in axes if axis.varied]
     runs: dict[str, list[Combination]] = {}
     for loaded, cell in _loaded(recipe, axes, variants):
         words_of = _words(loaded, cell, variants)
-        name = _shortened("-".join([prefix or loaded.name, *words_of]), LONGEST_NAME)
+        name = shortened("-".join([prefix or loaded.name, *words_of]), LONGEST_NAME)
         settings = {
             axis.label: value if axis.of_variants else _value(loaded, axis)
             for axis, value in cell
@@ -117,7 +119,7 @@ def plan_sweep(
     _refuse_equal(runs)
     of_axes = [axis.keys[0].rpartition(".")[2] for axis in varied]
     return Sweep(
-        _shortened("-".join([prefix or loaded.name, *of_axes]), LONGEST_NAME),
+        shortened("-".join([prefix or loaded.name, *of_axes]), LONGEST_NAME),
         tuple(SweepRun(run_folder(name), tuple(some)) for name, some in runs.items()),
     )
 
@@ -242,17 +244,12 @@ def _word_of(loaded: LoadedRecipe, axis: Axis, value: str) -> str:
     word = re.sub(r"[^A-Za-z0-9_+.-]+", ".", word).strip(".")
     if isinstance(setting, str) and word != setting:  # another text may look like it
         word += f".{fingerprint(setting)[:4]}"
-    return f"{axis.keys[0].rpartition('.')[2]}_{_shortened(word, LONGEST_WORD)}"
+    return f"{axis.keys[0].rpartition('.')[2]}_{shortened(word, LONGEST_WORD)}"
 
 
 def _value(loaded: LoadedRecipe, axis: Axis) -> str:
     """Value of an axis as the table shows it."""
     return text(dotted(loaded.recipe).get(axis.keys[0], ""))
-
-
-def _shortened(word: str, most: int) -> str:
-    """At most so many letters; of longer words, the start and a fingerprint."""
-    return word if len(word) <= most else f"{word[: most - 9]}-{fingerprint(word)[:8]}"
 
 
 def _refuse_equal(runs: dict[str, list[Combination]]) -> None:

@@ -22,6 +22,7 @@ from svtcli.recipe.setting import influential, written
 from svtcli.run.directory import RunFolder, refuse_unwritable
 from svtcli.run.durable import read_record
 from svtcli.run.metrics_log import read_rows
+from svtcli.run.names import recipe_command
 from svtcli.run.progress import Progress, Silent
 from svtcli.run.samples import check_samples
 
@@ -152,7 +153,7 @@ def newest_checkpoint(
     if latest_step(run.checkpoints) is None:
         raise Refused(
             f"{run.path}: not trained yet",
-            f"leave out --from, or: svt train {loaded.name}",
+            f"leave out --from, or: {recipe_command('train', loaded, run)}",
         )
     newest = open_checkpoint(run, note=progress.note)
     return replace(newest, recipe=loaded.recipe)

@@ -9,7 +9,7 @@ runs/NAME/checkpoints/STEP/ samples/ eval/ figures/
 import os
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from difflib import get_close_matches
 from importlib import metadata
@@ -101,6 +101,10 @@ class RunFolder:
         """Steps of the checkpoints, ascending."""
         return tuple(numbered(self.checkpoints))
 
+    def newest_samples(self) -> Path | None:
+        """Newest finished samples in it; None without any."""
+        return _newest(self.samples.glob("*/samples.json"))
+
 
 def refuse_unwritable(folder: Path) -> None:
     """Refuse a folder that this process could not create or write into."""
@@ -164,7 +168,7 @@ def find_checkpoint(ckpt: str) -> tuple[RunFolder, int | None]:
     if path.parent.name == "checkpoints" and path.name.isdecimal():
         return _with_checkpoint(find_run(str(path.parent.parent)), int(path.name))
     run, at, step = ckpt.rpartition("@")
-    if not at:
+    if not at or os.sep in step:
         return _with_checkpoint(find_run(ckpt), None)
     if not step.isdecimal():
         raise Refused(f"{ckpt}: the step after @ must be a number, not {step!r}")
@@ -173,13 +177,19 @@ def find_checkpoint(ckpt: str) -> tuple[RunFolder, int | None]:
 
 def newest_samples() -> Path:
     """Newest finished samples of all runs. Errors: Refused if there are none."""
-    finished = list(runs_root().glob("*/samples/*/samples.json"))
-    if not finished:
+    newest = _newest(runs_root().glob("*/samples/*/samples.json"))
+    if newest is None:
         raise Refused(
             f"no finished samples under {runs_root()}/",
             "write them with: svt sample RUN",
         )
-    return max(finished, key=lambda file: (file.stat().st_mtime_ns, file)).parent
+    return newest
+
+
+def _newest(files: Iterable[Path]) -> Path | None:
+    """Folder of the newest file."""
+    newest = max(files, key=lambda file: (file.stat().st_mtime_ns, file), default=None)
+    return newest.parent if newest else None
 
 
 def run_of_samples(samples: Path) -> RunFolder | None:

@@ -1,6 +1,5 @@
 """Plan of a training run, checked against its clips and run folder; no jax here."""
 
-import shlex
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from svtcli.model.windows import check_lengths
 from svtcli.prepare.plan import spec_of
 from svtcli.recipe.data import clips_folder
 from svtcli.recipe.labels import label_pattern
-from svtcli.recipe.load import LoadedRecipe, shipped_recipes
+from svtcli.recipe.load import LoadedRecipe
 from svtcli.recipe.resolve import Lengths
 from svtcli.recipe.schema import Recipe, Train
 from svtcli.recipe.setting import influential, written
@@ -29,6 +28,7 @@ from svtcli.run.directory import RunFolder, read_run
 from svtcli.run.distribution import install_command
 from svtcli.run.durable import fingerprint
 from svtcli.run.metrics_log import end_of, read_rows
+from svtcli.run.names import recipe_command
 from svtcli.train.commit_record import latest_step, was_saved
 
 PREFERRED = ("val", "test")
@@ -104,9 +104,9 @@ def plan_training(
     folder = clips_folder(recipe.data, loaded.name)
     if not (folder / MANIFEST).is_file():
         refuse_unfinished(folder)
+        prepare = recipe_command("run", loaded, None, "--to", "prepare")
         raise Refused(
-            f"{folder}: no prepared clips here",
-            f"prepare them with: {_prepare_command(loaded)}",
+            f"{folder}: no prepared clips here", f"prepare them with: {prepare}"
         )
     return TrainPlan(
         loaded=loaded,
@@ -179,7 +179,7 @@ def refuse_changes(loaded: LoadedRecipe, run: RunFolder) -> list[str]:
         raise Refused(
             f"{run.path}: was trained with another recipe: {'; '.join(changes)}",
             "start another run with --run NAME, or start this one over with: "
-            f"svt train {_recipe_argument(loaded)} --fresh",
+            f"{recipe_command('train', loaded, run, '--fresh')}",
         )
     return changes
 
@@ -285,18 +285,6 @@ def _refuse_short_profile(steps: int, left: int) -> None:
             f"{UNTRACED_STEPS} are not traced",
             f"ask for at most {traceable}" if traceable > 0 else None,
         )
-
-
-def _prepare_command(loaded: LoadedRecipe) -> str:
-    """Command that prepares this recipe's clips, ready to be pasted."""
-    words = ["svt", "run", _recipe_argument(loaded), *loaded.overrides]
-    return shlex.join([*words, "--to", "prepare"])
-
-
-def _recipe_argument(loaded: LoadedRecipe) -> str:
-    """Name of a shipped recipe, else the path of its file."""
-    shipped = str(shipped_recipes().get(loaded.name)) == loaded.source
-    return loaded.name if shipped else loaded.source
 
 
 def _other_settings(folder: Path, recipe: Recipe) -> Iterator[str]:

@@ -37,7 +37,8 @@ def test_the_result_is_a_table(place, capfd):
     assert uniform.split()[:4] == ["mine@3", "uniform", "8.000", "0.000"]
     assert uniform.endswith("bits/dim  test       4  1 to 3")
     (path,) = (place / "runs" / "mine" / "eval").iterdir()
-    assert said.err.endswith(f"written to {path.relative_to(place)}\n")
+    written = f"written to {path.relative_to(place)}\n"
+    assert said.err.endswith(f"{written}sample from it: svt sample mine\n")
     assert "trained: " in said.err
     assert said.err.startswith("compiling the scorer")
 

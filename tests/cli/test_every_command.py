@@ -13,7 +13,9 @@ import typer
 
 from svtcli.cli.app import app
 from svtcli.project import doctor
+from svtcli.run.samples import write_samples
 from tests.cli.terminal import svt_here
+from tests.render.made_up import made_up_samples
 from tests.video.video_files import moving_square, write_video
 
 SMALL = ("--size", "16", "--frames", "5")
@@ -39,6 +41,7 @@ WRITERS = {
     "sample": "mine",
     "eval": "mine",
     "render": "clips/mine",
+    "open": "mine",
     "runs copy": "mine other",
     "runs rm": "mine",
     "runs export": "mine mine.safetensors",
@@ -77,6 +80,7 @@ def whole_place(trained_place, tmp_path_factory) -> Path:
     whole = tmp_path_factory.mktemp("whole") / "place"
     shutil.copytree(trained_place, whole)
     write_video(whole / "raw/folder/a.mp4", moving_square(10))
+    write_samples(whole / "runs/mine/samples/3", made_up_samples())
     return whole
 
 

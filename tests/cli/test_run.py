@@ -32,7 +32,12 @@ def test_the_result_is_the_scores_and_every_path(place, capfd):
 
     again = svt_here(capfd, "run", "mine.yaml")
     assert again.out == said.out
-    assert [line.partition(": ")[2] for line in again.err.splitlines()] == [
+    *lines, look, more = again.err.splitlines()
+    assert look == "look at the samples: svt open mine"
+    assert more.endswith(": svt sample mine --seed 1 --render")
+    for line in (look, more):
+        assert svt_here(capfd, *line.partition(": svt ")[2].split(), "-n").code == 0
+    assert [line.partition(": ")[2] for line in lines] == [
         "these clips are already prepared",
         "already trained to step 3",
         "these samples already exist",

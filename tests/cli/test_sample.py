@@ -32,7 +32,10 @@ def test_the_result_is_the_folder_of_the_samples(place, capfd):
 
     again = svt_here(capfd, "sample", "runs/mine", "--batch", "3")
     assert (again.code, again.out) == (0, said.out)
-    assert again.err == f"{said.out.strip()}: these samples already exist\n"
+    assert again.err.splitlines() == [
+        f"{said.out.strip()}: these samples already exist",
+        "look at them in a browser: svt open mine",
+    ]
 
 
 def test_flags_come_before_the_recipe(place, capfd):
@@ -117,7 +120,10 @@ def test_fixed_point_sampling_changes_no_sample(place, capfd):
     assert 1 <= other.facts.pixels_per_pass <= 4
 
     again = svt_here(capfd, "sample", "mine")  # the schedule is no difference
-    assert again.err == f"{said.out.strip()}: these samples already exist\n"
+    assert again.err.splitlines() == [
+        f"{said.out.strip()}: these samples already exist",
+        "look at them in a browser: svt open mine",
+    ]
 
 
 def test_a_window_is_refused_where_there_is_none(place, capfd):

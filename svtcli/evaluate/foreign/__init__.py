@@ -20,6 +20,7 @@ from svtcli.evaluate.foreign.folders import (
 from svtcli.evaluate.foreign.videos import Videos, open_prepared
 from svtcli.failure import Refused
 from svtcli.run.directory import runs_root
+from svtcli.run.names import typed
 from svtcli.video.file_kinds import ENDINGS
 from svtcli.video.image import PICTURES
 
@@ -97,10 +98,9 @@ def _refuse_run(folder: Path) -> None:
         samples, key=lambda file: (file.stat().st_mtime_ns, file), default=folder
     ).parent
     if (folder / "recipe.yaml").is_file():
-        or_samples = f", or its samples: {newest}" if samples else ""
-        raise Refused(
-            f"{folder}: a run, not videos", f"score it: svt eval {folder}{or_samples}"
-        )
+        or_samples = f", or its samples: {typed(newest)}" if samples else ""
+        score = f"score it: {typed('svt', 'eval', folder)}{or_samples}"
+        raise Refused(f"{folder}: a run, not videos", score)
     if samples:
         raise Refused(
             f"{folder}: holds folders of samples; name one", f"for example {newest}"
