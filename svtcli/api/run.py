@@ -90,8 +90,8 @@ class Run:
         """Continue the first `prime` frames of each video: uint8 [N, F, H, W, C].
 
         `frames` is F, prime frames included. With `per_prime`, M continuations of each
-        video, the result is [N, M, F, H, W, C]. What is None is as in the recipe's
-        section `sample`, as for `svt sample`.
+        video, the result is [N, M, F, H, W, C]. Anything else that is None is as in the
+        recipe's section `sample`, as for `svt sample`.
 
         A model with actions takes them as [F, A] for all videos or [N, F, A]. Clips
         have their own, and follow these after the prime frames.
@@ -106,7 +106,7 @@ class Run:
             frames=frames,
             temperature=temperature,
             seed=seed,
-            per_prime=per_prime,
+            per_prime=1 if per_prime is None else per_prime,
             overlap=overlap,
             top_k=top_k,
             top_p=top_p,

@@ -1,7 +1,9 @@
 """`svt.load_run`: samples and scores are those of the commands, to the bit."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,11 +13,15 @@ from svtcli.api.inputs import choose
 from svtcli.recipe.resolve import Lengths
 from svtcli.run import directory
 from svtcli.run.samples import read_samples
+from svtcli.sample import stage
 from svtcli.train.checkpoint import load_network
 from tests.cli.terminal import svt_here
 
 LONG_ENOUGH = (0, 1, 3, 4)
 """Clips of split `test` with the four frames of the model."""
+
+
+MANY = SimpleNamespace(video=np.zeros((4, 3, 2), np.uint8))
 
 
 @pytest.fixture
@@ -38,6 +44,19 @@ def test_clips_are_sampled_as_the_command_samples_them(clips, capfd):
     assert (run.sample(clips, **given) == wanted[:, 0]).all()
     # The noise is a clip's, whichever others are sampled beside it.
     assert (run.sample(clips[1:3], **given) == wanted[1:3, 0]).all()
+
+
+def test_one_sample_is_drawn_of_each_video_whatever_the_recipe_says(clips, monkeypatch):
+    plans = []
+    monkeypatch.setattr(
+        stage, "sample_in_memory", lambda plan, progress: plans.append(plan) or MANY
+    )
+    run = svt.load_run("mine")
+    recipe = replace(run.recipe, sample=replace(run.recipe.sample, per_prime=5))
+    run = replace(run, checkpoint=replace(run.checkpoint, recipe=recipe))
+    assert run.sample(clips).shape == (4, 2)
+    assert run.sample(clips, per_prime=3).shape == (4, 3, 2)
+    assert [plan.videos for plan in plans] == [4, 12]
 
 
 def test_arrays_are_sampled_as_the_command_samples_files(clips, capfd):
