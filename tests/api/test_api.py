@@ -3,6 +3,7 @@
 import inspect
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -90,18 +91,11 @@ def test_clips_are_sequences_of_each_split(acting_place):
     assert ("tset" in clips, clips.get("tset")) == (False, None)
 
 
-def test_clips_are_prepared_or_found(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    video = np.random.default_rng(0).integers(0, 256, (4, 5, 8, 8, 3), np.uint8)
-    np.save("dots.npy", video)
-    given = {"source": "dots.npy", "size": np.int64(8), "test": 0.25}
-    clips = svt.prepare("arrays", **given, workers=1)
-    assert repr(clips) == "<clips in clips/dots: train: 3, test: 1>"
-    there = {each.tobytes() for each in video}
-    assert {
-        clip.frames.tobytes() for split in clips.values() for clip in split
-    } == there
-    assert svt.prepare("arrays", **given).keys() == clips.keys()
+def test_clips_are_found_prepared_and_wrong_settings_are_refused(place):
+    """docs/python.md prepares some (test_docs_python.py)."""
+    given = {"source": "gone", "size": np.int64(4), "test": 0.3, "out": "clips/mine"}
+    clips = svt.prepare("folder", **given)
+    assert (clips.folder, len(clips["test"])) == (Path("clips/mine"), 5)
     wrong = {
         "contains clips prepared with other settings": {"test": 0.5},
         r"data.sise: unknown key; did you mean data.size\?": {"sise": 8},
@@ -110,6 +104,6 @@ def test_clips_are_prepared_or_found(tmp_path, monkeypatch):
     }
     for sentence, settings in wrong.items():
         with pytest.raises(svt.Refused, match=sentence):
-            svt.prepare("arrays", **given | settings)
-    with pytest.raises(svt.Refused, match=r"did you mean arrays\?"):
-        svt.prepare("array")
+            svt.prepare("folder", **given | settings)
+    with pytest.raises(svt.Refused, match=r"did you mean folder\?"):
+        svt.prepare("foldr")

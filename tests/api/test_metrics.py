@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 import svtcli as svt
-from svtcli.evaluate import lpips
+from svtcli.evaluate import lpips, measure
+from svtcli.evaluate.fvd.features import Network
+from svtcli.evaluate.fvd.i3d import I3D
 from tests.cli.terminal import svt_here
 
 SHAPE = (3, 2, 9, 32, 32, 3)
@@ -61,7 +63,11 @@ def test_lpips_takes_its_network(arrays, monkeypatch):
         svt.api.metrics._settings("lpips", lpips="resnet")
 
 
-def test_fvd_is_that_of_the_command(arrays, capfd, cheap_features):
+def test_fvd_is_that_of_the_command(arrays, capfd, cheap_features, monkeypatch):
+    network = Network(
+        params=I3D(None, None, None, {}, None), weights="", constant=152.9
+    )
+    monkeypatch.setattr(measure, "load_network", lambda given, progress: network)
     wanted = told(capfd, "--metric=fvd", "--window=9", "--resize=half-pixel")["fvd"]
     samples, truth = arrays
     with warnings.catch_warnings(record=True) as warned:
