@@ -181,6 +181,11 @@ def _score(
     for each in every:
         if each.finished and each.out not in before:
             console.note(f"written to {each.out}")
+    if call.out is None:
+        from svtcli.project.showing import send_results
+
+        for run in dict.fromkeys(each.run for each in checkpoints):
+            send_results(run, progress)
     (run, *others) = {each.run.path: each.run for each in checkpoints}.values()
     if not (others or unfinished or call.table or call.out):
         _suggest_next(run)

@@ -129,6 +129,10 @@ def render(
     if beside:
         source["beside"] = [str(each) for each in beside]
     _show(source, pictures, dry_run)
+    if run and not (dry_run or out or beside):
+        from svtcli.project.showing import send_results
+
+        send_results(run, progress)
 
 
 def _refuse_flags(names: Collection[str], why: str) -> None:

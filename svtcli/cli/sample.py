@@ -177,8 +177,12 @@ def _draws(render: bool | None, ckpt: str) -> bool:
 def _draw(plan: "SamplePlan") -> tuple[Path, ...]:
     """Draw the samples by the recipe, unless that is done."""
     from svtcli.project.chain import draw_samples
+    from svtcli.project.showing import send_results
 
-    return draw_samples(plan, plan.checkpoint.recipe.render, console.progress())
+    progress = console.progress()
+    drawn = draw_samples(plan, plan.checkpoint.recipe.render, progress)
+    send_results(plan.checkpoint.run, progress)
+    return drawn
 
 
 def _show_plan(plan: "SamplePlan", task: "ArrayTask | None") -> None:

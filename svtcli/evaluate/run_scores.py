@@ -66,7 +66,30 @@ def log_scores(run: RunFolder) -> Scores:
 
 def run_scores(run: RunFolder) -> Scores:
     """All scores of a run, of its newest scored step. Errors: BadData."""
-    return log_scores(run) | result_scores(*_newest(run))
+    return log_scores(run) | result_scores(*step_results(run))
+
+
+def step_results(
+    run: RunFolder, step: int | None = None
+) -> tuple[list[LikelihoodResult], list[MetricsResult]]:
+    """Results of `step`, or of the newest scored one. Errors: BadData.
+
+    The last result of a split counts, so the one of most clips is last.
+    """
+    likelihoods, metrics = read_results(sorted(run.eval.glob("*.json")))
+    own = [(each, each.made.step) for each in metrics if each.made is not None]
+    steps = {each.step for each in likelihoods} | {of for _, of in own}
+    last = max(steps, default=0) if step is None else step
+    return (
+        sorted(
+            (each for each in likelihoods if each.step == last),
+            key=lambda each: each.clips,
+        ),
+        sorted(
+            (each for each, of in own if of == last),
+            key=lambda each: each.samples.clips * each.trials,
+        ),
+    )
 
 
 def scored(runs: Sequence[RunFolder]) -> list[Scored]:
@@ -81,7 +104,7 @@ def scored(runs: Sequence[RunFolder]) -> list[Scored]:
     for run, recipe in zip(runs, recipes, strict=True):
         values = dotted(recipe)
         settings = {key: text(values.get(key)) for key in keys if key != SEED}
-        likelihoods, metrics = _newest(run)
+        likelihoods, metrics = step_results(run)
         for sampled, some in _by_sampling(metrics):
             scores = log_scores(run) | result_scores(likelihoods, some)
             found.append(Scored(run.name, recipe, settings | sampled, scores))
@@ -126,28 +149,6 @@ def text(value: Any) -> str:
     if isinstance(value, float):
         return re.sub(r"e([-+])0", r"e\1", f"{value:g}")
     return "none" if value is None else flow(value)
-
-
-def _newest(
-    run: RunFolder,
-) -> tuple[list[LikelihoodResult], list[MetricsResult]]:
-    """Results of the newest scored step; of a split's likelihoods, that of most clips.
-
-    The last result of a split counts, so the fullest one is last.
-    """
-    likelihoods, metrics = read_results(sorted(run.eval.glob("*.json")))
-    own = [each for each in metrics if each.made is not None]
-    steps = {each.step for each in likelihoods}
-    steps |= {each.made.step for each in own if each.made}
-    last = max(steps, default=0)
-    newest = [each for each in likelihoods if each.step == last]
-    return (
-        sorted(newest, key=lambda each: each.clips),
-        sorted(
-            (each for each in own if each.made and each.made.step == last),
-            key=lambda each: each.samples.clips * each.trials,
-        ),
-    )
 
 
 def _by_sampling(

@@ -85,6 +85,10 @@ def run_chain(
         comparisons = tuple(run_trials(each, progress) for each in trials)
     if "render" in stages:
         pictures = _render(loaded, run, progress)
+    if {"eval", "render"} & {*stages}:
+        from svtcli.project.showing import send_results
+
+        send_results(run, progress, recipe.train.log)
     return Results(prepared, trained, samples, evaluations, comparisons, pictures)
 
 

@@ -224,6 +224,7 @@ def _checked(document: Document, overrides: Sequence[str]) -> Recipe:
             apply_override(document, override)
         except BadRecipe as error:
             problems += error.problems
+    _read_earlier_keys(document)
     try:
         recipe = validate(document)
     except BadRecipe as error:
@@ -231,6 +232,16 @@ def _checked(document: Document, overrides: Sequence[str]) -> Recipe:
     if problems:
         raise BadRecipe(problems)
     return recipe
+
+
+def _read_earlier_keys(document: Document) -> None:
+    """Read `train.tensorboard: true` as `train.log: [tensorboard]`."""
+    train = document.value.get("train")
+    if not isinstance(train, dict) or not isinstance(train.get("tensorboard"), bool):
+        return
+    log = train.setdefault("log", [])
+    if isinstance(log, list) and train.pop("tensorboard") and "tensorboard" not in log:
+        train["log"] = ["tensorboard", *log]
 
 
 def _with_base(own: Document, folder: Path) -> Document:

@@ -30,6 +30,7 @@ from svtcli.recipe.setting import (
 Stage = Literal["prepare", "train", "sample", "eval", "render"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
 Format = Literal["png", "gif", "mp4", "html", "curves"]
+Tracker = Literal["tensorboard", "wandb"]
 Precision = Literal["float32", "bfloat16"]
 """Number format of products and activations; norms, softmax, logits and NLL are always
 float32."""
@@ -96,8 +97,9 @@ class Train:
     `test`."""
     validate_clips: Annotated[PositiveInt, NO_INFLUENCE] = 32
     """Number of validation clips, always the same ones."""
-    tensorboard: Annotated[bool, NO_INFLUENCE] = False
-    """Also write the metrics for TensorBoard (extra `tensorboard`)."""
+    log: Annotated[tuple[Tracker, ...], NO_INFLUENCE] = ()
+    """Services that also get metrics, scores and pictures: `tensorboard`, and `wandb`,
+    Weights & Biases; each is an extra."""
     log_every: Annotated[PositiveInt, NO_INFLUENCE] = 50
     """Steps between rows of `metrics.jsonl`."""
 

@@ -2,7 +2,7 @@
 
 runs/NAME/recipe.yaml   the recipe, resolved; `run.json` has its checksum
 runs/NAME/run.json      provenance: command, versions, fingerprints (`RunFacts`)
-runs/NAME/metrics.jsonl tensorboard/ profile/
+runs/NAME/metrics.jsonl tensorboard/ wandb/ profile/
 runs/NAME/checkpoints/STEP/ samples/ eval/ figures/
 """
 
@@ -64,6 +64,7 @@ class RunFolder:
     run_file = Inside("run.json")
     metrics = Inside("metrics.jsonl")
     tensorboard = Inside("tensorboard")
+    wandb = Inside("wandb")
     profile = Inside("profile")
     checkpoints = Inside("checkpoints")
     samples = Inside("samples")

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +24,11 @@ from svtcli.recipe.resolve import Lengths
 from svtcli.recipe.schema import Recipe, Train
 from svtcli.recipe.setting import influential, written
 from svtcli.run.directory import RunFolder, read_run
-from svtcli.run.distribution import install_command
 from svtcli.run.durable import fingerprint
 from svtcli.run.metrics_log import end_of, read_rows
 from svtcli.run.names import recipe_command
 from svtcli.train.commit_record import latest_step, was_saved
+from svtcli.train.trackers import require_packages
 
 PREFERRED = ("val", "test")
 """Splits for `train.validate_split: null`, in order of preference."""
@@ -94,7 +93,7 @@ def plan_training(
             f"to train longer, set train.steps={stop_at}",
         )
     changes = [] if fresh else refuse_changes(loaded, run)
-    _require_tensorboard(train)
+    require_packages(train.log)
     starts_over = fresh or bool(changes)
     if not starts_over:
         read_rows(run.metrics)  # refuses a damaged log
@@ -126,21 +125,13 @@ def check(recipe: Recipe, clips: Path | None = None) -> None:
     Errors: Refused.
     """
     train, mesh = recipe.train, recipe.mesh
-    _require_tensorboard(train)
+    require_packages(train.log)
     # Where devices are counted later, there are at least those of one group.
     refuse_uneven(train, max(mesh.data, 1), mesh.shard, 1)
     if clips is not None:
         check_clips(clips, recipe)
     if train.validate_every is not None:
         check_lengths(recipe.model, **vars(recipe.resolved(recipe.eval)))
-
-
-def _require_tensorboard(train: Train) -> None:
-    if train.tensorboard and find_spec("tensorboardX") is None:
-        raise Refused(
-            "train.tensorboard: tensorboardX is not installed",
-            f"install it: {install_command('tensorboard')}",
-        )
 
 
 def refuse_uneven(train: Train, data: int, shard: int, most: int) -> None:
@@ -253,7 +244,7 @@ def move_aside(run: RunFolder) -> Path | None:
 
     None if there is nothing to move. Samples and figures stay where they are.
     """
-    logs = (run.metrics, end_of(run.metrics), run.tensorboard, run.profile)
+    logs = (run.metrics, end_of(run.metrics), run.tensorboard, run.wandb, run.profile)
     written = (run.checkpoints, *logs, run.recipe_file, run.run_file)
     there = [path for path in written if path.exists()]
     if not there:

@@ -33,7 +33,8 @@ from svtcli.train.mesh import Layout, layout_of
 from svtcli.train.plan import TrainPlan, move_aside, plan_training
 from svtcli.train.state import State, abstract_state, first_state
 from svtcli.train.step import Update, jit_update, recipe_update
-from svtcli.train.step_log import Profile, StepLog, TensorBoard, throughput_of
+from svtcli.train.step_log import Profile, StepLog, throughput_of
+from svtcli.train.trackers import open_trackers
 from svtcli.train.validate import make_validation
 
 SEEN_WITHIN = 60
@@ -202,10 +203,10 @@ def _train(
     step = _compiled(update, abstract, setup, settings, progress, compiling)
     clips, note, keep = plan.clips.fingerprint, progress.note, settings.keep
     with (
+        _rows(run, settings, peers, note) as rows,
         Checkpoints(
             run.checkpoints, keep, clips, note, settings.keep_every, peers
         ) as checkpoints,
-        _rows(run, settings, peers) as rows,
         Profile(plan.profile * peers.first, run.profile, note) as profile,
     ):
         state = checkpoints.restore(abstract) or _first(plan, layout, abstract)
@@ -266,13 +267,18 @@ def _note_duration(
 
 
 @contextmanager
-def _rows(run: RunFolder, settings: Train, peers: Peers) -> Iterator[Rows]:
+def _rows(
+    run: RunFolder, settings: Train, peers: Peers, note: Callable[[str], None]
+) -> Iterator[Rows]:
     """Open the logs of metrics; of several processes, process 0 logs."""
     if not peers.first:
         yield Together(())
         return
-    with MetricsLog(run.metrics) as log, TensorBoard(run.tensorboard) as board:
-        yield Together((log, board)) if settings.tensorboard else log
+    with (
+        open_trackers(run, settings.log, note) as trackers,
+        MetricsLog(run.metrics) as log,
+    ):
+        yield Together((log, *trackers))
 
 
 def _first(plan: TrainPlan, layout: Layout, abstract: State) -> State:

@@ -1,4 +1,4 @@
-"""Metrics of the steps: log, TensorBoard, progress bar, skipped steps; their speed.
+"""Metrics of the steps: log, progress bar, skipped steps; their speed.
 
 The speed is throughput, utilization of the chips (MFU), and traces of the profiler.
 """
@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import jax
 
@@ -252,55 +251,3 @@ class StepLog:
         self.progress.note(
             f"step {step}: the {what} is not finite; skipped; clips: {names}"
         )
-
-
-class TensorBoard:
-    """Copy of the metrics for TensorBoard (extra `tensorboard`), below `folder`.
-
-    One file for each start of a run; a resumed run repeats steps, and TensorBoard is
-    told to forget those in the previous file. Written in this thread, without
-    tensorboardX's queue, which would hide a full disk and wait forever.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._writer: Any = None
-
-    def __enter__(self) -> "TensorBoard":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._writer is not None:
-            self._writer.close()
-
-    def append(self, step: int, **values: float | int) -> None:
-        """Add the values of `step`, except those that are not finite."""
-        from tensorboardX.proto.event_pb2 import Event
-        from tensorboardX.proto.summary_pb2 import Summary
-
-        if self._writer is None:
-            self._writer = self._opened(step)
-        scalars = [
-            Summary.Value(tag=name, simple_value=float(value))
-            for name, value in values.items()
-            if math.isfinite(value) and name != "time"  # which each event has
-        ]
-        now, summary = time.time(), Summary(value=scalars)
-        self._writer.write_event(Event(step=step, wall_time=now, summary=summary))
-        self._writer.flush()
-
-    def sync(self) -> None:
-        """Do nothing: these are a copy of `metrics.jsonl`."""
-
-    def _opened(self, step: int) -> Any:
-        """Open a new file, for events from `step` on."""
-        from tensorboardX.event_file_writer import EventsWriter
-        from tensorboardX.proto.event_pb2 import Event, SessionLog
-
-        self._folder.mkdir(parents=True, exist_ok=True)
-        # The file's name has only seconds, and an existing file would be overwritten.
-        count = len(list(self._folder.iterdir()))
-        writer = EventsWriter(str(self._folder / "events"), f".{count}")
-        start = SessionLog(status=SessionLog.START)
-        writer.write_event(Event(step=step, wall_time=time.time(), session_log=start))
-        return writer

@@ -18,7 +18,7 @@ from svtcli.train.state import State
 from svtcli.train.step import Update, jit_update, recipe_update
 
 FREE = {
-    *("seed", "save_every", "keep", "keep_every", "log_every", "tensorboard"),
+    *("seed", "save_every", "keep", "keep_every", "log_every", "log"),
     *("validate_every", "validate_split", "validate_clips"),
 }
 """Settings of `train` that a step does not depend on."""
