@@ -43,6 +43,8 @@ def init(
     if file.suffix not in SUFFIXES:
         raise Refused(f"{file}: not the name of a recipe", f"name it {file}.yaml")
     run_folder(file.stem)  # refuses a name that no run can have
+    if file.is_dir():
+        raise Refused(f"{file}: is a folder", "name the file to write")
     if file.exists() and not force:
         raise Refused(f"{file}: already exists", "--force overwrites it")
     found = look(source, console.progress())

@@ -98,10 +98,11 @@ def test_a_file_is_taken_by_its_name(place, here):
         (["mine", "--source", "own"], 2, "name it mine.yaml"),
         (["my own.yaml", "--source", "own"], 2, "'my own' cannot name a run"),
         (["old.yaml", "--source", "none"], 2, "--force overwrites it"),
+        (["folder.yaml", "--source", "own", "--force"], 2, "is a folder"),
     ],
 )
 def test_what_is_refused_writes_nothing(place, here, words, code, sentence):
-    for folder in ("empty", "text", "broken", "short"):
+    for folder in ("empty", "text", "broken", "short", "folder.yaml"):
         (place / folder).mkdir()
     (place / "text/a.txt").write_text("no video")
     for name in ("a.mp4", "b.mp4"):
@@ -113,7 +114,9 @@ def test_what_is_refused_writes_nothing(place, here, words, code, sentence):
     assert said.code == code
     assert sentence in said.err
     assert "Traceback" not in said.err
-    assert [path.name for path in place.glob("*.yaml")] == ["old.yaml"]
+    assert [path.name for path in place.rglob("*.yaml") if path.is_file()] == [
+        "old.yaml"
+    ]
     assert (place / "old.yaml").read_text() == "precious"
 
 
@@ -168,6 +171,16 @@ def test_videos_whose_headers_state_no_length_are_counted(tmp_path: Path) -> Non
     raw = write_video(tmp_path / "b.h264", moving_square(20))
     assert [n.frames for _, n in look(str(tmp_path), Silent()).videos] == [30, 20]
     assert raw.exists()
+
+
+def test_of_many_videos_some_are_looked_at(place, monkeypatch):
+    monkeypatch.setattr("svtcli.prepare.contents.MOST_HEADERS", 2)
+    found = look(str(place / "own"), Silent())
+    assert found.told.startswith("3 videos (2 looked at), 40 x 32")
+    assert (found.scale, [name for name, _ in found.videos]) == (
+        1.5,
+        ["a.mp4", "ü#.mp4"],
+    )
 
 
 def test_a_filter_says_how_many_of_how_many_it_takes(tmp_path: Path) -> None:

@@ -69,6 +69,10 @@ def test_the_copy_of_a_shipped_recipe_leaves_its_own_videos_behind(place, here):
         "  match: bikes|bunny|pristine",
     ]
     assert here("recipes", "check", "mine.yaml").code == 0
+    (place / "own").mkdir()
+    (place / "own/holiday.mp4").touch()
+    words = ("run", "mine.yaml", "data.source=own", "--to", "prepare", "-n")
+    assert here(*words).code == 0
 
 
 @pytest.mark.parametrize("name", set(shipped_recipes()) - {"quickstart"})

@@ -217,6 +217,7 @@ def test_a_subset_leaves_out_other_and_missing_classes(tmp_path: Path) -> None:
     plan = make_plan(data)
     assert set(labels_of(plan).values()) == {"making tea", "peeling apples"}
     assert "left out: 1 without label" in plan.notes
+    assert "4 videos, 2 match 'cooking'" in plan.notes
     by_hand = make_plan(replace(data, subset=None, match="yoga|peel"))
     assert set(labels_of(by_hand).values()) == {"yoga", "peeling apples"}
     with pytest.raises(Refused, match="whose class matches 'tango'; the source holds"):
