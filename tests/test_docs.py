@@ -79,10 +79,6 @@ ENDS = {
     "svt plan mine.yaml": ("", 0, "parameters"),
     "svt run mine.yaml --to prepare": ("", 0, "clips/mine"),
     "svt render clips/mine": ("-n", 0, "clips/mine/figures/sheet.png"),
-    "svt sample mine --prime 5 --temp 0.9 --count 4 --per-prime 16": (
-        *("-n --frames 8", 0, "16 of each, 5 prime frames, 3 to sample"),
-    ),
-    "svt eval mine": ("-n", 0, "clips"),
     "svt prepare arrays --source robot.npz --size 16 -n": (
         *("", 0, "clips/robot: about 1024 clips"),
     ),
