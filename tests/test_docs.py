@@ -30,9 +30,10 @@ ENDS = {
     "svt init mine.yaml --source path/to/videos": (
         *("-n --force", 2, "path/to/videos does not exist"),
     ),
+    "svt open quickstart": ("-n", 0, "runs/quickstart/figures/3/report.html"),
     "svt run mine.yaml": ("-n", 0, "eval"),
     # docs/tutorial.md
-    "svt sample quickstart --temp 0.5 --count 2 --per-prime 4": (
+    "svt sample quickstart --temp 0.9 --count 2 --per-prime 4": (
         *("-n --frames 8", 0, "4 of each"),
     ),
     "svt render quickstart --frames 4,7,10,15": (

@@ -33,9 +33,8 @@ def open_(
 ) -> None:
     """Open the report page of samples in a browser.
 
-    The page is drawn first where it is missing or stale. Without a browser, as over SSH
-    or without a display, the path of the page is all: it is a single file. $BROWSER
-    names a browser.
+    The page is drawn first where it is missing or stale. Without a display, as over
+    SSH, its path is printed: the page is a single file. $BROWSER names a browser.
 
     For example: svt open quickstart
     """
