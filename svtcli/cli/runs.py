@@ -231,7 +231,10 @@ def rm(runs: Runs, dry_run: DryRun = False) -> None:
 def export_(
     ckpt: Ckpt,
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="The new file, NAME.safetensors.")
+        Path,
+        typer.Argument(
+            metavar="FOLDER|FILE", help="The new folder, or a file NAME.safetensors."
+        ),
     ],
     overrides: Annotated[
         list[str] | None,
@@ -261,10 +264,12 @@ def export_(
 ) -> None:
     """Export a checkpoint's weights, recipe and step.
 
-    The file is one safetensors file. With --clips the run that is made of it can be
-    sampled and scored at once: the file has the clips, and the score on them.
+    A folder is ready for a model hub: model.safetensors, recipe.yaml, and README.md, a
+    model card with the scores and pictures of the run. A file has the weights and the
+    recipe alone; svt runs import takes both. With --clips the run that is made of it
+    can be sampled and scored at once: it has the clips, and the score on them.
 
-    For example: svt runs export bair_large@300000 bair_large.safetensors
+    For example: svt runs export bair_large@300000 bair_large
     """
     from svtcli.train.commit_record import open_checkpoint
 
@@ -273,7 +278,13 @@ def export_(
     from svtcli.project.export import Contents, export_weights
 
     contents = Contents(half, clips, tuple(overrides or ()))
-    export_weights(checkpoint, file, contents, force, dry_run)
+    if file.suffix == ".safetensors":
+        export_weights(checkpoint, file, contents, force, dry_run)
+    else:
+        from svtcli.project.model_card import export_folder
+
+        progress = console.progress()
+        export_folder(checkpoint, file, contents, progress, force, dry_run)
     data = {"file": str(file), "checkpoint": checkpoint.name, "dry_run": dry_run}
     text = f"would write {checkpoint.name} to {file}" if dry_run else str(file)
     console.show(text, data)
@@ -282,7 +293,10 @@ def export_(
 @app.command("import", cls=Command)
 def import_(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A file of svt runs export.")
+        Path,
+        typer.Argument(
+            metavar="FOLDER|FILE", help="A folder or file of svt runs export."
+        ),
     ],
     run: NewRun,
     dry_run: DryRun = False,

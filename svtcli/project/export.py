@@ -1,5 +1,7 @@
 """Weights of a run as one safetensors file; `imports.py` makes a run of it.
 
+`model_card.py` puts that file into a folder for a model hub.
+
 The file holds the parameters used for sampling and scoring, by the names of the
 checkpoint, and as metadata the recipe, the step, the clips they were trained on, and a
 checksum of everything. It may hold a few clips too, as the bytes of an archive, with
@@ -40,6 +42,8 @@ from svtcli.train.plan import SECTIONS
 from svtcli.train.validate import score_clips
 
 FORMAT = "svt 1"
+WEIGHTS_FILE, RECIPE_FILE = "model.safetensors", "recipe.yaml"
+"""Files of a folder for a model hub."""
 CLIPS = "clips.zip"
 """Name of the array with the bytes of an archive of clips."""
 SCORED = 12
@@ -58,6 +62,8 @@ class Contents:
     """Number of clips of each split that the recipe samples or scores."""
     overrides: tuple[str, ...] = ()
     """Changes to the recipe's sections `sample`, `eval` and `render`."""
+    public: bool = False
+    """Without places of this machine: the recipe is shown to others."""
 
 
 def export_weights(
@@ -87,7 +93,7 @@ def export_weights(
     metadata = {
         "format": FORMAT,
         "name": facts.recipe,
-        "recipe": dump_recipe(_without_paths(recipe) if contents.clips else recipe),
+        "recipe": dump_recipe(_without_paths(recipe, contents)),
         "step": str(checkpoint.step),
         "clips": facts.data_fingerprint,
     }
@@ -129,9 +135,13 @@ def _exported_recipe(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
     return changed
 
 
-def _without_paths(recipe: Recipe) -> Recipe:
-    """Recipe of a file with clips of its own, without places of this machine."""
-    return replace(recipe, data=replace(recipe.data, source=None, clips=None))
+def _without_paths(recipe: Recipe, contents: Contents) -> Recipe:
+    """Recipe without places of this machine, if the file has clips or is public."""
+    if contents.clips is None and not contents.public:
+        return recipe
+    own = contents.clips is not None or recipe.data.clips is None
+    clips = None if own else str(Path("clips", Path(str(recipe.data.clips)).name))
+    return replace(recipe, data=replace(recipe.data, source=None, clips=clips))
 
 
 def _copy_clips(checkpoint: Checkpoint, count: int, out: Path) -> None:

@@ -22,7 +22,13 @@ from safetensors import SafetensorError, safe_open
 from svtcli.clips.archive import unpack
 from svtcli.failure import BadData, Refused, in_words
 from svtcli.model.svt import structure
-from svtcli.project.export import CLIPS, FORMAT, checksum_of
+from svtcli.project.export import (
+    CLIPS,
+    FORMAT,
+    RECIPE_FILE,
+    WEIGHTS_FILE,
+    checksum_of,
+)
 from svtcli.recipe.data import clips_folder
 from svtcli.recipe.document import BadRecipe
 from svtcli.recipe.load import LoadedRecipe, recipe_from_text
@@ -61,7 +67,7 @@ class Weights:
 def import_weights(
     file: Path, run: RunFolder, progress: Progress, clips: Path | None = None
 ) -> Weights:
-    """Create `run` from an exported file, to be sampled, scored and trained further.
+    """Create `run` from an exported file or folder, to sample, score or train further.
 
     Clips in the file go to `clips`, by default `clips/RUN`. There is no optimizer
     state: further training begins with a new one. Errors: as `weights_to_import`;
@@ -139,9 +145,13 @@ def _read(
     """Read and check the whole file. Errors: those of `weights_to_import`."""
     if run.path.exists():
         raise Refused(f"{run.path}: already exists", "name another run")
+    beside = file / RECIPE_FILE if file.is_dir() else None
+    file = file / WEIGHTS_FILE if beside else file
     if not file.is_file():
         raise Refused(f"{file}: no such file")
     with _opened(file) as opened:
+        if beside and beside.is_file():
+            _compare_recipes(opened, file, beside)
         weights = _weights(opened, file, run, clips)
         _, shapes = structure(weights.recipe.recipe.model)
         slices = {name: opened.get_slice(name) for name in opened.keys()}  # noqa: SIM118
@@ -161,6 +171,14 @@ def _read(
         raise BadData(f"{file}: changed since it was exported", FOREIGN)
     arrays.pop(CLIPS, None)
     return weights, arrays
+
+
+def _compare_recipes(opened: Any, file: Path, beside: Path) -> None:
+    """Refuse a recipe beside the weights that is not theirs: it would be ignored."""
+    text = (opened.metadata() or {}).get("recipe", "")
+    if beside.read_bytes() != text.encode():
+        what = f"{beside}: not the recipe in {file.name}"
+        raise BadData(what, "get the folder again, or remove this file")
 
 
 @contextmanager
