@@ -71,16 +71,19 @@ def _font_of(letter: str) -> str | None:
 def drawable(text: str) -> str:
     """`text` with a question mark for each letter that cannot be drawn.
 
-    Accents that no font has, joiners and other invisible letters are left out.
+    Accents that no font has are left out, as are letters that only steer others.
     """
     letters = []
     for letter in normalize("NFC", text):
-        if not letter.isprintable() or _font_of(letter):
-            kept = category(letter) != "Cf"
-            letters += [letter if letter.isprintable() else "?"] if kept else []
-        elif category(letter)[0] != "M":
+        kind = category(letter)
+        if kind == "Cf" or (kind[0] == "M" and not _font_of(letter)):
+            continue
+        if not letter.isprintable():
+            letter = "?"
+        elif not _font_of(letter):
             _missing.add(letter)
-            letters.append("?")
+            letter = "?"
+        letters.append(letter)
     return "".join(letters)
 
 

@@ -227,8 +227,11 @@ def _sizes(page: Page) -> str:
         return ""
     videos = max(len(group.rows) for group in page.groups)
     across = ceil(videos / ceil(videos / MOST_ACROSS))
-    width, scale = page.groups[0].rows[0].video.shape[2], page.settings.scale
-    return f":root {{ --width: {width}px; --scale: {scale}; --across: {across}; }}\n"
+    F, _, W, _ = page.groups[0].rows[0].video.shape
+    return (
+        f":root {{ --width: {W}px; --scale: {page.settings.scale}; "
+        f"--across: {across}; --digits: {len(str(F - 1))}; }}\n"
+    )
 
 
 @cache

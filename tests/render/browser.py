@@ -70,11 +70,15 @@ class Browser:
 
     def open(self, file: Path) -> None:
         """Load the page, until its script is ready."""
+        self.load(file)
+        self.until("document.documentElement.dataset.ready === ''")
+
+    def load(self, file: Path) -> None:
+        """Load the page."""
         self.events.clear()
         self.ask("Page.navigate", url=file.resolve().as_uri())
         while not self.named("Page.loadEventFired"):
             self.events.append(self._next())
-        self.until("document.documentElement.dataset.ready === ''")
 
     def run(self, script: str) -> Any:
         """The value of an expression in the page, awaited."""

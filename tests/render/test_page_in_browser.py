@@ -97,6 +97,35 @@ def test_it_plays_by_itself_from_the_first_sampled_frame(chromium, tmp_path):
     page.until(f"{FRAME} === 0")
 
 
+def test_videos_are_large_and_nothing_moves_when_they_appear(chromium, tmp_path):
+    chromium.screen(1280, 800, motion=True)
+    fast = made_up_page(settings=Render(scale=3, fps=40.0))
+    page = opened(chromium, tmp_path, page_html(fast))
+    width = page.run("document.querySelector('.videos canvas').offsetWidth")
+    assert width >= 3 * 60, "three times as large as in a strip"
+    shifts = page.run(
+        "new Promise((done) => { let sum = 0; new PerformanceObserver((list) => {"
+        " for (const each of list.getEntries()) sum += each.value; })"
+        ".observe({ type: 'layout-shift', buffered: true });"
+        " setTimeout(() => done(sum), 300); })"
+    )
+    assert shifts == 0
+
+
+def test_without_scripts_it_says_so_and_shows_no_dead_controls(chromium, tmp_path):
+    file = tmp_path / "report.html"
+    file.write_text(page_html(made_up_page()), encoding="utf-8")
+    seen = "[...document.querySelectorAll('{}')].filter((e) => e.checkVisibility())"
+    chromium.ask("Emulation.setScriptExecutionDisabled", value=True)
+    try:
+        chromium.load(file)
+        dead = seen.format("#player, .keys, .videos")
+        assert chromium.run(f"{dead}.length") == 0
+        assert chromium.run(f"{seen.format('noscript .warning')}.length") == 1
+    finally:
+        chromium.ask("Emulation.setScriptExecutionDisabled", value=False)
+
+
 def test_it_stands_still_for_those_who_want_no_motion(chromium, tmp_path):
     chromium.screen(1000, 800)
     page = opened(chromium, tmp_path, page_html(made_up_page()))

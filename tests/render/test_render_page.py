@@ -133,4 +133,4 @@ def test_a_clip_whose_name_is_no_text_has_a_page(run):
     facts = replace(samples.facts, clips=("a\udcff", "b"))
     write_samples(run.samples / "300", replace(samples, facts=facts))
     (page,) = render(run.samples / "300", run.figures, PAGE, Silent())
-    assert ">a?</h3>" in page.read_text(encoding="utf-8")
+    assert "<bdi>a?</bdi></h3>" in page.read_text(encoding="utf-8")
