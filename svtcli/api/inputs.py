@@ -76,7 +76,7 @@ def _of_clips(clips: list[Clip], given: ActionSet | None, lengths: Lengths) -> C
         if len(clip) < lengths.frames:
             there, wanted = counted(len(clip), "frame"), lengths.frames
             raise Refused(
-                f"video: clip {clip.id} has {there}, and {wanted} are wanted",
+                f"video: clip {clip.id} has {there}; expected {wanted} or more",
                 f"take longer clips, or fewer frames: frames={len(clip)}",
             )
     if given is not None:
@@ -102,7 +102,7 @@ def _of_array(
     N, there = videos_of_array(array, "video").count, array.shape[1]
     if there < least:
         raise Refused(
-            f"video: {counted(there, 'frame')}, and {least} are wanted",
+            f"video: {counted(there, 'frame')}; expected {least} or more",
             "give longer videos, or ask for less: frames=, prime=",
         )
     known, size = None, recipe.model.actions

@@ -158,7 +158,7 @@ WRONG_VIDEO = {
     r"looks like \[N, T, C, H, W\]": PIXELS.transpose(0, 1, 4, 2, 3),
     "looks like continuations": PIXELS[None],
     "holds no pixels": PIXELS[:0],
-    "1 frame, and 2 are wanted": PIXELS[:, :1],
+    "1 frame; expected 2 or more": PIXELS[:, :1],
     "parts have several shapes": [PIXELS, PIXELS[0]],
     "video: not an array of numbers": "mine",
 }
@@ -180,14 +180,14 @@ def test_a_wrong_array_or_setting_is_refused_in_one_line(clips):
     calls = [({"prime": 2}, video, what) for what, video in WRONG_VIDEO.items()]
     calls += [({"prime": 2} | keys, PIXELS, x) for x, keys in WRONG_SETTINGS.items()]
     calls += [
-        ({}, there["test"][2], "clip test 2 has 3 frames, and 4 are wanted"),
+        ({}, there["test"][2], "clip test 2 has 3 frames; expected 4 or more"),
         ({}, [clips[0], there["train"][0]], "clips of several splits"),
     ]
     for keys, video, sentence in calls:
         with pytest.raises(svt.Refused, match=sentence) as error:
             run.sample(video, **keys)
         assert "\n" not in str(error.value)
-    with pytest.raises(svt.Refused, match="3 frames, and 4 are wanted"):
+    with pytest.raises(svt.Refused, match="3 frames; expected 4 or more"):
         run.score(PIXELS[:, :3])
 
 
