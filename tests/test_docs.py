@@ -81,7 +81,7 @@ ENDS = {
     "svt run mine.yaml --to prepare": ("", 0, "clips/mine"),
     "svt render clips/mine": ("-n", 0, "clips/mine/figures/sheet.png"),
     "svt prepare arrays --source robot.npz --size 16 -n": (
-        *("", 0, "clips/robot: about 1024 clips"),
+        *("", 0, "clips/robot: about 1,024 clips"),
     ),
     "svt recipes check robot.yaml": ("", 0, "robot.yaml: ok"),
     "svt run robot.yaml": ("-n --run another", 0, "prepare"),

@@ -14,6 +14,7 @@ from svtcli.cli.flags import find_model, flag
 from svtcli.failure import Refused
 from svtcli.recipe.schema import UNITS
 from svtcli.run.names import run_argument, samples_argument, typed
+from svtcli.run.progress import counted
 
 if TYPE_CHECKING:
     from svtcli.evaluate.foreign.videos import Videos
@@ -227,7 +228,7 @@ def _describe_trials(plan: "TrialsPlan") -> str:
     settings, made = plan.metrics.settings, plan.samples
     metrics, trials = ", ".join(settings.metrics), settings.trials
     ready = " (they are there)" if made.finished else ""
-    many = f"{trials} trial{'s' * (trials > 1)} of {len(made.numbers)} clips"
+    many = f"{counted(trials, 'trial')} of {counted(len(made.numbers), 'clip')}"
     return (
         f"would measure {metrics} of {made.checkpoint.name}: {made.videos} samples"
         f"{ready} of {made.frames} frames, {many} of {made.folder}, split "

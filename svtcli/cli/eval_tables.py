@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from svtcli.cli import console
 from svtcli.recipe.schema import UNITS
+from svtcli.run.progress import counted
 
 if TYPE_CHECKING:
     from svtcli.evaluate.fvd.protocol import Spread
@@ -73,7 +74,7 @@ def likelihood_by_frame(results: Sequence["LikelihoodResult"]) -> str:
 
 def metrics_table(results: Sequence["MetricsResult"]) -> str:
     """Show all numbers, then the protocol of each set of samples."""
-    from svtcli.evaluate.results import count, metric_rows, protocol_notes
+    from svtcli.evaluate.results import metric_rows, protocol_notes
 
     rows, lines = [], []
     for each in results:
@@ -83,8 +84,8 @@ def metrics_table(results: Sequence["MetricsResult"]) -> str:
             for row in metric_rows(each)
         ]
         lines.append(
-            f"{name}: {count(each.samples.clips, 'sample')} per trial, compared with "
-            f"{count(each.reference.clips, 'clip')} of {each.reference.name}"
+            f"{name}: {counted(each.samples.clips, 'sample')} per trial, compared with "
+            f"{counted(each.reference.clips, 'clip')} of {each.reference.name}"
         )
         lines += [f"  {note}" for note in protocol_notes(each)]
     columns = ("samples", "metric", "value", "±", "averaged over", "samples per clip")

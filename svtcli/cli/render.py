@@ -14,7 +14,7 @@ from svtcli.clips import is_clips
 from svtcli.failure import Refused
 from svtcli.recipe.schema import Render
 from svtcli.recipe.setting import CLIPS, settings_of
-from svtcli.run.names import run_argument, typed
+from svtcli.run.names import run_argument, shortened, typed
 from svtcli.run.progress import Progress, Silent
 
 if TYPE_CHECKING:
@@ -150,13 +150,16 @@ def _draw_curves(
 ) -> list[Path]:
     """Draw curves of runs, by default among the figures of the first."""
     from svtcli.render import curves as stage
+    from svtcli.render.groups import LONGEST_FILE
 
     if not runs:
         return []
     once = list({run.path.resolve(): run for run in runs}.values())
     first, *others = once
     names = "-".join(other.name for other in others)
-    place = out or first.figures / (f"curves-beside-{names}" if others else "")
+    place = out or first.figures / (
+        shortened(f"curves-beside-{names}", LONGEST_FILE) if others else ""
+    )
     return stage.draw_curves(once, place, progress, force, dry_run)
 
 
@@ -180,7 +183,10 @@ def default_out(samples: Path, beside: Sequence[Path]) -> Path:
         f"{each.resolve().name}"
         for each in beside
     ]
-    return figures / f"{name}-beside-{'-'.join(names)}"
+    from svtcli.render.groups import LONGEST_FILE
+
+    beside_all = f"{name}-beside-{'-'.join(names)}"
+    return figures / shortened(beside_all, LONGEST_FILE)
 
 
 def _clips_of(source: str) -> tuple[Path, str | None] | None:

@@ -27,6 +27,7 @@ from svtcli.recipe.setting import (
     settings_of,
 )
 from svtcli.run.names import samples_argument, typed
+from svtcli.run.progress import counted
 
 if TYPE_CHECKING:
     from svtcli.clips.reader import Clips
@@ -214,8 +215,9 @@ def _show_plan(plan: "SamplePlan", task: "ArrayTask | None") -> None:
         "writes to": str(plan.out),
         "checkpoint": plan.checkpoint.name,
         "clips": clips,
-        "samples": f"{settings.per_prime} of each{under}, {plan.prime} prime "
-        f"frame{'s' * (plan.prime > 1)}, {plan.frames - plan.prime} to sample",
+        "samples": f"{settings.per_prime} of each{under}, "
+        f"{counted(plan.prime, 'prime frame')}, "
+        f"{plan.frames - plan.prime} to sample",
         "temperature": f"{settings.temperature:g}, seed {settings.seed}",
         **others,
         "schedule": schedule.name + by_itself + pixels,

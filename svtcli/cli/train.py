@@ -12,6 +12,7 @@ from svtcli.cli import console
 from svtcli.cli.flags import DryRun, Overrides, RecipeName, RunName
 from svtcli.failure import Refused, Stopped
 from svtcli.run.names import run_argument, typed
+from svtcli.run.progress import counted
 from svtcli.train.memory import keep_freed_memory
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ def _show_plan(plan: "TrainPlan", setup: "Setup") -> None:
         every = f"every {train.validate_every:,} steps"
         facts["validation"] = f"{plan.validation}, {every}"
     if plan.profile:
-        facts["profile"] = f"{plan.profile} steps, into {plan.run.profile}"
+        facts["profile"] = f"{counted(plan.profile, 'step')}, into {plan.run.profile}"
     facts["device"] = device
     data = {
         "run": str(plan.run.path),

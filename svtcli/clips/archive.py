@@ -35,7 +35,7 @@ from svtcli.run.durable import (
     sync_path,
     writing,
 )
-from svtcli.run.progress import Silent
+from svtcli.run.progress import Silent, counted
 
 FILE = re.compile(
     r"[\w-]+\.((frames|offsets|actions|states)\.npy|meta\.jsonl)|manifest\.json"
@@ -75,7 +75,7 @@ def copy_clips(
         shard = writer.shard
         assert shard is not None
         copied[split] = Split(shard.clips, shard.frames, (shard,))
-    few = f"{count} clips of each split, of those that were prepared"
+    few = f"{counted(count, 'clip')} of each split, of those that were prepared"
     own = replace(
         manifest,
         splits=copied,

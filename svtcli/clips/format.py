@@ -31,6 +31,7 @@ from svtcli.failure import BadData, Refused
 from svtcli.run.durable import check_file, fingerprint, read_record, write_record
 from svtcli.run.lock import refuse_held
 from svtcli.run.names import typed
+from svtcli.run.progress import counted
 
 FORMAT = 1
 """Version of the layout; a reader refuses others."""
@@ -187,7 +188,7 @@ def read_offsets(folder: Path, shard: Shard) -> Int64[np.ndarray, " n"]:
     path = check_shard_file(folder, shard, "offsets.npy")
     offsets: np.ndarray = np.load(path, allow_pickle=False)
     if (len(offsets), offsets[-1]) != (shard.clips + 1, shard.frames):
-        raise BadData(f"{path}: not of {shard.clips} clips", remedy(folder))
+        raise BadData(f"{path}: not of {counted(shard.clips, 'clip')}", remedy(folder))
     return offsets
 
 

@@ -13,6 +13,7 @@ from svtcli.model.windows import count_passes
 from svtcli.recipe.model import Model
 from svtcli.recipe.resolve import Lengths
 from svtcli.recipe.schema import Recipe
+from svtcli.run.progress import counted
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,10 @@ def model_misfits(clips: Clips, config: Model) -> dict[str, str]:
         what = f"frames are {height} by {width}, model.video wants {H} by {W}"
         misfits[what] = f"model.video=[{F},{height},{width}]"
     if channels != config.channels:
-        what = f"frames have {channels} channels, model.channels is {config.channels}"
+        what = (
+            f"frames have {counted(channels, 'channel')}, model.channels is "
+            f"{config.channels}"
+        )
         misfits[what] = f"model.channels={channels}"
     if config.actions not in (0, actions := clips.action_size):
         what = f"frames have {actions} action values, model.actions is {config.actions}"

@@ -44,7 +44,7 @@ from svtcli.clips.on_the_fly import (
 )
 from svtcli.failure import BadData, Refused
 from svtcli.run.durable import check_file, fingerprint
-from svtcli.run.progress import filtered
+from svtcli.run.progress import counted, filtered
 
 AT_ONCE = 1 << 20
 """Bytes that are copied and compared with a checksum at a time."""
@@ -234,7 +234,11 @@ class StoredClips(Clips):
         ]
         if not kept:
             there = sorted({facts.label for facts in self.facts if facts.label})
-            has = f"{len(there)} labels, the first is '{there[0]}'" if there else ""
+            has = (
+                f"{counted(len(there), 'label')}, the first is '{there[0]}'"
+                if there
+                else ""
+            )
             raise Refused(
                 f"{self.name}: no clip of split {self.split} has a label that matches "
                 f"'{labels.pattern}' ({has or 'its clips carry no labels'})"

@@ -24,6 +24,7 @@ from svtcli.failure import Refused
 from svtcli.recipe.schema import Compare, Eval, Metric
 from svtcli.run.durable import fingerprint, fingerprint_file
 from svtcli.run.partial import PartialResult, Unfinished
+from svtcli.run.progress import counted
 from svtcli.train.commit_record import Checkpoint
 from svtcli.train.held_out import HeldOutPlan, plan_held_out
 
@@ -236,7 +237,8 @@ def _prime_frames(samples: Videos, stated: int | None) -> int | None:
         return samples.prime
     if samples.prime is not None and stated < samples.prime:
         raise Refused(
-            f"--prime {stated}: {samples.name} has {samples.prime} prime frames",
+            f"--prime {stated}: {samples.name} has "
+            f"{counted(samples.prime, 'prime frame')}",
             "leave --prime out, or leave out more frames",
         )
     return stated
@@ -247,7 +249,8 @@ def _trials(samples: Videos, settings: Compare) -> int:
     most = samples.continuations // settings.per_prime
     if not most:
         raise Refused(
-            f"{samples.name}: {samples.continuations} continuations of each clip, and "
+            f"{samples.name}: "
+            f"{counted(samples.continuations, 'continuation')} of each clip, and "
             f"one trial takes {settings.per_prime}",
             "use --per-prime 1",
         )
@@ -263,7 +266,8 @@ def _check_distances(plan: MetricsPlan) -> None:
         hint = f"use --window {plan.frames}, or longer videos"
         few = f"FVD takes {FEWEST_FRAMES} frames or more"
         raise Refused(
-            f"{short.name}: {short.frames} frames, and FVD's window has {window}",
+            f"{short.name}: {counted(short.frames, 'frame')}, and FVD's window "
+            f"has {window}",
             hint if short.frames >= FEWEST_FRAMES else few,
         )
     for side, clips in (
@@ -308,7 +312,8 @@ def _check_paired(plan: MetricsPlan) -> None:
         )
     if plan.prime >= plan.frames:
         raise Refused(
-            f"{asked}: all {plan.frames} frames are prime frames (--prime {plan.prime})"
+            f"{asked}: every frame of {plan.frames} is a prime frame (--prime "
+            f"{plan.prime})"
         )
 
 
@@ -330,14 +335,16 @@ def _warnings(plan: MetricsPlan) -> tuple[str, ...]:
     real, fake = len(plan.real.rows), plan.clips_per_trial
     if min(real, fake) <= RANK:
         warnings.append(
-            f"{min(real, fake)} clips, and covariances of {RANK} features: FVD depends "
+            f"{counted(min(real, fake), 'clip')}, and covariances of {RANK} "
+            "features: FVD depends "
             "on the number of clips; compare it only with FVD of as many"
         )
     if real != fake:
         warnings.append(f"unequal numbers of clips: {real} real, {fake} sampled")
     if samples.frames != reference.frames:
         warnings.append(
-            f"unequal lengths: {reference.frames} frames real, {samples.frames} "
+            f"unequal lengths: {counted(reference.frames, 'frame')} real, "
+            f"{samples.frames} "
             f"sampled; the first {plan.frames} count"
         )
     if samples.shape[:2] != reference.shape[:2]:

@@ -17,6 +17,7 @@ from svtcli.evaluate.quality import Quality
 from svtcli.failure import BadData
 from svtcli.recipe.schema import Compare, Metric
 from svtcli.run.durable import read_record, write_record
+from svtcli.run.progress import counted
 from svtcli.run.samples import SampleFacts
 
 AWAY = "move it away, and svt eval computes it again"
@@ -186,7 +187,7 @@ def metric_rows(result: MetricsResult) -> list[MetricRow]:
     rows = []
     if fvd := result.fvd:
         first = f"the first {fvd.window} frames"
-        every = f"{count(len(fvd.starts), 'window')} of {fvd.window} frames"
+        every = f"{counted(len(fvd.starts), 'window')} of {fvd.window} frames"
         for name, distance in DISTANCES.items():
             if name in result.settings.metrics:
                 of = every if distance.all_windows else first
@@ -202,7 +203,7 @@ def protocol_notes(result: MetricsResult) -> tuple[str, ...]:
     """Everything needed to compare the numbers with others'."""
     frames = f"samples of {result.samples.frames} frames"
     if result.prime is not None:
-        frames += f", {count(result.prime, 'prime frame')}"
+        frames += f", {counted(result.prime, 'prime frame')}"
     if result.reference.frames != result.samples.frames:
         frames += f"; clips of {result.reference.frames}"
     notes = [frames]
@@ -230,14 +231,10 @@ def protocol_notes(result: MetricsResult) -> tuple[str, ...]:
             metric = PAIRED[name]
             cap = f"{metric.cap:g} {metric.unit}".rstrip()
             notes.append(
-                f"{count(paired.capped, 'frame')} of {metric.label} at the cap of {cap}"
+                f"{counted(paired.capped, 'frame')} of {metric.label} at the cap "
+                f"of {cap}"
             )
     return tuple(notes)
-
-
-def count(number: int, what: str) -> str:
-    """Return `1 clip`, `2 clips`."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _distance_row(label: str, of: str, spread: Spread) -> MetricRow:

@@ -24,7 +24,7 @@ from svtcli.model.svt import create
 from svtcli.prepare.sources.moving_mnist import level_counts, lower_bound
 from svtcli.recipe.resolve import Lengths
 from svtcli.run.partial import ArrayTask, Steps, Unfinished
-from svtcli.run.progress import Progress
+from svtcli.run.progress import Progress, counted
 from svtcli.run.signals import NOTHING, StopSignals
 from svtcli.train.backend import devices, key_of, start_jax
 from svtcli.train.checkpoint import load_network
@@ -147,7 +147,9 @@ def _score_missing(
                 start = time.perf_counter()
                 _score(plan, model, numbers, layout, len(clips), count)
                 seconds = time.perf_counter() - start
-                progress.note(f"{model}: {len(numbers)} clips in {seconds:.1f} s")
+                progress.note(
+                    f"{model}: {counted(len(numbers), 'clip')} in {seconds:.1f} s"
+                )
     finally:
         progress.end()
 

@@ -15,6 +15,7 @@ from jaxtyping import Int
 
 from svtcli.failure import Refused
 from svtcli.recipe.model import Model
+from svtcli.run.progress import counted
 
 
 @dataclass(frozen=True)
@@ -106,16 +107,17 @@ def check_lengths(config: Model, frames: int, prime: int, overlap: int) -> None:
     overlap = T - 1 if config.single_frame else overlap
     if prime >= frames:
         raise Refused(
-            f"prime: {prime} prime frames leave none of {frames} frames to sample"
+            f"prime: {prime} of {counted(frames, 'frame')} leaves no frame to sample"
         )
     if frames < T and not config.single_frame:
         raise Refused(
-            f"frames: {frames} is shorter than the model's window of {T} frames"
+            f"frames: {frames} is shorter than the model's window of "
+            f"{counted(T, 'frame')}"
         )
     if not 0 < overlap < T:
         raise Refused(
             f"overlap: {overlap} must lie between 1 and {T - 1}, "
-            f"within the model's window of {T} frames"
+            f"within the model's window of {counted(T, 'frame')}"
         )
 
 

@@ -22,6 +22,7 @@ from svtcli.model.svt import abstract_params, structure
 from svtcli.model.windows import count_passes
 from svtcli.recipe.model import Model
 from svtcli.recipe.schema import Mesh, Recipe
+from svtcli.run.progress import counted
 from svtcli.sample.schedules import Cpu, machine_of, slice_costs
 from svtcli.train.backend import devices
 from svtcli.train.chips import Chip, find_chip
@@ -343,7 +344,8 @@ def _devices(mesh: Mesh) -> Sequence[jax.Device]:
     simulated = devices(lambda: jax.devices("cpu"))
     if len(simulated) < least:
         raise Refused(
-            f"mesh of {least} devices: jax has been started with {len(simulated)}",
+            f"mesh of {counted(least, 'device')}: jax has been started with "
+            f"{len(simulated)}",
             f"JAX_NUM_CPU_DEVICES={least} simulates them",
         )
     return simulated[:least]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from svtcli.recipe.labels import label_problems
+from svtcli.recipe.setting import counted
 
 if TYPE_CHECKING:
     from svtcli.recipe.schema import Eval, Recipe, Sample
@@ -54,7 +55,9 @@ def _data_problems(recipe: "Recipe") -> Problems:
         what = f"frames of {height} by {width}, but data.size is {data.size}"
         yield "model.video", what
     if isinstance(data.frames, int) and data.frames < window:
-        what = f"{window} frames, but data.frames makes clips of {data.frames}"
+        what = (
+            f"{counted(window, 'frame')}, but data.frames makes clips of {data.frames}"
+        )
         yield "model.video", what
     if model.channels != data.channels:
         what = f"should be {data.channels}, as {data.kind} videos have it"
@@ -72,10 +75,10 @@ def _training_problems(recipe: "Recipe") -> Problems:
     if model.first_slice_layers and train.batch < 2:
         yield "train.batch", "should be 2 or more: one row is a first slice"
     if (first := model.first_rows(train.batch)) % train.accumulate:
-        what = f"should divide the {first} first slices of a batch too"
+        what = f"should divide the {counted(first, 'first slice')} of a batch too"
         yield "train.accumulate", what
     if train.prime >= model.video[0]:
-        what = f"should be less than the model's {model.video[0]} frames"
+        what = f"should be less than the model's {counted(model.video[0], 'frame')}"
         yield "train.prime", what
     held_out = [each for each in recipe.data.splits if each != "train"]
     if train.validate_split not in (None, *held_out):
@@ -94,7 +97,7 @@ def _length_problems(recipe: "Recipe") -> Problems:
         if section.prime or section.frames:
             yield from _too_much_prime(f"{name}.prime", lengths)
         if section.overlap is not None and section.overlap >= window:
-            what = f"should be less than the model's {window} frames"
+            what = f"should be less than the model's {counted(window, 'frame')}"
             yield f"{name}.overlap", what
         if section.frames:
             yield from _longer_than_clips(f"{name}.frames", lengths, recipe)
@@ -109,20 +112,26 @@ def _trial_problems(recipe: "Recipe") -> Problems:
     if settings.sampled_prime or settings.sampled_frames:
         yield from _too_much_prime("eval.sampled_prime", lengths)
     if settings.distances and lengths.frames < settings.window:
-        what = f"should be at most the {lengths.frames} frames of a sample"
+        what = f"should be at most the {counted(lengths.frames, 'frame')} of a sample"
         yield "eval.window", what
 
 
 def _too_much_prime(key: str, lengths: Lengths) -> Problems:
     if lengths.prime >= lengths.frames:
-        there = f"the {lengths.frames} frames there are"
+        there = f"the {counted(lengths.frames, 'frame')} there are"
         yield key, f"should be less than {there}, not {lengths.prime}"
 
 
 def _longer_than_clips(key: str, lengths: Lengths, recipe: "Recipe") -> Problems:
     length = recipe.data.frames
     if isinstance(length, int) and lengths.frames > length:
-        yield key, f"{lengths.frames} frames, but data.frames makes clips of {length}"
+        yield (
+            key,
+            (
+                f"{counted(lengths.frames, 'frame')}, but data.frames makes clips of "
+                f"{length}"
+            ),
+        )
 
 
 def _split_problems(recipe: "Recipe") -> Problems:

@@ -25,6 +25,7 @@ from svtcli.recipe.setting import (
     PositiveInt,
     Seed,
     Share,
+    counted,
 )
 
 Stage = Literal["prepare", "train", "sample", "eval", "render"]
@@ -122,12 +123,13 @@ class Train:
         if self.weight_decay and self.optimizer != "adamw":
             yield "weight_decay", f"is not used by {self.optimizer}; adamw has it"
         if self.batch % self.accumulate:
-            yield "accumulate", f"should divide the {self.batch} slices of a batch"
+            slices = counted(self.batch, "slice")
+            yield "accumulate", f"should divide the {slices} of a batch"
         if self.warmup >= self.steps:
-            yield "warmup", f"must be shorter than the {self.steps} steps"
+            yield "warmup", f"must be shorter than the {counted(self.steps, 'step')}"
         elif self.decay_start is not None and self.decay_start < self.warmup:
-            room = self.steps - self.warmup
-            yield "cooldown", f"should be at most the {room} steps after the warm-up"
+            room = counted(self.steps - self.warmup, "step")
+            yield "cooldown", f"should be at most the {room} after the warm-up"
         if self.cooldown is not None and self.schedule != "wsd":
             yield "cooldown", f"is not used by schedule {self.schedule}; wsd has it"
 

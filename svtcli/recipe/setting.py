@@ -215,3 +215,8 @@ def _classes(module: str) -> dict[str, list[ast.stmt]]:
     return {
         each.name: each.body for each in tree.body if isinstance(each, ast.ClassDef)
     }
+
+
+def counted(number: int, noun: str) -> str:
+    """Format a number of things: `1 clip`, `2 clips`, `1,000 clips`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

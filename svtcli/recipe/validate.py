@@ -13,7 +13,7 @@ from svtcli.recipe.data import DATASETS
 from svtcli.recipe.document import BadRecipe, Document, Path, Place, Problem
 from svtcli.recipe.model import Dilated
 from svtcli.recipe.schema import SECTIONS, Recipe
-from svtcli.recipe.setting import OF_SOURCE, Misfit, Setting, settings_of
+from svtcli.recipe.setting import OF_SOURCE, Misfit, Setting, counted, settings_of
 from svtcli.recipe.variants import SWEEP
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ def _of_error(path: Path, error: Error, document: Document) -> Iterator[Problem]
                 yield _problem(document, path, "is empty")
         case "too_long":
             most, count = error["ctx"]["max_length"], error["ctx"]["actual_length"]
-            what = f"should have {most} values, not {count}"
+            what = f"should have {counted(most, 'value')}, not {count}"
             yield _problem(document, path, what)
         case "value_error" if isinstance(error["ctx"]["error"], Misfit):
             for name, why in error["ctx"]["error"].problems.items():

@@ -36,7 +36,7 @@ from svtcli.render.pictures import (
 )
 from svtcli.render.titles import titles
 from svtcli.run.durable import fingerprint, fingerprint_file
-from svtcli.run.progress import Progress
+from svtcli.run.progress import Progress, counted
 from svtcli.video.encode import write_png
 
 FORMATS: tuple[Format, ...] = ("png", "gif", "mp4")
@@ -177,7 +177,7 @@ def _part(clips: Clips, settings: SheetSettings, seed: int, still: bool) -> Part
     shown = titles([clips.facts[number].id for number in numbers])
     return Part(
         clips.split,
-        f"{_count(len(clips), 'clip')}, {_count(frames, 'frame')}",
+        f"{counted(len(clips), 'clip')}, {counted(frames, 'frame')}",
         tuple(
             _clip(clips, number, title, settings, still, uneven)
             for number, title in zip(numbers, shown, strict=True)
@@ -203,7 +203,7 @@ def _clip(
         return Clip(label, "", note, video)
     times = still_times(length, settings.every)
     video = np.concatenate([clips.read(number, time, 1) for time in times])
-    return Clip(label, _count(length, "frame") if uneven else "", note, video)
+    return Clip(label, counted(length, "frame") if uneven else "", note, video)
 
 
 def _caption(
@@ -230,10 +230,6 @@ def _frames_shown(every: int | None, longest: int, still: bool) -> tuple[str, ..
         first = f"the first {SHOWN} frames of each clip"
         return ("frames spread over each clip" if every is None else first,)
     return (f"the first {LONGEST} frames",) if longest > LONGEST else ()
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def sheet_layout(

@@ -22,11 +22,13 @@ from svtcli.evaluate.results import (
 )
 from svtcli.failure import Refused
 from svtcli.recipe.schema import UNITS
+from svtcli.render.groups import LONGEST
 from svtcli.render.pictures import Picture, write_pictures
 from svtcli.run.directory import RunFolder
 from svtcli.run.durable import fingerprint
 from svtcli.run.metrics_log import Row, read_metrics
-from svtcli.run.progress import Progress
+from svtcli.run.names import shortened
+from svtcli.run.progress import Progress, counted
 from svtcli.video.encode import write_png
 
 POINTS = 400
@@ -91,9 +93,9 @@ class RunData:
     @classmethod
     def read(cls, runs: Sequence[RunFolder]) -> "RunData":
         """Read all files of the runs. Errors: BadData for a broken one."""
-        names = [run.name for run in runs]
+        names = [shortened(run.name, LONGEST) for run in runs]
         if len(set(names)) < len(names):
-            names = [str(run.path) for run in runs]
+            names = [shortened(str(run.path), LONGEST) for run in runs]
         likelihoods, metrics = read_results(
             file for run in runs for file in evaluation_files(run)
         )
@@ -222,7 +224,7 @@ def likelihood(data: RunData) -> tuple[Panel, ...]:
     fullest = {(each.run, each.step, each.split): each for each in found}
     panels: dict[tuple[str, str, int, int], list[Curve]] = {}
     for each in fullest.values():
-        note = f"split {each.split} of {each.dataset}, {each.clips} clips"
+        note = f"split {each.split} of {each.dataset}, {counted(each.clips, 'clip')}"
         curves = panels.setdefault((note, each.unit, each.prime, each.frames), [])
         frames = tuple(map(float, range(each.prime, each.frames)))
         label, values = f"{each.run}@{each.step}", each.trained.per_frame
@@ -257,8 +259,13 @@ def _protocol(pair: tuple[MetricsResult, Fvd]) -> tuple[str, str]:
     result, fvd = pair
     facts = (
         *([f"split {result.made.split}"] if result.made else []),
-        f"{result.samples.clips} samples, {result.reference.clips} clips",
-        f"{result.samples.frames} frames",
+        ", ".join(
+            (
+                counted(result.samples.clips, "sample"),
+                counted(result.reference.clips, "clip"),
+            )
+        ),
+        counted(result.samples.frames, "frame"),
         *([f"{result.prime} of them prime"] if result.prime else []),
         f"windows of {fvd.window}",
         f"{fvd.resize} resizing",
@@ -303,7 +310,7 @@ def _labels(found: Sequence[MetricsResult]) -> list[str]:
                 for name, words in telling.items()
                 if getattr(facts, name) is not None
             ]
-            label = ", ".join([f"{facts.run}@{facts.step}", *apart])
+            label = ", ".join([f"{shortened(facts.run, LONGEST)}@{facts.step}", *apart])
         again = sum(other.split(" (")[0] == label for other in labels)
         labels.append(f"{label} ({again + 1})" if again else label)
     return labels

@@ -16,6 +16,7 @@ from svtcli.recipe.schema import OWN
 from svtcli.render.grid import Arrow
 from svtcli.render.titles import titles
 from svtcli.run.directory import RunFolder, run_of_samples
+from svtcli.run.names import shortened
 from svtcli.run.progress import counted
 from svtcli.run.samples import SampleFacts, Samples
 
@@ -29,13 +30,18 @@ MEANING = {
 """Captions of the sets of actions by rule."""
 HINT = "sample each from the same clips: svt sample RUN --prime P --frames F --count N"
 
+LONGEST, LONGEST_FILE = 40, 80
+"""Letters of a name in a picture, and of the name of a file or folder made of names."""
+
 _NAMES: tuple[Callable[[SampleFacts], str], ...] = (
-    lambda facts: facts.run,
+    lambda facts: shortened(facts.run, LONGEST),
     lambda facts: f"step {facts.step}",
     lambda facts: f"temp {facts.temperature:g}",
     lambda facts: " ".join(_sets(facts)),
-    lambda facts: f"{facts.run}@{facts.step}",
-    lambda facts: f"{facts.run}@{facts.step} temp {facts.temperature:g}",
+    lambda facts: f"{shortened(facts.run, LONGEST)}@{facts.step}",
+    lambda facts: (
+        f"{shortened(facts.run, LONGEST)}@{facts.step} temp {facts.temperature:g}"
+    ),
 )
 """Possible names of models; the first kind that tells them apart is taken."""
 
@@ -135,7 +141,7 @@ def _shown(
 
 def _sets(facts: SampleFacts) -> tuple[str, ...]:
     """Names of sets of actions; the clips' own one without actions."""
-    return facts.action_sets or (OWN,)
+    return tuple(shortened(name, LONGEST) for name in facts.action_sets) or (OWN,)
 
 
 def _longest(models: Iterable[Samples]) -> float:
@@ -168,7 +174,11 @@ def caption(models: Mapping[str, Samples], arrows: bool = False) -> tuple[str, .
     """Runs, steps and sampling rules: the facts of all, then each model's own."""
     *_, last = models.values()
     facts = {
-        name: (s.facts.run, f"step {s.facts.step}", *s.facts.sampling_rule)
+        name: (
+            shortened(s.facts.run, LONGEST),
+            f"step {s.facts.step}",
+            *s.facts.sampling_rule,
+        )
         for name, s in models.items()
     }
     every = set.intersection(*map(set, facts.values()))
@@ -182,7 +192,7 @@ def caption(models: Mapping[str, Samples], arrows: bool = False) -> tuple[str, .
     return (
         *common,
         *(f"{name}: {', '.join(each)}" for name, each in own.items() if each),
-        f"{prime} prime frame{'s' if prime > 1 else ''}, {frames - prime} sampled",
+        f"{counted(prime, 'prime frame')}, {frames - prime} sampled",
         *_about_actions(models.values(), arrows),
     )
 
@@ -241,26 +251,30 @@ def model_names(folders: Sequence[Path], read: Sequence[Samples]) -> list[str]:
         names = [name(samples.facts) for samples in read]
         if len(set(map(file_name, names))) == len(names):
             return names
-    return [f"{number}: {folder.name}" for number, folder in enumerate(folders, 1)]
+    return [
+        f"{number}: {shortened(folder.name, LONGEST)}"
+        for number, folder in enumerate(folders, 1)
+    ]
 
 
 def file_name(label: str) -> str:
     """`label` as a part of the name of a file."""
-    return re.sub(r"[^A-Za-z0-9_.@+]+", "-", label).strip("-.") or "-"
+    plain = re.sub(r"[^A-Za-z0-9_.@+]+", "-", label).strip("-.") or "-"
+    return shortened(plain, LONGEST_FILE)
 
 
 def _difference(one: Samples, other: Samples) -> str | None:
     """The reason why the two do not show the same clips; None if they do."""
     (a, b), (x, y) = (one.facts, other.facts), (one.truth, other.truth)
     if len(a.clips) != len(b.clips):
-        return f"{len(a.clips)} clips and {len(b.clips)}"
+        return f"{counted(len(a.clips), 'clip')} and {len(b.clips)}"
     for number, (mine, theirs) in enumerate(zip(a.clips, b.clips, strict=True), 1):
         if mine != theirs:
             return f"clip {number} is {mine} and {theirs}"
     if x.shape[2:] != y.shape[2:]:
         return f"frames are {_size(one)} and {_size(other)}"
     if len(x[0]) != len(y[0]):
-        return f"videos have {len(x[0])} frames and {len(y[0])}"
+        return f"videos have {counted(len(x[0]), 'frame')} and {len(y[0])}"
     if a.prime != b.prime:
         return f"{a.prime} prime frames and {b.prime}"
     return None if np.array_equal(x, y) else "clips of the same names show other frames"

@@ -26,7 +26,6 @@ from svtcli import __version__
 from svtcli.evaluate.results import (
     LikelihoodResult,
     MetricsResult,
-    count,
     metric_rows,
     protocol_notes,
 )
@@ -35,6 +34,7 @@ from svtcli.render.curves import Curve, Panel, RunData, page_panels
 from svtcli.render.groups import Group, Row, runs_of
 from svtcli.render.lead import lead
 from svtcli.run.directory import RunFolder, read_run
+from svtcli.run.progress import counted
 from svtcli.run.samples import read_facts
 from svtcli.video.encode import png
 
@@ -144,7 +144,9 @@ def likelihood_table(result: LikelihoodResult) -> Table:
     unit = UNITS[result.unit]
     rows = [
         (
-            row.model if row.clips is None else f"{row.model} ({row.clips} clips)",
+            row.model
+            if row.clips is None
+            else f"{row.model} ({counted(row.clips, 'clip')})",
             f"{row.mean:.3f}",
             "" if row.error is None else f"{row.error:.3f}",
         )
@@ -154,7 +156,7 @@ def likelihood_table(result: LikelihoodResult) -> Table:
         rows.append(("lower bound", f"{result.lower_bound:.3f}", ""))
     about = (
         f"{result.run}@{result.step}, split {result.split} of {result.dataset}, "
-        f"{count(result.clips, 'clip')}, frames {result.prime} to "
+        f"{counted(result.clips, 'clip')}, frames {result.prime} to "
         f"{result.frames - 1} scored; lower is better"
     )
     unusual = result.precision != "float32"
@@ -173,8 +175,8 @@ def metrics_table(result: MetricsResult) -> Table:
     name = f"{facts.run}@{facts.step}, split {facts.split}" if facts else None
     return Table(
         "Samples against clips",
-        f"{name or result.samples.name}; {count(result.samples.clips, 'sample')} "
-        f"per trial, compared with {count(result.reference.clips, 'clip')}",
+        f"{name or result.samples.name}; {counted(result.samples.clips, 'sample')} "
+        f"per trial, compared with {counted(result.reference.clips, 'clip')}",
         ("metric", "value", "±", "averaged over"),
         tuple(
             (f"{each.metric}, {each.of}", each.value, each.spread, each.over)

@@ -36,7 +36,7 @@ from svtcli.render.pictures import (
 )
 from svtcli.render.stills import default_times, diversity, strip
 from svtcli.run.durable import fingerprint, fingerprint_file, writing
-from svtcli.run.progress import Progress
+from svtcli.run.progress import Progress, counted
 from svtcli.run.samples import Samples, read_samples
 from svtcli.sample.actions import action_sets
 from svtcli.video.encode import ffmpeg_file, write_png
@@ -151,7 +151,8 @@ def _drawable(samples: Samples, folder: Path) -> Samples:
     if len(samples.facts.clips) != N:
         named = len(samples.facts.clips)
         raise BadData(
-            f"{folder}: samples.json names {named} clips, the arrays hold {N}"
+            f"{folder}: samples.json names {counted(named, 'clip')}, the arrays "
+            f"hold {N}"
         )
     return samples
 

@@ -25,6 +25,7 @@ from svtcli.render.grid import (
     right_aligned,
 )
 from svtcli.render.groups import TRUTH, Group, frames_shown
+from svtcli.run.progress import counted
 
 LATER = 3
 """Sampled frames of a diversity sheet where no frames are chosen."""
@@ -129,7 +130,7 @@ def _diversity_block(group: Group, times: Sequence[int], sizes: Sizes) -> Block:
     (height, width), gap, mark = sizes.frame, sizes.gap, sizes.mark
     samples = len(group.rows) - 1
     across = ceil(sqrt(samples))
-    words = (TRUTH, f"{samples} sample{'s' if samples > 1 else ''}")
+    words = (TRUTH, counted(samples, "sample"))
     top, left = 2 * sizes.line + gap, max(map(sizes.width, words)) + sizes.margin
     title = Text(group.title, (0, left), QUIET)
     corners: list[Corner] = []

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
+from svtcli.recipe.setting import counted as counted
+
 
 @runtime_checkable
 class Progress(Protocol):
@@ -36,11 +38,6 @@ def about(seconds: int | float) -> str:
     if (days := hours / 24) < 730:
         return f"{days:.2g} days" if days < 100 else f"{round(days, -1):.0f} days"
     return f"{float(f'{days / 365.25:.2g}'):,.0f} years"
-
-
-def counted(number: int, noun: str) -> str:
-    """Format a number of things: `1 clip`, `2 clips`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def filtered(number: int, of: int, noun: str, pattern: str) -> str:

@@ -15,6 +15,7 @@ from jaxtyping import Float32
 from svtcli.failure import BadData, Refused, in_words
 from svtcli.recipe.addresses import refuse_address
 from svtcli.recipe.schema import OWN, Recipe, Sample
+from svtcli.run.progress import counted
 from svtcli.video.npy_files import file_header, mapped
 
 Actions = Float32[np.ndarray, "N F A"]
@@ -55,7 +56,8 @@ class ActionSet:
             )
         if self.values is not None and len(self.values) not in (1, clips):
             raise Refused(
-                f"sample.actions: {self.name} has actions of {len(self.values)} clips, "
+                f"sample.actions: {self.name} has actions of "
+                f"{counted(len(self.values), 'clip')}, "
                 f"and {clips} are continued",
                 "give one of each clip, or [F, A] for all clips",
             )

@@ -28,6 +28,7 @@ from svtcli.run.durable import (
     sync_path,
     write_record,
 )
+from svtcli.run.progress import counted
 
 RECORD, QUARANTINE = "commit.json", "quarantine"
 ATTEMPTS = 100
@@ -98,7 +99,7 @@ def _compared(folder: Path) -> Record:
         path = folder / name
         if path.stat().st_size != size:
             raise CorruptCheckpoint(
-                f"{name} has {path.stat().st_size} bytes, not {size}"
+                f"{name} has {counted(path.stat().st_size, 'byte')}, not {size}"
             )
         if fingerprint_file(path) != sha256:
             raise CorruptCheckpoint(f"{name} has changed since it was written")

@@ -16,7 +16,7 @@ import numpy as np
 from svtcli.model.flops import hardware_flops
 from svtcli.recipe.model import Model
 from svtcli.recipe.schema import Train
-from svtcli.run.progress import about
+from svtcli.run.progress import about, counted
 from svtcli.train.chips import peak_flops
 from svtcli.train.memory import size
 
@@ -82,7 +82,7 @@ def forecast(
     the hardware that the recipe's header asks for, or empty. `measured` if the time
     follows from `cpu_rate`.
     """
-    text = f"about {about(seconds)} for {steps:,} steps on {where}"
+    text = f"about {about(seconds)} for {counted(steps, 'step')} on {where}"
     if measured:
         text += ", at the speed measured just now"
     if seconds > LONG and needs:

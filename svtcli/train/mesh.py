@@ -31,6 +31,7 @@ from jaxtyping import Array, Float, PyTree
 
 from svtcli.failure import Refused
 from svtcli.recipe.schema import Mesh, Train
+from svtcli.run.progress import counted
 from svtcli.train import backend
 from svtcli.train.chips import find_chip
 from svtcli.train.memory import host_memory
@@ -216,14 +217,15 @@ def layout_of(
     devices = backend.devices(jax.devices) if devices is None else devices
     if mesh.data == -1 and len(devices) % mesh.shard:
         raise Refused(
-            f"mesh.shard={mesh.shard}: does not divide the {len(devices)} devices here",
+            f"mesh.shard={mesh.shard}: does not divide the number of devices "
+            f"here, {len(devices)}",
             f"mesh.shard={divisor(len(devices), mesh.shard)} does",
         )
     data = len(devices) // mesh.shard if mesh.data == -1 else mesh.data
     wanted = data * mesh.shard
     if wanted > len(devices) or (jax.process_count() > 1 and wanted != len(devices)):
         raise Refused(
-            f"mesh.data={data} mesh.shard={mesh.shard}: {wanted} devices, "
+            f"mesh.data={data} mesh.shard={mesh.shard}: {counted(wanted, 'device')}, "
             f"but there are {len(devices)}",
             "mesh.data=-1 takes all there are",
         )

@@ -27,6 +27,7 @@ from svtcli.run.directory import RunFolder, read_run
 from svtcli.run.durable import fingerprint
 from svtcli.run.metrics_log import end_of, read_rows
 from svtcli.run.names import recipe_command
+from svtcli.run.progress import counted
 from svtcli.train.commit_record import latest_step, was_saved
 from svtcli.train.trackers import require_packages
 
@@ -48,7 +49,7 @@ class ValidationPlan:
     lengths: Lengths
 
     def __str__(self) -> str:
-        return f"{len(self.numbers)} clips of {self.clips.split}"
+        return f"{counted(len(self.numbers), 'clip')} of {self.clips.split}"
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def plan_training(
     recipe, train = loaded.recipe, loaded.recipe.train
     if stop_at is not None and stop_at > train.steps:
         raise Refused(
-            f"--steps {stop_at}: the recipe has {train.steps} steps",
+            f"--steps {stop_at}: the recipe has {counted(train.steps, 'step')}",
             f"to train longer, set train.steps={stop_at}",
         )
     changes = [] if fresh else refuse_changes(loaded, run)
@@ -150,7 +151,8 @@ def refuse_uneven(train: Train, data: int, shard: int, most: int) -> None:
     if rows % shard == 0:
         hint += f", and so can mesh.data={divisor(rows // shard, most)}"
     raise Refused(
-        f"mesh of {devices} devices: {batch} cannot be divided evenly among them",
+        f"mesh of {counted(devices, 'device')}: {batch} cannot be divided evenly "
+        "among them",
         hint,
     )
 
@@ -272,7 +274,7 @@ def _refuse_short_profile(steps: int, left: int) -> None:
     if steps and steps + UNTRACED_STEPS > left:
         traceable = left - UNTRACED_STEPS
         raise Refused(
-            f"--profile {steps}: only {left} steps are left, and the first "
+            f"--profile {steps}: only {counted(left, 'step')} left, and the first "
             f"{UNTRACED_STEPS} are not traced",
             f"ask for at most {traceable}" if traceable > 0 else None,
         )

@@ -16,7 +16,7 @@ from svtcli.model.flops import training_flops
 from svtcli.recipe.model import Model
 from svtcli.recipe.schema import UNITS, Train
 from svtcli.run.metrics_log import Rows
-from svtcli.run.progress import Progress
+from svtcli.run.progress import Progress, counted
 from svtcli.train.chips import peak_flops
 from svtcli.train.plan import UNTRACED_STEPS
 from svtcli.train.state import State
@@ -141,7 +141,7 @@ class Profile:
             self._tracing = False
             jax.profiler.stop_trace()
             traced = min(self._seen - UNTRACED_STEPS, self._steps)
-            self._note(f"trace of {traced} steps: {self._folder}")
+            self._note(f"trace of {counted(traced, 'step')}: {self._folder}")
 
 
 class StepLog:

@@ -44,7 +44,7 @@ def test_a_dry_run_says_what_and_where_and_makes_nothing(place: Path, here) -> N
     assert re.fullmatch(promised + "; not prepared yet\n", said.out)
     assert not (place / "new").exists()
     said = here("prepare", "moving-mnist", "--source", "digits", "-n")
-    assert "clips/moving-mnist: about 120000 clips, 9.83 GB" in said.out
+    assert "clips/moving-mnist: about 120,000 clips, 9.83 GB" in said.out
     assert not (place / "clips/moving-mnist").exists()
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from svtcli.evaluate.foreign.videos import Pixels, Rows, Videos, common_frames
 from svtcli.failure import BadData, Failure, Refused, in_words
+from svtcli.run.progress import counted
 from svtcli.run.samples import read_samples
 from svtcli.train.memory import host_memory
 from svtcli.video.npy_files import (
@@ -56,7 +57,8 @@ def open_samples(folder: Path, name: str, frames: int | None, truth: bool) -> Vi
         frames or facts.frames
     ):
         raise Refused(
-            f"{name}: ground truth of {known} frames, and samples of {facts.frames}",
+            f"{name}: ground truth of {counted(known, 'frame')}, and samples of "
+            f"{facts.frames}",
             f"compare the first frames alone (--frames {known}), or with other clips: "
             "--reference CLIPS",
         )
