@@ -25,6 +25,9 @@ VARIANTS = {
         video=(4, 4, 4), s=(4, 1, 1), k=(6, 1, 1), blocks=((1, 2, 4), (1, 4, 2)),
         **SMALL, **GRAY,
     ),
+    "frame by frame in spatial slices": Model(
+        video=(2, 4, 4), s=(2, 2, 2), k=(4, 3, 3), blocks=((1, 2, 2),), **SMALL, **GRAY
+    ),
     "rgb": Model(
         video=(2, 4, 4), s=(2, 1, 2), blocks=((1, 4, 2),), pixel_bits=4, code_bits=2,
         **SMALL,

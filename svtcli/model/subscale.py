@@ -78,12 +78,13 @@ def scored_frames(
 def context_taps(config: Model) -> int:
     """Number of taps of the context kernel, first ones in raster order, with a use.
 
-    Where slices are whole frames, the taps at the frame itself and after it cover no
-    earlier slice.
+    Where a slice lies in one frame, the taps after that frame cover no earlier slice;
+    where it is the whole frame, neither do those at the frame itself.
     """
     frames, height, width = config.context_kernel
-    if config.single_frame and config.s[1:] == (1, 1):
-        frames = max(1, frames // 2)
+    if config.single_frame:
+        whole = config.s[1:] == (1, 1)
+        frames = max(1, frames // 2 + (0 if whole else 1))
     return frames * height * width
 
 
