@@ -20,7 +20,13 @@ from svtcli.run.metrics_log import read_metrics
 from svtcli.run.progress import Silent
 from svtcli.train.stage import train
 
-SMALL = ("quickstart", "moving_mnist_small", "moving_mnist_digits")
+SMALL = (
+    "quickstart",
+    "moving_mnist_small",
+    "moving_mnist_digits",
+    "push",
+    "push_small",
+)
 PAPERS = [name for name in shipped_recipes() if name not in SMALL]
 BYTES_PER_PARAMETER = 24
 """Of memory: parameters, two moments, gradient, and what the update needs meanwhile."""

@@ -2,11 +2,13 @@
 
 import re
 from dataclasses import replace
+from math import prod
 
 import pytest
 
 from svtcli.evaluate import paper_table
 from svtcli.model.connectivity import connectivity
+from svtcli.model.flops import training_flops
 from svtcli.model.svt import parameter_count
 from svtcli.model.windows import windows
 from svtcli.prepare.plan import spec_of
@@ -102,6 +104,7 @@ def header(name: str) -> str:
 
 def test_the_recipes_of_the_paper_are_shipped():
     own = {"quickstart", "moving_mnist_small", "moving_mnist_digits", "bair_few_steps"}
+    own |= {"push", "push_small"}
     assert set(MODELS) | own == set(shipped_recipes())
 
 
@@ -203,6 +206,20 @@ def test_fvd_is_measured_as_the_paper_did(dataset, prime):
         assert (trials.prime, trials.frames) == (prime, 30)
         assert (trials.count, trials.per_prime, trials.temperature) == (256, 20, 0.9)
         assert (trials.subset, trials.match) == (None, "")
+
+
+def test_the_variants_of_push_small_have_equal_sizes_and_budgets():
+    found = [loaded.recipe for loaded in load_variants("push_small").values()]
+    assert {r.model.s for r in found} == {(4, 2, 2), (4, 1, 1), (1, 2, 2)}
+    sizes = [parameter_count(r.model) for r in found]
+    flops = [training_flops(r.model, r.train.batch) for r in found]
+    pixels = {r.train.batch * prod(r.model.slice_shape) for r in found}
+    attended = {prod(b) for r in found for b in r.model.blocks}
+    assert max(sizes) < 1.06 * min(sizes)
+    assert max(flops) < 1.08 * min(flops)
+    assert (pixels, attended, {r.train.steps for r in found}) == (
+        *({4096}, {256}, {found[0].train.steps}),
+    )
 
 
 def test_quickstart_compares_the_samples_that_it_shows():
