@@ -25,7 +25,9 @@ PAGES = {
 NOT_HERE = 2, "no source for kinetics"
 """Of a command that wants a dataset: it says what to get, and from where."""
 ENDS = {
-    # README.md
+    # README.md; tests/project/test_export_clips.py runs a shipped model
+    "svt sample demo": ("-n", 2, "demo"),
+    "svt run push_small": ("-n", 0, "prepare"),
     "svt run quickstart": ("-n", 2, "trained with another recipe"),
     "svt init mine.yaml --source path/to/videos": (
         *("-n --force", 2, "path/to/videos does not exist"),
@@ -46,6 +48,10 @@ ENDS = {
     "svt sample mine --video my.mp4 --render": (
         *("-n --frames 8", 2, "my.mp4: no such file"),
     ),
+    # docs/sampling.md
+    "svt sample demo --actions own,reverse": ("-n", 2, "demo"),
+    "svt sample demo --video my.mp4 --prime 5": ("-n", 2, "demo"),
+    "svt eval demo": ("-n", 2, "demo"),
     # docs/clips.md
     "svt prepare kinetics --subset cooking -n": ("", *NOT_HERE),
     # tests/cli/test_as_they_stand.py runs it where there is Kinetics
