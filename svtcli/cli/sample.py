@@ -100,10 +100,12 @@ def sample(
 
     For example: svt sample quickstart --prime 5 --temp 0.9
 
+    Without data or training: svt sample demo, a model that ships with svt
+
     To continue a video of your own: svt sample mine --video my.mp4
 
     To see what an action-conditioned model does under other actions:
-    svt sample robot --actions own,zero,reverse
+    svt sample demo --actions own,zero,reverse
     """
     run, step = find_model(ckpt, dry_run)
     if videos:
