@@ -100,7 +100,7 @@ def sample(
 
     For example: svt sample quickstart --prime 5 --temp 0.9
 
-    Without data or training: svt sample demo, a model that ships with svt
+    With the model that ships with svt: svt sample demo
 
     To continue a video of your own: svt sample mine --video my.mp4
 
