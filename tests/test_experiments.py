@@ -19,3 +19,29 @@ def test_table_2_states_the_kept_scores():
         mean = f"{row['mean']:.1f} ± {row['error']:.1f} ({kept['clips']} clips)"
         above = f"{(row['mean'] / bound - 1):.1%}".replace("%", " %")
         assert f"| {mean} | {bound:.1f} | {above} |" in line
+
+
+def test_push_small_states_the_kept_scores():
+    text = (DOCS / "experiments.md").read_text(encoding="utf-8")
+    kept = DOCS / "experiments/push_small"
+    for split in ("seen", "novel"):
+        scored = json.loads((kept / f"likelihood-{split}.json").read_text("utf-8"))
+        samples = json.loads((kept / f"samples-{split}.json").read_text("utf-8"))
+        (row,) = scored["rows"]
+        fvd = samples["fvd"]["distances"]["fvd"]["mean"]
+        psnr, ssim = (
+            samples["quality"][metric]["mean_of_k"] for metric in ("psnr", "ssim")
+        )
+        assert (
+            f"| `test-{split}` | {row['mean']:.3f} ± {row['error']:.3f} | {fvd:.0f} "
+            f"| {psnr:.1f} | {ssim:.3f} |"
+        ) in text
+
+
+def test_the_arm_states_the_kept_validation_curve():
+    text = (DOCS / "experiments.md").read_text(encoding="utf-8")
+    lines = (DOCS / "experiments/push/metrics.jsonl").read_text("utf-8").splitlines()
+    key = "validation_bits_per_dim"
+    curve = [f"{row[key]:.3f}" for row in map(json.loads, lines) if key in row]
+    assert len(curve) == 5
+    assert f"| bits/dim, 16 validation clips | {' | '.join(curve)} |" in text

@@ -318,7 +318,7 @@ def test_missing_clips_are_refused_with_the_command_that_prepares_them(
     ("clips", "overrides", "why"),
     [
         ({"shape": (4, 8, 3)}, (), r"are 4 by 8, model.video wants 4 by 4"),
-        ({"shape": (4, 4, 1)}, (), "frames have 1 channels, model.channels is 3"),
+        ({"shape": (4, 4, 1)}, (), "frames have 1 channel, model.channels is 3"),
         (
             {"spec": {"fps": 5.0, "source": "elsewhere", "size": 4}},
             ("data.fps=2.5",),
