@@ -322,7 +322,7 @@ def test_missing_clips_are_refused_with_the_command_that_prepares_them(
         (
             {"spec": {"fps": 5.0, "source": "elsewhere", "size": 4}},
             ("data.fps=2.5",),
-            r"recipe: prepared with fps 5\.0, data\.fps is 2\.5$",
+            r"recipe: prepared with fps 5\.0, data\.fps is 2\.5(\n|$)",
         ),
         ({}, ("model.video=[8, 4, 4]",), "5 of 5 clips .* shorter than the 8 frames"),
     ],
