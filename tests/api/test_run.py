@@ -153,7 +153,7 @@ WRONG_VIDEO = {
     "numbers are float64, the first of them from 0 to 0": PIXELS / 255,
     "numbers are int64": PIXELS.astype(int),
     "frames are 8 by 8, model.video wants 4 by 4": np.zeros((4, 8, 8, 3), np.uint8),
-    "frames have 1 channels, model.channels is 3": PIXELS[..., :1],
+    "frames have 1 channel, model.channels is 3": PIXELS[..., :1],
     "looks like gray videos without a channel": PIXELS[..., 0],
     r"looks like \[N, T, C, H, W\]": PIXELS.transpose(0, 1, 4, 2, 3),
     "looks like continuations": PIXELS[None],
@@ -167,7 +167,7 @@ WRONG_SETTINGS = {
         "temperature": -1.0
     },
     "sample.prime: should be greater than 0, not 0": {"prime": 0},
-    "4 prime frames leave none of 4 frames": {"prime": 4},
+    "4 of 4 frames leaves no frame": {"prime": 4},
     "sample.frames: should be greater than or equal to 2, not 1": {"frames": 1},
     "sample.seed: should be less than 4294967296": {"seed": 2**40},
     "sample.top_p: should be less than or equal to 1, not 7": {"top_p": 7.0},

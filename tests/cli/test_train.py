@@ -128,7 +128,7 @@ def test_a_dry_run_mentions_validation_and_profile_where_they_are_wanted(
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["tiny.yaml", "--profile", "10"], 2, "only 12 steps are left"),
+        (["tiny.yaml", "--profile", "10"], 2, "only 12 steps left"),
         (["tiny.yaml", "train.validate_every=4"], 2, "has no held-out split"),
         (["nowhere.yaml"], 2, "nowhere.yaml: no such file"),
         (["tiny.yaml", "train.batches=3"], 2, "did you mean train.batch"),

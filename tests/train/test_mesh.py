@@ -133,8 +133,8 @@ def test_a_mesh_changes_bfloat16_training_less_than_bfloat16_does(
 
 def test_uneven_meshes_are_refused_with_a_setting_that_divides(folder: Path) -> None:
     cases = {
-        "train.batch=8 mesh.shard=3": "mesh.shard=3: does not divide the 8 devices "
-        "here; mesh.shard=2 does",
+        "train.batch=8 mesh.shard=3": "mesh.shard=3: does not divide the number "
+        "of devices here, 8; mesh.shard=2 does",
         "train.batch=8 mesh.data=4 mesh.shard=4": "mesh.data=4 mesh.shard=4: 16 "
         "devices, but there are 8; mesh.data=-1 takes all there are",
         "train.batch=12": "mesh of 8 devices: train.batch=12 cannot be divided evenly "

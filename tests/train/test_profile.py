@@ -91,11 +91,11 @@ def test_a_signal_ends_the_trace_and_keeps_it(
 
 
 def test_more_steps_than_are_left_are_refused(trained, run) -> None:
-    with pytest.raises(Refused, match="only 12 steps are left") as refused:
+    with pytest.raises(Refused, match="only 12 steps left") as refused:
         trained(10)
     assert refused.value.hint == "ask for at most 9"
     assert not run.path.exists()
     trained(0)
-    with pytest.raises(Refused, match="only 0 steps are left"):
+    with pytest.raises(Refused, match="only 0 steps left"):
         trained(1)
     assert read_metrics(run.metrics)
