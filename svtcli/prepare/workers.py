@@ -5,8 +5,10 @@ standard library hang or break when a decoder crashes. Signals to stop often rea
 whole group of processes: they are blocked in the workers, which only this one ends.
 """
 
+import math
 import os
 import subprocess
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, wait
@@ -28,6 +30,8 @@ AHEAD = 4
 """Tasks in flight for each worker: bounds the frames that wait on the disk."""
 POLL = 0.1
 """Seconds between two checks for a signal."""
+GRACE = 1.0
+"""Seconds in which the last message of a worker that crashed is read."""
 
 
 class NoWorkers(Failure):
@@ -37,6 +41,9 @@ class NoWorkers(Failure):
 class Worker(SpawnProcess):
     """Process that signals to stop do not reach, from its first moment on."""
 
+    _killed = False
+    _crashed_at = math.inf
+
     def start(self) -> None:
         """Start the process."""
         with blocked():
@@ -44,7 +51,22 @@ class Worker(SpawnProcess):
 
     def terminate(self) -> None:
         """End the process: it would not notice SIGTERM."""
+        self._killed = True
         self.kill()
+
+    def is_alive(self) -> bool:
+        """Whether the process runs, or crashed less than `GRACE` seconds ago.
+
+        pebble takes a worker that ends before the message that it took a task is read
+        for one that never started.
+        """
+        if super().is_alive():
+            return True
+        if self._killed or self.exitcode == 0:
+            return False
+        now = time.monotonic()
+        self._crashed_at = min(self._crashed_at, now)
+        return now - self._crashed_at < GRACE
 
 
 class Workers(SpawnContext):

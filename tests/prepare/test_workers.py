@@ -7,6 +7,7 @@ from multiprocessing import spawn
 from pathlib import Path
 
 import pytest
+from pebble.pool.process import Acknowledgement, WorkerManager
 
 from svtcli.prepare.plan import Outcome, Promise
 from svtcli.prepare.workers import NoWorkers, Worker, outcomes
@@ -40,7 +41,7 @@ class Job:
 def test_a_crash_and_a_hang_lose_only_their_own_task(tmp_path: Path) -> None:
     names = [f"work {i}" for i in range(12)]
     names[3], names[7], names[8] = "crash", "hang", "crash again"
-    results = outcomes([Job(name) for name in names], tmp_path, 2, time_limit=10.0)
+    results = outcomes([Job(name) for name in names], tmp_path, 2, time_limit=4.0)
     for name, (task, outcome, frames) in zip(names, results, strict=True):
         assert task.source == name
         if name.startswith("work"):
@@ -52,6 +53,24 @@ def test_a_crash_and_a_hang_lose_only_their_own_task(tmp_path: Path) -> None:
             assert failure.reason == ("timeout" if name == "hang" else "crash")
             assert failure.unreadable
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_crash_is_blamed_on_its_task_before_pebble_hears_of_the_task(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = WorkerManager.receive
+
+    def late(manager: WorkerManager, timeout: float) -> object:
+        message = read(manager, timeout)
+        if isinstance(message, Acknowledgement):
+            time.sleep(0.5)
+        return message
+
+    monkeypatch.setattr(WorkerManager, "receive", late)
+    jobs = [Job("crash"), Job("work")]
+    crash, work = (out for _, out, _ in outcomes(jobs, tmp_path, 1, time_limit=60.0))
+    assert [failure.reason for failure in crash.failures] == ["crash"]
+    assert work == Outcome(frames=4)
 
 
 def test_an_error_in_a_worker_is_raised_and_ends_them_all(tmp_path: Path) -> None:
