@@ -4,14 +4,14 @@ It is fixed before the work begins, and every engine runs the same tasks: the by
 not depend on the number or the place of the workers.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from svtcli.clips.format import ClipFacts, Layout, Split
-from svtcli.recipe.data import Data
+from svtcli.recipe.data import Data, MovingMnistData, PushData
 from svtcli.recipe.setting import influential
 from svtcli.run.durable import fingerprint
 from svtcli.run.progress import counted
@@ -140,6 +140,32 @@ def beside(frames: Path, name: str) -> Path:
 
 
 @dataclass(frozen=True)
+class ClipRange:
+    """Task that computes clips first … last − 1 of a split."""
+
+    data: PushData | MovingMnistData
+    split: str
+    first: int
+    last: int
+
+    @property
+    def source(self) -> str:
+        return f"{self.split} {self.first}..{self.last - 1}"
+
+    @property
+    def units(self) -> int:
+        return self.last - self.first
+
+    def promise(self) -> Promise:
+        return Promise(self.units, self.units * self.data.frames)
+
+
+def clip_ranges(total: int, most: int) -> list[tuple[int, int]]:
+    """Share `total` clips among tasks of `most`: first … last − 1 of each."""
+    return [(first, min(first + most, total)) for first in range(0, total, most)]
+
+
+@dataclass(frozen=True)
 class Group:
     """Tasks whose clips share a shard, one shard for each split."""
 
@@ -149,18 +175,13 @@ class Group:
     tasks: tuple[Task, ...]
 
 
-@runtime_checkable
-class Generated(Protocol):
+@dataclass(frozen=True)
+class Generated:
     """A split whose clips are generated when they are read, instead of stored."""
 
-    @property
-    def clips(self) -> int:
-        """Number of clips."""
-        ...
-
-    def keep(self, folder: Path) -> Split:
-        """Write their inputs to `folder`; return the manifest's entry of the split."""
-        ...
+    clips: int
+    keep: Callable[[Path], Split]
+    """Writes their inputs to a folder; returns the manifest's entry of the split."""
 
 
 @dataclass(frozen=True)

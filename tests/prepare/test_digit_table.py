@@ -10,7 +10,7 @@ from svtcli.clips.format import read_manifest
 from svtcli.clips.on_the_fly import bouncing_clip, clip_rng
 from svtcli.clips.reader import open_clips
 from svtcli.failure import BadData, Refused
-from svtcli.prepare.sources.digit_table import read_digit_table
+from svtcli.prepare.sources.digits import read_digit_table
 from svtcli.prepare.sources.moving_mnist import find_files
 from svtcli.prepare.stage import prepare
 from svtcli.recipe.data import MovingMnistData
@@ -81,7 +81,7 @@ def test_a_table_is_not_unpacked_without_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write_table(tmp_path / "mnist_5k.csv.gz")
-    monkeypatch.setattr("svtcli.prepare.sources.digit_table.LIMIT", 1000)
+    monkeypatch.setattr("svtcli.prepare.sources.digits.TABLE_LIMIT", 1000)
     with pytest.raises(BadData, match="more than 1000 bytes"):
         read_digit_table(path)
 

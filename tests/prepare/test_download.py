@@ -269,8 +269,9 @@ def test_no_server_at_all_is_one_clear_line(
     host: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     offer(monkeypatch, sized=False)
+    monkeypatch.setenv("SVT_MIRROR", "http://127.0.0.1:9")
     with pytest.raises(StorageFailed) as caught:
-        download("bair", tmp_path, Silent(), base="http://127.0.0.1:9")
+        download("bair", tmp_path, Silent())
     assert caught.value.sentence == (
         f"http://127.0.0.1:9{PATH}: cannot be fetched (Connection refused)"
     )

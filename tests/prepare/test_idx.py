@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from svtcli.failure import BadData
-from svtcli.prepare.sources.idx import read_idx_images
+from svtcli.prepare.sources.digits import read_idx_images
 from tests.idx_files import handwritten_digits, write_idx
 
 IDX = np.array([2051, 2, 3, 3], ">i4").tobytes()

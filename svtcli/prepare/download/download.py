@@ -43,13 +43,12 @@ def download(
     progress: Progress,
     splits: tuple[str, ...] | None = None,
     labels: re.Pattern[str] | None = None,
-    base: str | None = None,
 ) -> None:
     """Download to `folder` the files of `kind` for `splits` (None: all).
 
     Of archives that hold one class each, only those of `labels` (None: all). Files that
-    are there are kept, and checked where a hash is published. `base`, else
-    `$SVT_MIRROR`, replaces the scheme and host of every address. Progress counts bytes.
+    are there are kept, and checked where a hash is published. `$SVT_MIRROR` replaces
+    the scheme and host of every address. Progress counts bytes.
 
     Errors: `Refused` for a kind without publisher; `Locked` while another process
     downloads to `folder`; `StorageFailed` for a disk that is too small (nothing is
@@ -60,7 +59,7 @@ def download(
         raise Refused(
             f"{kind}: no publisher to download it from", "leave out --download"
         )
-    base = base or os.environ.get(MIRROR) or None
+    base = os.environ.get(MIRROR) or None
     # pooch tells of every file through a logger that prints by default.
     pooch.get_logger().setLevel(logging.CRITICAL)
     with only_writer(folder), requests.Session() as session:

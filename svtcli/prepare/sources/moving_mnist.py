@@ -9,7 +9,7 @@ the folder keeps the digits of train and not its clips (`svtcli.clips.on_the_fly
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,17 +26,18 @@ from svtcli.clips.on_the_fly import (
 from svtcli.failure import BadData, Refused, in_words
 from svtcli.prepare.download import Offer, Publisher
 from svtcli.prepare.plan import (
+    ClipRange,
     Cut,
+    Generated,
     Group,
     Outcome,
     Plan,
-    Promise,
     Task,
+    clip_ranges,
     spec_of,
     split_evenly,
 )
-from svtcli.prepare.sources.digit_table import SIDE, read_digit_table
-from svtcli.prepare.sources.idx import read_idx_images
+from svtcli.prepare.sources.digits import SIDE, read_digit_table, read_idx_images
 from svtcli.prepare.sources.source_folder import (
     PACKAGE,
     inside,
@@ -119,24 +120,10 @@ class Digits:
 
 
 @dataclass(frozen=True)
-class ClipsTask(ABC):
-    """Writes clips first … last − 1 of a split."""
+class ClipsTask(ClipRange, ABC):
+    """Writes its clips."""
 
     data: MovingMnistData
-    split: str
-    first: int
-    last: int
-
-    @property
-    def source(self) -> str:
-        return f"{self.split} {self.first}..{self.last - 1}"
-
-    @property
-    def units(self) -> int:
-        return self.last - self.first
-
-    def promise(self) -> Promise:
-        return Promise(self.units, self.units * self.data.frames)
 
     @property
     @abstractmethod
@@ -201,23 +188,11 @@ class OfficialTask(ClipsTask):
             yield facts, video[:, index - self.first, :, :, None]
 
 
-@dataclass(frozen=True)
-class GeneratedTrain:
-    """Stores the digits of train in place of its clips; see `plan.Generated`."""
-
-    data: MovingMnistData
-    digits: Digits
-
-    @property
-    def clips(self) -> int:
-        return self.data.train
-
-    def keep(self, folder: Path) -> Split:
-        data, digits = self.data, self.digits.read()
-        drawn = write_digits(
-            folder, "train", digits, data.digits, data.seed, data.frames
-        )
-        return Split(data.train, data.train * data.frames, (), drawn)
+def _keep_digits(data: MovingMnistData, digits: Digits, folder: Path) -> Split:
+    """Store the digits of train in place of its clips."""
+    images, count, seed = digits.read(), data.digits, data.seed
+    drawn = write_digits(folder, "train", images, count, seed, data.frames)
+    return Split(data.train, data.train * data.frames, (), drawn)
 
 
 def predicted(data: MovingMnistData) -> int:
@@ -264,7 +239,8 @@ def make_plan(data: MovingMnistData) -> Plan:
     drawn = {}
     if data.on_the_fly:
         notes.append(f"train is generated on the fly: {data.train} clips, none stored")
-        drawn = {"train": GeneratedTrain(data, digits["train"])}
+        keep = partial(_keep_digits, data, digits["train"])
+        drawn = {"train": Generated(data.train, keep)}
     idx = [crc32c(path) for path in (files.train, files.t10k) if path is not None]
     return Plan(
         drawn=drawn,
@@ -283,9 +259,7 @@ def _tasks(
     data: MovingMnistData, split: str, digits: Digits, official: Path | None
 ) -> list[Task]:
     total = {"train": data.train, "val": data.val, "test": data.test}[split]
-    ranges = [
-        (first, min(first + TASK_CLIPS, total)) for first in range(0, total, TASK_CLIPS)
-    ]
+    ranges = clip_ranges(total, TASK_CLIPS)
     if official is not None and split == "test":
         return [OfficialTask(data, split, *each, official) for each in ranges]
     return [GeneratedTask(data, split, *each, digits) for each in ranges]

@@ -15,7 +15,14 @@ from jaxtyping import UInt8
 from svtcli.clips.format import ClipFacts, Layout
 from svtcli.clips.on_the_fly import clip_rng
 from svtcli.failure import Refused
-from svtcli.prepare.plan import Outcome, Plan, Promise, spec_of, split_evenly
+from svtcli.prepare.plan import (
+    ClipRange,
+    Outcome,
+    Plan,
+    clip_ranges,
+    spec_of,
+    split_evenly,
+)
 from svtcli.prepare.sources.records import RecordVideo, write_videos
 from svtcli.recipe.data import PushData
 from svtcli.run.distribution import install_command
@@ -31,34 +38,13 @@ TASK_CLIPS, SHARD_TASKS = 10, 20
 
 
 @dataclass(frozen=True)
-class PushTask:
-    """Simulates clips first … last − 1 of a split."""
+class PushTask(ClipRange):
+    """Simulates its clips."""
 
     data: PushData
-    split: str
-    first: int
-    last: int
     mujoco: str
     """Version with which the clips are simulated."""
-
-    @property
-    def source(self) -> str:
-        """Name of these clips."""
-        return f"{self.split} {self.first}..{self.last - 1}"
-
-    @property
-    def units(self) -> int:
-        """Number of clips."""
-        return self.last - self.first
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """No files."""
-        return ()
-
-    def promise(self) -> Promise:
-        """Return the exact numbers."""
-        return Promise(self.units, self.units * self.data.frames)
+    files: tuple[Path, ...] = ()
 
     def run(self, frames: Path) -> Outcome:
         """Write the clips. Errors: `Refused` on a machine with another MuJoCo."""
@@ -108,8 +94,8 @@ def make_plan(data: PushData) -> Plan:
         for split, total in data.sizes.items()
         for group in split_evenly(
             [
-                PushTask(data, split, first, min(first + TASK_CLIPS, total), mujoco)
-                for first in range(0, total, TASK_CLIPS)
+                PushTask(data, split, *each, mujoco)
+                for each in clip_ranges(total, TASK_CLIPS)
             ],
             SHARD_TASKS,
             split,

@@ -343,7 +343,6 @@ class Moment(NamedTuple):
     """One frame: the scene, and the command that leads to the next frame."""
 
     scene: Scene
-    hand: Point
     action: Point
 
 
@@ -359,5 +358,5 @@ def play(rng: np.random.Generator, novel: bool, frames: int) -> Iterator[Moment]
     driver = Driver(dice, scene, len(objects))
     for _ in range(frames):
         hand, to = scene.hand, driver.next_place()
-        yield Moment(scene, hand, ((to[0] - hand[0]) / STEP, (to[1] - hand[1]) / STEP))
+        yield Moment(scene, ((to[0] - hand[0]) / STEP, (to[1] - hand[1]) / STEP))
         scene.move(to)
