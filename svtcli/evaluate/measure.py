@@ -11,8 +11,14 @@ from jaxtyping import Float, Float32, Float64
 
 from svtcli.evaluate.foreign.videos import Selection
 from svtcli.evaluate.fvd.features import AT_ONCE, KEPT_TOGETHER, Features, load_network
-from svtcli.evaluate.fvd.protocol import Distances, distances, frechet, trial
-from svtcli.evaluate.metrics import PAIRED
+from svtcli.evaluate.fvd.protocol import (
+    Distances,
+    OfFeatures,
+    distances,
+    frechet,
+    trial,
+)
+from svtcli.evaluate.metrics import DISTANCES, PAIRED
 from svtcli.evaluate.plan import MetricsPlan
 from svtcli.evaluate.quality import Quality
 from svtcli.evaluate.results import (
@@ -140,7 +146,7 @@ def _fvd(plan: MetricsPlan, progress: Progress, stop: StopSignals) -> Fvd:
     progress.note("compiling FVD's network (the first features wait for it)")
     progress.begin("features", clips, "clips")
     try:
-        found, real_against_real = _distances(plan, features, progress, on_clips)
+        found, unpaired, paired = _distances(plan, features, progress, on_clips)
     finally:
         progress.end()
     return Fvd(
@@ -150,21 +156,28 @@ def _fvd(plan: MetricsPlan, progress: Progress, stop: StopSignals) -> Fvd:
         resize=settings.resize,
         weights=network.weights,
         constant=network.constant,
-        floor=real_against_real,
+        unpaired_floor=unpaired,
+        between_trials=paired,
     )
 
 
 def _distances(
     plan: MetricsPlan, features: Features, progress: Progress, on_clips: OnClips
-) -> tuple[Distances, float | None]:
-    """Distances of all trials, and FVD of real against other real clips.
+) -> tuple[Distances, float | None, float | None]:
+    """Distances of all trials, and FVD of other clips and between trials.
 
     Errors: BadData for features that are not finite.
     """
     trials, per_prime = plan.settings.trials, plan.settings.per_prime
     real = _features(plan, plan.real, features, on_clips)
     _check_finite(real, plan.real)
-    found = []
+    others: dict[str, OfFeatures] = {
+        name: metric.of_features
+        for name, metric in DISTANCES.items()
+        if name in plan.settings.metrics and metric.of_features
+    }
+    found, between = [], list[float]()
+    before: Float32[np.ndarray, "n D"] | None = None
     for number in range(trials):
         fake = np.concatenate(
             [
@@ -174,12 +187,17 @@ def _distances(
             axis=1,
         )
         _check_finite(fake, plan.fake)
-        found.append(trial(real, fake))
+        found.append(trial(real, fake, others))
+        # As many samples in place of the clips as there are clips.
+        instead, before = before, fake[0, : len(plan.fake.rows)]
+        if instead is not None and instead.shape == real[0].shape:
+            between.append(frechet(instead, fake[0]).distance)
         progress.note(
             f"trial {number + 1} of {trials}: FVD {found[-1].windows[0].distance:.2f}, "
             f"so far {distances(found).fvd.mean:.2f}"
         )
-    return distances(found), _real_against_real(plan, real[0], features, on_clips)
+    unpaired = _real_against_real(plan, real[0], features, on_clips)
+    return distances(found), unpaired, float(np.mean(between)) if between else None
 
 
 def _real_against_real(

@@ -12,7 +12,8 @@ from operator import attrgetter
 import numpy as np
 from jaxtyping import Float64
 
-from svtcli.evaluate.fvd.protocol import Distances, Spread
+from svtcli.evaluate import manifold
+from svtcli.evaluate.fvd.protocol import Distances, OfFeatures, Spread
 from svtcli.evaluate.quality import PSNR_CAP, WINDOW, Quality, psnr, quality, ssim
 from svtcli.evaluate.weights import (
     I3D_WEIGHTS,
@@ -28,7 +29,7 @@ FrameMetric = Callable[[np.ndarray, np.ndarray], Float64[np.ndarray, "*batch F"]
 
 @dataclass(frozen=True, kw_only=True)
 class DistanceMetric:
-    """A distance between the sets of all samples and all clips, by I3D's features."""
+    """A comparison of the sets of all samples and all clips, by I3D's features."""
 
     label: str
     select: Callable[[Distances], Spread]
@@ -37,6 +38,13 @@ class DistanceMetric:
     """Needs every window, not only the first."""
     settings: tuple[str, ...] = ("window", "resize", "i3d")
     """Keys and flags of `svt eval` that only such metrics read."""
+    of_features: OfFeatures | None = None
+    """Its function, where the protocol does not compute it anyway."""
+    fewest: int = 2
+    """Minimum number of clips, and of samples."""
+    higher_is_better: bool = False
+    decimals: int = 2
+    """Decimals in tables."""
 
     def weights(self, settings: Compare) -> Published | None:
         """File of weights that the metric needs."""
@@ -54,6 +62,8 @@ class PairedMetric:
     """Smallest height and width of a frame, in pixels."""
     unit: str = ""
     higher_is_better: bool = True
+    decimals: int = 3
+    """Decimals in a table of runs."""
     cap: float | None = None
     """Value of identical frames, where it is limited."""
     settings: tuple[str, ...] = ()
@@ -78,6 +88,19 @@ def _load_lpips(settings: Compare) -> FrameMetric:
     return partial(lpips, read_lpips(settings.lpips))
 
 
+def _manifold_metric(
+    name: Metric, label: str, of_features: OfFeatures, k: int
+) -> DistanceMetric:
+    return DistanceMetric(
+        label=f"{label} (k = {k})",
+        select=lambda distances: distances.others[name],
+        of_features=of_features,
+        fewest=k + 1,
+        higher_is_better=True,
+        decimals=3,
+    )
+
+
 METRICS: Mapping[Metric, DistanceMetric | PairedMetric] = {
     "fvd": DistanceMetric(label="FVD", select=attrgetter("fvd")),
     "fvd-avg": DistanceMetric(
@@ -87,9 +110,22 @@ METRICS: Mapping[Metric, DistanceMetric | PairedMetric] = {
         settings=("window", "stride", "resize", "i3d"),
     ),
     "kvd": DistanceMetric(label="KVD", select=attrgetter("kvd")),
+    "precision": _manifold_metric(
+        "precision", "Precision", manifold.precision, manifold.PRECISION_K
+    ),
+    "recall": _manifold_metric(
+        "recall", "Recall", manifold.recall, manifold.PRECISION_K
+    ),
+    "density": _manifold_metric(
+        "density", "Density", manifold.density, manifold.COVERAGE_K
+    ),
+    "coverage": _manifold_metric(
+        "coverage", "Coverage", manifold.coverage, manifold.COVERAGE_K
+    ),
     "psnr": PairedMetric(
         label="PSNR",
         unit="dB",
+        decimals=2,
         load=lambda settings: psnr,
         smallest=lambda settings: 1,
         cap=PSNR_CAP,

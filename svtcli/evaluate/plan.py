@@ -279,6 +279,13 @@ def _check_distances(plan: MetricsPlan) -> None:
                 f"{side.videos.name}: FVD needs a covariance, and one clip has none",
                 "take 2 clips or more (256 are usual)",
             )
+        for name, metric in DISTANCES.items():
+            if name in plan.settings.metrics and clips < metric.fewest:
+                raise Refused(
+                    f"{side.videos.name}: {metric.label} needs {metric.fewest} clips "
+                    f"or more, and there are {clips}",
+                    f"take more clips, or leave {name} out",
+                )
 
 
 def _check_paired(plan: MetricsPlan) -> None:

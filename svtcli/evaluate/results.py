@@ -7,12 +7,12 @@ of samples against reference clips; both are stored and printed in one JSON form
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import AliasChoices, Field, TypeAdapter, ValidationError
 
 from svtcli.evaluate.fvd.protocol import Distances, Spread
-from svtcli.evaluate.metrics import DISTANCES, PAIRED
+from svtcli.evaluate.metrics import DISTANCES, PAIRED, DistanceMetric
 from svtcli.evaluate.quality import Quality
 from svtcli.failure import BadData
 from svtcli.recipe.schema import Compare, Metric
@@ -93,8 +93,15 @@ class Fvd:
     """SHA-256 of the network's file."""
     constant: float
     """Self-test of this network on this machine: 152.90."""
-    floor: float | None
-    """FVD of real clips against as many other real clips; None for too few clips."""
+    unpaired_floor: Annotated[
+        float | None, Field(validation_alias=AliasChoices("unpaired_floor", "floor"))
+    ]
+    """FVD of real clips against as many other real clips; None for too few clips.
+
+    Samples that continue the clips themselves may come out below."""
+    between_trials: float | None = None
+    """FVD of the samples of one trial against those of the next, which continue the
+    same clips: the expected FVD if the clips were one more trial of the model."""
 
 
 @dataclass(frozen=True)
@@ -192,7 +199,7 @@ def metric_rows(result: MetricsResult) -> list[MetricRow]:
             if name in result.settings.metrics:
                 of = every if distance.all_windows else first
                 spread = distance.select(fvd.distances)
-                rows.append(_distance_row(distance.label, of, spread))
+                rows.append(_distance_row(distance, of, spread))
     clips = result.samples.clips // result.per_prime
     for name, found in result.quality.items():
         rows += _paired_rows(PAIRED[name].axis_label, found, clips)
@@ -215,17 +222,23 @@ def protocol_notes(result: MetricsResult) -> tuple[str, ...]:
         )
     if fvd := result.fvd:
         found = fvd.distances
-        real = (
-            "real against real needs twice as many clips as samples"
-            if fvd.floor is None
-            else f"real clips against other real clips: {fvd.floor:.2f}"
+        floor = (
+            "the floor of unpaired clips needs twice as many clips as samples"
+            if fvd.unpaired_floor is None
+            else f"floor of unpaired clips (real against other real clips): "
+            f"{fvd.unpaired_floor:.2f}"
         )
         network = f"I3D {fvd.weights[:12]}, self-test {fvd.constant:.3f}"
         parts = f"means {found.means:.2f} + covariances {found.covariances:.2f}"
         notes += [
             f"FVD of {fvd.window} frames: {fvd.resize} resizing to 224, {network}",
-            f"FVD is {parts}; {real}",
+            f"FVD is {parts}; {floor}",
         ]
+        if fvd.between_trials is not None:
+            notes.append(
+                "samples of one trial against those of the next, which continue the "
+                f"same clips: {fvd.between_trials:.2f}"
+            )
     for name, paired in result.quality.items():
         if paired.capped:
             metric = PAIRED[name]
@@ -237,11 +250,11 @@ def protocol_notes(result: MetricsResult) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _distance_row(label: str, of: str, spread: Spread) -> MetricRow:
+def _distance_row(metric: DistanceMetric, of: str, spread: Spread) -> MetricRow:
     trials = len(spread.trials)
     over = f"{trials} trials (std)" if trials > 1 else "1 trial"
-    std = "" if spread.std is None else f"{spread.std:.2f}"
-    return MetricRow(label, of, f"{spread.mean:.2f}", std, over)
+    std = "" if spread.std is None else f"{spread.std:.{metric.decimals}f}"
+    return MetricRow(metric.label, of, f"{spread.mean:.{metric.decimals}f}", std, over)
 
 
 def _paired_rows(label: str, found: Quality, clips: int) -> list[MetricRow]:

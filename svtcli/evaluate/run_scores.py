@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any
 
-from svtcli.evaluate.metrics import DISTANCES, PAIRED
+from svtcli.evaluate.metrics import DISTANCES, METRICS
 from svtcli.evaluate.results import LikelihoodResult, MetricsResult, read_results
 from svtcli.recipe.load import flow
 from svtcli.recipe.schema import UNITS, Recipe
@@ -123,8 +123,8 @@ def scored(runs: Sequence[RunFolder]) -> list[Scored]:
 def lower_is_better(name: str) -> bool:
     """Return True for a likelihood (in bits or nats) or a distance."""
     metric = name.rpartition(".")[2]
-    paired = {str(each): PAIRED[each] for each in PAIRED}.get(metric)
-    return paired is None or not paired.higher_is_better
+    known = {str(name): each.higher_is_better for name, each in METRICS.items()}
+    return not known.get(metric, False)
 
 
 def differing(recipes: Sequence[Recipe]) -> list[str]:

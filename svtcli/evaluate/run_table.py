@@ -8,7 +8,7 @@ from math import inf, isfinite
 from statistics import fmean, stdev
 from typing import Any
 
-from svtcli.evaluate.metrics import DISTANCES, METRICS
+from svtcli.evaluate.metrics import METRICS
 from svtcli.evaluate.paper_table import published
 from svtcli.evaluate.run_scores import Scored, Scores
 from svtcli.recipe.document import FLOAT
@@ -86,7 +86,8 @@ def label(name: str) -> str:
 
 def decimals(name: str) -> int:
     """Decimals that a table shows."""
-    return 2 if name.rpartition(".")[2] in {*DISTANCES, "psnr"} else 3
+    known = {str(name): each.decimals for name, each in METRICS.items()}
+    return known.get(name.rpartition(".")[2], 3)
 
 
 def _over_seeds(name: str, group: Sequence[Scored]) -> OverSeeds:

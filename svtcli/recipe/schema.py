@@ -205,8 +205,10 @@ class Sample:
     """Pixels of each video that a pass of the schedule `guess` computes."""
 
 
-Distance = Literal["fvd", "fvd-avg", "kvd"]
-"""Distances between the set of samples and the set of clips, by I3D's features."""
+Distance = Literal[
+    "fvd", "fvd-avg", "kvd", "precision", "recall", "density", "coverage"
+]
+"""Comparisons of the set of samples with the set of clips, by I3D's features."""
 Metric = Literal["likelihood", Distance, "psnr", "ssim", "lpips"]
 """`likelihood` is bits/dim or nats/frame; `evaluate/metrics.py` has the others."""
 METRICS: tuple[Metric, ...] = get_args(Metric)
@@ -221,7 +223,8 @@ class Compare:
 
     metrics: tuple[Metric, ...] = ("likelihood",)
     """Metrics: the likelihood of held-out clips, and of samples FVD (of the first
-    frames), its average over all windows, KVD, PSNR, SSIM, LPIPS."""
+    frames), its average over all windows, KVD, precision, recall, density, coverage,
+    PSNR, SSIM, LPIPS."""
     videos: Annotated[PositiveInt, CLIPS] = 256
     """Number of clips that the compared samples continue."""
     trials: PositiveInt = 20

@@ -277,7 +277,7 @@ def test_fvd_of_the_real_network_from_a_run(place, capfd, monkeypatch):
     table = said.out.splitlines()
     assert [row.split()[1] for row in table[1:3]] == ["FVD", "KVD"]
     assert "tf1 resizing to 224, I3D af5c50f0df57, self-test 152.90" in said.out
-    assert "real clips against other real clips" in said.out
+    assert "floor of unpaired clips" in said.out
 
 
 def test_prepared_clips_and_folders_of_ours_can_be_the_clips(place, capfd):

@@ -8,16 +8,24 @@ from importlib import metadata
 import numpy as np
 import pytest
 
+from svtcli.evaluate import manifold
 from svtcli.evaluate.foreign import open_videos
 from svtcli.evaluate.fvd import features as features_stage
 from svtcli.evaluate.fvd.protocol import frechet
 from svtcli.evaluate.measure import measure
 from svtcli.evaluate.plan import plan_metrics
 from svtcli.evaluate.quality import psnr
-from svtcli.evaluate.results import MetricsResult, read_result
+from svtcli.evaluate.results import (
+    MetricsResult,
+    metric_rows,
+    read_result,
+    result_data,
+)
+from svtcli.evaluate.run_scores import result_scores
 from svtcli.failure import BadData, Refused, Stopped
 from svtcli.recipe.schema import Compare
 from svtcli.run.distribution import install_command
+from svtcli.run.durable import write_record
 from svtcli.run.progress import Silent
 
 pytestmark = pytest.mark.usefixtures("cheap_features")
@@ -139,10 +147,62 @@ def test_real_against_real_is_fvd_of_two_halves_of_real_clips(
     assert [clips for clips, *_ in cheap_features] == [8, 8, 5, 5]
     halves = np.load(many.name)[:, :9]
     expected = frechet(cheap(halves[::2]), cheap(halves[1::2])).distance
-    assert found.fvd.floor == pytest.approx(expected)
-    assert measure(plan_metrics(samples, clips, FVD), Silent()).fvd.floor is None
+    assert found.fvd.unpaired_floor == pytest.approx(expected)
+    assert (
+        measure(plan_metrics(samples, clips, FVD), Silent()).fvd.unpaired_floor is None
+    )
     others = plan_metrics(samples, clips, FVD, others=many)
-    assert measure(others, Silent()).fvd.floor == pytest.approx(expected)
+    assert measure(others, Silent()).fvd.unpaired_floor == pytest.approx(expected)
+
+
+def test_trials_are_compared_with_one_another(tmp_path):
+    samples = videos(tmp_path, "samples", 5, 4, 9, 12, 12, 3)
+    clips = videos(tmp_path, "clips", 5, 9, 12, 12, 3, seed=1)
+    a, b, c, d = (cheap(np.load(samples.name)[:, s]) for s in range(4))
+    found = measure(plan_metrics(samples, clips, FVD), Silent()).fvd.between_trials
+    pairs = [frechet(*each).distance for each in ((a, b), (b, c), (c, d))]
+    assert found == pytest.approx(np.mean(pairs))
+    # Two continuations in a trial: one takes the place of the clips.
+    pooled = replace(FVD, per_prime=2)
+    found = measure(plan_metrics(samples, clips, pooled), Silent()).fvd.between_trials
+    expected = frechet(a, np.concatenate([c, d])).distance
+    assert found == pytest.approx(expected)
+    one = replace(FVD, trials=1)
+    assert (
+        measure(plan_metrics(samples, clips, one), Silent()).fvd.between_trials is None
+    )
+
+
+def test_metrics_of_neighbours_are_of_the_first_window_of_every_trial(tmp_path):
+    samples = videos(tmp_path, "samples", 7, 2, 11, 12, 12, 3)
+    clips = videos(tmp_path, "clips", 7, 11, 12, 12, 3, seed=1)
+    names = ("fvd-avg", "precision", "recall", "density", "coverage")
+    settings = replace(ALL, metrics=names)
+    found = measure(plan_metrics(samples, clips, settings), Silent())
+    real = cheap(np.load(clips.name)[:, :9])
+    fakes = [cheap(np.load(samples.name)[:, s, :9]) for s in range(2)]
+    for name in names[1:]:
+        of_trials = tuple(getattr(manifold, name)(real, fake) for fake in fakes)
+        assert found.fvd.distances.others[name].trials == of_trials
+    rows = metric_rows(found)
+    assert [row.metric for row in rows][1:3] == ["Precision (k = 3)", "Recall (k = 3)"]
+    assert result_scores([], [found])[f"{clips.name}.recall"] == pytest.approx(
+        found.fvd.distances.others["recall"].mean
+    )
+    with pytest.raises(Refused, match=r"Density \(k = 5\) needs 6 clips or more"):
+        plan_metrics(samples, clips, replace(FVD, metrics=("density",)), clips=5)
+
+
+def test_a_result_from_before_still_reads(pair, tmp_path):
+    out = tmp_path / "numbers.json"
+    found = measure(plan_metrics(*pair, FVD, out=out), Silent())
+    old = result_data(found)
+    old["fvd"]["floor"] = old["fvd"].pop("unpaired_floor")
+    del old["fvd"]["between_trials"], old["fvd"]["distances"]["others"]
+    out.unlink()
+    write_record(out, old)
+    read = read_result(out, MetricsResult)
+    assert read.fvd.unpaired_floor == found.fvd.unpaired_floor
 
 
 def test_fewer_clips_are_spread_over_both_sides_alike(pair):

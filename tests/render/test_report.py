@@ -29,7 +29,7 @@ from svtcli.run.samples import write_samples
 from tests.render.made_up import made_up_samples
 
 SAMPLES = made_up_samples()
-REAL = "real clips against other real clips: 7.50"
+REAL = "floor of unpaired clips (real against other real clips): 7.50"
 SCORED = LikelihoodResult(
     run="walk",
     step=300,

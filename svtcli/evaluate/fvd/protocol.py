@@ -12,8 +12,9 @@ trials (ddof 0); the mean over trials of each window is the curve of Figure 2.
 Axes: `N` clips · `D` features.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 from jaxtyping import Float, Float64
@@ -24,6 +25,9 @@ FEWEST_FRAMES = 9
 """Minimum length of a window: I3D's last pooling takes two steps of eight frames."""
 RANK = 400
 """Features of a clip; with at most as many clips, covariances have lower rank."""
+
+OfFeatures = Callable[[Float[np.ndarray, "N D"], Float[np.ndarray, "M D"]], float]
+"""Number of the features of clips and of samples."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,8 @@ class Trial:
     windows: tuple[Frechet, ...]
     kernel: float
     """KVD of the first window."""
+    others: Mapping[str, float] = field(default_factory=dict)
+    """Other numbers of the first window, by metric."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +88,8 @@ class Distances:
     """Part of `fvd` from the difference of the covariances."""
     curve: tuple[Spread, ...]
     """FVD of each window (Figure 2)."""
+    others: dict[str, Spread] = field(default_factory=dict)
+    """Other numbers of the first window, by metric."""
 
 
 def windows_of(frames: int, window: int, stride: int) -> range:
@@ -89,10 +97,18 @@ def windows_of(frames: int, window: int, stride: int) -> range:
     return range(0, frames - window + 1, stride)
 
 
-def trial(real: Float[np.ndarray, "K N D"], fake: Float[np.ndarray, "K M D"]) -> Trial:
-    """Distances of a set of samples in each of K windows. Errors: as `frechet`."""
+def trial(
+    real: Float[np.ndarray, "K N D"],
+    fake: Float[np.ndarray, "K M D"],
+    others: Mapping[str, OfFeatures] = MappingProxyType({}),
+) -> Trial:
+    """Distances of a set of samples in each of K windows, and `others` of the first.
+
+    Errors: as `frechet`.
+    """
     windows = tuple(frechet(*window) for window in zip(real, fake, strict=True))
-    return Trial(windows, kernel_distance(real[0], fake[0]))
+    numbers = {name: number(real[0], fake[0]) for name, number in others.items()}
+    return Trial(windows, kernel_distance(real[0], fake[0]), numbers)
 
 
 def distances(trials: Sequence[Trial]) -> Distances:
@@ -106,6 +122,10 @@ def distances(trials: Sequence[Trial]) -> Distances:
         means=float(np.mean([one.means for one in first])),
         covariances=float(np.mean([one.covariances for one in first])),
         curve=tuple(Spread.over(window) for window in every.T),
+        others={
+            name: Spread.over([one.others[name] for one in trials])
+            for name in trials[0].others
+        },
     )
 
 
