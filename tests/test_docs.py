@@ -144,6 +144,8 @@ ENDS = {
     "svt eval samples.npy --reference clips.npy --metric fvd,kvd,ssim --prime 1": (
         *("-n", 0, "would measure fvd, kvd, ssim of 2 samples of samples.npy"),
     ),
+    "svt eval floats.npy --layout NCTHW --range -1..1 --reference clips.npy "
+    "--metric fvd": ("-n", 0, "would measure fvd of 2 samples of floats.npy"),
     "svt sample bair_large --count 256 --per-prime 20 --task-index 3 --task-count 64": (
         *("-n", 0, "20 of each"),
     ),
@@ -202,6 +204,7 @@ def lived_in(trained_place, trained_with_actions, tmp_path_factory) -> Path:
     write_samples(place / "runs/robot/samples/3", made_up_actions())
     for name in ("samples", "clips"):
         np.save(place / f"{name}.npy", np.zeros((2, 16, 12, 12, 3), np.uint8))
+    np.save(place / "floats.npy", np.zeros((2, 3, 16, 12, 12), np.float32))
     # As the page shows them, up to the first command of svt.
     for block in re.findall(
         r"^```sh\n(.*?)^svt", PAGES["docs/own-videos.md"], re.M | re.S

@@ -103,6 +103,7 @@ def test_the_pages_work_from_top_to_bottom(tmp_path, monkeypatch, capfd):
     shutil.copy("a.mp4", "b.gif")  # told by its content
     for name in ("samples", "clips"):
         np.save(f"{name}.npy", np.zeros((2, 16, 16, 16, 3), np.uint8))
+    np.save("floats.npy", np.zeros((2, 3, 16, 16, 16), np.float32))
     ran, failed = 0, []
     every = [step for block in blocks() for step in steps(block)]
     for place, step in enumerate(every):

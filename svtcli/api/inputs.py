@@ -10,12 +10,13 @@ from svtcli.clips.held_out import model_misfits
 from svtcli.clips.in_memory import memory_clips
 from svtcli.clips.reader import Clips
 from svtcli.clips.splits import Clip
-from svtcli.evaluate.foreign.arrays import CHANNELS, videos_of_array
+from svtcli.evaluate.foreign.arrays import videos_of_array
 from svtcli.failure import Refused
 from svtcli.recipe.resolve import Lengths
 from svtcli.recipe.schema import Recipe
 from svtcli.run.progress import counted
 from svtcli.sample.actions import ActionSet, actions_of_array
+from svtcli.video.array_layout import CHANNELS
 
 Frames = ArrayLike | Clip | Sequence[Clip]
 """uint8 [N, F, H, W, C], or [F, H, W, C] of one video; or clips of one split."""

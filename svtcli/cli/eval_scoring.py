@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from svtcli.run.directory import RunFolder
     from svtcli.run.partial import ArrayTask
     from svtcli.train.commit_record import Checkpoint
+    from svtcli.video.array_layout import ArrayForm
 
 WORDS = {unit.partition("_")[0]: unit for unit in UNITS}
 """Likelihoods as --metric names them: `bits` and `nats`."""
@@ -273,10 +274,11 @@ def score_samples(
     allow_lossy: bool,
     per_frame: bool,
     dry_run: bool,
+    forms: "tuple[ArrayForm, ArrayForm]",
 ) -> None:
     """Measure each of `sources` against `reference`; None for its own ground truth.
 
-    `flags` are keys of the recipe's section `eval`.
+    `flags` are keys of the recipe's section `eval`; `forms` are those of both sides.
     """
     if out is not None and len(sources) > 1:
         raise Refused(f"--out {out}: one file, and {len(sources)} samples")
@@ -289,8 +291,8 @@ def score_samples(
     refuse_idle(given, settings.metrics)
     plans = []
     for source in sources:
-        samples = open_videos(source, frames, allow_lossy)
-        against = _reference(samples, source, reference, frames, allow_lossy)
+        samples = open_videos(source, frames, allow_lossy, stated=forms[0])
+        against = _reference(samples, source, reference, frames, allow_lossy, forms[1])
         plans.append(plan_metrics(samples, against, settings, prime, clips, i3d, out))
     if dry_run:
         lines = [_describe_metrics(plan) for plan in plans]
@@ -315,6 +317,7 @@ def _reference(
     reference: str | None,
     frames: int | None,
     allow_lossy: bool,
+    stated: "ArrayForm",
 ) -> "Videos":
     """Open the reference clips; a folder of our samples holds its own."""
     from svtcli.evaluate.foreign import open_videos
@@ -326,12 +329,14 @@ def _reference(
             "name real clips with --reference: an array, frames, or CLIPS:SPLIT",
         )
     if reference is None:
+        if flags := stated.flags(stated.layout, stated.range):
+            raise Refused(f"{flags}: there is no --reference", "leave them out")
         return replace(
             open_videos(source, frames, allow_lossy, truth=True),
             name=f"{source}, truth",
         )
     ours = (Path(reference) / "samples.json").is_file()
-    truth = open_videos(reference, frames, allow_lossy, truth=ours)
+    truth = open_videos(reference, frames, allow_lossy, ours, stated)
     too_short = truth.frames < samples.frames and frames is None
     if too_short and isinstance(truth, PreparedVideos):
         # Pass over clips that are shorter than the samples.

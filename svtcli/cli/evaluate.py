@@ -3,7 +3,7 @@
 from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
@@ -21,6 +21,7 @@ from svtcli.cli.flags import (
 )
 from svtcli.cli.flags import given as given_flags
 from svtcli.failure import Refused
+from svtcli.recipe.data import ArrayRange
 from svtcli.recipe.schema import METRICS, Compare, Eval, Sample
 from svtcli.recipe.setting import CLIPS, NO_INFLUENCE, settings_of
 
@@ -29,6 +30,8 @@ NAMES = (*WORDS, *METRICS[1:])
 SAMPLING = ("temperature", "seed")
 """Settings of the section `sample` with a flag here: those of the scored samples."""
 WHAT = "What to score (defaults: the recipe's)"
+ARRAYS = "Arrays of other software (default: uint8 [N,T,H,W,C])"
+RANGES = "|".join(get_args(ArrayRange))
 
 
 @takes(
@@ -48,8 +51,8 @@ def evaluate(
         typer.Argument(
             metavar="CKPT|SAMPLES",
             help="Runs, RUN@STEP or checkpoints; or samples of any model: a folder of "
-            "samples, a .npy or .npz of uint8 [N,T,H,W,C] or [N,M,T,H,W,C], or a "
-            "folder with one folder of lossless frames per video.",
+            "samples, a .npy or .npz of [N,T,H,W,C] or [N,M,T,H,W,C], or a folder with "
+            "one folder of lossless frames per video.",
             autocompletion=completion.models_or_samples,
         ),
     ],
@@ -98,6 +101,41 @@ def evaluate(
             "SAMPLES may have (default: those in the samples folder).",
             autocompletion=completion.clips,
             rich_help_panel=WHERE,
+        ),
+    ] = None,
+    layout: Annotated[
+        str | None,
+        typer.Option(
+            metavar="AXES",
+            help="Axes of SAMPLES in their order, for example NCTHW: N clips, M "
+            "samples of each, T frames, H, W and C.",
+            rich_help_panel=ARRAYS,
+        ),
+    ] = None,
+    range_: Annotated[
+        ArrayRange | None,
+        typer.Option(
+            "--range",
+            metavar=RANGES,
+            help="Numbers of SAMPLES that stand for black and white; all are rounded "
+            "to bytes.",
+            rich_help_panel=ARRAYS,
+        ),
+    ] = None,
+    reference_layout: Annotated[
+        str | None,
+        typer.Option(
+            metavar="AXES",
+            help="Axes of --reference in their order.",
+            rich_help_panel=ARRAYS,
+        ),
+    ] = None,
+    reference_range: Annotated[
+        ArrayRange | None,
+        typer.Option(
+            metavar=RANGES,
+            help="Numbers of --reference that stand for black and white.",
+            rich_help_panel=ARRAYS,
         ),
     ] = None,
     i3d: Annotated[
@@ -150,8 +188,12 @@ def evaluate(
 
     svt eval samples.npy --reference clips.npy --metric fvd,ssim --prime 1
 
+    svt eval floats.npy --layout NCTHW --range -1..1 --reference clips/mine:test
+
     All devices of the machine take part. Re-run the same command to resume.
     """
+    from svtcli.video.array_layout import ArrayForm  # brings NumPy
+
     names = _metric_names(metrics)
     frames = given.pop("frames", None)
     if not _are_runs(sources):
@@ -175,13 +217,24 @@ def evaluate(
                 "name the run that they come from",
             )
         flags = given | ({"metrics": names} if names else {})
+        forms = (
+            ArrayForm(layout, range_),
+            ArrayForm(reference_layout, reference_range, "--reference-"),
+        )
         score_samples(
             *(sources, reference, flags, frames, prime, clips, i3d, out),
-            *(allow_lossy, per_frame, dry_run),
+            *(allow_lossy, per_frame, dry_run, forms),
         )
         return
     _refuse(
-        {"--reference": reference, "--allow-lossy": allow_lossy or None},
+        {
+            "--reference": reference,
+            "--allow-lossy": allow_lossy or None,
+            "--layout": layout,
+            "--range": range_,
+            "--reference-layout": reference_layout,
+            "--reference-range": reference_range,
+        },
         f"{sources[0]} is a run, which is scored on its own clips",
     )
     if prime == 0:

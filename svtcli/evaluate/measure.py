@@ -79,8 +79,8 @@ def measure(plan: MetricsPlan, progress: Progress) -> MetricsResult:
 
 
 def _side(side: Selection, per_prime: int = 1) -> Side:
-    videos = side.videos
-    return Side(videos.name, len(side.rows) * per_prime, videos.frames, videos.lossy)
+    videos, clips = side.videos, len(side.rows) * per_prime
+    return Side(videos.name, clips, videos.frames, videos.lossy, videos.converted)
 
 
 def _paired(

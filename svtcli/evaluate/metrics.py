@@ -36,7 +36,7 @@ class DistanceMetric:
     """The metric's number among those of the protocol."""
     all_windows: bool = False
     """Needs every window, not only the first."""
-    settings: tuple[str, ...] = ("window", "resize", "i3d")
+    settings: tuple[str, ...] = ("window", "resize", "i3d", "exclude_prime")
     """Keys and flags of `svt eval` that only such metrics read."""
     of_features: OfFeatures | None = None
     """Its function, where the protocol does not compute it anyway."""
@@ -107,7 +107,7 @@ METRICS: Mapping[Metric, DistanceMetric | PairedMetric] = {
         label="FVD (avg)",
         select=attrgetter("fvd_avg"),
         all_windows=True,
-        settings=("window", "stride", "resize", "i3d"),
+        settings=("window", "stride", "resize", "i3d", "exclude_prime"),
     ),
     "kvd": DistanceMetric(label="KVD", select=attrgetter("kvd")),
     "precision": _manifold_metric(

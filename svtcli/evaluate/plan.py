@@ -138,6 +138,11 @@ class MetricsPlan:
         return min(self.fake.videos.frames, self.real.videos.frames)
 
     @property
+    def first_frame(self) -> int:
+        """First frame that FVD and KVD see."""
+        return (self.prime or 0) if self.settings.exclude_prime else 0
+
+    @property
     def clips_per_trial(self) -> int:
         """Samples in one trial."""
         return len(self.fake.rows) * self.settings.per_prime
@@ -145,7 +150,8 @@ class MetricsPlan:
     @property
     def starts(self) -> tuple[int, ...]:
         """First frames of FVD's windows: one window, unless their average is asked."""
-        every = windows_of(self.frames, self.settings.window, self.settings.stride)
+        window, stride = self.settings.window, self.settings.stride
+        every = windows_of(self.frames, window, stride, self.first_frame)
         averaged = any(
             name in self.settings.metrics and metric.all_windows
             for name, metric in DISTANCES.items()
@@ -200,7 +206,8 @@ def plan_metrics(
     if plan.settings.distances:
         _check_distances(plan)
         real, wanted = others or reference, 2 * plan.clips_per_trial
-        if real.count >= wanted and real.frames >= plan.settings.window:
+        needed = plan.first_frame + plan.settings.window
+        if real.count >= wanted and real.frames >= needed:
             halves = Selection.spread_evenly(real, wanted)
             plan = replace(plan, real_halves=halves)
     if plan.paired:
@@ -259,7 +266,22 @@ def _trials(samples: Videos, settings: Compare) -> int:
 
 def _check_distances(plan: MetricsPlan) -> None:
     """Refuse videos that are too short or too few for FVD."""
-    window = plan.settings.window
+    window, prime = plan.settings.window, plan.first_frame
+    if plan.settings.exclude_prime and plan.prime is None:
+        raise Refused(
+            "--exclude-prime: the number of prime frames of "
+            f"{plan.fake.videos.name} is not known",
+            "give it with --prime (0 for none)",
+        )
+    if 0 < prime < plan.frames < prime + window:
+        left = plan.frames - prime
+        raise Refused(
+            f"{plan.fake.videos.name}: {counted(left, 'frame')} after the prime "
+            f"frames, and FVD's window has {window}",
+            f"use --window {left}, or longer videos"
+            if left >= FEWEST_FRAMES
+            else f"FVD takes {FEWEST_FRAMES} frames or more",
+        )
     if plan.frames < window:
         sides = (plan.fake.videos, plan.real.videos)
         short = min(sides, key=lambda side: side.frames)
@@ -357,6 +379,11 @@ def _warnings(plan: MetricsPlan) -> tuple[str, ...]:
     if samples.shape[:2] != reference.shape[:2]:
         sizes = [f"{H}x{W}" for H, W, _ in (reference.shape, samples.shape)]
         warnings.append(f"unequal sizes: frames of {sizes[0]} real, {sizes[1]} sampled")
+    if samples.shape[2] != reference.shape[2]:
+        kinds = [
+            "gray" if C == 1 else "colour" for *_, C in (reference.shape, samples.shape)
+        ]
+        warnings.append(f"{kinds[0]} clips against {kinds[1]} samples")
     if plan.settings.resize != "tf1":
         warnings.append("half-pixel resizing: not comparable with the paper's FVD")
     if plan.i3d is not None and fingerprint_file(plan.i3d) != I3D_WEIGHTS.sha256:

@@ -77,6 +77,8 @@ class Side:
     frames: int
     """Frames of each video; the windows say how many of them count."""
     lossy: bool = False
+    converted: str = ""
+    """Stated order of axes and range of numbers; empty for bytes as svt writes them."""
 
 
 @dataclass(frozen=True)
@@ -193,7 +195,7 @@ def metric_rows(result: MetricsResult) -> list[MetricRow]:
     """Distances between the two sets, then paired metrics: those asked for."""
     rows = []
     if fvd := result.fvd:
-        first = f"the first {fvd.window} frames"
+        first = _window_in_words(result.prime, fvd)
         every = f"{counted(len(fvd.starts), 'window')} of {fvd.window} frames"
         for name, distance in DISTANCES.items():
             if name in result.settings.metrics:
@@ -206,6 +208,14 @@ def metric_rows(result: MetricsResult) -> list[MetricRow]:
     return rows
 
 
+def _window_in_words(prime: int | None, fvd: Fvd) -> str:
+    """Frames of the first window; whether prime frames are among them, if known."""
+    if prime and fvd.starts[0] >= prime:
+        return f"{fvd.window} frames after the prime frames"
+    included = f", {counted(prime, 'prime frame')} included" if prime else ""
+    return f"the first {fvd.window} frames{included}"
+
+
 def protocol_notes(result: MetricsResult) -> tuple[str, ...]:
     """Everything needed to compare the numbers with others'."""
     frames = f"samples of {result.samples.frames} frames"
@@ -214,6 +224,11 @@ def protocol_notes(result: MetricsResult) -> tuple[str, ...]:
     if result.reference.frames != result.samples.frames:
         frames += f"; clips of {result.reference.frames}"
     notes = [frames]
+    notes += [
+        f"{what} read as {side.converted}"
+        for what, side in (("samples", result.samples), ("clips", result.reference))
+        if side.converted
+    ]
     if facts := result.made:
         rule = ", ".join(facts.sampling_rule)
         notes.append(

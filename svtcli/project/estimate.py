@@ -311,11 +311,12 @@ def estimate_eval(recipe: Recipe) -> EvalCost:
         )
     if metrics := tuple(each for each in settings.metrics if each != "likelihood"):
         sample = settings.trial_samples(recipe.sample)
-        frames, K = recipe.resolved(sample).frames, settings.per_prime
+        lengths, K = recipe.resolved(sample), settings.per_prime
         features = 0
         if settings.distances:
-            windows = len(windows_of(frames, settings.window, settings.stride))
-            windows = windows if "fvd-avg" in metrics else min(windows, 1)
+            first = lengths.prime if settings.exclude_prime else 0
+            every = windows_of(lengths.frames, settings.window, settings.stride, first)
+            windows = len(every) if "fvd-avg" in metrics else min(len(every), 1)
             # Real clips and samples by window, and twice as many real clips for FVD of
             # real against real.
             features = windows * settings.videos * (1 + settings.trials * K)
@@ -323,7 +324,7 @@ def estimate_eval(recipe: Recipe) -> EvalCost:
         trials = TrialsCost(
             metrics=metrics,
             samples=settings.videos * sample.per_prime,
-            frames=frames,
+            frames=lengths.frames,
             features=features,
         )
     splits = tuple(dict.fromkeys((settings.split, *settings.also)))

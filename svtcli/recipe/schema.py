@@ -240,6 +240,9 @@ class Compare:
     """Frames per FVD window."""
     stride: PositiveInt = 1
     """Frames between the starts of two windows of `fvd-avg`."""
+    exclude_prime: bool = False
+    """Begin the windows of FVD and KVD after the prime frames, which they include
+    otherwise, as in the paper."""
     resize: Literal["tf1", "half-pixel"] = "tf1"
     """Resizing to FVD's 224 pixels: as in the published code (`tf1`), or as in the
     PyTorch ports (`half-pixel`), whose numbers differ."""

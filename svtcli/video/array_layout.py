@@ -1,7 +1,7 @@
 """Axes and number ranges of arrays of videos: any stated order to uint8 frames.
 
-Axes: `N` clips · `T` frames · `H` height · `W` width · `C` channels. An array without
-`N` is one clip, one without `C` is gray.
+Axes: `N` clips · `M` samples of each · `T` frames · `H` height · `W` width · `C`
+channels. An array without `N` is one clip, one without `C` is gray.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from svtcli.failure import BadData
+from svtcli.failure import BadData, Refused
 from svtcli.video.image import MOST_PIXELS
 
 CHANNELS = (1, 3)
@@ -60,11 +60,12 @@ class Axes:
 
     def sizes(self, shape: tuple[int, ...]) -> dict[str, int]:
         """Length of each axis; 1 for those that the array lacks."""
-        return {"N": 1, "C": 1} | dict(zip(self.layout, shape, strict=True))
+        own = dict(zip(self.layout, shape, strict=True))
+        return {"N": 1, "M": 1, "C": 1} | own
 
-    def index(self, clip: int, frames: slice) -> Index:
-        """Index of some frames of one clip."""
-        at: dict[str, int | slice] = {"N": clip, "T": frames}
+    def index(self, clip: int, frames: slice, sample: int = 0) -> Index:
+        """Index of some frames of one clip, or of one of its samples."""
+        at: dict[str, int | slice] = {"N": clip, "M": sample, "T": frames}
         return tuple(at.get(axis, slice(None)) for axis in self.layout)
 
     @property
@@ -74,10 +75,49 @@ class Axes:
 
     def frames(self, indexed: np.ndarray) -> np.ndarray:
         """Return `[T, H, W, C]` of the numbers at an `index`."""
-        order = self.layout.replace("N", "")
+        order = "".join(axis for axis in self.layout if axis not in "NM")
         if "C" not in order:
             indexed, order = indexed[..., None], order + "C"
         return indexed.transpose([order.index(axis) for axis in "THWC"])
+
+
+@dataclass(frozen=True)
+class ArrayForm:
+    """Order of the axes and range of the numbers of an array, where they are stated."""
+
+    layout: str | None = None
+    range: str | None = None
+    """None for bytes (uint8)."""
+    prefix: str = "--"
+    """Start of the flags that state them: `--` or `--reference-`."""
+
+    def __post_init__(self) -> None:
+        """Refuse a layout that names an axis twice, or not one that it needs."""
+        if self.layout is None:
+            return
+        named = set(self.layout)
+        if not set("THW") <= named <= set("NMTHWC") or len(named) < len(self.layout):
+            raise Refused(
+                f"{self.prefix}layout {self.layout}: not the axes of videos",
+                "name each axis once, in their order: N videos, M samples of each, T "
+                "frames, H, W, C; T, H and W are needed",
+            )
+
+    def axes(self, shape: tuple[int, ...]) -> Axes:
+        """Axes of an array: the stated ones, else those of svt's own samples."""
+        return Axes(self.layout or ("NMTHWC" if len(shape) == 6 else "NTHWC"))
+
+    def flags(self, layout: str | None, range_: str | None) -> str:
+        """Flags that state these; empty for none."""
+        stated = {"layout": layout, "range": range_}
+        return " ".join(
+            f"{self.prefix}{name} {value}" for name, value in stated.items() if value
+        )
+
+    def __str__(self) -> str:
+        """Description of the conversion; empty where there is none."""
+        rounded = f"{self.range} rounded to 0..255" if self.range else None
+        return ", ".join(filter(None, (self.layout, rounded)))
 
 
 def to_pixels(numbers: np.ndarray, stated: str | None) -> UInt8[np.ndarray, "T H W C"]:

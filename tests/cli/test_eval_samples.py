@@ -59,6 +59,7 @@ def test_json_has_all_that_numbers_depend_on(arrays, capfd):
         "clips": 4,
         "frames": 6,
         "lossy": False,
+        "converted": "",
     }
     assert (found["prime"], found["trials"], found["fvd"]) == (2, 2, None)
     assert found["quality"]["psnr"]["k"] == 2
@@ -170,6 +171,25 @@ def test_the_table_shows_what_is_on_disk_beside_the_paper(place, capfd):
     assert "no FVD yet" in ours
 
 
+def test_floats_of_another_layout_score_as_their_bytes(arrays, capfd):
+    """Typed by whoever follows the hints, from the array as a model left it."""
+    np.save("floats.npy", np.moveaxis(np.load("made.npy") / 127.5 - 1, -1, 2))
+    np.save("clips.npy", np.moveaxis(np.load("true.npy") / 255, -1, 1))
+    line = ("--prime=2", "--metric=psnr,ssim")
+    bytes_ = svt_here(capfd, "eval", "made.npy", "--reference=true.npy", *line)
+    typed = ["eval", "floats.npy", "--reference", "clips.npy", *line]
+    for _ in range(2):
+        refused = svt_here(capfd, *typed)
+        assert refused.code == 2
+        typed += refused.err.split("state it: ")[1].split()
+    said = svt_here(capfd, *typed)
+    assert said.code == 0, said.err
+    assert "  samples read as NMCTHW, -1..1 rounded to 0..255" in said.out
+    assert "  clips read as NCTHW, 0..1 rounded to 0..255" in said.out
+    scores = [re.findall(r"\d+\.\d{3}", each.out) for each in (said, bytes_)]
+    assert scores[0] == scores[1] != []
+
+
 @pytest.mark.parametrize(
     ("line", "said", "hint"),
     [
@@ -199,6 +219,11 @@ def test_the_table_shows_what_is_on_disk_beside_the_paper(place, capfd):
             "--metric fvd",
         ),
         ("eval made.npy made.npy --reference true.npy --out a", "one file, and 2", ""),
+        (
+            "eval made.npy --reference true.npy --layout NCHW",
+            "--layout NCHW: not the axes of videos",
+            "T, H and W are needed",
+        ),
         (
             "eval made.npy mine --reference true.npy",
             "mine is a run, made.npy is not",
@@ -233,6 +258,9 @@ def test_wrong_input_is_told_in_one_line(arrays, capfd, line, said, hint):
         ("--metric ssim --frames 6", "ssim needs 11x11 pixels"),
         ("--metric fvd --frames 6", "6 frames, and FVD's window has 16"),
         ("--prime 0", "one frame or more"),
+        ("--layout NCTHW", "--layout: mine is a run"),
+        ("--reference-range -1..1", "--reference-range: mine is a run"),
+        ("--metric psnr --exclude-prime", "--exclude-prime: none of the requested"),
     ],
 )
 def test_what_a_run_cannot_be_asked_is_refused(place, capfd, line, said):

@@ -13,12 +13,14 @@ from svtcli.clips.format import Split, read_manifest, write_manifest
 from svtcli.evaluate.foreign import open_videos
 from svtcli.evaluate.foreign.videos import Videos
 from svtcli.failure import BadData, Refused
+from svtcli.video.array_layout import ArrayForm
 from tests.evaluate.video_kinds import (
     EVERY_KIND,
     ONLY_RGB,
     WITH_CONTINUATIONS,
     clips,
     noise,
+    npy,
     samples,
 )
 
@@ -133,3 +135,32 @@ def test_clips_are_found_by_name_and_split(
     # What lies there under that very name is not looked for elsewhere.
     EVERY_KIND[".png"](Path("walk"), videos[::-1])
     np.testing.assert_array_equal(every(open_videos("walk")), videos[::-1])
+
+
+@settings(max_examples=40)
+@given(
+    st.permutations("NMTHWC"),
+    st.sampled_from(["0..1", "-1..1", "0..255"]),
+    st.sampled_from(["f2", "f4", "f8", ">f4"]),
+)
+def test_any_order_of_axes_and_range_is_read_back(
+    axes: list[str], range_: str, dtype: str
+) -> None:
+    pixels = np.arange(2 * 2 * 3 * 4 * 4 * 3).astype(np.uint8).reshape(2, 2, 3, 4, 4, 3)
+    pixels.flat[:256] = np.arange(256)
+    low, high = {"0..1": (0, 1), "-1..1": (-1, 1), "0..255": (0, 255)}[range_]
+    numbers = (pixels / 255 * (high - low) + low).astype(dtype)
+    stated = numbers.transpose(["NMTHWC".index(axis) for axis in axes])
+    with TemporaryDirectory() as folder:
+        source = npy(Path(folder) / "x", stated)
+        opened = open_videos(source, stated=ArrayForm("".join(axes), range_))
+        assert (opened.count, opened.continuations, opened.frames) == (2, 2, 3)
+        for sample in range(2):
+            np.testing.assert_array_equal(every(opened, sample), pixels[:, sample])
+
+
+def test_an_array_without_clips_or_channels_is_one_gray_clip(tmp_path: Path) -> None:
+    pixels = noise(3, 4, 5)
+    opened = open_videos(npy(tmp_path / "x", pixels), stated=ArrayForm("THW"))
+    assert (opened.count, opened.shape) == (1, (4, 5, 1))
+    np.testing.assert_array_equal(every(opened)[0, ..., 0], pixels)

@@ -9,6 +9,7 @@ import pytest
 
 from svtcli.evaluate.foreign import open_videos
 from svtcli.run.samples import read_samples
+from svtcli.video.array_layout import ArrayForm
 from tests.evaluate.video_kinds import (
     clips,
     containers,
@@ -57,6 +58,24 @@ def test_a_file_larger_than_memory_can_be_read(tmp_path: Path) -> None:
     read = opened.read(np.array([3, 4095]), frames=1)
     assert read[0].ravel()[:256].tolist() == list(range(256))
     assert not read[1].any()
+
+
+def test_floats_are_converted_video_by_video(tmp_path: Path) -> None:
+    path = tmp_path / "large.npy"
+    # A hole: 13 GB that take no disk.
+    floats = np.lib.format.open_memmap(path, "w+", "f4", (4096, 3, 16, 128, 128))
+    floats[3, :, 0, 0, 0] = 0.5
+    del floats
+    opened = open_videos(str(path), stated=ArrayForm("NCTHW", "-1..1"))
+    tracemalloc.start()
+    try:
+        read = opened.read(np.array([3, 4095]))
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert read[0, 0, 0, 0].tolist() == [191] * 3
+    assert (read[1] == 128).all()
+    assert most < 2 * read.nbytes + 4 * 4 * read[0].size
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What is no set of videos is named in one line, with where and what to do."""
 
 import pickle
+import re
 from collections.abc import Callable
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
@@ -12,6 +13,7 @@ from svtcli.evaluate.foreign import arrays, open_videos
 from svtcli.evaluate.plan import plan_metrics
 from svtcli.failure import BadData, Failure, Refused
 from svtcli.recipe.schema import Compare
+from svtcli.video.array_layout import ArrayForm
 from tests.evaluate.video_kinds import clips, compressed, noise, npy, samples
 from tests.video.real_videos import real_video
 from tests.video.video_files import truncate
@@ -36,17 +38,17 @@ def said_of(source: str, **how: object) -> tuple[Failure, str]:
         (
             UNIT,
             "its numbers are float32, the first of them from 0 to 1",
-            "make it bytes: (255 * x).round().astype(np.uint8)",
+            "state it: --range 0..1",
         ),
         (
             2.0 * UNIT - 1,
             "its numbers are float32, the first of them from -1 to 1",
-            "make it bytes: (127.5 * (x + 1)).round().astype(np.uint8)",
+            "state it: --range -1..1",
         ),
         (
             GOOD.astype(np.float64),
             "its numbers are float64, the first of them from 0 to 255",
-            "make it bytes: x.round().astype(np.uint8)",
+            "state it: --range 0..255",
         ),
         (
             300.0 * UNIT,
@@ -66,7 +68,7 @@ def said_of(source: str, **how: object) -> tuple[Failure, str]:
         (
             GOOD.astype(np.int64),
             "its numbers are int64, the first of them from 0 to 255",
-            "make it bytes: x.astype(np.uint8)",
+            "state it: --range 0..255",
         ),
         (
             (GOOD.astype(np.int16) - 1).astype(">i2"),
@@ -76,7 +78,7 @@ def said_of(source: str, **how: object) -> tuple[Failure, str]:
         (
             GOOD > 100,
             "its numbers are bool",
-            "make it bytes: 255 * x.astype(np.uint8)",
+            "state it: --range 0..1",
         ),
         (
             GOOD.astype(complex),
@@ -86,17 +88,17 @@ def said_of(source: str, **how: object) -> tuple[Failure, str]:
         (
             np.moveaxis(GOOD, -1, 2),
             "its axes are [2, 4, 3, 6, 8], which looks like [N, T, C, H, W]",
-            "move the channels to the end: x.transpose(0, 1, 3, 4, 2)",
+            "state it: --layout NTCHW",
         ),
         (
             np.moveaxis(GOOD, -1, 1),
             "its axes are [2, 3, 4, 6, 8], which looks like [N, C, T, H, W]",
-            "move the channels to the end: x.transpose(0, 2, 3, 4, 1)",
+            "state it: --layout NCTHW",
         ),
         (
             np.moveaxis(GOOD, -1, 2)[:, None],
             "its axes are [2, 1, 4, 3, 6, 8], which looks like [N, M, T, C, H, W]",
-            "move the channels to the end: x.transpose(0, 1, 2, 4, 5, 3)",
+            "state it: --layout NMTCHW",
         ),
         (
             np.moveaxis(2.0 * UNIT - 1, -1, 1),
@@ -104,10 +106,7 @@ def said_of(source: str, **how: object) -> tuple[Failure, str]:
                 "its axes are [2, 3, 4, 6, 8], which looks like [N, C, T, H, W] and "
                 "its numbers are float32, the first of them from -1 to 1"
             ),
-            (
-                "move the channels to the end: x.transpose(0, 2, 3, 4, 1); then "
-                "make it bytes: (127.5 * (x + 1)).round().astype(np.uint8)"
-            ),
+            "state it: --layout NCTHW --range -1..1",
         ),
         (
             GOOD[..., [0, 1, 2, 0]],
@@ -117,12 +116,12 @@ def said_of(source: str, **how: object) -> tuple[Failure, str]:
         (
             GOOD[0],
             "its axes are [4, 6, 8, 3], which looks like one video",
-            "add an axis: x[None]",
+            "state it: --layout THWC",
         ),
         (
             GOOD[..., 0],
             "its axes are [2, 4, 6, 8], which looks like gray videos without a channel",
-            "add an axis: x[..., None]",
+            "state it: --layout NTHW",
         ),
         (
             GOOD[0, 0],
@@ -146,17 +145,81 @@ def test_an_array_of_another_form_comes_with_a_conversion(
 
 
 @pytest.mark.parametrize(
-    "how",
-    ["x.transpose(0, 1, 3, 4, 2)", "(255 * x).round().astype(np.uint8)", "x[None]"],
+    ("wrong", "clips"),
+    [
+        (np.moveaxis(GOOD, -1, 2), 2),
+        (np.moveaxis(2 * UNIT - 1, -1, 1), 2),
+        (UNIT.astype(np.float64), 2),
+        (GOOD.astype(np.int16), 2),
+        (GOOD[0], 1),
+    ],
 )
-def test_the_suggested_conversion_restores_the_videos(tmp_path: Path, how: str) -> None:
-    wrong = {"x.t": np.moveaxis(GOOD, -1, 2), "(25": UNIT, "x[N": GOOD[0]}[how[:3]]
-    failure, _ = said_of(npy(tmp_path / "x", wrong))
-    assert (failure.hint or "").endswith(how)
-    right = eval(how, {"x": wrong, "np": np})
-    opened = open_videos(npy(tmp_path / "x", right))
-    videos = opened.read(np.arange(opened.count))
-    np.testing.assert_array_equal(videos, GOOD[: opened.count])
+def test_the_suggested_flags_restore_the_videos(
+    tmp_path: Path, wrong: np.ndarray, clips: int
+) -> None:
+    source = npy(tmp_path / "x", wrong)
+    failure, _ = said_of(source)
+    flags = (failure.hint or "").removeprefix("state it: --").split(" --")
+    opened = open_videos(
+        source, stated=ArrayForm(**dict(each.split() for each in flags))
+    )
+    np.testing.assert_array_equal(opened.read(np.arange(opened.count)), GOOD[:clips])
+
+
+@pytest.mark.parametrize(
+    ("how", "eps"), [("x.transpose(0, 1, 3, 4, 2)", 0), ("(255 * x).round()", 1)]
+)
+def test_an_array_in_memory_comes_with_a_line_of_numpy(how: str, eps: int) -> None:
+    wrong = UNIT if eps else np.moveaxis(GOOD, -1, 2)
+    with pytest.raises(Refused) as caught:
+        arrays.videos_of_array(wrong, "samples")
+    line = (caught.value.hint or "").partition(": ")[2]
+    assert how in line
+    np.testing.assert_array_equal(eval(line, {"x": wrong, "np": np}), GOOD)
+
+
+@pytest.mark.parametrize(
+    ("array", "stated", "sentence"),
+    [
+        (UNIT, {"layout": "NTHW"}, r"\[2, 4, 6, 8, 3\], and \[N, T, H, W\]"),
+        (GOOD, {"layout": "NTCHW"}, r"thus 6 channels by \[N, T, C, H, W\]"),
+        (GOOD, {"range": "0..1"}, r"are uint8, and \d+ is outside of 0..1"),
+        (2 * UNIT, {"range": "0..1"}, "is outside of 0..1"),
+        (np.where(GOOD > 4, UNIT, np.nan), {"range": "0..1"}, "nan is not a number"),
+    ],
+)
+def test_an_array_that_is_not_as_stated_is_refused(
+    tmp_path: Path, array: np.ndarray, stated: dict[str, str], sentence: str
+) -> None:
+    failure, said = said_of(npy(tmp_path / "x", array), stated=ArrayForm(**stated))
+    assert isinstance(failure, Refused)
+    assert re.search(sentence, said)
+
+
+def test_numbers_behind_the_first_ones_are_checked_as_they_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arrays, "LOOK", 64)
+    wrong = UNIT.copy()
+    wrong[1, 2, 3, 4, 0] = 1.2
+    source = npy(tmp_path / "x", wrong)
+    opened = open_videos(source, stated=ArrayForm(range="0..1"))
+    assert (opened.read(np.array([0])) == GOOD[0]).all()
+    with pytest.raises(BadData, match=r"1.2 is outside of 0..1 in frame 2 of video 1"):
+        opened.read(np.array([0, 1]))
+
+
+@pytest.mark.parametrize("layout", ["NTHWX", "NTTHW", "NCHW", "", "nthwc"])
+def test_a_layout_names_each_axis_once(layout: str) -> None:
+    with pytest.raises(Refused, match="not the axes of videos"):
+        ArrayForm(layout)
+
+
+def test_a_form_is_stated_of_arrays_alone(tmp_path: Path) -> None:
+    made = samples(tmp_path / "made", GOOD)
+    for side, flag in (("--", "--layout"), ("--reference-", "--reference-layout")):
+        with pytest.raises(Refused, match=f"{flag} NTHWC: .* is no .npy"):
+            open_videos(made, stated=ArrayForm("NTHWC", prefix=side))
 
 
 class Trap:

@@ -274,6 +274,37 @@ def test_a_reader_is_warned_of_what_makes_numbers_incomparable(pair, tmp_path):
         assert expected in said
 
 
+def test_gray_against_colour_is_worth_a_warning(tmp_path):
+    gray, colour = (videos(tmp_path, n, 5, 9, 4, 4, c) for n, c in (("g", 1), ("c", 3)))
+    assert (
+        "colour clips against gray samples" in plan_metrics(gray, colour, FVD).warnings
+    )
+
+
+def test_distances_can_leave_out_the_prime_frames(pair):
+    settings = replace(ALL, metrics=("fvd-avg", "kvd"))
+    included = plan_metrics(*pair, settings, prime=1)
+    excluded = plan_metrics(*pair, replace(settings, exclude_prime=True), prime=1)
+    assert (included.starts, excluded.starts) == ((0, 1, 2), (1, 2))
+    every, later = (measure(plan, Silent()) for plan in (included, excluded))
+    assert later.fvd.distances.curve == every.fvd.distances.curve[1:]
+    labels = [row.of for result in (every, later) for row in metric_rows(result)]
+    assert labels == [
+        *("3 windows of 9 frames", "the first 9 frames, 1 prime frame included"),
+        *("2 windows of 9 frames", "9 frames after the prime frames"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("prime", "said"),
+    [(None, "number of prime frames of .* is not known"), (3, "8 frames after the")],
+)
+def test_prime_frames_can_only_be_left_out_where_enough_follow(pair, prime, said):
+    settings = replace(FVD, exclude_prime=True)
+    with pytest.raises(Refused, match=said):
+        plan_metrics(*pair, settings, prime=prime)
+
+
 def test_more_clips_than_features_need_no_warning(tmp_path):
     sides = [videos(tmp_path, name, 401, 9, 1, 1, 3) for name in "ab"]
     assert plan_metrics(*sides, FVD).warnings == ()

@@ -21,6 +21,7 @@ from svtcli.evaluate.foreign.videos import Videos, open_prepared
 from svtcli.failure import Refused
 from svtcli.run.directory import runs_root
 from svtcli.run.names import typed
+from svtcli.video.array_layout import ArrayForm
 from svtcli.video.file_kinds import ENDINGS
 from svtcli.video.image import PICTURES
 
@@ -37,13 +38,24 @@ def open_videos(
     frames: int | None = None,
     allow_lossy: bool = False,
     truth: bool = False,
+    stated: ArrayForm | None = None,
 ) -> Videos:
     """Open the videos that `source` names; `frames` of each, None for all in common.
 
-    `truth` opens the ground truth in a folder of samples instead of the samples.
-    Errors: Refused for anything that is not a set of videos, BadData for damage.
+    `truth` opens the ground truth in a folder of samples instead of the samples;
+    `stated` is the form of an array. Errors: Refused for anything that is not a set of
+    videos, or a form stated of anything but an array; BadData for damage.
     """
     path = Path(source)
+    before, _, key = source.rpartition(":")
+    if path.is_file() and path.suffix.lower() == ".npy":
+        return open_npy(path, source, frames, stated)
+    if path.is_file() and path.suffix.lower() == ".npz":
+        return open_npz(path, None, source, frames, stated)
+    if before.lower().endswith(".npz") and Path(before).is_file():
+        return open_npz(Path(before), key, source, frames, stated)
+    if stated and (flags := stated.flags(stated.layout, stated.range)):
+        raise Refused(f"{flags}: {source} is no .npy or .npz", "leave them out")
     if not source:
         raise Refused("the name of the videos is empty", SOURCES)
     if (path / "samples.json").is_file():
@@ -56,10 +68,7 @@ def open_videos(
     if path.is_dir():
         return _open_folder(path, source, frames, allow_lossy)
     if path.is_file():
-        return _open_file(path, source, frames)
-    before, _, key = source.rpartition(":")
-    if before.lower().endswith(".npz") and Path(before).is_file():
-        return open_npz(Path(before), key, source, frames)
+        raise _no_videos(path)
     if (run := runs_root() / source).is_dir():
         return _open_folder(run, source, frames, allow_lossy)
     raise Refused(f"{source}: no such file, folder or clips", _suggestion(source))
@@ -117,17 +126,13 @@ def _refuse_run(folder: Path) -> None:
         )
 
 
-def _open_file(path: Path, source: str, frames: int | None) -> Videos:
-    ending = path.suffix.lower()
-    if ending == ".npy":
-        return open_npy(path, source, frames)
-    if ending == ".npz":
-        return open_npz(path, None, source, frames)
-    if ending in VIDEO_FILES:
-        raise Refused(
-            f"{path}: a single video, not a set of videos", f"name a folder; {SOURCES}"
+def _no_videos(file: Path) -> Refused:
+    """Refusal of a file that is no array."""
+    if file.suffix.lower() in VIDEO_FILES:
+        return Refused(
+            f"{file}: a single video, not a set of videos", f"name a folder; {SOURCES}"
         )
-    raise Refused(f"{path}: not a file of videos", SOURCES)
+    return Refused(f"{file}: not a file of videos", SOURCES)
 
 
 def _suggestion(source: str) -> str:

@@ -1,6 +1,7 @@
 """Videos in arrays: `.npy`, mapped for each read, and `.npz`, mapped if uncompressed.
 
-Accepted are uint8 arrays `[N, T, H, W, C]` or `[N, M, T, H, W, C]`, C = 1 or 3.
+They are uint8 `[N, T, H, W, C]` or `[N, M, T, H, W, C]`, C = 1 or 3, unless another
+order of axes or range of numbers is stated; then each video is converted as it is read.
 """
 
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from io import BytesIO
 from pathlib import Path
+from typing import NamedTuple
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 import numpy as np
@@ -17,6 +19,14 @@ from svtcli.failure import BadData, Failure, Refused, in_words
 from svtcli.run.progress import counted
 from svtcli.run.samples import read_samples
 from svtcli.train.memory import host_memory
+from svtcli.video.array_layout import (
+    BOUNDS,
+    CHANNELS,
+    ArrayForm,
+    Axes,
+    BadNumbers,
+    to_pixels,
+)
 from svtcli.video.npy_files import (
     File,
     Header,
@@ -26,24 +36,33 @@ from svtcli.video.npy_files import (
     read_header,
 )
 
-CHANNELS = (1, 3)
 LOOK = 1 << 22
 """Bytes of an array of another type that are read to suggest a conversion."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ArrayVideos(Videos):
-    """Videos of one array, `[N, F, H, W, C]` or `[N, M, F, H, W, C]`."""
+    """Videos of one array."""
 
     array: Callable[[], np.ndarray]
     """Returns the array, mapped or from memory."""
+    axes: Axes
+    range: str | None
+    """Range of the numbers; None for bytes."""
 
     def _read(self, rows: Rows, continuation: int, frames: int) -> Pixels:
-        array = self.array()
-        clips = array[:, continuation] if array.ndim == 6 else array
-        # Only the result is copied, and the mapping ends with this function: pages
-        # that were read do not add up to the size of the file.
-        return np.ascontiguousarray(np.asarray(clips[rows, :frames]))
+        # The mapping ends with this function: pages that were read do not add up to
+        # the size of the file.
+        array, video = self.array(), np.empty((len(rows), frames, *self.shape), "u1")
+        for number, row in enumerate(rows):
+            index = self.axes.index(int(row), slice(frames), continuation)
+            try:
+                numbers = self.axes.frames(array[index])
+                video[number] = to_pixels(numbers, self.range)
+            except BadNumbers as wrong:
+                where = f"in frame {wrong.frame} of video {row}"
+                raise BadData(f"{self.name}: {wrong} {where}", _CLIP) from wrong
+        return video
 
 
 def open_samples(folder: Path, name: str, frames: int | None, truth: bool) -> Videos:
@@ -67,12 +86,15 @@ def open_samples(folder: Path, name: str, frames: int | None, truth: bool) -> Vi
     return replace(videos, name=name, prime=facts.prime, facts=facts)
 
 
-def open_npy(path: Path, name: str, frames: int | None) -> ArrayVideos:
+def open_npy(
+    path: Path, name: str, frames: int | None, stated: ArrayForm | None = None
+) -> ArrayVideos:
     """Open the videos of a `.npy` file. Errors: Refused, BadData."""
+    stated = stated or ArrayForm()
     try:
         with path.open("rb") as file:
             header = read_header(file, name)
-            _check_array(header, file, name)
+            _check_array(header, file, name, stated)
         length = path.stat().st_size
     except OSError as error:
         raise BadData(f"{path}: could not be read ({in_words(error)})") from error
@@ -81,22 +103,30 @@ def open_npy(path: Path, name: str, frames: int | None) -> ArrayVideos:
             f"{path}: ends early ({length} of {header.size} bytes)",
             "write or copy it again",
         )
-    return _videos(partial(mapped, path, header, header.bytes), header, name, frames)
+    array = partial(mapped, path, header, header.bytes)
+    return _videos(array, header, name, frames, stated)
 
 
 def videos_of_array(array: np.ndarray, name: str) -> ArrayVideos:
     """Videos of an array in memory. Errors: Refused."""
     header = Header(array.shape, False, array.dtype, 0)
     few = LOOK // max(1, array.itemsize)
-    _check_array(header, BytesIO(array.reshape(-1)[:few].tobytes()), name)
-    return _videos(lambda: array, header, name, None)
+    _check_array(header, BytesIO(array.reshape(-1)[:few].tobytes()), name, None)
+    return _videos(lambda: array, header, name, None, ArrayForm())
 
 
-def open_npz(path: Path, key: str | None, name: str, frames: int | None) -> ArrayVideos:
+def open_npz(
+    path: Path,
+    key: str | None,
+    name: str,
+    frames: int | None,
+    stated: ArrayForm | None = None,
+) -> ArrayVideos:
     """Open the videos in the array `key` of a `.npz`; None for the only candidate.
 
     Errors: Refused, BadData.
     """
+    stated = stated or ArrayForm()
     with open_archive(path) as archive:
         members = {
             info.filename.removesuffix(".npy"): info for info in archive.infolist()
@@ -111,7 +141,7 @@ def open_npz(path: Path, key: str | None, name: str, frames: int | None) -> Arra
         where, info = f"{path}:{key}", members[key]
         with archive.open(info) as file:
             header = read_header(file, where)
-            _check_array(header, file, where)
+            _check_array(header, file, where, stated)
         start = member_start(path, info, header, where)
         array: Callable[[], np.ndarray] = partial(mapped, path, header, start)
         if info.compress_type != ZIP_STORED:
@@ -123,7 +153,7 @@ def open_npz(path: Path, key: str | None, name: str, frames: int | None) -> Arra
                 )
             # Only once everything that the header tells has been compared.
             array = cache(partial(_decompressed, path, info))
-    return _videos(array, header, name, frames)
+    return _videos(array, header, name, frames, stated)
 
 
 def _decompressed(path: Path, info: ZipInfo) -> np.ndarray:
@@ -133,17 +163,25 @@ def _decompressed(path: Path, info: ZipInfo) -> np.ndarray:
 
 
 def _videos(
-    array: Callable[[], np.ndarray], header: Header, name: str, frames: int | None
+    array: Callable[[], np.ndarray],
+    header: Header,
+    name: str,
+    frames: int | None,
+    stated: ArrayForm,
 ) -> ArrayVideos:
     """Wrap an array. Errors: Refused for too few frames."""
-    shape = header.shape
+    axes = stated.axes(header.shape)
+    sizes = axes.sizes(header.shape)
     return ArrayVideos(
         name=name,
-        count=shape[0],
-        continuations=shape[1] if len(shape) == 6 else 1,
-        frames=common_frames({name: shape[-4]}, frames),
-        shape=(shape[-3], shape[-2], shape[-1]),
+        count=sizes["N"],
+        continuations=sizes["M"],
+        frames=common_frames({name: sizes["T"]}, frames),
+        shape=(sizes["H"], sizes["W"], sizes["C"]),
+        converted=str(stated),
         array=array,
+        axes=axes,
+        range=stated.range,
     )
 
 
@@ -171,71 +209,115 @@ def _only_candidate(path: Path, archive: ZipFile, members: dict[str, ZipInfo]) -
     return candidates[0]
 
 
-def _check_array(header: Header, file: File, where: str) -> None:
-    """Refuse an array that is not video; `file` stands behind the header."""
+class _Problem(NamedTuple):
+    """A problem of an array, and what to do."""
+
+    sentence: str
+    in_numpy: str
+    layout: str | None = None
+    """Order of the axes that the array seems to have."""
+    range: str | None = None
+    """Range that the numbers seem to have."""
+
+
+_CLIP = "if these should be black or white, clip them first: x.clip(LOW, HIGH)"
+
+
+def _check_array(
+    header: Header, file: File, where: str, stated: ArrayForm | None
+) -> None:
+    """Refuse an array that is not video; `file` stands behind the header.
+
+    `stated` is None where nothing can be stated: for arrays in memory.
+    """
+    layout, range_ = (stated.layout, stated.range) if stated else (None, None)
     problems = [
         problem
-        for problem in (_wrong_axes(header.shape), _wrong_type(header.dtype, file))
+        for problem in (
+            _wrong_axes(header.shape, layout),
+            _wrong_type(header.dtype, file, range_),
+        )
         if problem
     ]
     if problems:
-        what, remedy = zip(*problems, strict=True)
-        raise Refused(f"{where}: {' and '.join(what)}", "; then ".join(remedy))
+        remedy = "; then ".join(each.in_numpy for each in problems)
+        if stated and all(each.layout or each.range for each in problems):
+            layout = next((each.layout for each in problems if each.layout), None)
+            range_ = next((each.range for each in problems if each.range), None)
+            remedy = f"state it: {stated.flags(layout, range_)}"
+        what = " and ".join(each.sentence for each in problems)
+        raise Refused(f"{where}: {what}", remedy)
     if 0 in header.shape:
         raise Refused(f"{where}: holds no pixels (its shape is {list(header.shape)})")
 
 
-def _wrong_axes(shape: tuple[int, ...]) -> tuple[str, str] | None:
-    """Problem with the axes, and its remedy; None if they are right."""
+def _wrong_axes(shape: tuple[int, ...], layout: str | None) -> _Problem | None:
+    """Problem with the axes; None if they are right."""
+    if layout:
+        wrong = Axes(layout).problem(shape)
+        return _Problem(wrong, "name all axes, in their order") if wrong else None
     axes, has = len(shape), f"its axes are {list(shape)}"
     if axes in (5, 6):
         if shape[-1] in CHANNELS:
             return None
-        for layout in ("TCHW", "CTHW"):
-            if shape[axes - 4 + layout.index("C")] in CHANNELS:
-                first = ("N", "M")[: axes - 4]
-                order = [(*first, *layout).index(axis) for axis in (*first, *"THWC")]
-                return (
-                    f"{has}, which looks like [{', '.join((*first, *layout))}]",
-                    f"move the channels to the end: x.transpose{tuple(order)}",
+        for order in ("TCHW", "CTHW"):
+            if shape[axes - 4 + order.index("C")] in CHANNELS:
+                found = "NM"[: axes - 4] + order
+                to = [found.index(axis) for axis in "NM"[: axes - 4] + "THWC"]
+                return _Problem(
+                    f"{has}, which looks like [{', '.join(found)}]",
+                    f"move the channels to the end: x.transpose{tuple(to)}",
+                    found,
                 )
         if shape[-1] == 4:
-            return f"{has}, with an alpha channel", "keep the colours: x[..., :3]"
+            what = f"{has}, with an alpha channel"
+            return _Problem(what, "keep the colours: x[..., :3]")
     if axes == 4 and shape[-1] in CHANNELS:
-        return f"{has}, which looks like one video", "add an axis: x[None]"
+        what = f"{has}, which looks like one video"
+        return _Problem(what, "add an axis: x[None]", "THWC")
     if axes in (4, 5):
-        return (
+        return _Problem(
             f"{has}, which looks like gray videos without a channel",
             "add an axis: x[..., None]",
+            "NMTHW" if axes == 5 else "NTHW",
         )
     wanted = "[N, T, H, W, C] or, with M continuations of each, [N, M, T, H, W, C]"
-    return f"{has}, which is no set of videos", f"expected: {wanted}"
+    return _Problem(f"{has}, which is no set of videos", f"expected: {wanted}")
 
 
-def _wrong_type(dtype: np.dtype, file: File) -> tuple[str, str] | None:
-    """Problem with the data type, and its remedy after a look at the first values."""
-    if dtype == np.uint8:
+def _wrong_type(dtype: np.dtype, file: File, range_: str | None) -> _Problem | None:
+    """Problem with the data type or the first values; None if there is none."""
+    if dtype == np.uint8 and range_ in (None, "0..255"):
         return None
     has = f"its numbers are {dtype.name}"
-    if dtype == np.bool_:
-        return has, "make it bytes: 255 * x.astype(np.uint8)"
-    if dtype.kind not in "iuf":
-        return f"{has}, which is no type of pixels", "expected: uint8, 0 to 255"
+    if dtype.kind not in "biuf":
+        expected = "expected: uint8, 0 to 255"
+        return _Problem(f"{has}, which is no type of pixels", expected)
     look = np.frombuffer(file.read(LOOK // dtype.itemsize * dtype.itemsize), dtype)
+    if range_:
+        try:
+            to_pixels(look.reshape(-1, 1, 1, 1), range_)
+        except BadNumbers as wrong:
+            return _Problem(f"{has}, and {wrong}", _CLIP)
+        return None
+    if dtype == np.bool_:
+        return _Problem(has, "make it bytes: 255 * x.astype(np.uint8)", range="0..1")
     if not look.size:
-        return has, "expected: uint8, 0 to 255"
+        return _Problem(has, "expected: uint8, 0 to 255")
     if not np.isfinite(look).all():
         what = "NaN" if np.isnan(look).any() else "infinity"
-        return f"{has} with {what} among them", "find out where they come from"
+        among = f"{has} with {what} among them"
+        return _Problem(among, "find out where they come from")
     low, high = float(look.min()), float(look.max())
-    if low < -1 or high > 255 or (low < 0 and (high > 1 or dtype.kind == "i")):
-        remedy = "bring them to 0..255 first, then x.round().astype(np.uint8)"
-    elif dtype.kind != "f":
+    ranges = BOUNDS if dtype.kind == "f" else {"0..255": (0, 255)}
+    found = next((name for name, (a, b) in ranges.items() if a <= low <= high <= b), "")
+    remedy = {
+        "": "bring them to 0..255 first, then x.round().astype(np.uint8)",
+        "0..1": "make it bytes: (255 * x).round().astype(np.uint8)",
+        "-1..1": "make it bytes: (127.5 * (x + 1)).round().astype(np.uint8)",
+        "0..255": "make it bytes: x.round().astype(np.uint8)",
+    }[found]
+    if found and dtype.kind != "f":
         remedy = "make it bytes: x.astype(np.uint8)"
-    elif low < 0:
-        remedy = "make it bytes: (127.5 * (x + 1)).round().astype(np.uint8)"
-    elif high <= 1:
-        remedy = "make it bytes: (255 * x).round().astype(np.uint8)"
-    else:
-        remedy = "make it bytes: x.round().astype(np.uint8)"
-    return f"{has}, the first of them from {low:.4g} to {high:.4g}", remedy
+    what = f"{has}, the first of them from {low:.4g} to {high:.4g}"
+    return _Problem(what, remedy, range=found or None)

@@ -41,6 +41,8 @@ class Videos(ABC):
     """Prime frames, where the source says so."""
     lossy: bool = False
     """A file format that may have changed the pixels."""
+    converted: str = ""
+    """Order of axes and range of numbers that it was read by, where they are stated."""
     facts: SampleFacts | None = None
     """Sampling settings, where the source says so."""
 

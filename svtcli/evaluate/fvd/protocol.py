@@ -92,9 +92,9 @@ class Distances:
     """Other numbers of the first window, by metric."""
 
 
-def windows_of(frames: int, window: int, stride: int) -> range:
-    """First frame of each window, `stride` frames apart."""
-    return range(0, frames - window + 1, stride)
+def windows_of(frames: int, window: int, stride: int, first: int = 0) -> range:
+    """First frame of each window, `stride` frames apart, from frame `first` on."""
+    return range(first, frames - window + 1, stride)
 
 
 def trial(
