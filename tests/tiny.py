@@ -1,5 +1,7 @@
 """Models small enough to test exhaustively: one of each kind, with mixed blocks."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -56,6 +58,15 @@ VARIANTS = {
         loss="deterministic", **SMALL,
     ),
 }  # fmt: skip
+
+
+def shallow(config: Model) -> Model:
+    """The same with as few layers as have each kind of block: it compiles faster."""
+    kinds = len(config.blocks)
+    first = config.first_slice_layers and kinds
+    return replace(
+        config, encoder_layers=1, decoder_layers=kinds, first_slice_layers=first
+    )
 
 
 def zero_params(config: Model) -> Params:

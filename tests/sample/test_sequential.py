@@ -26,7 +26,10 @@ IN_EACH_PRECISION = [
 ]
 """Float64 shows more; float32 is the same code."""
 
-LIKE_OTHERS = ("wide context kernel", "wide masked kernel", "heads by layer", "rgb")
+LIKE_OTHERS = (
+    *("wide context kernel", "wide masked kernel", "heads by layer", "rgb"),
+    *("dilated", "spatiotemporal"),
+)
 EACH_VARIANT = [
     pytest.param(name, marks=pytest.mark.slow) if name in LIKE_OTHERS else name
     for name in VARIANTS

@@ -18,7 +18,7 @@ from svtcli.train.step import (
     micro_batch_weight,
     objective,
 )
-from tests.tiny import VARIANTS, network_of, random_actions, random_video
+from tests.tiny import VARIANTS, network_of, random_actions, random_video, shallow
 from tests.train import toy
 
 BATCH = 16
@@ -48,7 +48,7 @@ def flat(tree) -> np.ndarray:
     ],
 )
 def test_micro_batches_give_the_loss_and_gradient_of_the_batch(name: str) -> None:
-    config, train = VARIANTS[name], Train(prime=1, batch=BATCH, accumulate=2)
+    config, train = shallow(VARIANTS[name]), Train(prime=1, batch=BATCH, accumulate=2)
     graphdef, params = network_of(config)
     inputs, weight = (
         uneven_inputs(config, train.prime),

@@ -30,6 +30,7 @@ SENSITIVE = {
 SLOW = (
     *("wide context kernel", "wide masked kernel", "heads by layer", "rgb"),
     *("spatial", "single frame", "dilated", "actions"),
+    *("spatiotemporal", "frame by frame in spatial slices"),
 )
 """Variants whose layers the fast tests of other variants cover."""
 WITH_SOME_SLOW = [
