@@ -18,6 +18,7 @@ from svtcli.run.metrics_log import read_metrics, read_rows
 from svtcli.train.checkpoint import restore_params
 from svtcli.train.commit_record import latest_step
 from tests.cli.terminal import svt
+from tests.run.test_lock import holder_of
 from tests.train import tiny_run, toy
 
 ENDLESS = ("train.steps=1000000", "train.save_every=1000000")
@@ -73,8 +74,9 @@ def wait_for(condition: Callable[[], object], process: subprocess.Popen) -> None
         time.sleep(0.002)
 
 
+@pytest.mark.usefixtures("kept_programs")
 def test_the_result_is_the_run_s_folder(place: Path, here) -> None:
-    said = svt("train", "tiny.yaml", "--steps", "3", "--run", "mine", cwd=place)
+    said = here("train", "tiny.yaml", "--steps", "3", "--run", "mine")
     assert (said.code, said.out) == (0, "runs/mine\n")
     assert "compiled in" in said.err
     assert "step 3, " in said.err
@@ -151,41 +153,40 @@ def test_wrong_input_is_answered_in_words_and_leaves_nothing(
     assert not (place / "runs").exists()
 
 
-@pytest.mark.parametrize(
-    ("number", "code", "words"),
-    [
-        (signal.SIGTERM, 75, "stopped by SIGTERM"),
-        (signal.SIGINT, 130, "interrupted"),
-    ],
-)
-def test_a_signal_ends_with_everything_saved_and_no_step_is_lost(
-    place: Path, start: Start, number: signal.Signals, code: int, words: str
-) -> None:
-    run, process = RunFolder(place / "runs" / "tiny"), start(*ENDLESS)
-    wait_for(lambda: len(steps_logged(run)) > 5, process)
-    process.send_signal(number)
-    out, err = process.communicate(timeout=300)
-    assert (process.returncode, out) == (code, "")
-    reached = steps_logged(run)[-1]
-    assert f"{words}; step {reached} is saved" in err
-    assert latest_step(run.checkpoints) == reached
-
-    process = start(*ENDLESS)
-    wait_for(lambda: steps_logged(run)[-1] > reached + 2, process)
-    steps = steps_logged(run)
-    assert steps == list(range(1, len(steps) + 1))  # none missing, none twice
-
-
-def test_a_second_trainer_of_the_run_ends_in_73(
+@pytest.mark.usefixtures("kept_programs")
+def test_signals_end_with_everything_saved_and_no_step_is_lost(
     place: Path, start: Start, here
 ) -> None:
-    run, process = RunFolder(place / "runs" / "tiny"), start(*ENDLESS)
-    wait_for(lambda: steps_logged(run), process)
-    for more in ([], ["--fresh"]):
-        said = here("train", "tiny.yaml", *ENDLESS, *more)
-        assert said.code == 73
-        assert f"in use by process {process.pid}" in said.err
-    assert process.poll() is None
+    """One signal ends a run, another one its resumption."""
+    run, reached = RunFolder(place / "runs" / "tiny"), 0
+    for number, code, words in (
+        (signal.SIGTERM, 75, "stopped by SIGTERM"),
+        (signal.SIGINT, 130, "interrupted"),
+    ):
+        process = start(*ENDLESS)
+        wait_for(lambda least=reached + 5: len(steps_logged(run)) > least, process)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=300)
+        assert (process.returncode, out) == (code, "")
+        reached = steps_logged(run)[-1]
+        assert f"{words}; step {reached} is saved" in err
+        assert latest_step(run.checkpoints) == reached
+
+    assert here("train", "tiny.yaml", *ENDLESS, "--steps", f"{reached + 2}").code == 0
+    steps = steps_logged(run)
+    assert steps == list(range(1, reached + 3))  # none missing, none twice
+
+
+@pytest.mark.usefixtures("kept_programs")
+def test_a_second_trainer_of_the_run_ends_in_73(place: Path, here) -> None:
+    run = RunFolder(place / "runs" / "tiny")
+    here("train", "tiny.yaml", "--steps", "1")
+    with holder_of(run.path) as holder:
+        for more in ([], ["--fresh"]):
+            said = here("train", "tiny.yaml", *more)
+            assert said.code == 73
+            assert f"in use by process {holder.pid}" in said.err
+    assert run.steps() == (1,)
 
 
 def kill_while_it_saves(
