@@ -18,7 +18,7 @@ from svtcli.clips.format import (
 from svtcli.clips.reader import open_clips
 from svtcli.failure import BadData
 from svtcli.run.durable import crc32c
-from svtcli.run.progress import Progress, counted
+from svtcli.run.progress import Progress, counted, listed
 
 NAMED = 5
 """Maximum number of changed clips of one shard that are named."""
@@ -44,10 +44,9 @@ def verify(folder: Path, progress: Progress) -> int:
     others = {each.digits: each.crc32c for each in drawn} | manifest.files
     changes += [_change(folder / name, crc) for name, crc in others.items()]
     if any(changes):
-        listed = "; ".join(filter(None, changes))
-        raise BadData(
-            f"{folder}: {listed}", f"restore from a copy, or {remove_first(folder)}"
-        )
+        what = "; ".join(filter(None, changes))
+        again = f"restore from a copy, or {remove_first(folder)}"
+        raise BadData(f"{folder}: {what}", again)
     return sum(len(open_clips(folder, split)) for split in manifest.splits)
 
 
@@ -77,5 +76,4 @@ def _changed_clips(folder: Path, manifest: Manifest, shard: Shard, ending: str) 
             now = google_crc32c.value(file.read(int(last - first) * row))
             if about.crc32c != f"{now:08x}":
                 changed.append(about.id)
-    more = ", …" if len(changed) > NAMED else ""
-    return f", {counted(len(changed), 'clip')}: {', '.join(changed[:NAMED])}{more}"
+    return f", {counted(len(changed), 'clip')}: {listed(changed, NAMED)}"

@@ -1,8 +1,8 @@
 """Trash of a folder of runs, `.trash/` in it, from which a run can be got back."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from shlex import quote
 
@@ -50,7 +50,8 @@ def plan_removals(names: Sequence[str]) -> list[Removal]:
             hint = f"delete it: rm -r {quote(str(path))}"
             raise Refused(f"{path}: is in the trash already", hint)
         refuse_work_in(path)
-        places = (path.parent / TRASH / f"{path.name}{end}" for end in _endings())
+        endings = chain([""], (f".{number}" for number in count(2)))
+        places = (path.parent / TRASH / f"{path.name}{end}" for end in endings)
         taken = {each.trash for each in removals}
         place = next(each for each in places if not (each.exists() or each in taken))
         removals.append(Removal(path, place))
@@ -84,9 +85,3 @@ def _folder(name: str) -> Path:
             raise
         path = known[0]
     return path if path.name not in ("", "..") else path.resolve()
-
-
-def _endings() -> Iterator[str]:
-    """Yield an empty text, then `.2`, `.3`, …"""
-    yield ""
-    yield from (f".{number}" for number in count(2))

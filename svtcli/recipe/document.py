@@ -8,6 +8,7 @@ can be. All of these are problems with a place, and all are found at once.
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -82,16 +83,8 @@ class BadRecipe(Refused):
     many_lines = True
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        self.problems = tuple(
-            sorted(
-                dict.fromkeys(problems),
-                key=lambda problem: (
-                    problem.place.origin,
-                    problem.place.line,
-                    problem.place.column,
-                ),
-            )
-        )
+        order = attrgetter("place.origin", "place.line", "place.column")
+        self.problems = tuple(sorted(dict.fromkeys(problems), key=order))
         count = len(self.problems)
         head = [f"{count} problems in the recipe"] if count > 1 else []
         super().__init__("\n".join([*head, *map(str, self.problems)]))

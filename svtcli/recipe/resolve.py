@@ -54,11 +54,7 @@ def _data_problems(recipe: "Recipe") -> Problems:
     if (height, width) != (data.size, data.size):
         what = f"frames of {height} by {width}, but data.size is {data.size}"
         yield "model.video", what
-    if isinstance(data.frames, int) and data.frames < window:
-        what = (
-            f"{counted(window, 'frame')}, but data.frames makes clips of {data.frames}"
-        )
-        yield "model.video", what
+    yield from _longer_than_clips("model.video", window, recipe)
     if model.channels != data.channels:
         what = f"should be {data.channels}, as {data.kind} videos have it"
         yield "model.channels", what
@@ -100,7 +96,7 @@ def _length_problems(recipe: "Recipe") -> Problems:
             what = f"should be less than the model's {counted(window, 'frame')}"
             yield f"{name}.overlap", what
         if section.frames:
-            yield from _longer_than_clips(f"{name}.frames", lengths, recipe)
+            yield from _longer_than_clips(f"{name}.frames", lengths.frames, recipe)
 
 
 def _trial_problems(recipe: "Recipe") -> Problems:
@@ -108,7 +104,7 @@ def _trial_problems(recipe: "Recipe") -> Problems:
     settings = recipe.eval
     lengths = resolve(recipe, settings.trial_samples(recipe.sample))
     if settings.sampled_frames:
-        yield from _longer_than_clips("eval.sampled_frames", lengths, recipe)
+        yield from _longer_than_clips("eval.sampled_frames", lengths.frames, recipe)
     if settings.sampled_prime or settings.sampled_frames:
         yield from _too_much_prime("eval.sampled_prime", lengths)
     if settings.distances and lengths.frames < settings.window:
@@ -122,15 +118,12 @@ def _too_much_prime(key: str, lengths: Lengths) -> Problems:
         yield key, f"should be less than {there}, not {lengths.prime}"
 
 
-def _longer_than_clips(key: str, lengths: Lengths, recipe: "Recipe") -> Problems:
+def _longer_than_clips(key: str, wanted: int, recipe: "Recipe") -> Problems:
     length = recipe.data.frames
-    if isinstance(length, int) and lengths.frames > length:
+    if isinstance(length, int) and wanted > length:
         yield (
             key,
-            (
-                f"{counted(lengths.frames, 'frame')}, but data.frames makes clips of "
-                f"{length}"
-            ),
+            f"{counted(wanted, 'frame')}, but data.frames makes clips of {length}",
         )
 
 

@@ -1,6 +1,6 @@
 """Progress reports of a stage; the terminal decides how to show them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from svtcli.recipe.setting import counted as counted
@@ -38,6 +38,11 @@ def about(seconds: int | float) -> str:
     if (days := hours / 24) < 730:
         return f"{days:.2g} days" if days < 100 else f"{round(days, -1):.0f} days"
     return f"{float(f'{days / 365.25:.2g}'):,.0f} years"
+
+
+def listed(names: Sequence[str], most: int = 3) -> str:
+    """List the first names: `a, b, c, …`."""
+    return ", ".join([*names[:most], *(["…"] if names[most:] else [])])
 
 
 def filtered(number: int, of: int, noun: str, pattern: str) -> str:

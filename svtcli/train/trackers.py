@@ -13,11 +13,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from secrets import token_hex
 from shlex import quote
-from types import TracebackType
 from typing import Any, Protocol
 
 from svtcli.failure import Refused, in_words
@@ -68,20 +68,16 @@ def open_trackers(run: RunFolder, names: Sequence[Name], note: Note) -> Iterator
         for name in dict.fromkeys(names):
             board = name == "tensorboard"
             tracker = TensorBoard(run.tensorboard) if board else WandB(run, note)
-            opened.push(_closing(tracker))
+            opened.push(partial(_close, tracker))
             trackers.append(tracker)
         yield tuple(trackers)
 
 
-def _closing(tracker: Tracker) -> Callable[..., None]:
-    """Exit of a context that closes the tracker."""
-
-    def close(
-        kind: object, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        tracker.close(error)
-
-    return close
+def _close(
+    tracker: Tracker, kind: object, error: BaseException | None, trace: object
+) -> None:
+    """Close the tracker, as the exit of a context."""
+    tracker.close(error)
 
 
 class TensorBoard:
@@ -180,11 +176,9 @@ class WandB:
     def _begin(self, run: RunFolder, **mode: str) -> Any:
         """Begin the run, or continue it. Errors: those of wandb."""
         wandb = self._wandb
-        record, remedy = (
-            run.wandb / WANDB_ID,
-            "remove it; a new run of wandb then begins",
-        )
+        record = run.wandb / WANDB_ID
         if record.is_file():
+            remedy = "remove it; a new run of wandb then begins"
             name = str(read_record(record, remedy, ("id",))["id"])
         else:
             name = token_hex(8)

@@ -22,11 +22,7 @@ from jaxtyping import UInt8
 
 from svtcli.failure import BadData, in_words
 from svtcli.video.file_kinds import FORMATS
-from svtcli.video.resize import (
-    SQUARE,
-    Resizer,
-    shown_size,
-)
+from svtcli.video.resize import SQUARE, Resizer, shown_size
 from svtcli.video.streams import shown_stream
 from svtcli.video.timing import (
     LONGEST,
@@ -201,7 +197,7 @@ class OpenVideo:
                 try:
                     picture = resizer(frame, self.aspect if bare else aspect)
                 except (av.FFmpegError, OSError) as error:
-                    detail = f"cannot convert {frame.format.name} ({_why(error)})"
+                    detail = f"cannot convert {frame.format.name} ({in_words(error)})"
                     raise Undecodable(self.path, "decode", detail) from error
                 previous, self.sideways = (frame, picture), resizer.sideways
             return previous[1]
@@ -220,12 +216,6 @@ class OpenVideo:
         return nearest_in_time(((n / rate, each) for n, each in enumerate(frames)), fps)
 
 
-def probe(path: Path) -> VideoFacts:
-    """Read the header only. Errors: `Undecodable` (`open`, `no-video`)."""
-    with open_video(path) as video:
-        return video.facts
-
-
 def decode(
     path: Path,
     size: int | None,
@@ -236,12 +226,6 @@ def decode(
     """Frames of a video file, as `OpenVideo.decode`."""
     with open_video(path) as video:
         yield from video.decode(size, fps, first, frames)
-
-
-def count_frames(path: Path, fps: float | None = None, stamped: bool = True) -> int:
-    """Number of frames that `decode` gives; decodes all. Errors: `Undecodable`."""
-    with open_video(path) as video:
-        return video.count_frames(fps, stamped)
 
 
 def missing_decoders() -> list[str]:
@@ -268,7 +252,7 @@ def _open(path: Path) -> InputContainer:
     except (av.FFmpegError, OSError) as error:
         unread = isinstance(error, FileNotFoundError | PermissionError)
         what = "cannot be read" if unread else "not a video"
-        raise Undecodable(path, "open", f"{what} ({_why(error)})") from error
+        raise Undecodable(path, "open", f"{what} ({in_words(error)})") from error
 
 
 def _frames(
@@ -294,7 +278,7 @@ def _frames(
                 yield frame
                 done += 1
     except (av.FFmpegError, OSError) as error:
-        detail = f"damaged after {done} frames ({_why(error)})"
+        detail = f"damaged after {done} frames ({in_words(error)})"
         raise Undecodable(path, "decode", detail) from error
     if not done:
         raise Undecodable(path, "decode", "its video stream holds no frame")
@@ -326,8 +310,3 @@ def _by_stamp(
         yield from by_stamp(((frame.time, frame) for frame in frames), rate)
     except StampsDoNotRise as error:
         raise WrongStamps(path, str(error)) from error
-
-
-def _why(error: Exception) -> str:
-    """Reason of an error, without the path."""
-    return in_words(error)

@@ -8,9 +8,8 @@ from PIL import Image
 
 from svtcli.evaluate.foreign import open_videos
 from svtcli.failure import BadData, Refused
-from svtcli.video.decode import probe
 from tests.evaluate.video_kinds import containers, frame_folders, noise, save
-from tests.video.video_files import write_video
+from tests.video.video_files import probe, write_video
 
 VIDEOS = noise(3, 4, 6, 8, 3)
 IN_ORDER = (

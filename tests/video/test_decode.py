@@ -9,9 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from svtcli.video.decode import Undecodable, decode, open_video, probe
+from svtcli.video.decode import Undecodable, decode, open_video
 from tests.video.real_videos import real_video
-from tests.video.video_files import moving_square, truncate, write_sound, write_video
+from tests.video.video_files import (
+    moving_square,
+    probe,
+    truncate,
+    write_sound,
+    write_video,
+)
 
 
 def test_every_frame_comes_out_in_order(tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ import imageio_ffmpeg
 import pytest
 from av.format import ContainerFormat
 
-from svtcli.video.decode import count_frames
 from svtcli.video.file_kinds import BY_ENDING, DEMUXERS, OTHER, VIDEO, kind_of
+from tests.video.video_files import count_frames
 
 NO_VIDEOS = {"avif", "heic", "heif", "ism", "isma", "m4a", "m4b", "mka", "mks", "ogg"}
 """Endings that FFmpeg gives to formats of videos, for pictures, audio and subtitles."""

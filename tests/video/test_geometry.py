@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from svtcli.video import resize
-from svtcli.video.decode import decode, open_video, probe
+from svtcli.video.decode import decode, open_video
 from svtcli.video.image import read_pixels
 from svtcli.video.resize import FILTER
-from tests.video.video_files import moving_square, write_video
+from tests.video.video_files import moving_square, probe, write_video
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (1, 10, 14, 3), np.uint8)
 TURNS = [

@@ -8,7 +8,8 @@ import imageio_ffmpeg
 import pytest
 
 from svtcli.video import decode as module
-from svtcli.video.decode import Undecodable, count_frames, open_video, probe
+from svtcli.video.decode import Undecodable, open_video
+from tests.video.video_files import count_frames, probe
 
 VIDEO = ("-f", "lavfi", "-i", "testsrc=s=96x64:r=10:d=4")
 PREVIEW = ("-f", "lavfi", "-i", "testsrc=s=32x32:r=10:d=4")

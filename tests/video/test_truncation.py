@@ -5,10 +5,12 @@ from pathlib import Path
 import av
 import pytest
 
-from svtcli.video.decode import Undecodable, count_frames, probe
+from svtcli.video.decode import Undecodable
 from tests.video.video_files import (
+    count_frames,
     moving_square,
     packet_positions,
+    probe,
     write_animation,
     write_video,
 )

@@ -1,4 +1,4 @@
-"""Writes small video files of every kind that a folder of videos may hold."""
+"""Small video files of every kind that a folder of videos may hold: written, read."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -7,6 +7,8 @@ from pathlib import Path
 import av
 import numpy as np
 from PIL import Image
+
+from svtcli.video.decode import VideoFacts, open_video
 
 
 def moving_square(frames: int, width: int = 48, height: int = 32) -> np.ndarray:
@@ -94,3 +96,15 @@ def truncate(path: Path, to: Path, share: float) -> Path:
     content = path.read_bytes()
     to.write_bytes(content[: int(len(content) * share)])
     return to
+
+
+def probe(path: Path) -> VideoFacts:
+    """Read the header only."""
+    with open_video(path) as video:
+        return video.facts
+
+
+def count_frames(path: Path) -> int:
+    """Count the frames by decoding all."""
+    with open_video(path) as video:
+        return video.count_frames()

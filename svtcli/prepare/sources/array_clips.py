@@ -134,10 +134,6 @@ class Output:
         """Append rows to one of the files."""
         self._files[name].write(np.ascontiguousarray(rows).data)
 
-    def keep(self, frames: int) -> None:
-        """Count the rows of a finished clip."""
-        self.kept += frames
-
     def undo(self) -> None:
         """Remove the rows of an unfinished clip."""
         for name, file in self._files.items():
@@ -258,7 +254,7 @@ class ArraysTask:
             )
             cuts.append(Cut(name, to.kept + done, length, facts))
             done += length
-        to.keep(done)
+        to.kept += done
         return cuts
 
     def _write_frames(

@@ -231,17 +231,14 @@ def make_plan(data: BairData) -> Plan:
         raise Refused(f"{folder}: no BAIR videos there", hint)
     require_unique((each.file.name, each.file.path) for each in found)
     require_splits(data.splits, {each.split for each in found}, folder)
-    notes, layout = (
-        list[str](),
-        Layout((SIDE, SIDE, 3), {"actions": ACTIONS, "states": STATES}),
-    )
+    beside, notes = {"actions": ACTIONS, "states": STATES}, list[str]()
     if isinstance(found[0].file, PngFolder):
         if data.view != "aux1":
             raise Refused(
                 f"{folder}: PNG files show the camera aux1, not {data.view}",
                 f"get {TAR} from {ADDRESS}",
             )
-        layout = Layout((SIDE, SIDE, 3))
+        beside = {}
         notes.append("PNG files hold no actions and states: the clips have none")
     if "val" in data.splits:
         notes.append("val is traj_256_to_511, cut from train")
@@ -252,6 +249,7 @@ def make_plan(data: BairData) -> Plan:
         return BairTask(file, split, units, data.view)
 
     files = [(each.split, each.file) for each in found]
+    layout = Layout((SIDE, SIDE, 3), beside)
     plan = plan_files(data, files, task, layout, "as published", notes)
     if data.limit is None:
         notes += [

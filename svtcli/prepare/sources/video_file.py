@@ -144,20 +144,14 @@ class VideoTask:
     stamped: bool = True
     """With a frame rate: times of frames are their stamps, or follow from the header's
     rate."""
+    units: int = 1
 
     @property
     def source(self) -> str:
-        """Name of the video."""
         return self.video.name
 
     @property
-    def units(self) -> int:
-        """One, for one video."""
-        return 1
-
-    @property
     def files(self) -> tuple[Path, ...]:
-        """File or folder of the video."""
         return (self.video.path,)
 
     def promise(self) -> Promise:
