@@ -108,21 +108,17 @@ class Task(Protocol):
     @property
     def source(self) -> str:
         """Name of its source; unique in a plan."""
-        ...
 
     @property
     def units(self) -> int:
         """Amount of work in the plan's unit."""
-        ...
 
     @property
     def files(self) -> tuple[Path, ...]:
         """Files and folders that it reads."""
-        ...
 
     def promise(self) -> Promise:
         """Estimate clips and frames by headers; none of a source that is damaged."""
-        ...
 
     def run(self, frames: Path) -> Outcome:
         """Write uint8 frames back to back to the file `frames`, which does not exist.
@@ -131,7 +127,6 @@ class Task(Protocol):
         each name in the plan's layout. Runs in another process. A damaged source is an
         outcome, not an error.
         """
-        ...
 
 
 def beside(frames: Path, name: str) -> Path:

@@ -12,19 +12,15 @@ class Progress(Protocol):
 
     def begin(self, task: str, total: int | None = None, unit: str = "") -> None:
         """Begin a task of `total` units; None if the number is unknown."""
-        ...
 
     def advance(self, done: int, facts: Mapping[str, str] | None = None) -> None:
         """Report that `done` units are finished in all; `facts` are shown beside."""
-        ...
 
     def end(self) -> None:
         """End the task, finished or not."""
-        ...
 
     def note(self, line: str) -> None:
         """Show a line that stays on the screen."""
-        ...
 
 
 def about(seconds: int | float) -> str:

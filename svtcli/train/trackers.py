@@ -43,11 +43,9 @@ class Tracker(Rows, Protocol):
 
     def picture(self, step: int, file: Path) -> None:
         """Show a PNG or a GIF of `step`, by the name of its file."""
-        ...
 
     def close(self, error: BaseException | None) -> None:
         """Send everything; `error` ended the command, if any."""
-        ...
 
 
 def require_packages(names: Sequence[Name]) -> None:

@@ -163,16 +163,13 @@ class ArraysTask:
 
     @property
     def units(self) -> int:
-        """Number of clips of the file that are taken."""
         return len(self.splits) - self.splits.count(None)
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Files of all its arrays."""
         return tuple({array.path for array in self.arrays.all})
 
     def promise(self) -> Promise:
-        """Count clips and frames, by the header."""
         cuts = [cut for clip, split in self._taken() for cut in self._cuts(clip, split)]
         return Promise(len(cuts), sum(frames for _, _, frames in cuts))
 
