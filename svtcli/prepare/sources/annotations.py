@@ -13,7 +13,6 @@ from itertools import islice
 from pathlib import Path
 
 from svtcli.failure import Refused, in_words
-from svtcli.run.progress import listed
 
 SPLIT_WORDS = {
     "train": "train",
@@ -70,7 +69,8 @@ class Annotations:
         """Notes for the user."""
         if not self.others:
             return ()
-        return (f"passed over, as they are no lists of clips: {listed(self.others)}",)
+        listed = ", ".join(self.others[:3]) + (", …" if len(self.others) > 3 else "")
+        return (f"passed over, as they are no lists of clips: {listed}",)
 
     @cached_property
     def _only(self) -> dict[str, Row | None]:
