@@ -14,6 +14,13 @@ KINDS = {
     130: "interrupted",
 }
 """Names of the exit codes, for scripts."""
+
+
+def error_object(sentence: str, hint: str | None, code: int) -> dict[str, object]:
+    """JSON object of an error, as `--json` prints it."""
+    return {"kind": KINDS[code], "message": sentence, "hint": hint, "code": code}
+
+
 PYTHON = re.compile(
     r"\b(None|True|False|NoneType|[A-Za-z.]+Error|[A-Z][a-z]+Path)\b|\w\(\)|__|<\w+ "
     r"|\bb['\"]|0x[0-9a-f]{6}"

@@ -32,22 +32,22 @@ from svtcli.prepare.stage import prepare as prepare_clips
 from svtcli.prepare.workers import NoWorkers
 from svtcli.project.models import find_model
 from svtcli.recipe.validate import validate_section
-from svtcli.run.directory import RunFolder
+from svtcli.run.directory import RunFolder, is_exported
 from svtcli.run.environment import check_xla_flags
 from svtcli.run.progress import Silent
 from svtcli.train.commit_record import open_checkpoint
 
 
 def load_run(name: str | PathLike[str]) -> Run:
-    """Open a trained model: a run's name or folder, RUN@STEP, a checkpoint, a file.
+    """Open a trained model: a run's name or folder, RUN@STEP, a checkpoint, an export.
 
-    A file is one that `svt runs export` wrote. A model that ships with svt becomes a
-    run at its first use, as for `svt sample`. Errors: Refused where there is none;
-    BadData and StorageFailed for damaged files.
+    The last is a file or folder that `svt runs export` wrote. A model that ships with
+    svt becomes a run at its first use, as for `svt sample`. Errors: Refused where there
+    is none; BadData and StorageFailed for damaged files.
     """
     check_xla_flags()
     text = fspath(name)
-    if Path(text).is_file():
+    if Path(text).is_file() or is_exported(Path(text)):
         return _of_file(Path(text))
     return _opened(*find_model(text, Silent()))
 

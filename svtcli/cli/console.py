@@ -22,7 +22,7 @@ from pathlib import Path
 import typer
 
 from svtcli.cli.streams import discard_stdout
-from svtcli.failure import KINDS, Failure, in_words
+from svtcli.failure import Failure, error_object, in_words
 from svtcli.run import signals
 from svtcli.run.durable import STORAGE, disk_remedy, room_at, writing
 from svtcli.run.progress import Progress, Silent
@@ -220,9 +220,8 @@ def report(error: BaseException) -> int:
     if hint:
         print(f"{paint('hint:', '1')} {printable(hint)}", file=sys.stderr)  # noqa: T201
     if sentence and _settings.json and not _shown:
-        facts = {"kind": KINDS[code], "message": sentence, "hint": hint, "code": code}
         with suppress(OSError):  # also a closed stdout
-            show("", facts)
+            show("", error_object(sentence, hint, code))
     return code
 
 
@@ -245,6 +244,8 @@ def explain(error: BaseException) -> tuple[str, str | None, int]:
                 room = "" if path == STDOUT else room_at(path, error)
             why = f"{place}{error.strerror}{room}"
             return why, f"{disk_remedy(error)}, then run again", 74
+        case OSError(errno=errno.ENAMETOOLONG, filename=name) if name is not None:
+            return f"{name}: this name is too long", "choose a shorter one", 2
         case OSError(errno=errno.EROFS, filename=name) if name is not None:
             elsewhere = "write to another folder: --out, or SVT_RUNS for a new run"
             return f"{name}: {error.strerror}", elsewhere, 1

@@ -31,6 +31,7 @@ from svtcli.recipe.setting import (
 )
 
 if TYPE_CHECKING:
+    from svtcli.recipe.load import LoadedRecipe
     from svtcli.run.directory import RunFolder
 
 NAMES = {
@@ -68,6 +69,21 @@ Overrides = Annotated[
         autocompletion=completion.overrides,
     ),
 ]
+
+
+def load(name: str, overrides: Sequence[str] | None) -> "LoadedRecipe":
+    """Load a recipe; name the defaults that overrides without a value take.
+
+    Errors: those of `load_recipe`.
+    """
+    from svtcli.recipe.load import load_recipe
+
+    loaded = load_recipe(name, overrides or ())
+    for line in loaded.defaults_taken:
+        console.note(line)
+    return loaded
+
+
 RunName = Annotated[
     str | None,
     typer.Option(

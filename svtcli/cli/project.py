@@ -11,7 +11,7 @@ import typer
 
 from svtcli.cli import completion, console
 from svtcli.cli.eval_tables import result_text
-from svtcli.cli.flags import DryRun, Overrides, RecipeName, RunName, takes
+from svtcli.cli.flags import DryRun, Overrides, RecipeName, RunName, load, takes
 from svtcli.failure import BadData, CheckFailed, Failure, Refused
 from svtcli.recipe.data import VideoData
 from svtcli.recipe.schema import STAGES, Stage
@@ -64,11 +64,10 @@ def run(
     keep_freed_memory()
     from svtcli.project.chain import chosen_stages, run_chain
     from svtcli.project.survey import refuse_early, survey
-    from svtcli.recipe.load import load_recipe
     from svtcli.run.directory import run_folder
 
     changes = [f"data.{key}={value}" for key, value in given.items()]
-    loaded = load_recipe(recipe, [*(overrides or ()), *changes])
+    loaded = load(recipe, [*(overrides or ()), *changes])
     folder = run_folder(name or loaded.name)
     stages = chosen_stages(first, last)
     if not dry_run:
@@ -78,7 +77,8 @@ def run(
         return
     refused: Failure | None = None
     try:
-        refuse_early(loaded, folder, stages)
+        for line in refuse_early(loaded, folder, stages):
+            console.note(line)
     except (Refused, BadData) as error:
         if console.settings().json:  # one object
             raise
@@ -174,11 +174,10 @@ def plan(
 
     For example: svt plan bair_large train.batch=32 --device H100
     """
-    from svtcli.recipe.load import load_recipe
     from svtcli.run.directory import run_folder
     from svtcli.train.chips import named_chip
 
-    loaded = load_recipe(recipe, overrides or ())
+    loaded = load(recipe, overrides)
     folder = run_folder(run or loaded.name)
     chip = named_chip(device) if device else None
     # Refusals come before the import of JAX, which takes seconds.

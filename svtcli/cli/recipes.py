@@ -10,7 +10,7 @@ import typer
 
 from svtcli.cli import console
 from svtcli.cli.command import Command
-from svtcli.cli.flags import DryRun, Force, Overrides, RecipeName
+from svtcli.cli.flags import DryRun, Force, Overrides, RecipeName, load
 from svtcli.failure import CheckFailed, Refused
 
 app = typer.Typer(help="List, show, copy and check recipes.")
@@ -41,9 +41,9 @@ def show(name: RecipeName, overrides: Overrides = None) -> None:
 
     For example: svt recipes show bair_large train.batch=32
     """
-    from svtcli.recipe.load import dump_recipe, load_recipe
+    from svtcli.recipe.load import dump_recipe
 
-    loaded = load_recipe(name, overrides or ())
+    loaded = load(name, overrides)
     console.show(dump_recipe(loaded.recipe), asdict(loaded))
 
 
@@ -101,10 +101,10 @@ def check(file: RecipeName, overrides: Overrides = None) -> None:
     """
     from svtcli.project.survey import refusals
     from svtcli.recipe.document import BadRecipe
-    from svtcli.recipe.load import load_recipe, load_variants
+    from svtcli.recipe.load import load_variants
 
     try:
-        loaded = load_recipe(file, overrides or ())
+        loaded = load(file, overrides)
         every = [loaded, *load_variants(file, overrides or ()).values()]
     except BadRecipe as error:
         if console.settings().json:

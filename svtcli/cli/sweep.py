@@ -16,7 +16,7 @@ from svtcli.cli.flags import (
     TaskCount,
     TaskIndex,
 )
-from svtcli.failure import KINDS, Failure, Refused
+from svtcli.failure import Failure, Refused, error_object
 from svtcli.run.progress import about, counted
 from svtcli.train.memory import keep_freed_memory
 
@@ -92,6 +92,8 @@ def sweep(
     if task is not None and engine == "ray":
         raise Refused("--engine ray cannot be combined with --task-index")
     planned = plan_sweep(recipe, values or (), seeds, name or "")
+    for line in planned.defaults_taken:
+        console.note(line)
     from svtcli.project.sweep import (
         refuse_sweep,
         run_sweep,
@@ -120,8 +122,8 @@ def sweep(
     failed = {run: console.explain(error) for run, error in result.failed.items()}
     data: dict[str, Any] = {
         "failed": [
-            {"run": run, "kind": KINDS[code], "message": sentence, "hint": hint}
-            for run, (sentence, hint, code) in failed.items()
+            {"run": run, **error_object(*explained)}
+            for run, explained in failed.items()
         ],
         "waiting": result.waiting,
         "dry_run": False,

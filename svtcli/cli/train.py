@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from svtcli.cli import console
-from svtcli.cli.flags import DryRun, Overrides, RecipeName, RunName
+from svtcli.cli.flags import DryRun, Overrides, RecipeName, RunName, load
 from svtcli.failure import Refused, Stopped
 from svtcli.run.names import run_argument, typed
 from svtcli.run.progress import counted
@@ -110,10 +110,9 @@ def train(
     one: all of their devices share the same batches.
     """
     keep_freed_memory()
-    from svtcli.recipe.load import load_recipe
     from svtcli.run.directory import run_folder
 
-    loaded = load_recipe(recipe, overrides or ())
+    loaded = load(recipe, overrides)
     folder = run_folder(run or loaded.name)
     from svtcli.train.plan import plan_training
 

@@ -244,8 +244,7 @@ def read_manifest(folder: Path) -> Manifest:
         what = "no prepared clips here" if folder.is_dir() else "no such folder"
         raise Refused(
             f"{folder}: {what} ({MANIFEST} is missing)",
-            "prepare them with: svt prepare folder --source VIDEOS "
-            f"--out {typed(folder)}",
+            "clips are prepared with svt prepare, or with svt run RECIPE --to prepare",
         )
     values = read_record(path, again, unsealed=OLDER)
     if (there := values.get("format", FORMAT)) != FORMAT:

@@ -21,6 +21,7 @@ from svtcli.evaluate.results import (
 )
 from svtcli.evaluate.weights import I3D_WEIGHTS, weights_file
 from svtcli.failure import Refused
+from svtcli.model.windows import refuse_all_prime
 from svtcli.recipe.schema import Compare, Eval, Metric
 from svtcli.run.durable import fingerprint, fingerprint_file
 from svtcli.run.partial import PartialResult, Unfinished
@@ -339,11 +340,7 @@ def _check_paired(plan: MetricsPlan) -> None:
             f"{asked}: the number of prime frames of {samples.name} is not known",
             "give it with --prime (0 for none): prime frames are not scored",
         )
-    if plan.prime >= plan.frames:
-        raise Refused(
-            f"{asked}: every frame of {plan.frames} is a prime frame (--prime "
-            f"{plan.prime})"
-        )
+    refuse_all_prime(plan.prime, plan.frames)
 
 
 def _warnings(plan: MetricsPlan) -> tuple[str, ...]:

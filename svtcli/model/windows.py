@@ -101,14 +101,18 @@ def windows(config: Model, frames: int, prime: int, overlap: int) -> Iterator[Wi
         known, start = end, end - overlap
 
 
+def refuse_all_prime(prime: int, frames: int) -> None:
+    """Refuse videos that hold prime frames alone. Errors: Refused."""
+    if prime >= frames:
+        all_of = f"{counted(prime, 'prime frame')} in a video of {frames}"
+        raise Refused(f"{all_of}: none is left to predict", "prime must be smaller")
+
+
 def check_lengths(config: Model, frames: int, prime: int, overlap: int) -> None:
     """Refuse lengths that no windows fit. Errors: Refused."""
     T = config.video[0]
     overlap = T - 1 if config.single_frame else overlap
-    if prime >= frames:
-        raise Refused(
-            f"prime: {prime} of {counted(frames, 'frame')} leaves no frame to sample"
-        )
+    refuse_all_prime(prime, frames)
     if frames < T and not config.single_frame:
         raise Refused(
             f"frames: {frames} is shorter than the model's window of "

@@ -27,7 +27,7 @@ from svtcli.prepare.sources.source_folder import (
 )
 from svtcli.recipe.data import ArraysData, FolderData
 from svtcli.recipe.validate import settings_of_kind
-from svtcli.run.progress import Progress, counted
+from svtcli.run.progress import Progress, counted, plural
 from svtcli.video.array_files import ENDINGS
 from svtcli.video.decode import Undecodable, VideoFacts
 from svtcli.video.file_kinds import VIDEO, kind_of
@@ -215,7 +215,7 @@ def _of_clips(folder: Path) -> Contents:
     told = ", ".join(f"{n} {split}" for split, n in clips.items())
     return Contents(
         data=_stated(manifest.spec) | {"clips": str(folder)},
-        told=f"prepared clips ({told}), {side} x {side}, {_span(frames, 'frame')}",
+        told=f"prepared clips ({told}), {side} x {side}, {_frames(frames)}",
         side=side,
         clips=clips,
         frames=int(median(frames)),
@@ -244,19 +244,21 @@ def _pixels(sizes: Iterable[tuple[int, int]]) -> str:
 def _lengths(facts: Sequence[VideoFacts]) -> str:
     """Lengths in seconds, or in frames where no rate is stated."""
     if seconds := [f.frames / f.fps for f in facts if f.frames and f.fps]:
-        return _span(seconds, "s")
-    return _span([each.frames for each in facts if each.frames], "frame")
+        return f"{_span(seconds)} s"
+    return _frames([each.frames for each in facts if each.frames])
 
 
 def _rates(facts: Sequence[VideoFacts]) -> str:
     rates = [each.fps for each in facts if each.fps]
-    return f"{_span(rates, 'frame')}/s" if rates else ""
+    return f"{_frames(rates)}/s" if rates else ""
 
 
-def _span(numbers: Sequence[int | float], noun: str) -> str:
-    """Smallest and largest number: `16 frames`, `3.9 to 12 s`; empty without any."""
-    if not numbers:
-        return ""
-    ends = dict.fromkeys(f"{each:.3g}" for each in (min(numbers), max(numbers)))
-    plural = "s" if noun != "s" and list(ends) != ["1"] else ""
-    return f"{' to '.join(ends)} {noun}{plural}"
+def _frames(numbers: Sequence[int | float]) -> str:
+    """Smallest and largest number of frames; empty without any."""
+    return f"{_span(numbers)} {plural(max(numbers), 'frame')}" if numbers else ""
+
+
+def _span(numbers: Sequence[int | float]) -> str:
+    """Smallest and largest number: `16`, `3.9 to 12`."""
+    ends = (f"{each:.3g}" for each in (min(numbers), max(numbers)))
+    return " to ".join(dict.fromkeys(ends))

@@ -101,11 +101,16 @@ def find_finished(data: Data, folder: Path) -> Prepared | None:
     return prepared(folder, manifest, existed=True)
 
 
-def check(data: Data, folder: Path) -> None:
-    """Refuse what `prepare` refuses before it begins. Errors: `Refused`."""
-    if find_finished(data, folder) is None:
-        make_plan(data)
-        refuse_foreign(folder)
+def check(data: Data, folder: Path) -> tuple[str, ...]:
+    """Refuse what `prepare` refuses before it begins; return its notes on the source.
+
+    Errors: `Refused`.
+    """
+    if found := find_finished(data, folder):
+        return found.notes
+    plan = make_plan(data)
+    refuse_foreign(folder)
+    return plan.notes
 
 
 def refuse_other(data: Data, folder: Path, manifest: Manifest) -> None:

@@ -78,6 +78,12 @@ class Sweep:
     """Name of the recipe and of the axes."""
     runs: tuple[SweepRun, ...]
 
+    @property
+    def defaults_taken(self) -> tuple[str, ...]:
+        """Lines about values left empty, as in `train.steps=5,`."""
+        each = (loaded.loaded for run in self.runs for loaded in run.combinations)
+        return tuple(dict.fromkeys(x for one in each for x in one.defaults_taken))
+
 
 def plan_sweep(
     recipe: str, words: Sequence[str], seeds: int | None = None, prefix: str = ""

@@ -30,6 +30,7 @@ from svtcli.recipe.labels import label_pattern
 from svtcli.recipe.load import dump_recipe, recipe_from_text
 from svtcli.recipe.resolve import Lengths
 from svtcli.recipe.schema import Recipe
+from svtcli.run.directory import WEIGHTS_FILE as WEIGHTS_FILE
 from svtcli.run.directory import read_run
 from svtcli.run.durable import replacing
 from svtcli.run.progress import counted
@@ -42,8 +43,8 @@ from svtcli.train.plan import SECTIONS
 from svtcli.train.validate import score_clips
 
 FORMAT = "svt 1"
-WEIGHTS_FILE, RECIPE_FILE = "model.safetensors", "recipe.yaml"
-"""Files of a folder for a model hub."""
+RECIPE_FILE = "recipe.yaml"
+"""Recipe in a folder for a model hub, beside `WEIGHTS_FILE`."""
 CLIPS = "clips.zip"
 """Name of the array with the bytes of an archive of clips."""
 SCORED = 12

@@ -101,10 +101,11 @@ def refusals(
 
 def refuse_early(
     loaded: LoadedRecipe, run: RunFolder, stages: tuple[Stage, ...]
-) -> None:
+) -> tuple[str, ...]:
     """Refuse, before any work, what `run_chain` would refuse; writes nothing.
 
-    Errors: Refused, and others of prepared clips or a run that cannot be read.
+    Return notes on the videos. Errors: Refused, and others of prepared clips or a run
+    that cannot be read.
     """
     from svtcli.train.commit_record import Checkpoint, latest_step
     from svtcli.train.plan import plan_training, refuse_changes
@@ -113,8 +114,9 @@ def refuse_early(
     prepared = (folder / MANIFEST).is_file()
     for problem in refusals(recipe, stages):
         raise problem
+    notes: tuple[str, ...] = ()
     if "prepare" in stages:
-        find_clips.check(recipe.data, folder)
+        notes = find_clips.check(recipe.data, folder)
         if not prepared:
             refuse_unwritable(folder)
     if prepared:
@@ -142,6 +144,7 @@ def refuse_early(
         from svtcli.train.mesh import layout_of  # brings jax
 
         layout_of(recipe.mesh, recipe.train)
+    return notes
 
 
 def newest_checkpoint(

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from difflib import get_close_matches
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,14 @@ class LoadedRecipe:
     overrides: tuple[str, ...]
     source: str
     """Path of the file."""
+
+    @property
+    def defaults_taken(self) -> tuple[str, ...]:
+        """Lines about overrides without a value, as `train.steps=$N` without an N."""
+        last = dict(each.split("=", 1) for each in self.overrides)
+        keys = [key.strip() for key, value in last.items() if not value.strip()]
+        taken = {key: reduce(getattr, key.split("."), self.recipe) for key in keys}
+        return tuple(f"{k}= without a value: default {flow(taken[k])}" for k in taken)
 
 
 def shipped_recipes() -> Mapping[str, Path]:

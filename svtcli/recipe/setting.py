@@ -219,4 +219,9 @@ def _classes(module: str) -> dict[str, list[ast.stmt]]:
 
 def counted(number: int, noun: str) -> str:
     """Format a number of things: `1 clip`, `2 clips`, `1,000 clips`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    return f"{number:,} {plural(number, noun)}"
+
+
+def plural(number: int | float, noun: str) -> str:
+    """Noun for that number of things."""
+    return noun if number == 1 else f"{noun}s"

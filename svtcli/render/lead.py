@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from svtcli.render.groups import TRUTH, Group
+from svtcli.run.progress import plural
 from svtcli.run.samples import SampleFacts
 
 WORDS = (
@@ -27,7 +28,7 @@ def lead(groups: Sequence[Group], models: Sequence[SampleFacts]) -> tuple[str, .
 def _number(number: int, thing: str) -> str:
     """Number of things, small ones in words."""
     word = WORDS[number] if number < len(WORDS) else f"{number}"
-    return f"{word} {thing}{'' if number == 1 else 's'}"
+    return f"{word} {plural(number, thing)}"
 
 
 def _commanded(models: Sequence[SampleFacts], arrows: bool) -> str:

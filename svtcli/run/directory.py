@@ -29,7 +29,10 @@ from svtcli.run.durable import (
     write_atomic,
     write_record,
 )
+from svtcli.run.names import typed
 
+WEIGHTS_FILE = "model.safetensors"
+"""Weights in a folder for a model hub, as `svt runs export` writes it."""
 SHIPPED = Path(__file__).parents[1] / "shipped_models"
 """Folder of the models that ship with svt, one exported file each."""
 PACKAGES = (
@@ -202,8 +205,19 @@ def run_of_samples(samples: Path) -> RunFolder | None:
     return run if known and whole.parent == run.samples else None
 
 
+def is_exported(path: Path) -> bool:
+    """Tell if `path` is a file of exported weights, or a folder for a model hub."""
+    weights = path / WEIGHTS_FILE if path.is_dir() else path
+    return weights.suffix == ".safetensors" and weights.is_file()
+
+
 def find_run(name_or_path: str) -> RunFolder:
     """Run with this path, else with this name. Errors: Refused if there is none."""
+    if is_exported(file := Path(name_or_path)):
+        name = file.resolve().stem
+        new = name if NAME.fullmatch(name) else "imported"
+        make = typed("svt", "runs", "import", file, new)
+        raise Refused(f"{file}: exported weights, not a run", f"make a run: {make}")
     for path in (Path(name_or_path), runs_root() / name_or_path):
         if (path / "recipe.yaml").is_file():
             return RunFolder(path)

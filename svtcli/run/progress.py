@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from svtcli.recipe.setting import counted as counted
+from svtcli.recipe.setting import plural as plural
 
 
 @runtime_checkable

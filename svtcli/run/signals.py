@@ -18,7 +18,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from svtcli.failure import KINDS, Stopped
+from svtcli.failure import Stopped, error_object
 
 if TYPE_CHECKING:  # which take as long as everything else here
     from pathlib import Path
@@ -269,9 +269,9 @@ def _leave(number: signal.Signals, saved: str = "", hint: str | None = None) -> 
     """End the process for a first signal; with --json, its answer is that."""
     sentence, code = f"{SENTENCES[number]}{saved}", CODES[number]
     if "--json" in sys.argv and not answered:
-        facts = {"kind": KINDS[code], "message": sentence, "hint": hint, "code": code}
+        answer = json.dumps(error_object(sentence, hint, code))
         with suppress(OSError):
-            os.write(1, f"{json.dumps(facts)}\n".encode())
+            os.write(1, f"{answer}\n".encode())
     _exit(code, f"{sentence}\nhint: {hint}" if hint else sentence)
 
 

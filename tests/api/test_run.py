@@ -139,6 +139,9 @@ def test_an_exported_file_and_a_shipped_model_are_runs_too(clips, capfd, monkeyp
     run = svt.load_run(Path("small.safetensors"))
     assert (run.sample(clips, prime=2) == wanted).all()
     assert len(svt.open_clips(run.clips)["test"]) == 1
+    Path("hub").mkdir()
+    Path("hub/model.safetensors").symlink_to(Path("small.safetensors").resolve())
+    assert (svt.load_run("hub").sample(clips, prime=2) == wanted).all()
     folder = run.checkpoint.run.path
     del run
     assert not folder.exists()  # it was never a run of this person's
@@ -167,7 +170,7 @@ WRONG_SETTINGS = {
         "temperature": -1.0
     },
     "sample.prime: should be greater than 0, not 0": {"prime": 0},
-    "4 of 4 frames leaves no frame": {"prime": 4},
+    "none is left to predict": {"prime": 4},
     "sample.frames: should be greater than or equal to 2, not 1": {"frames": 1},
     "sample.seed: should be less than 4294967296": {"seed": 2**40},
     "sample.top_p: should be less than or equal to 1, not 7": {"top_p": 7.0},

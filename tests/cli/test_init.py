@@ -18,6 +18,7 @@ from svtcli.recipe.data import FolderData
 from svtcli.recipe.load import load_recipe
 from svtcli.run.progress import Silent
 from svtcli.video.decode import VideoFacts
+from tests.cli.terminal import svt_here
 from tests.trained_place import noise, write_clips
 from tests.video.video_files import moving_square, write_video
 
@@ -183,7 +184,9 @@ def test_of_many_videos_some_are_looked_at(place, monkeypatch):
     )
 
 
-def test_a_filter_says_how_many_of_how_many_it_takes(tmp_path: Path) -> None:
+def test_a_filter_says_how_many_of_how_many_it_takes(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     for name in ("bunny", *range(11)):
         (tmp_path / f"{name}.mp4").touch()
     data = FolderData("folder", source=str(tmp_path))
@@ -191,3 +194,7 @@ def test_a_filter_says_how_many_of_how_many_it_takes(tmp_path: Path) -> None:
     few = replace(data, match="bikes|bunny", split="time")
     counts = "12 videos, 1 matches 'bikes|bunny'; data.match= takes all"
     assert make_plan(few).notes == (counts,)
+    source = f"data.source={tmp_path}", "data.match=bikes|bunny"
+    said = svt_here(capfd, "run", "quickstart", *source, "--to", "prepare", "-n")
+    assert said.code == 0
+    assert said.err == f"{counts}\n"

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from svtcli.recipe.load import shipped_recipes
+from svtcli.recipe.schema import Train
 from tests.cli.terminal import svt
 
 
@@ -38,6 +39,13 @@ def test_show_fills_in_defaults_and_overrides(mine, here):
     assert "\n  steps: 5\n" in said.out
     assert "\n  learning_rate: 0.001\n" in said.out
     assert "\nrender:\n" in said.out
+
+
+@pytest.mark.parametrize("command", ["recipes show", "sweep --seeds 2 -n", "run -n"])
+def test_an_empty_value_names_the_default_on_stderr(command, here):
+    said = here(*command.split(), "quickstart", "train.steps=")
+    assert said.code == 0, said.err
+    assert f"train.steps= without a value: default {Train().steps}\n" in said.err
 
 
 def test_what_show_prints_is_a_recipe(mine, tmp_path, here):

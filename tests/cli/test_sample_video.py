@@ -56,7 +56,7 @@ def test_a_video_that_is_long_enough_has_all_of_its_ground_truth(place, capfd):
         ("--count 2", "--count: chooses clips"),
         ("--match x", "--match: chooses clips"),
         ("--data clips/mine", "--data: chooses clips"),
-        ("--prime 4", "4 of 4 frames leaves no frame"),
+        ("--prime 4", "none is left to predict"),
         ("--prime 4 --frames 6", "3 frames, and 4 prime frames are continued"),
         ("--video gone.mp4", "gone.mp4: no such file"),
     ],

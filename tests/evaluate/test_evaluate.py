@@ -176,7 +176,7 @@ def test_the_file_is_plain_json(place):
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"prime": 4}, "leaves no frame"),
+        ({"prime": 4}, "none is left to predict"),
         ({"frames": 3}, "shorter than the model's window of 4"),
         ({"frames": 9}, "no clip of split test has 9 frames"),
         ({"split": "tset"}, "no split 'tset'; it has train, test"),

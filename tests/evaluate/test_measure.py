@@ -336,7 +336,7 @@ def not_installed(package):
         ((5, 9, 12, 12, 3), (6, 9, 12, 12, 3), ALL, 1, "there are 5 and 6"),
         ((5, 9, 12, 12, 3), (5, 9, 12, 14, 3), ALL, 1, r"\[12, 14, 3\]"),
         ((5, 9, 12, 12, 3), (5, 9, 12, 12, 3), ALL, None, "number of prime frames"),
-        ((5, 9, 12, 12, 3), (5, 9, 12, 12, 3), ALL, 9, "every frame of 9 is a prime"),
+        ((5, 9, 12, 12, 3), (5, 9, 12, 12, 3), ALL, 9, "9 prime frames in a video"),
         ((5, 9, 9, 12, 3), (5, 9, 9, 12, 3), SSIM, 1, "11x11 pixels and frames"),
         ((5, 9, 9, 12, 3), (5, 9, 9, 12, 3), LPIPS, 1, "frames are only 9x12"),
         (
@@ -352,7 +352,7 @@ def test_incomparable_sets_are_refused(tmp_path, samples, clips, settings, prime
     sides = videos(tmp_path, "samples", *samples), videos(tmp_path, "clips", *clips)
     with pytest.raises((Refused, BadData), match=said) as refused:
         plan_metrics(*sides, settings, prime=prime)
-    assert refused.value.hint or "is a prime frame" in refused.value.sentence
+    assert refused.value.hint
 
 
 def test_prime_frames_are_not_scored(pair):

@@ -16,7 +16,7 @@ from svtcli.recipe.load import (
     recipe_from_text,
     shipped_recipes,
 )
-from svtcli.recipe.schema import SECTIONS, Recipe
+from svtcli.recipe.schema import SECTIONS, Recipe, Train
 from svtcli.recipe.setting import settings_of
 from tests.recipe.random_recipes import build, keys
 
@@ -200,6 +200,16 @@ def test_an_override_without_a_value_unsets_any_key(tmp_path):
     words = [*unset, "about=", "eval.baselines= ", "data.clips=mine"]
     recipe = load_recipe(str(tmp_path / "r.yaml"), words).recipe
     assert recipe == Recipe(FolderData("folder", clips="mine"))
+
+
+def test_the_default_that_an_override_without_a_value_takes_is_named():
+    words = ["train.steps=", "train.seed=5", "train.seed=", "sample.top_k= "]
+    loaded = load_recipe("quickstart", [*words, "data.match=", "data.match=bikes"])
+    assert loaded.defaults_taken == (
+        f"train.steps= without a value: default {Train().steps}",
+        "train.seed= without a value: default 0",
+        "sample.top_k= without a value: default null",
+    )
 
 
 def test_an_override_unsets_no_key_that_is_unknown_or_needed(tmp_path):

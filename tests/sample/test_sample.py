@@ -173,7 +173,7 @@ def test_other_files_at_the_output_are_refused_and_kept(place):
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"prime": 4}, "prime: 4 of 4 frames leaves no frame"),
+        ({"prime": 4}, "4 prime frames in a video of 4: none is left"),
         ({"frames": 3}, "frames: 3 is shorter than the model's window of 4"),
         ({"frames": 9}, "no clip of split test has 9 frames .the longest has 8"),
         ({"frames": 8, "overlap": 4}, "overlap: 4 must lie between 1 and 3"),

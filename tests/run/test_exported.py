@@ -1,0 +1,29 @@
+"""Exported weights where a run is expected."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from svtcli.failure import Refused
+from svtcli.run.directory import find_checkpoint
+
+
+@pytest.mark.parametrize(
+    ("file", "named", "run"),
+    [
+        ("small.safetensors", "small.safetensors", "small"),
+        ("hub/model.safetensors", "hub", "hub"),
+        ("-x/model.safetensors", "./-x", "imported"),
+    ],
+)
+def test_exported_weights_are_no_run_and_the_hint_imports_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, named: str, run: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(file).parent.mkdir(exist_ok=True)
+    Path(file).touch()
+    Path(file).with_name("recipe.yaml").touch()
+    with pytest.raises(Refused, match="exported weights, not a run") as refused:
+        find_checkpoint(os.path.normpath(named))
+    assert refused.value.hint == f"make a run: svt runs import {named} {run}"
