@@ -18,7 +18,12 @@ from pathlib import Path
 from svtcli import __version__
 from svtcli.failure import BadData, Refused
 from svtcli.recipe.addresses import path_in
-from svtcli.recipe.load import LoadedRecipe, dump_recipe, recipe_from_text
+from svtcli.recipe.load import (
+    LoadedRecipe,
+    dump_recipe,
+    recipe_from_text,
+    shipped_recipes,
+)
 from svtcli.recipe.schema import Recipe
 from svtcli.recipe.variants import NAME
 from svtcli.run.distribution import git_commit
@@ -156,10 +161,12 @@ def shipped_models() -> dict[str, Path]:
 
 
 def way_to_run(name: str) -> str | None:
-    """Hint for a shipped model that is no run yet; None for any other name."""
-    if name not in shipped_models():
-        return None
-    return f"it ships with svt, and becomes a run with: svt sample {name}"
+    """Hint for a shipped model or recipe that is no run yet; None for other names."""
+    if name in shipped_models():
+        return f"it ships with svt, and becomes a run with: svt sample {name}"
+    if name in shipped_recipes():
+        return f"the recipe {name} becomes a run with: svt run {name}"
+    return None
 
 
 def find_checkpoint(ckpt: str) -> tuple[RunFolder, int | None]:

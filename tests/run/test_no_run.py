@@ -1,4 +1,4 @@
-"""Exported weights where a run is expected."""
+"""Arguments that name no run, and hints at the command that makes one of them."""
 
 import os
 from pathlib import Path
@@ -27,3 +27,12 @@ def test_exported_weights_are_no_run_and_the_hint_imports_them(
     with pytest.raises(Refused, match="exported weights, not a run") as refused:
         find_checkpoint(os.path.normpath(named))
     assert refused.value.hint == f"make a run: svt runs import {named} {run}"
+
+
+def test_a_recipe_is_no_run_and_the_hint_makes_one_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Refused, match="no run called 'bair_large'") as refused:
+        find_checkpoint("bair_large@7")
+    assert str(refused.value.hint).endswith(": svt run bair_large")
