@@ -8,6 +8,7 @@ from typing import Annotated, Any, get_args
 import typer
 
 from svtcli.cli import completion
+from svtcli.cli.eval_features import score_features
 from svtcli.cli.eval_scoring import WORDS, Call, is_run, score_runs, score_samples
 from svtcli.cli.flags import (
     WHERE,
@@ -47,7 +48,7 @@ RANGES = "|".join(get_args(ArrayRange))
 )
 def evaluate(
     sources: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="CKPT|SAMPLES",
             help="Runs, RUN@STEP or checkpoints; or samples of any model: a folder of "
@@ -55,7 +56,7 @@ def evaluate(
             "one folder of lossless frames per video.",
             autocompletion=completion.models_or_samples,
         ),
-    ],
+    ] = None,
     metrics: Annotated[
         list[str] | None,
         typer.Option(
@@ -138,6 +139,23 @@ def evaluate(
             rich_help_panel=ARRAYS,
         ),
     ] = None,
+    features: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Features of samples by any network, a .npy of [N,D], in place of "
+            "SAMPLES.",
+            rich_help_panel=WHERE,
+        ),
+    ] = None,
+    reference_features: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Features of ground-truth clips by the same network.",
+            rich_help_panel=WHERE,
+        ),
+    ] = None,
     i3d: Annotated[
         Path | None,
         typer.Option(
@@ -195,6 +213,35 @@ def evaluate(
     from svtcli.video.array_layout import ArrayForm  # brings NumPy
 
     names = _metric_names(metrics)
+    if features or reference_features:
+        only_videos = {
+            **{flag(name): value for name, value in given.items()},
+            "--prime": prime,
+            "--clips": clips,
+            "--split": split,
+            "--data": data,
+            "--reference": reference,
+            "--i3d": i3d,
+            "--task-index": task_index,
+            "--task-count": task_count,
+            "--allow-lossy": allow_lossy or None,
+            "--layout": layout,
+            "--range": range_,
+            "--reference-layout": reference_layout,
+            "--reference-range": reference_range,
+            "--per-frame": per_frame or None,
+            "--table": table or None,
+        }
+        if sources:
+            raise Refused(f"{sources[0]}: --features take the place of samples")
+        _refuse(only_videos, "features are compared, not videos")
+        score_features(features, reference_features, names, out, dry_run)
+        return
+    if not sources:
+        raise Refused(
+            "nothing to score",
+            "name a run or samples; or --features FILE --reference-features FILE",
+        )
     frames = given.pop("frames", None)
     if not _are_runs(sources):
         kind = f"{sources[0]} is a set of samples, not a run"

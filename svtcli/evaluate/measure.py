@@ -13,12 +13,11 @@ from svtcli.evaluate.foreign.videos import Selection
 from svtcli.evaluate.fvd.features import AT_ONCE, KEPT_TOGETHER, Features, load_network
 from svtcli.evaluate.fvd.protocol import (
     Distances,
-    OfFeatures,
     distances,
     frechet,
     trial,
 )
-from svtcli.evaluate.metrics import DISTANCES, PAIRED
+from svtcli.evaluate.metrics import PAIRED, functions_of_features
 from svtcli.evaluate.plan import MetricsPlan
 from svtcli.evaluate.quality import Quality
 from svtcli.evaluate.results import (
@@ -171,11 +170,7 @@ def _distances(
     trials, per_prime = plan.settings.trials, plan.settings.per_prime
     real = _features(plan, plan.real, features, on_clips)
     _check_finite(real, plan.real)
-    others: dict[str, OfFeatures] = {
-        name: metric.of_features
-        for name, metric in DISTANCES.items()
-        if name in plan.settings.metrics and metric.of_features
-    }
+    others = functions_of_features(plan.settings.metrics)
     found, between = [], list[float]()
     before: Float32[np.ndarray, "n D"] | None = None
     for number in range(trials):

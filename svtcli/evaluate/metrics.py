@@ -4,7 +4,7 @@ To add a metric of frames, write its function and its row here, and add its name
 `Metric` in `recipe/schema.py`: plans, results, tables and charts read the row.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from svtcli.evaluate import manifold
-from svtcli.evaluate.fvd.protocol import Distances, OfFeatures, Spread
+from svtcli.evaluate.fvd.protocol import Distances, OfFeatures, Spread, jedi
 from svtcli.evaluate.quality import PSNR_CAP, WINDOW, Quality, psnr, quality, ssim
 from svtcli.evaluate.weights import (
     I3D_WEIGHTS,
@@ -40,6 +40,10 @@ class DistanceMetric:
     """Keys and flags of `svt eval` that only such metrics read."""
     of_features: OfFeatures | None = None
     """Its function, where the protocol does not compute it anyway."""
+    label_of_features: str = ""
+    """Label where the features are not I3D's; by default `label`."""
+    given_features: bool = False
+    """A metric of another network's features, which are given."""
     fewest: int = 2
     """Minimum number of clips, and of samples."""
     higher_is_better: bool = False
@@ -102,14 +106,27 @@ def _manifold_metric(
 
 
 METRICS: Mapping[Metric, DistanceMetric | PairedMetric] = {
-    "fvd": DistanceMetric(label="FVD", select=attrgetter("fvd")),
+    "fvd": DistanceMetric(
+        label="FVD", select=attrgetter("fvd"), label_of_features="Fréchet distance"
+    ),
     "fvd-avg": DistanceMetric(
         label="FVD (avg)",
         select=attrgetter("fvd_avg"),
         all_windows=True,
         settings=("window", "stride", "resize", "i3d", "exclude_prime"),
     ),
-    "kvd": DistanceMetric(label="KVD", select=attrgetter("kvd")),
+    "kvd": DistanceMetric(
+        label="KVD",
+        select=attrgetter("kvd"),
+        label_of_features="MMD², kernel (x·y/D + 1)³, unbiased",
+    ),
+    "jedi": DistanceMetric(
+        label="JEDi",
+        select=lambda distances: distances.others["jedi"],
+        of_features=jedi,
+        label_of_features="JEDi if of V-JEPA: 100 MMD², kernel (x·y/D)², biased",
+        given_features=True,
+    ),
     "precision": _manifold_metric(
         "precision", "Precision", manifold.precision, manifold.PRECISION_K
     ),
@@ -154,6 +171,15 @@ DISTANCES = {
 PAIRED = {
     name: metric for name, metric in METRICS.items() if isinstance(metric, PairedMetric)
 }
+
+
+def functions_of_features(metrics: Collection[Metric]) -> dict[str, OfFeatures]:
+    """Functions of those of the metrics that the protocol does not compute anyway."""
+    return {
+        name: metric.of_features
+        for name, metric in DISTANCES.items()
+        if name in metrics and metric.of_features
+    }
 
 
 def metrics_reading(setting: str) -> Sequence[Metric]:

@@ -206,7 +206,7 @@ class Sample:
 
 
 Distance = Literal[
-    "fvd", "fvd-avg", "kvd", "precision", "recall", "density", "coverage"
+    "fvd", "fvd-avg", "kvd", "jedi", "precision", "recall", "density", "coverage"
 ]
 """Comparisons of the set of samples with the set of clips, by I3D's features."""
 Metric = Literal["likelihood", Distance, "psnr", "ssim", "lpips"]
