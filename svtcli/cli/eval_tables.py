@@ -100,6 +100,7 @@ def metrics_by_frame(results: Sequence["MetricsResult"]) -> str:
             tables.append(_window_table(each.samples.name, each.fvd))
         if each.quality:
             tables.append(_frame_table(each))
+        tables += _temporal_tables(each)
     return "\n\n".join(tables)
 
 
@@ -132,6 +133,22 @@ def _frame_table(result: "MetricsResult") -> str:
         for frame, of_frame in enumerate(zip(*values, strict=True), result.prime or 0)
     ]
     return f"{result.samples.name}\n{console.table(columns, rows)}"
+
+
+def _temporal_tables(result: "MetricsResult") -> list[str]:
+    """Samples and clips of each predicted frame, a table for each temporal metric."""
+    from svtcli.evaluate.metrics import TEMPORAL
+
+    tables = []
+    for name, found in result.temporal.items():
+        sides = found.samples.per_frame, found.clips.per_frame
+        rows = [
+            (frame, *(f"{value:.{TEMPORAL[name].decimals}f}" for value in of_frame))
+            for frame, of_frame in enumerate(zip(*sides, strict=True), found.first)
+        ]
+        table = console.table(("frame", TEMPORAL[name].label, "the clips"), rows)
+        tables.append(f"{result.samples.name}\n{table}")
+    return tables
 
 
 def paper_table(lines: Sequence["Line"]) -> str:

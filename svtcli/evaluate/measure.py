@@ -17,7 +17,7 @@ from svtcli.evaluate.fvd.protocol import (
     frechet,
     trial,
 )
-from svtcli.evaluate.metrics import PAIRED, functions_of_features
+from svtcli.evaluate.metrics import PAIRED, TEMPORAL, functions_of_features
 from svtcli.evaluate.plan import MetricsPlan
 from svtcli.evaluate.quality import Quality
 from svtcli.evaluate.results import (
@@ -27,6 +27,7 @@ from svtcli.evaluate.results import (
     read_result,
     write_result,
 )
+from svtcli.evaluate.temporal import Statistic, Temporal
 from svtcli.failure import BadData
 from svtcli.recipe.schema import Metric
 from svtcli.run.progress import Progress, Silent
@@ -55,6 +56,9 @@ def measure(plan: MetricsPlan, progress: Progress) -> MetricsResult:
     with StopSignals() as stop:
         with within_memory("LPIPS", lambda: less_for_features(*NEEDS_LESS_LPIPS)):
             paired = {name: _paired(plan, name, progress, stop) for name in plan.paired}
+        temporal = {
+            name: _temporal(plan, name, progress, stop) for name in plan.temporal
+        }
         with within_memory("FVD", lambda: less_for_features(*NEEDS_LESS_FVD)):
             fvd = _fvd(plan, progress, stop) if plan.settings.distances else None
         result = MetricsResult(
@@ -66,6 +70,7 @@ def measure(plan: MetricsPlan, progress: Progress) -> MetricsResult:
             settings=plan.settings,
             fvd=fvd,
             quality=paired,
+            temporal=temporal,
             made=plan.fake.videos.facts,
             warnings=plan.warnings,
             device=jax.devices()[0].device_kind,
@@ -123,6 +128,31 @@ def _paired_values(
     finally:
         progress.end()
     return values
+
+
+def _temporal(
+    plan: MetricsPlan, name: Metric, progress: Progress, stop: StopSignals
+) -> Temporal:
+    """Summarise a temporal metric of the samples and of the clips."""
+    metric, K = TEMPORAL[name], plan.settings.trials * plan.settings.per_prime
+    sides = ((plan.fake, K), (plan.real, 1))
+    first = metric.first(plan.prime, plan.frames, plan.fake.videos.name)
+    progress.begin(metric.label, sum(len(side.rows) * k for side, k in sides), "videos")
+    done, found = 0, []
+    try:
+        for side, continuations in sides:
+            values = np.empty((len(side.rows), continuations, plan.frames - first))
+            for row, k in np.ndindex(values.shape[:2]):
+                (video,) = side.read(slice(row, row + 1), k, plan.frames)
+                values[row, k] = metric.function(video[first - metric.lead :])
+                done += 1
+                progress.advance(done)
+                stop.check(f"{name} starts again, FVD's features are kept")
+            found.append(Statistic.over(values))
+    finally:
+        progress.end()
+    samples, clips = found
+    return Temporal(samples, clips, first)
 
 
 def _fvd(plan: MetricsPlan, progress: Progress, stop: StopSignals) -> Fvd:

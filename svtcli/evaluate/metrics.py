@@ -7,12 +7,13 @@ To add a metric of frames, write its function and its row here, and add its name
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from operator import attrgetter
 
 import numpy as np
 from jaxtyping import Float64
 
-from svtcli.evaluate import manifold
+from svtcli.evaluate import manifold, temporal
 from svtcli.evaluate.fvd.protocol import Distances, OfFeatures, Spread, jedi
 from svtcli.evaluate.quality import PSNR_CAP, WINDOW, Quality, psnr, quality, ssim
 from svtcli.evaluate.weights import (
@@ -21,7 +22,10 @@ from svtcli.evaluate.weights import (
     LPIPS_WEIGHTS,
     Published,
 )
+from svtcli.failure import Refused
 from svtcli.recipe.schema import Compare, Metric
+from svtcli.run.distribution import install_command
+from svtcli.run.progress import counted
 
 FrameMetric = Callable[[np.ndarray, np.ndarray], Float64[np.ndarray, "*batch F"]]
 """Value of each frame of sampled video `[*batch, F, H, W, C]` and its ground truth."""
@@ -51,7 +55,14 @@ class DistanceMetric:
     """Decimals in tables."""
 
     def weights(self, settings: Compare) -> Published | None:
-        """File of weights that the metric needs."""
+        """File of weights that the metric needs. Errors: Refused if svt has none."""
+        if self.given_features:
+            raise Refused(
+                f"{self.label}: its network is not part of svt, which compares "
+                "features that it computed",
+                "give them: svt eval --features FILE.npy --reference-features FILE.npy "
+                "--metric jedi",
+            )
         return I3D_WEIGHTS
 
 
@@ -86,6 +97,48 @@ class PairedMetric:
         return quality(values, prime, higher_is_better=better, cap=self.cap)
 
 
+@dataclass(frozen=True, kw_only=True)
+class TemporalMetric:
+    """A statistic of the frames of one set of videos, shown beside that of the clips.
+
+    None of them is better when lower or higher: best is what the clips have.
+    """
+
+    label: str
+    function: Callable[[np.ndarray], Float64[np.ndarray, "*batch f"]]
+    """Values of video `[*batch, F, H, W, C]`, of all frames but the first `lead`."""
+    lead: int = 1
+    package: str = ""
+    """Package that the function imports, and svt only with the extra `flow`."""
+    higher_is_better: bool = False
+    decimals: int = 3
+    settings: tuple[str, ...] = ()
+
+    def weights(self, settings: Compare) -> Published | None:
+        """No file of weights. Errors: Refused where the package is not installed."""
+        if self.package and find_spec(self.package) is None:
+            raise Refused(
+                f"{self.label}: scikit-image is not installed",
+                f"install it: {install_command('flow')}",
+            )
+        return None
+
+    def first(self, prime: int | None, frames: int, samples: str) -> int:
+        """First predicted frame that has a value. Errors: Refused without one."""
+        if prime is None:
+            raise Refused(
+                f"{self.label}: the number of prime frames of {samples} is not known",
+                "give it with --prime (0 for none): prime frames are not scored",
+            )
+        if (first := max(prime, self.lead)) >= frames:
+            raise Refused(
+                f"{self.label}: the first {counted(first, 'frame')} of {frames} are "
+                "not scored",
+                "compare longer videos, or leave this metric out",
+            )
+        return first
+
+
 def _load_lpips(settings: Compare) -> FrameMetric:
     from svtcli.evaluate.lpips import lpips, read_lpips  # brings jax
 
@@ -105,7 +158,7 @@ def _manifold_metric(
     )
 
 
-METRICS: Mapping[Metric, DistanceMetric | PairedMetric] = {
+METRICS: Mapping[Metric, DistanceMetric | PairedMetric | TemporalMetric] = {
     "fvd": DistanceMetric(
         label="FVD", select=attrgetter("fvd"), label_of_features="Fréchet distance"
     ),
@@ -161,6 +214,18 @@ METRICS: Mapping[Metric, DistanceMetric | PairedMetric] = {
         settings=("lpips",),
         weights=lambda settings: LPIPS_WEIGHTS[settings.lpips],
     ),
+    "difference": TemporalMetric(
+        label="Frame difference, of 255", function=temporal.difference
+    ),
+    "flicker": TemporalMetric(
+        label="Flicker, of 255", function=temporal.flicker, lead=2
+    ),
+    "warping": TemporalMetric(
+        label="Warping error (iLK)",
+        function=temporal.warping,
+        package="skimage",
+        decimals=6,
+    ),
 }
 """Metrics in the order in which they are shown."""
 DISTANCES = {
@@ -170,6 +235,12 @@ DISTANCES = {
 }
 PAIRED = {
     name: metric for name, metric in METRICS.items() if isinstance(metric, PairedMetric)
+}
+
+TEMPORAL = {
+    name: metric
+    for name, metric in METRICS.items()
+    if isinstance(metric, TemporalMetric)
 }
 
 

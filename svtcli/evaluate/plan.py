@@ -12,7 +12,7 @@ from svtcli.clips.held_out import spread_evenly
 from svtcli.clips.reader import Clips
 from svtcli.evaluate.foreign.videos import Selection, Videos
 from svtcli.evaluate.fvd.protocol import FEWEST_FRAMES, RANK, windows_of
-from svtcli.evaluate.metrics import DISTANCES, METRICS, PAIRED
+from svtcli.evaluate.metrics import DISTANCES, METRICS, PAIRED, TEMPORAL
 from svtcli.evaluate.results import (
     TRAINED,
     LikelihoodResult,
@@ -134,6 +134,11 @@ class MetricsPlan:
         return tuple(name for name in PAIRED if name in self.settings.metrics)
 
     @property
+    def temporal(self) -> tuple[Metric, ...]:
+        """Metrics of the change from frame to frame."""
+        return tuple(name for name in TEMPORAL if name in self.settings.metrics)
+
+    @property
     def frames(self) -> int:
         """Frames that both sides have."""
         return min(self.fake.videos.frames, self.real.videos.frames)
@@ -213,6 +218,8 @@ def plan_metrics(
             plan = replace(plan, real_halves=halves)
     if plan.paired:
         _check_paired(plan)
+    for name in plan.temporal:
+        TEMPORAL[name].first(plan.prime, plan.frames, samples.name)
     plan = replace(
         plan,
         fingerprint=_fingerprint(plan, fingerprint_of_samples),

@@ -5,15 +5,22 @@ of samples against reference clips; both are stored and printed in one JSON form
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AliasChoices, Field, TypeAdapter, ValidationError
 
 from svtcli.evaluate.fvd.protocol import Distances, Spread
-from svtcli.evaluate.metrics import DISTANCES, PAIRED, DistanceMetric
+from svtcli.evaluate.metrics import (
+    DISTANCES,
+    PAIRED,
+    TEMPORAL,
+    DistanceMetric,
+    TemporalMetric,
+)
 from svtcli.evaluate.quality import Quality
+from svtcli.evaluate.temporal import Statistic, Temporal
 from svtcli.failure import BadData
 from svtcli.recipe.schema import Compare, Metric
 from svtcli.run.durable import read_record, write_record
@@ -126,6 +133,8 @@ class MetricsResult:
     """Reasons why the numbers may not be comparable with others."""
     device: str
     fingerprint: str
+    temporal: dict[Metric, Temporal] = field(default_factory=dict)
+    """Temporal metrics by name."""
     kind: str = "comparison"
     """Tells the file from one of likelihoods."""
 
@@ -205,6 +214,14 @@ def metric_rows(result: MetricsResult) -> list[MetricRow]:
     clips = result.samples.clips // result.per_prime
     for name, found in result.quality.items():
         rows += _paired_rows(PAIRED[name].axis_label, found, clips)
+    K = result.trials * result.per_prime
+    for name, both in result.temporal.items():
+        metric = TEMPORAL[name]
+        of = f"mean of {K}" if K > 1 else "1 sample each"
+        rows += [
+            _temporal_row(metric, of, both.samples, clips),
+            _temporal_row(metric, "the clips", both.clips, result.reference.clips),
+        ]
     return rows
 
 
@@ -270,6 +287,15 @@ def _distance_row(metric: DistanceMetric, of: str, spread: Spread) -> MetricRow:
     over = f"{trials} trials (std)" if trials > 1 else "1 trial"
     std = "" if spread.std is None else f"{spread.std:.{metric.decimals}f}"
     return MetricRow(metric.label, of, f"{spread.mean:.{metric.decimals}f}", std, over)
+
+
+def _temporal_row(
+    metric: TemporalMetric, of: str, found: Statistic, clips: int
+) -> MetricRow:
+    over = f"{clips} clips (s.e.)" if clips > 1 else "1 clip"
+    spread = "" if found.error is None else f"{found.error:.{metric.decimals}f}"
+    value = f"{found.mean:.{metric.decimals}f}"
+    return MetricRow(metric.label, of, value, spread, over)
 
 
 def _paired_rows(label: str, found: Quality, clips: int) -> list[MetricRow]:

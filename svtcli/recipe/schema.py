@@ -209,7 +209,9 @@ Distance = Literal[
     "fvd", "fvd-avg", "kvd", "jedi", "precision", "recall", "density", "coverage"
 ]
 """Comparisons of the set of samples with the set of clips, by I3D's features."""
-Metric = Literal["likelihood", Distance, "psnr", "ssim", "lpips"]
+Metric = Literal[
+    "likelihood", Distance, "psnr", "ssim", "lpips", "difference", "flicker", "warping"
+]
 """`likelihood` is bits/dim or nats/frame; `evaluate/metrics.py` has the others."""
 METRICS: tuple[Metric, ...] = get_args(Metric)
 DISTANCES: frozenset[Metric] = frozenset(get_args(Distance))
@@ -224,7 +226,8 @@ class Compare:
     metrics: tuple[Metric, ...] = ("likelihood",)
     """Metrics: the likelihood of held-out clips, and of samples FVD (of the first
     frames), its average over all windows, KVD, precision, recall, density, coverage,
-    PSNR, SSIM, LPIPS."""
+    PSNR, SSIM, LPIPS, and the temporal statistics `difference`, `flicker` and
+    `warping`."""
     videos: Annotated[PositiveInt, CLIPS] = 256
     """Number of clips that the compared samples continue."""
     trials: PositiveInt = 20
