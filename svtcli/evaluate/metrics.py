@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from operator import attrgetter
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float64
@@ -21,6 +22,7 @@ from svtcli.evaluate.weights import (
     LPIPS_SMALLEST,
     LPIPS_WEIGHTS,
     Published,
+    weights_file,
 )
 from svtcli.failure import Refused
 from svtcli.recipe.schema import Compare, Metric
@@ -251,6 +253,14 @@ def functions_of_features(metrics: Collection[Metric]) -> dict[str, OfFeatures]:
         for name, metric in DISTANCES.items()
         if name in metrics and metric.of_features
     }
+
+
+def require_weights(settings: Compare, i3d: Path | None = None) -> None:
+    """Refuse metrics whose networks are not installed."""
+    for name in settings.metrics:
+        metric = METRICS.get(name)
+        if metric and (published := metric.weights(settings)):
+            weights_file(published, i3d if published == I3D_WEIGHTS else None)
 
 
 def metrics_reading(setting: str) -> Sequence[Metric]:

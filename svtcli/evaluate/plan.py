@@ -12,7 +12,13 @@ from svtcli.clips.held_out import spread_evenly
 from svtcli.clips.reader import Clips
 from svtcli.evaluate.foreign.videos import Selection, Videos
 from svtcli.evaluate.fvd.protocol import FEWEST_FRAMES, RANK, windows_of
-from svtcli.evaluate.metrics import DISTANCES, METRICS, PAIRED, TEMPORAL
+from svtcli.evaluate.metrics import (
+    DISTANCES,
+    METRICS,
+    PAIRED,
+    TEMPORAL,
+    require_weights,
+)
 from svtcli.evaluate.results import (
     TRAINED,
     LikelihoodResult,
@@ -232,14 +238,6 @@ def plan_metrics(
     return plan
 
 
-def require_weights(settings: Compare, i3d: Path | None = None) -> None:
-    """Refuse metrics whose networks are not installed."""
-    for name in settings.metrics:
-        metric = METRICS.get(name)
-        if metric and (published := metric.weights(settings)):
-            weights_file(published, i3d if published == I3D_WEIGHTS else None)
-
-
 def _other_actions(samples: Videos) -> str:
     """Names of the sets of actions, if samples follow others than their clips' own."""
     facts = samples.facts
@@ -281,25 +279,15 @@ def _check_distances(plan: MetricsPlan) -> None:
             f"{plan.fake.videos.name} is not known",
             "give it with --prime (0 for none)",
         )
-    if 0 < prime < plan.frames < prime + window:
-        left = plan.frames - prime
-        raise Refused(
-            f"{plan.fake.videos.name}: {counted(left, 'frame')} after the prime "
-            f"frames, and FVD's window has {window}",
-            f"use --window {left}, or longer videos"
-            if left >= FEWEST_FRAMES
-            else f"FVD takes {FEWEST_FRAMES} frames or more",
-        )
-    if plan.frames < window:
+    left = max(0, plan.frames - prime)
+    few = f"FVD takes {FEWEST_FRAMES} frames or more"
+    hint = f"use --window {left}, or longer videos" if left >= FEWEST_FRAMES else few
+    if left < window:
         sides = (plan.fake.videos, plan.real.videos)
         short = min(sides, key=lambda side: side.frames)
-        hint = f"use --window {plan.frames}, or longer videos"
-        few = f"FVD takes {FEWEST_FRAMES} frames or more"
-        raise Refused(
-            f"{short.name}: {counted(short.frames, 'frame')}, and FVD's window "
-            f"has {window}",
-            hint if short.frames >= FEWEST_FRAMES else few,
-        )
+        after = " after the prime frames" if prime else ""
+        found = f"{short.name}: {counted(left, 'frame')}{after}"
+        raise Refused(f"{found}, and FVD's window has {window}", hint)
     for side, clips in (
         (plan.real, len(plan.real.rows)),
         (plan.fake, plan.clips_per_trial),
@@ -309,12 +297,11 @@ def _check_distances(plan: MetricsPlan) -> None:
                 f"{side.videos.name}: FVD needs a covariance, and one clip has none",
                 "take 2 clips or more (256 are usual)",
             )
-        for name, metric in DISTANCES.items():
-            if name in plan.settings.metrics and clips < metric.fewest:
+        for metric in map(DISTANCES.get, plan.settings.metrics):
+            if metric and clips < metric.fewest:
                 raise Refused(
                     f"{side.videos.name}: {metric.label} needs {metric.fewest} clips "
-                    f"or more, and there are {clips}",
-                    f"take more clips, or leave {name} out",
+                    f"or more, and there are {clips}"
                 )
 
 
