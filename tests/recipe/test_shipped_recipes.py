@@ -104,7 +104,7 @@ def header(name: str) -> str:
 
 def test_the_recipes_of_the_paper_are_shipped():
     own = {"quickstart", "moving_mnist_small", "moving_mnist_digits", "bair_few_steps"}
-    own |= {"push", "push_small"}
+    own |= {"push", "push_small", "push_ablations"}
     assert set(MODELS) | own == set(shipped_recipes())
 
 
@@ -219,6 +219,31 @@ def test_the_variants_of_push_small_have_equal_sizes_and_budgets():
     assert max(flops) < 1.08 * min(flops)
     assert (pixels, attended, {r.train.steps for r in found}) == (
         *({4096}, {256}, {found[0].train.steps}),
+    )
+
+
+def test_the_ablations_of_push_small_change_one_thing_each():
+    small = recipe("push_small")
+    found = {
+        name: loaded.recipe for name, loaded in load_variants("push_ablations").items()
+    }
+    base, orders = (
+        found.pop("base"),
+        (found.pop("columns_first"), found.pop("rows_first")),
+    )
+    assert (base.model, base.data) == (small.model, small.data)
+    assert base.train == replace(small.train, steps=500)
+    for name, each in found.items():
+        own = vars(each.model).items() - vars(base.model).items()
+        kept = {key for key, _ in own}
+        layers = {"encoder_layers", "decoder_layers"}
+        assert kept == {"d": {"d"}, "l": layers, "n": {"na"}}[name[0]]
+        assert {str(value) for _, value in own} == {name.lstrip("dlna")}
+        assert each.train == base.train
+    spatiotemporal = load_variants("push_small")["spatiotemporal"].recipe.model
+    assert orders[0].model == spatiotemporal
+    assert orders[1].model == replace(
+        spatiotemporal, blocks=spatiotemporal.blocks[::-1]
     )
 
 
