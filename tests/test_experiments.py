@@ -1,6 +1,7 @@
 """Numbers of docs/experiments.md: those of the files beside it."""
 
 import json
+from csv import DictReader
 from pathlib import Path
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -45,3 +46,28 @@ def test_the_arm_states_the_kept_validation_curve():
     curve = [f"{row[key]:.3f}" for row in map(json.loads, lines) if key in row]
     assert len(curve) == 5
     assert f"| bits/dim, 16 validation clips | {' | '.join(curve)} |" in text
+
+
+def test_table_1_states_the_kept_scores():
+    text = (DOCS / "experiments.md").read_text(encoding="utf-8")
+    kept = (DOCS / "experiments/table1/table.csv").read_text(encoding="utf-8")
+    rows = list(DictReader(kept.splitlines()))
+    cool, warm = (
+        [row for row in rows if row["sample.temperature"] == each]
+        for each in ("0.9", "1")
+    )
+    assert len(cool) == len(warm) == 4
+
+    def stated(row, metric, digits):
+        key = f"test-seen.{metric}"
+        return " ± ".join(f"{float(row[k]):.{digits}f}" for k in (key, f"{key} spread"))
+
+    for one, other in zip(cool, warm, strict=True):
+        cells = [
+            one["variant"].replace("_", " "),
+            stated(one, "bits_per_dim", 3),
+            *(stated(each, "fvd", 0) for each in (one, other)),
+            stated(one, "psnr", 2),
+            stated(one, "ssim", 3),
+        ]
+        assert f"| {' | '.join(cells)} |" in text
