@@ -120,7 +120,8 @@ def find_recipe(name_or_path: str, beside: Path | None = None) -> Path:
         raise Refused(f"{name_or_path}: a folder, not a recipe")
     files = [file.name for file in path.parent.glob("*") if file.suffix in SUFFIXES]
     name = path.stem if is_path else name_or_path
-    if is_path and (near := get_close_matches(path.name, files, n=1)):
+    own = path.name if is_path else f"{name}.yaml"
+    if near := get_close_matches(own, files, n=1, cutoff=0.6 if is_path else 1):
         hint = f"did you mean {path.parent / near[0]}?"
     elif near := get_close_matches(name, shipped, n=1):
         hint = f"did you mean {near[0]}?"

@@ -202,6 +202,15 @@ def test_an_override_without_a_value_unsets_any_key(tmp_path):
     assert recipe == Recipe(FolderData("folder", clips="mine"))
 
 
+def test_a_file_named_without_its_ending_is_in_the_hint(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("mine.yaml", "nine.yaml"):
+        (tmp_path / name).touch()
+    with pytest.raises(Refused) as refused:
+        load_recipe("mine")
+    assert refused.value.hint == "did you mean mine.yaml?"
+
+
 def test_the_default_that_an_override_without_a_value_takes_is_named():
     words = ["train.steps=", "train.seed=5", "train.seed=", "sample.top_k= "]
     loaded = load_recipe("quickstart", [*words, "data.match=", "data.match=bikes"])
