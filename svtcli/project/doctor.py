@@ -66,6 +66,7 @@ def examine(progress: Progress, full: bool = False) -> Iterator[Finding]:
         "codecs": _codecs,
         "fvd": _fvd,
         "lpips": _lpips,
+        "flow": lambda: _extra("flow", "scikit-image", "the warping error"),
         "ray": lambda: _extra("ray", "ray", "svt prepare --engine ray"),
         "k8s": lambda: _extra("k8s", "kubernetes", "svt train --cluster in a pod"),
         "hdf5": lambda: _extra("hdf5", "h5py", "HDF5 files of svt prepare arrays"),

@@ -63,7 +63,7 @@ def test_every_command_of_a_group_is_described_in_one_line(name, help_of):
     ("name", "arguments"),
     [
         ("svt train", "RECIPE [K=V]..."),
-        ("svt eval", "CKPT|SAMPLES..."),
+        ("svt eval", "[CKPT|SAMPLES]..."),
         ("svt render", "[SAMPLES|RUN|CLIPS[:SPLIT]]..."),
         ("svt recipes copy", "RECIPE [DEST]"),
     ],

@@ -38,6 +38,7 @@ def test_a_healthy_machine_has_a_finding_for_each_thing_and_none_is_broken(quick
     found = findings(full=True)
     assert list(found) == [
         *("python", "packages", "devices", "product", "codecs", "fvd", "lpips"),
+        "flow",
         *("ray", "k8s", "hdf5", "sim", "tensorboard", "wandb", "demo", "digits"),
         *("runs", "clips", "cache", "compiled"),
     ]
