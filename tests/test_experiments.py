@@ -39,6 +39,15 @@ def test_push_small_states_the_kept_scores():
         ) in text
 
 
+def test_the_readme_states_the_kept_scores_of_push_small():
+    readme = (DOCS.parent / "README.md").read_text(encoding="utf-8").replace("\n", " ")
+    kept = DOCS / "experiments/push_small"
+    scored = json.loads((kept / "likelihood-seen.json").read_text("utf-8"))
+    samples = json.loads((kept / "samples-seen.json").read_text("utf-8"))
+    bits, fvd = scored["rows"][0]["mean"], samples["fvd"]["distances"]["fvd"]["mean"]
+    assert f"{bits:.3f} bits/dim on held-out clips, FVD {fvd:.0f}." in readme
+
+
 def test_the_arm_states_the_kept_validation_curve():
     text = (DOCS / "experiments.md").read_text(encoding="utf-8")
     lines = (DOCS / "experiments/push/metrics.jsonl").read_text("utf-8").splitlines()
