@@ -146,6 +146,8 @@ ENDS = {
     ),
     "svt eval floats.npy --layout NCTHW --range -1..1 --reference clips.npy "
     "--metric fvd": ("-n", 0, "would measure fvd of 2 samples of floats.npy"),
+    "svt eval --features made-vjepa.npy --reference-features real-vjepa.npy "
+    "--metric fvd,jedi": ("-n", 2, "made-vjepa.npy: No such file"),
     "svt sample bair_large --count 256 --per-prime 20 --task-index 3 --task-count 64": (
         *("-n", 0, "20 of each"),
     ),
