@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from svtcli.api.inputs import array_of
 from svtcli.evaluate.foreign.arrays import videos_of_array
+from svtcli.evaluate.foreign.videos import check_reference
 from svtcli.evaluate.plan import MetricsPlan, plan_metrics
 from svtcli.failure import Refused
 from svtcli.recipe.schema import Compare, Metric
@@ -100,5 +101,6 @@ def _plan(
     """Plan a comparison of all continuations. Errors: Refused."""
     fake = videos_of_array(array_of(samples, "samples"), "samples")
     real = videos_of_array(array_of(reference, "reference"), "reference")
+    check_reference(real)
     settings = replace(settings, trials=fake.continuations)
     return plan_metrics(fake, real, settings, prime=0, i3d=i3d)

@@ -321,7 +321,7 @@ def _reference(
 ) -> "Videos":
     """Open the reference clips; a folder of our samples holds its own."""
     from svtcli.evaluate.foreign import open_videos
-    from svtcli.evaluate.foreign.videos import PreparedVideos
+    from svtcli.evaluate.foreign.videos import PreparedVideos, check_reference
 
     if reference is None and samples.facts is None:
         raise Refused(
@@ -337,6 +337,7 @@ def _reference(
         )
     ours = (Path(reference) / "samples.json").is_file()
     truth = open_videos(reference, frames, allow_lossy, ours, stated)
+    check_reference(truth)
     too_short = truth.frames < samples.frames and frames is None
     if too_short and isinstance(truth, PreparedVideos):
         # Pass over clips that are shorter than the samples.

@@ -230,6 +230,8 @@ def _window_in_words(prime: int | None, fvd: Fvd) -> str:
     if prime and fvd.starts[0] >= prime:
         return f"{fvd.window} frames after the prime frames"
     included = f", {counted(prime, 'prime frame')} included" if prime else ""
+    if prime and prime >= fvd.window:
+        included = ", all of them prime frames"
     return f"the first {fvd.window} frames{included}"
 
 

@@ -28,8 +28,8 @@ Index = tuple[int | slice, ...]
 class BadNumbers(BadData):
     """Numbers that are not pixels of the stated range, or not finite."""
 
-    def __init__(self, detail: str, frame: int) -> None:
-        super().__init__(detail)
+    def __init__(self, detail: str, frame: int, hint: str | None = None) -> None:
+        super().__init__(detail, hint)
         self.frame = frame
         """Number of the frame in the array that was read."""
 
@@ -137,6 +137,14 @@ def to_pixels(numbers: np.ndarray, stated: str | None) -> UInt8[np.ndarray, "T H
     if wrong.any():
         frame = int(np.flatnonzero(wrong.any(axis=(1, 2, 3)))[0])
         first = float(numbers[frame][wrong[frame]][0])
-        what = "is not a number" if np.isnan(first) else f"is outside of {stated}"
-        raise BadNumbers(f"{first:.6g} {what}", frame)
+        if np.isnan(first):
+            raise BadNumbers(
+                "nan is not a number", frame, "find out where it comes from"
+            )
+        raise BadNumbers(
+            f"{first:.6g} is outside of {stated}",
+            frame,
+            "state the range that the numbers have; where some go beyond black and "
+            "white, clip them first",
+        )
     return levels.astype(np.uint8)

@@ -195,6 +195,11 @@ def test_floats_of_another_layout_score_as_their_bytes(arrays, capfd):
     [
         ("eval made.npy", "no ground truth beside them", "--reference"),
         ("eval made.npy --reference gone.npy", "gone.npy", ""),
+        (
+            "eval made.npy --reference made.npy",
+            "made.npy: 2 videos of each clip; a reference has one",
+            "x[:, 0]",
+        ),
         ("eval mad.npy --reference true.npy", "mad.npy", "made.npy"),
         (
             "eval made.npy --reference true.npy --metric psnr",

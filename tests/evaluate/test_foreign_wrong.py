@@ -119,6 +119,11 @@ def said_of(source: str, **how: object) -> tuple[Failure, str]:
             "state it: --layout THWC",
         ),
         (
+            np.moveaxis(GOOD[0], -1, 0),
+            "its axes are [3, 4, 6, 8], which looks like [C, T, H, W] of one video",
+            "state it: --layout CTHW",
+        ),
+        (
             GOOD[..., 0],
             "its axes are [2, 4, 6, 8], which looks like gray videos without a channel",
             "state it: --layout NTHW",
@@ -216,6 +221,8 @@ def test_a_layout_names_each_axis_once(layout: str) -> None:
 
 
 def test_a_form_is_stated_of_arrays_alone(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match=r"gone.npy: no such file"):
+        open_videos("gone.npy", stated=ArrayForm("NTHWC"))
     made = samples(tmp_path / "made", GOOD)
     for side, flag in (("--", "--layout"), ("--reference-", "--reference-layout")):
         with pytest.raises(Refused, match=f"{flag} NTHWC: .* is no .npy"):

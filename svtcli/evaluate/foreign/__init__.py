@@ -46,16 +46,22 @@ def open_videos(
     `stated` is the form of an array. Errors: Refused for anything that is not a set of
     videos, or a form stated of anything but an array; BadData for damage.
     """
+    videos = _open(source, frames, allow_lossy, truth, stated)
+    if stated and not videos.converted and str(stated):
+        flags = stated.flags(stated.layout, stated.range)
+        raise Refused(f"{flags}: {source} is no .npy or .npz", "leave this out")
+    return videos
+
+
+def _open(
+    source: str,
+    frames: int | None,
+    allow_lossy: bool,
+    truth: bool,
+    stated: ArrayForm | None,
+) -> Videos:
+    """Open the videos by what their source is. Errors: as `open_videos`."""
     path = Path(source)
-    before, _, key = source.rpartition(":")
-    if path.is_file() and path.suffix.lower() == ".npy":
-        return open_npy(path, source, frames, stated)
-    if path.is_file() and path.suffix.lower() == ".npz":
-        return open_npz(path, None, source, frames, stated)
-    if before.lower().endswith(".npz") and Path(before).is_file():
-        return open_npz(Path(before), key, source, frames, stated)
-    if stated and (flags := stated.flags(stated.layout, stated.range)):
-        raise Refused(f"{flags}: {source} is no .npy or .npz", "leave them out")
     if not source:
         raise Refused("the name of the videos is empty", SOURCES)
     if (path / "samples.json").is_file():
@@ -68,7 +74,10 @@ def open_videos(
     if path.is_dir():
         return _open_folder(path, source, frames, allow_lossy)
     if path.is_file():
-        raise _no_videos(path)
+        return _open_file(path, source, frames, stated)
+    before, _, key = source.rpartition(":")
+    if before.lower().endswith(".npz") and Path(before).is_file():
+        return open_npz(Path(before), key, source, frames, stated)
     if (run := runs_root() / source).is_dir():
         return _open_folder(run, source, frames, allow_lossy)
     raise Refused(f"{source}: no such file, folder or clips", _suggestion(source))
@@ -126,13 +135,19 @@ def _refuse_run(folder: Path) -> None:
         )
 
 
-def _no_videos(file: Path) -> Refused:
-    """Refusal of a file that is no array."""
-    if file.suffix.lower() in VIDEO_FILES:
-        return Refused(
-            f"{file}: a single video, not a set of videos", f"name a folder; {SOURCES}"
+def _open_file(
+    path: Path, source: str, frames: int | None, stated: ArrayForm | None
+) -> Videos:
+    ending = path.suffix.lower()
+    if ending == ".npy":
+        return open_npy(path, source, frames, stated)
+    if ending == ".npz":
+        return open_npz(path, None, source, frames, stated)
+    if ending in VIDEO_FILES:
+        raise Refused(
+            f"{path}: a single video, not a set of videos", f"name a folder; {SOURCES}"
         )
-    return Refused(f"{file}: not a file of videos", SOURCES)
+    raise Refused(f"{path}: not a file of videos", SOURCES)
 
 
 def _suggestion(source: str) -> str:

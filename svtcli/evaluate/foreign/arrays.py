@@ -61,7 +61,7 @@ class ArrayVideos(Videos):
                 video[number] = to_pixels(numbers, self.range)
             except BadNumbers as wrong:
                 where = f"in frame {wrong.frame} of video {row}"
-                raise BadData(f"{self.name}: {wrong} {where}", _CLIP) from wrong
+                raise BadData(f"{self.name}: {wrong} {where}", wrong.hint) from wrong
         return video
 
 
@@ -220,9 +220,6 @@ class _Problem(NamedTuple):
     """Range that the numbers seem to have."""
 
 
-_CLIP = "if these should be black or white, clip them first: x.clip(LOW, HIGH)"
-
-
 def _check_array(
     header: Header, file: File, where: str, stated: ArrayForm | None
 ) -> None:
@@ -275,6 +272,12 @@ def _wrong_axes(shape: tuple[int, ...], layout: str | None) -> _Problem | None:
     if axes == 4 and shape[-1] in CHANNELS:
         what = f"{has}, which looks like one video"
         return _Problem(what, "add an axis: x[None]", "THWC")
+    for order in ("CTHW", "TCHW"):
+        if axes == 4 and shape[order.index("C")] in CHANNELS:
+            found = f"[{', '.join(order)}] of one video"
+            axes_to = tuple(order.index(axis) for axis in "THWC")
+            remedy = f"make it x.transpose{axes_to}[None]"
+            return _Problem(f"{has}, which looks like {found}", remedy, order)
     if axes in (4, 5):
         return _Problem(
             f"{has}, which looks like gray videos without a channel",
@@ -298,7 +301,7 @@ def _wrong_type(dtype: np.dtype, file: File, range_: str | None) -> _Problem | N
         try:
             to_pixels(look.reshape(-1, 1, 1, 1), range_)
         except BadNumbers as wrong:
-            return _Problem(f"{has}, and {wrong}", _CLIP)
+            return _Problem(f"{has}, and {wrong}", wrong.hint or "")
         return None
     if dtype == np.bool_:
         return _Problem(has, "make it bytes: 255 * x.astype(np.uint8)", range="0..1")

@@ -158,6 +158,16 @@ def common_frames(lengths: Mapping[str, int], wanted: int | None) -> int:
     return min(lengths.values()) if wanted is None else wanted
 
 
+def check_reference(videos: Videos) -> None:
+    """Refuse several videos of each clip: samples are compared with one."""
+    if videos.continuations > 1:
+        raise Refused(
+            f"{videos.name}: {videos.continuations} videos of each clip; a reference "
+            "has one",
+            "save the one to compare with: x[:, 0]",
+        )
+
+
 def lossy_refused(path: Path) -> Refused:
     """Refusal of a file that may have changed its pixels."""
     return Refused(
