@@ -116,9 +116,19 @@ def test_likelihood_stands_with_its_error_and_the_baselines(run):
 def test_comparisons_stand_with_spread_protocol_and_warnings(run):
     table = page_of(run.samples / "300").tables[1]
     assert table.rows == (
-        ("FVD, the first 9 frames, 2 prime frames included", "0.50", "0.50", "2 trials (std)"),
+        (
+            "FVD, the first 9 frames, 2 prime frames included",
+            "0.50",
+            "0.50",
+            "2 trials (std)",
+        ),
         ("FVD (avg), 3 windows of 9 frames", "10.50", "0.50", "2 trials (std)"),
-        ("KVD, the first 9 frames, 2 prime frames included", "20.50", "0.50", "2 trials (std)"),
+        (
+            "KVD, the first 9 frames, 2 prime frames included",
+            "20.50",
+            "0.50",
+            "2 trials (std)",
+        ),
         ("PSNR, dB, mean of 2", "20.000", "0.500", "4 clips (s.e.)"),
         ("PSNR, dB, best of 2", "22.000", "", "4 clips (s.e.)"),
     )
@@ -140,7 +150,12 @@ def test_a_single_trial_has_no_spread_and_a_single_sample_no_best(run):
     alone = compared(trials=1, k=1)
     write_result(run.eval / "300-test-samples.json", alone)
     page = page_of(run.samples / "300")
-    assert page.tables[1].rows[0] == ("FVD, the first 9 frames, 2 prime frames included", "0.00", "", "1 trial")
+    assert page.tables[1].rows[0] == (
+        "FVD, the first 9 frames, 2 prime frames included",
+        "0.00",
+        "",
+        "1 trial",
+    )
     assert page.tables[1].rows[3:] == (
         ("PSNR, dB, 1 sample each", "20.000", "0.500", "4 clips (s.e.)"),
     )
@@ -161,7 +176,9 @@ def test_only_what_was_asked_for_is_in_the_table(run):
         compared(settings=Compare(metrics=("kvd",)), quality={}),
     )
     rows = page_of(run.samples / "300").tables[1].rows
-    assert [row[0] for row in rows] == ["KVD, the first 9 frames, 2 prime frames included"]
+    assert [row[0] for row in rows] == [
+        "KVD, the first 9 frames, 2 prime frames included"
+    ]
 
 
 def test_curves_are_those_of_the_files(run):
