@@ -12,7 +12,7 @@ from svtcli.prepare.plan import listed_reasons, spec_of
 from svtcli.prepare.sources import make_plan
 from svtcli.recipe.data import Data, clips_folder
 from svtcli.run.lock import LOCK_FILES
-from svtcli.run.progress import counted
+from svtcli.run.progress import counted, listed
 
 OURS = {WORK, FAILURES, REPORT, *LOCK_FILES, "figures"}
 
@@ -156,7 +156,5 @@ def refuse_foreign(folder: Path) -> None:
     )
     if others:
         raise Refused(
-            f"{folder}: contains something else ({', '.join(others[:3])}"
-            + (", …)" if len(others) > 3 else ")"),
-            ELSEWHERE,
+            f"{folder}: contains something else ({listed(others)})", ELSEWHERE
         )

@@ -164,11 +164,6 @@ class Journal(WorkFolder):
         shutil.rmtree(folder)
 
 
-def count_reasons(failures: Iterable[Failed]) -> dict[str, int]:
-    """Count failures by reason, the most frequent first."""
-    return dict(Counter(failure.reason for failure in failures).most_common())
-
-
 def listed_units(failures: Iterable[Failed]) -> str:
     """List the units that gave no clips by reason: `3 damaged, 1 too short`.
 

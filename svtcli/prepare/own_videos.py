@@ -14,6 +14,7 @@ from svtcli.model.windows import check_lengths
 from svtcli.prepare.sources.source_folder import Video
 from svtcli.recipe.resolve import Lengths
 from svtcli.recipe.schema import Recipe
+from svtcli.run.names import printable
 from svtcli.run.progress import counted
 from svtcli.video.array_files import list_arrays
 from svtcli.video.array_layout import Axes
@@ -35,7 +36,7 @@ def open_own(videos: Iterable[Path], recipe: Recipe, lengths: Lengths) -> Memory
     check_lengths(recipe.model, **vars(lengths))
     found = dict[str, np.ndarray]()
     for path in videos:
-        name = _printable(path)
+        name = printable(path)
         if name in found:
             raise Refused(f"{name}: named twice")
         frames = _fitting(name, _read(path, recipe, lengths.frames), recipe)
@@ -49,15 +50,10 @@ def open_own(videos: Iterable[Path], recipe: Recipe, lengths: Lengths) -> Memory
     return memory_clips(found, lengths.frames, recipe.model.actions)
 
 
-def _printable(path: Path) -> str:
-    """Name of a video, without control characters."""
-    return "".join(each if each.isprintable() else "?" for each in str(path))
-
-
 def _read(path: Path, recipe: Recipe, most: int) -> Frames:
     """Read the first frames, at most `most`. Errors: Refused, BadData."""
     if not path.exists():
-        raise Refused(f"{_printable(path)}: no such file")
+        raise Refused(f"{printable(path)}: no such file")
     if path.suffix.lower() == ARRAY:
         return _read_array(path, recipe.data.size, most)
     size, fps = recipe.data.size, getattr(recipe.data, "fps", None)
@@ -65,7 +61,7 @@ def _read(path: Path, recipe: Recipe, most: int) -> Frames:
     rate = getattr(recipe.data, "source_fps", None)
     if pictures and fps is not None and rate is None:
         raise Refused(
-            f"{_printable(path)}: numbered pictures state no frame rate, and the model "
+            f"{printable(path)}: numbered pictures state no frame rate, and the model "
             f"knows {fps:g} frames a second",
             "make a video of them, which states its rate",
         )
@@ -88,7 +84,7 @@ def _read_array(path: Path, size: int, most: int) -> Frames:
     if wrong or array.dtype != "uint8":
         what = wrong or f"its numbers are {array.dtype}"
         raise Refused(
-            f"{_printable(path)}: {what}",
+            f"{printable(path)}: {what}",
             "one video is an array of bytes (uint8), [T, H, W, C]",
         )
     resizer = Resizer(size)

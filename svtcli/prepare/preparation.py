@@ -1,6 +1,7 @@
 """Preparation of one plan: build its groups, then publish the dataset at once."""
 
 import shutil
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -22,7 +23,6 @@ from svtcli.prepare.journal import (
     FAILURES,
     Built,
     Journal,
-    count_reasons,
     listed_units,
     write_failures,
 )
@@ -145,7 +145,7 @@ class Preparation:
             shape=plan.layout.shape,
             beside=dict(plan.layout.beside),
             splits=splits,
-            failures=count_reasons(failures),
+            failures=dict(Counter(each.reason for each in failures).most_common()),
             fingerprint=fingerprint(plan.spec, plan.layout, splits),
             lower_bound={
                 split: lower_bound(counts, splits[split].clips * plan.predicted_frames)

@@ -19,6 +19,7 @@ from svtcli.prepare.sources.video_file import Cutting, TimeSplit
 from svtcli.project.estimate import sampling_seconds
 from svtcli.recipe.load import flow, recipe_from_text
 from svtcli.recipe.schema import Recipe
+from svtcli.run.names import printable
 from svtcli.run.progress import about, counted
 from svtcli.train.backend import devices
 from svtcli.train.duration import seconds_per_step
@@ -175,8 +176,8 @@ def new_recipe(contents: Contents, file: str) -> NewRecipe:
     known = {what: time for what, time in seconds.items() if time is not None}
     time = ", ".join(f"{what} about {about(known[what])}" for what in known)
     header = HEADER.format(
-        file=_printable(quote(file)),
-        told=_printable(contents.told),
+        file=printable(quote(file)),
+        told=printable(contents.told),
         where=f"{where}: {time}, estimated" if time else where,
     )
     text = _text(contents, choice, tier, steps, header)
@@ -280,7 +281,7 @@ def _text(
         "actions": contents.actions or "",
     }
     return header + SECTIONS.format(
-        about=flow(_printable(f"continues {contents.told}")),
+        about=flow(printable(f"continues {contents.told}")),
         data="\n".join(_data_lines(contents, choice, size)),
         tier=tier,
         size=size,
@@ -329,7 +330,3 @@ def _data_lines(contents: Contents, choice: Choice, size: int) -> Iterator[str]:
     if lost > max(1, 0.05 * (lost + read)) and contents.data["kind"] == "folder":
         share = ceil(20 * lost / (lost + read)) / 20
         yield f"  max_failures: {share:g}  # {lost} of {lost + read} cannot be read"
-
-
-def _printable(text: str) -> str:
-    return "".join(each if each.isprintable() else "?" for each in text)

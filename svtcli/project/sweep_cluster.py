@@ -40,14 +40,8 @@ def runs_on_ray(
 
     Errors of a run are raised by its outcome.
     """
-    here, own = (
-        Path.cwd(),
-        {
-            name: value
-            for name, value in os.environ.items()
-            if name.startswith(HANDED_ON)
-        },
-    )
+    here, every = Path.cwd(), os.environ.items()
+    own = {name: value for name, value in every if name.startswith(HANDED_ON)}
     jobs = [(run.folder.name, pickle.dumps((here, own, run, stages))) for run in runs]
     results = run_on_ray(ray, run_there, jobs, check, _resources(ray, runs), SAVING)
     with closing(results):

@@ -205,25 +205,18 @@ def recipe_from_text(text: str, origin: str, overrides: Sequence[str] = ()) -> R
 
 def dump_recipe(recipe: Recipe) -> str:
     """Every key as YAML that loads back to the same recipe."""
-    return yaml.dump(
-        asdict(recipe),
-        Dumper=_CoreDumper,
-        sort_keys=False,
-        allow_unicode=True,
-        width=10_000,
-    )
+    return _dumped(asdict(recipe), sort_keys=False)
 
 
 def flow(value: Any) -> str:
     """Value as an override or a list writes it: YAML on one line."""
-    text = yaml.dump(
-        value,
-        Dumper=_CoreDumper,
-        default_flow_style=True,
-        allow_unicode=True,
-        width=10_000,
-    )
+    text = _dumped(value, default_flow_style=True)
     return text.removesuffix("\n").removesuffix("\n...")
+
+
+def _dumped(value: Any, **form: Any) -> str:
+    form |= {"Dumper": _CoreDumper, "allow_unicode": True, "width": 10_000}
+    return str(yaml.dump(value, **form))
 
 
 def _checked(document: Document, overrides: Sequence[str]) -> Recipe:

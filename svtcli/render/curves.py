@@ -163,11 +163,6 @@ def panels_by_file(runs: Sequence[RunFolder]) -> dict[str, tuple[Panel, ...]]:
     return {file: panels for file, panels in files if panels}
 
 
-def page_panels(data: RunData) -> tuple[Panel, ...]:
-    """Panels of the report page."""
-    return tuple(panel for chart in CHARTS for panel in chart(data))
-
-
 def training(data: RunData) -> tuple[Panel, ...]:
     """Scores by step, a panel for each unit."""
     title = f"Training of {data.names[0]}" if len(data.names) == 1 else "Training"
@@ -259,12 +254,8 @@ def _protocol(pair: tuple[MetricsResult, Fvd]) -> tuple[str, str]:
     result, fvd = pair
     facts = (
         *([f"split {result.made.split}"] if result.made else []),
-        ", ".join(
-            (
-                counted(result.samples.clips, "sample"),
-                counted(result.reference.clips, "clip"),
-            )
-        ),
+        counted(result.samples.clips, "sample"),
+        counted(result.reference.clips, "clip"),
         counted(result.samples.frames, "frame"),
         *([f"{result.prime} of them prime"] if result.prime else []),
         f"windows of {fvd.window}",

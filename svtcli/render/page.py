@@ -30,7 +30,7 @@ from svtcli.evaluate.results import (
     protocol_notes,
 )
 from svtcli.recipe.schema import UNITS, Render
-from svtcli.render.curves import Curve, Panel, RunData, page_panels
+from svtcli.render.curves import CHARTS, Curve, Panel, RunData
 from svtcli.render.groups import Group, Row, runs_of
 from svtcli.render.lead import lead
 from svtcli.run.directory import RunFolder, read_run
@@ -120,11 +120,12 @@ def report_of_runs(folders: Sequence[Path]) -> Page:
     """The page without its samples. Errors: those of `report`."""
     runs = runs_of(folders)
     facts, data = [read_facts(folder) for folder in folders], RunData.read(runs)
+    drawn = data.of_steps({each.step for each in facts})
     return Page(
         title=" vs. ".join(f"{each.run} (step {each.step})" for each in facts),
         about="; ".join(dict.fromkeys(run.recipe().about for run in runs)),
         tables=_tables(data),
-        panels=page_panels(data.of_steps({each.step for each in facts})),
+        panels=tuple(panel for chart in CHARTS for panel in chart(drawn)),
         origins=tuple(map(_origin, runs)),
         version=__version__,
     )

@@ -42,7 +42,6 @@ from svtcli.sample.actions import action_sets
 from svtcli.video.encode import ffmpeg_file, write_png
 from svtcli.video.image import enlarge_smoothly
 
-RECORD = "figures.json"
 DIVERSITY = "draw each model's alone, or leave out --diversity (render.diversity)"
 EACH = "one file for each clip: --each clip (render.each)"
 MOST_STILL, MOST_MOVING = 2**29, 2**27

@@ -47,7 +47,9 @@ def sweep_panels(rows: Sequence[Row]) -> tuple[Panel, ...]:
 def _panel(name: str, rows: Sequence[Row]) -> Panel:
     """A score by the setting with most values, numbers before words."""
     settings = _decisive(name, rows)
-    values = {key: _distinct([row.settings[key] for row in rows]) for key in settings}
+    values = {
+        key: [*dict.fromkeys(row.settings[key] for row in rows)] for key in settings
+    }
     x = max(settings, key=lambda key: (_numeric(values[key]), len(values[key])))
     places = _places(values[x])
     groups: dict[str, list[Row]] = {}
@@ -146,7 +148,3 @@ def _logarithmic(values: Sequence[str]) -> bool:
     """Return True for positive numbers that span a decade or more."""
     numbers = [float(value) for value in values] if _numeric(values) else [0.0]
     return min(numbers) > 0 and max(numbers) / min(numbers) >= DECADE
-
-
-def _distinct(values: Sequence[str]) -> list[str]:
-    return list(dict.fromkeys(values))

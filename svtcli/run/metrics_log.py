@@ -52,11 +52,9 @@ class Rows(Protocol):
 
     def append(self, step: int, **values: float | int) -> None:
         """Add the row of `step`."""
-        ...
 
     def sync(self) -> None:
         """Flush every row to the disk."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,11 @@ def typed(*words: object) -> str:
     )
 
 
+def printable(text: object) -> str:
+    """Text without control characters, which a terminal might obey."""
+    return "".join(each if each.isprintable() else "?" for each in str(text))
+
+
 def run_argument(run: "RunFolder") -> str | Path:
     """The run's name where it finds the run from here, else its path."""
     from svtcli.run.directory import runs_root

@@ -41,11 +41,6 @@ class Continuation:
     passes: Int[np.ndarray, " B"]
     """Passes of the decoder for each video."""
 
-    @property
-    def pixels_per_pass(self) -> float:
-        """Positions that a pass made final, on average over all videos."""
-        return self.pixels * len(self.passes) / int(self.passes.sum())
-
 
 @dataclass(frozen=True)
 class Sampler:

@@ -82,12 +82,10 @@ class Schedule(Protocol):
     @property
     def name(self) -> str:
         """Value of `sample.schedule`."""
-        ...
 
     @property
     def window(self) -> int | None:
         """Positions of a pass, where that can be chosen."""
-        ...
 
     def __call__(
         self, decoder: Decoder, start: SliceStart, *, first: bool
@@ -96,7 +94,6 @@ class Schedule(Protocol):
 
         `first` as in `sample_slice`.
         """
-        ...
 
 
 _STATIC = ("graphdef", "config", "schedule", "first")

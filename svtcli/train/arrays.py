@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import Any, cast
 
 import jax
 from jaxtyping import PyTree
@@ -25,15 +25,6 @@ from svtcli.train.state import State, placed
 
 Named = dict[str, Any]
 """`layers.0.w` → array, or its shape and dtype."""
-
-
-@runtime_checkable
-class Writing(Protocol):
-    """A write that continues in the background."""
-
-    def result(self) -> object:
-        """Wait until it is finished; raise its error."""
-        ...
 
 
 def parts_of(state: State) -> dict[str, Named]:
@@ -98,8 +89,11 @@ def size_in_bytes(parts: dict[str, Named]) -> int:
     return sum(leaf.nbytes for leaves in parts.values() for leaf in leaves.values())
 
 
-def write(folder: Path, parts: dict[str, Named]) -> Writing:
-    """Start writing; returns once the arrays may be donated to the next step."""
+def write(folder: Path, parts: dict[str, Named]) -> Any:
+    """Start writing; returns once the arrays may be donated to the next step.
+
+    `result()` of what it returns waits until all is written, and raises its error.
+    """
     logging.getLogger("absl").addFilter(_without_orbax_tracebacks)
     if not isinstance(sys.unraisablehook, _DropLateReports):
         sys.unraisablehook = _DropLateReports(sys.unraisablehook)

@@ -6,6 +6,7 @@ products, XLA computes them in float32.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from svtcli.failure import Refused
@@ -102,3 +103,10 @@ def peak_flops(device_kind: str, precision: str) -> float | None:
     """Matrix FLOP/s of the device in `precision` (float32 or bfloat16), if known."""
     chip = find_chip(device_kind)
     return None if chip is None else chip.peak(precision)
+
+
+def total_peak_flops(device_kinds: Sequence[str], precision: str) -> float | None:
+    """Matrix FLOP/s of all these devices together; None if one is unknown."""
+    peaks = [peak_flops(kind, precision) for kind in device_kinds]
+    known = [peak for peak in peaks if peak is not None]
+    return sum(known) if known and len(known) == len(peaks) else None

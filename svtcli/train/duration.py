@@ -17,7 +17,7 @@ from svtcli.model.flops import hardware_flops
 from svtcli.recipe.model import Model
 from svtcli.recipe.schema import Train
 from svtcli.run.progress import about, counted
-from svtcli.train.chips import peak_flops
+from svtcli.train.chips import total_peak_flops
 from svtcli.train.memory import size
 
 UTILIZATION = 0.4
@@ -36,10 +36,8 @@ def seconds_per_step(
     model: Model, train: Train, device_kinds: Sequence[str], platform: str
 ) -> float | None:
     """Seconds of a training step on devices of these kinds; None if unknown."""
-    peaks = [peak_flops(kind, train.precision) for kind in device_kinds]
-    known = [peak for peak in peaks if peak is not None]
-    if known and len(known) == len(peaks):
-        rate = UTILIZATION * sum(known)
+    if peak := total_peak_flops(device_kinds, train.precision):
+        rate = UTILIZATION * peak
     elif platform == "cpu":
         rate = CPU_SHARE * cpu_rate()  # of all its devices: they share the cores
     else:

@@ -17,7 +17,7 @@ from svtcli.recipe.model import Model
 from svtcli.recipe.schema import UNITS, Train
 from svtcli.run.metrics_log import Rows
 from svtcli.run.progress import Progress, counted
-from svtcli.train.chips import peak_flops
+from svtcli.train.chips import total_peak_flops
 from svtcli.train.plan import UNTRACED_STEPS
 from svtcli.train.state import State
 from svtcli.train.step import Metrics
@@ -99,10 +99,8 @@ def throughput_of(
     `device_kinds` includes the devices of other processes, for the batch is theirs
     together. MFU counts the FLOPs of the model: recomputation by remat is overhead.
     """
-    peaks = [peak_flops(kind, train.precision) for kind in device_kinds]
-    known = [peak for peak in peaks if peak is not None]
-    total = sum(known) if known and len(known) == len(peaks) else None
-    return Throughput(train.batch, training_flops(model, train.batch), total)
+    peak = total_peak_flops(device_kinds, train.precision)
+    return Throughput(train.batch, training_flops(model, train.batch), peak)
 
 
 class Profile:

@@ -105,7 +105,7 @@ def test_log_and_progress_bar_show_mfu_of_a_known_chip_only(
     known: bool, tmp_path, monkeypatch
 ) -> None:
     if known:
-        monkeypatch.setattr(module, "peak_flops", lambda kind, precision: 1e15)
+        monkeypatch.setattr(module, "total_peak_flops", lambda kinds, precision: 1e15)
     recipe = write_recipe(tmp_path, write_clips(tmp_path / "clips"))
     run, facts = RunFolder(tmp_path / "run"), Facts()
     train(loaded(recipe, "train.steps=4", "train.log_every=2"), run, facts)

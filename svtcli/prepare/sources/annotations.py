@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 
 from svtcli.failure import Refused, in_words
+from svtcli.run.progress import listed
 
 SPLIT_WORDS = {
     "train": "train",
@@ -69,8 +70,7 @@ class Annotations:
         """Notes for the user."""
         if not self.others:
             return ()
-        listed = ", ".join(self.others[:3]) + (", …" if len(self.others) > 3 else "")
-        return (f"passed over, as they are no lists of clips: {listed}",)
+        return (f"passed over, as they are no lists of clips: {listed(self.others)}",)
 
     @cached_property
     def _only(self) -> dict[str, Row | None]:

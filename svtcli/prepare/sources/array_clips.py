@@ -134,10 +134,6 @@ class Output:
         """Append rows to one of the files."""
         self._files[name].write(np.ascontiguousarray(rows).data)
 
-    def keep(self, frames: int) -> None:
-        """Count the rows of a finished clip."""
-        self.kept += frames
-
     def undo(self) -> None:
         """Remove the rows of an unfinished clip."""
         for name, file in self._files.items():
@@ -167,16 +163,13 @@ class ArraysTask:
 
     @property
     def units(self) -> int:
-        """Number of clips of the file that are taken."""
         return len(self.splits) - self.splits.count(None)
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Files of all its arrays."""
         return tuple({array.path for array in self.arrays.all})
 
     def promise(self) -> Promise:
-        """Count clips and frames, by the header."""
         cuts = [cut for clip, split in self._taken() for cut in self._cuts(clip, split)]
         return Promise(len(cuts), sum(frames for _, _, frames in cuts))
 
@@ -258,7 +251,7 @@ class ArraysTask:
             )
             cuts.append(Cut(name, to.kept + done, length, facts))
             done += length
-        to.keep(done)
+        to.kept += done
         return cuts
 
     def _write_frames(

@@ -38,6 +38,7 @@ from svtcli.prepare.sources.source_folder import (
 from svtcli.prepare.sources.video_file import Cutting, TimeSplit, chance
 from svtcli.recipe.data import ArraysData
 from svtcli.run.durable import fingerprint
+from svtcli.run.progress import listed
 from svtcli.video.array_files import ENDINGS, StoredArray, list_arrays
 from svtcli.video.array_layout import Axes
 from svtcli.video.resize import FILTER
@@ -240,14 +241,14 @@ def _frames_among(
 
     They are keyed by the part of their name that `*` stands for. Errors: `Refused`.
     """
-    listed = _listed(arrays.values())
+    named = _listed(arrays.values())
     if data.frames_key is not None:
         before, star, after = map(re.escape, data.frames_key.partition("*"))
         pattern = re.compile(f"{before}{'(.*)' if star else '()'}{after}")
         matches = [(pattern.fullmatch(key), each) for key, each in arrays.items()]
         if not any(match for match, _ in matches):
             what = f"{path}: holds no array '{data.frames_key}' of frames"
-            raise Refused(what, f"its arrays: {listed}")
+            raise Refused(what, f"its arrays: {named}")
         return {match[1]: each for match, each in matches if match}
     fit = [
         each
@@ -255,7 +256,7 @@ def _frames_among(
         if not each.problem and len(each.shape) == len(data.layout)
     ] or [each for each in arrays.values() if each.problem]
     if not fit:
-        what = f"{path}: no array with the axes {data.layout}; its arrays: {listed}"
+        what = f"{path}: no array with the axes {data.layout}; its arrays: {named}"
         raise Refused(what, "state their order with --layout, or data.layout")
     if len(fit) > 1:
         raise Refused(
@@ -267,8 +268,7 @@ def _frames_among(
 
 def _listed(arrays: Iterable[StoredArray]) -> str:
     """Name the first arrays."""
-    names = [str(array) for array in arrays]
-    return ", ".join([*names[:LISTED], "…"][: len(names)]) or "none"
+    return listed([str(array) for array in arrays], LISTED) or "none"
 
 
 def _check_frames(frames: StoredArray, path: Path, data: ArraysData) -> None:

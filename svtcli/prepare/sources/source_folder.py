@@ -15,7 +15,7 @@ from svtcli.failure import Refused, in_words
 from svtcli.prepare.sources import how_to_get
 from svtcli.recipe.addresses import path_in
 from svtcli.run.distribution import install_command
-from svtcli.run.progress import counted
+from svtcli.run.progress import counted, listed
 from svtcli.video.array_files import ENDINGS
 from svtcli.video.decode import OpenVideo, open_video
 from svtcli.video.file_kinds import PICTURE, VIDEO, kind_of
@@ -86,13 +86,13 @@ class Listing:
         notes = [self.filtered] if self.filtered else []
         if self.passed_over:
             counts = sorted(self.passed_over.items(), key=lambda each: (-each[1], each))
-            listed = ", ".join(f"{counted(n, kind)}" for kind, n in counts)
-            notes.append(f"passed over: {listed}")
+            kinds = ", ".join(f"{counted(n, kind)}" for kind, n in counts)
+            notes.append(f"passed over: {kinds}")
         if self.outside:
             links = counted(len(self.outside), "link")
             notes.append(
                 f"not read, as they lead out of the source: {links}, "
-                f"{self.outside[0]}" + (", …" if len(self.outside) > 1 else "")
+                f"{listed(self.outside, 1)}"
             )
         if self.nameless:
             notes.append(f"not read: {counted(self.nameless, 'name')} not in UTF-8")
@@ -221,8 +221,7 @@ def none_there(folder: Path, found: Listing, what: str, what_to_get: str) -> Ref
     """
     notes = "".join(f"; {note}" for note in found.notes)
     if found.archives:
-        notes += f"; still packed: {', '.join(found.archives[:3])}"
-        notes += ", …" if len(found.archives) > 3 else ""
+        notes += f"; still packed: {listed(found.archives)}"
         what_to_get = _how_to_unpack(folder, found.archives[0])
     elif found.outside:
         target = (folder / found.outside[0]).resolve()

@@ -14,7 +14,8 @@ from typing import Any, BinaryIO
 
 import google_crc32c
 import numpy as np
-from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
+from google.protobuf import text_format
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
@@ -173,48 +174,36 @@ def parse_example(data: bytes) -> Example:
     return Example(message.features.feature)
 
 
+EXAMPLE = """
+name: "svt/example.proto" package: "svt" syntax: "proto3"
+message_type { name: "BytesList"
+  field { name: "value" number: 1 label: LABEL_REPEATED type: TYPE_BYTES } }
+message_type { name: "FloatList"
+  field { name: "value" number: 1 label: LABEL_REPEATED type: TYPE_FLOAT } }
+message_type { name: "Int64List"
+  field { name: "value" number: 1 label: LABEL_REPEATED type: TYPE_INT64 } }
+message_type { name: "Feature" oneof_decl { name: "kind" }
+  field { name: "bytes_list" number: 1 oneof_index: 0 type_name: ".svt.BytesList" }
+  field { name: "float_list" number: 2 oneof_index: 0 type_name: ".svt.FloatList" }
+  field { name: "int64_list" number: 3 oneof_index: 0 type_name: ".svt.Int64List" } }
+message_type { name: "Features"
+  nested_type { name: "FeatureEntry" options { map_entry: true }
+    field { name: "key" number: 1 label: LABEL_OPTIONAL type: TYPE_STRING }
+    field { name: "value" number: 2 label: LABEL_OPTIONAL type_name: ".svt.Feature" } }
+  field { name: "feature" number: 1 label: LABEL_REPEATED
+    type_name: ".svt.Features.FeatureEntry" } }
+message_type { name: "Example"
+  field { name: "features" number: 1 type_name: ".svt.Features" } }
+"""
+"""The message `Example`, as protobuf describes it."""
+
+
 @cache
 def example_class() -> type[Message]:
     """Class of the message `Example`, in a pool of its own; needs no protoc.
 
     Protobuf reads packed and unpacked numbers alike.
     """
-    kind = FieldDescriptorProto
-    one, many = kind.LABEL_OPTIONAL, kind.LABEL_REPEATED
-    file = FileDescriptorProto(name="svt/example.proto", package="svt", syntax="proto3")
-
-    for name, number in (
-        ("BytesList", kind.TYPE_BYTES),
-        ("FloatList", kind.TYPE_FLOAT),
-        ("Int64List", kind.TYPE_INT64),
-    ):
-        file.message_type.add(name=name).field.add(
-            name="value", number=1, label=many, type=number
-        )
-
-    def refer(message: Any, name: str, number: int, to: str, label: int = one) -> Any:
-        return message.field.add(
-            name=name,
-            number=number,
-            label=label,
-            type=kind.TYPE_MESSAGE,
-            type_name=f".svt.{to}",
-        )
-
-    feature = file.message_type.add(name="Feature")
-    feature.oneof_decl.add(name="kind")
-    refer(feature, "bytes_list", 1, "BytesList").oneof_index = 0
-    refer(feature, "float_list", 2, "FloatList").oneof_index = 0
-    refer(feature, "int64_list", 3, "Int64List").oneof_index = 0
-
-    features = file.message_type.add(name="Features")
-    entry = features.nested_type.add(name="FeatureEntry")
-    entry.options.map_entry = True
-    entry.field.add(name="key", number=1, label=one, type=kind.TYPE_STRING)
-    refer(entry, "value", 2, "Feature")
-    refer(features, "feature", 1, "Features.FeatureEntry", many)
-
-    refer(file.message_type.add(name="Example"), "features", 1, "Features")
     pool = DescriptorPool()
-    pool.AddSerializedFile(file.SerializeToString())
+    pool.Add(text_format.Parse(EXAMPLE, FileDescriptorProto()))
     return GetMessageClass(pool.FindMessageTypeByName("svt.Example"))
