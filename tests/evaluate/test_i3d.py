@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax import lax
 from PIL import Image
 
 from benchmarks.plain_i3d import plain_features
@@ -16,6 +17,8 @@ from svtcli.evaluate.fvd.i3d import (
     logits,
     self_test,
 )
+from svtcli.evaluate.fvd.protocol import frechet
+from svtcli.evaluate.fvd.winograd import convolve
 from svtcli.evaluate.weights import I3D_WEIGHTS, read_weights
 from svtcli.failure import BadData
 from svtcli.video.decode import decode
@@ -50,6 +53,40 @@ def test_the_features_are_those_of_a_plainly_written_network(arrays, network):
     video = noise(1, 17, 40, 64, 3)  # the last pooling has two windows in time
     plain = jax.jit(lambda video: plain_features(arrays, video))(video)
     np.testing.assert_allclose(features(network, video), plain, atol=5e-5)
+
+
+@pytest.mark.slow
+def test_random_videos_have_the_published_distance(network):
+    """128 videos against 128 of RandomState(1) and (2): universome/fvd-comparison.
+
+    Its compare_metrics.py gives the reference's 10.138085 for floats in 0..1, which are
+    the network's input as they are.
+    """
+    score = jax.jit(logits)
+
+    def side(seed: int) -> np.ndarray:
+        random = np.random.RandomState(seed)
+        shape = (1, 16, 224, 224, 3)
+        videos = (random.rand(*shape).astype(np.float32) for _ in range(128))
+        return np.concatenate([score(network, video) for video in videos])
+
+    assert frechet(side(2), side(1)).distance == pytest.approx(10.138085, rel=1e-4)
+
+
+@pytest.mark.parametrize("size", [(14, 14), (15, 18)])
+def test_winograd_is_the_direct_convolution(size):
+    random = np.random.default_rng(0)
+    frames = random.normal(size=(2, *size, 24)).astype(np.float32)
+    kernel = (random.normal(size=(3, 3, 24, 8)) / 15).astype(np.float32)
+    expected = lax.conv_general_dilated(
+        frames,
+        kernel,
+        (1, 1),
+        "SAME",
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        precision=lax.Precision.HIGHEST,
+    )
+    np.testing.assert_allclose(jax.jit(convolve)(frames, kernel), expected, atol=3e-5)
 
 
 @pytest.mark.parametrize("resize", ["tf1", "half-pixel"])

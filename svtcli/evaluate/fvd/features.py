@@ -1,6 +1,6 @@
 """I3D features of clips for FVD: on all devices, cached by the hash of their pixels.
 
-They are expensive: half a second a clip on two cores, and BAIR's protocol needs 80,640
+They are expensive: half a second a clip on a core, and BAIR's protocol needs 80,640
 clips. The cache serves an evaluation that resumes, and every other one.
 """
 
@@ -36,7 +36,7 @@ AT_ONCE = 8
 """Batch of a device; more clips are not faster, and take 0.2 GB each."""
 KEPT_TOGETHER = 32
 """Clips in a file of the cache: the most that an interruption loses."""
-_VERSION = 1
+_VERSION = 2
 """Version of the computation: part of the cache's keys."""
 
 
