@@ -144,6 +144,15 @@ ENDS = {
     "svt eval samples.npy --reference clips.npy --metric fvd,kvd,ssim --prime 1": (
         *("-n", 0, "would measure fvd, kvd, ssim of 2 samples of samples.npy"),
     ),
+    "svt eval clips.npy --metric fvd,fvd-avg --save-stats clips_256x30_16_tf1.npz": (
+        *("-n", 0, "would save statistics of 2 clips of clips.npy, 1 window"),
+    ),
+    "svt eval samples.npy --reference clips_256x30_16_tf1.npz --metric fvd,fvd-avg": (
+        *("-n", 2, "clips_256x30_16_tf1.npz: no such file"),
+    ),
+    "svt eval samples.npy --reference clips.npy --metric fvd,ssim --prime 1 "
+    "--card card.json": ("-n", 0, "would measure fvd, ssim of 2 samples"),
+    "svt eval --check card.json": ("", 2, "card.json: no such file"),
     "svt eval floats.npy --layout NCTHW --range -1..1 --reference clips.npy "
     "--metric fvd": ("-n", 0, "would measure fvd of 2 samples of floats.npy"),
     "svt eval --features made-vjepa.npy --reference-features real-vjepa.npy "

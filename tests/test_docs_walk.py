@@ -46,6 +46,7 @@ NOT_RUN = {
     r"kinetics": "no videos of Kinetics-600 here",
     r"bair": "no clips of BAIR here",
     r"--metric fvd": "FVD's network takes a minute; tests/evaluate run it",
+    r"--check card": "its card is of FVD; tests/cli/test_eval_cards.py checks one",
     r"33000|30000": "hours of training; tests/project/test_copy.py runs the parts",
     r"^svt sweep (?!.*-n$)": "nine trainings; tests/project/test_sweep.py runs some",
     r"^…": "further processes",

@@ -17,14 +17,12 @@ from svtcli.run.names import run_argument, samples_argument, typed
 from svtcli.run.progress import counted
 
 if TYPE_CHECKING:
-    from svtcli.evaluate.foreign.videos import Videos
-    from svtcli.evaluate.plan import LikelihoodPlan, MetricsPlan
+    from svtcli.evaluate.plan import LikelihoodPlan
     from svtcli.evaluate.trials import TrialsPlan
     from svtcli.recipe.schema import Eval
     from svtcli.run.directory import RunFolder
     from svtcli.run.partial import ArrayTask
     from svtcli.train.commit_record import Checkpoint
-    from svtcli.video.array_layout import ArrayForm
 
 WORDS = {unit.partition("_")[0]: unit for unit in UNITS}
 """Likelihoods as --metric names them: `bits` and `nats`."""
@@ -260,98 +258,3 @@ def is_run(source: str) -> bool:
     if path.parent.name == "checkpoints":
         return True
     return not videos.exists() and videos.suffix not in ARRAYS
-
-
-def score_samples(
-    sources: list[str],
-    reference: str | None,
-    flags: dict[str, Any],
-    frames: int | None,
-    prime: int | None,
-    clips: int | None,
-    i3d: Path | None,
-    out: Path | None,
-    allow_lossy: bool,
-    per_frame: bool,
-    dry_run: bool,
-    forms: "tuple[ArrayForm, ArrayForm]",
-) -> None:
-    """Measure each of `sources` against `reference`; None for its own ground truth.
-
-    `flags` are keys of the recipe's section `eval`; `forms` are those of both sides.
-    """
-    if out is not None and len(sources) > 1:
-        raise Refused(f"--out {out}: one file, and {len(sources)} samples")
-    from svtcli.evaluate.foreign import open_videos
-    from svtcli.evaluate.plan import plan_metrics
-    from svtcli.recipe.schema import Compare
-
-    settings = replace(Compare(metrics=("fvd",)), **flags)
-    given = sorted(flags.keys() - {"metrics"}) + (["i3d"] if i3d else [])
-    refuse_idle(given, settings.metrics)
-    plans = []
-    for source in sources:
-        samples = open_videos(source, frames, allow_lossy, stated=forms[0])
-        against = _reference(samples, source, reference, frames, allow_lossy, forms[1])
-        plans.append(plan_metrics(samples, against, settings, prime, clips, i3d, out))
-    if dry_run:
-        lines = [_describe_metrics(plan) for plan in plans]
-        facts = {"samples": sources, "reference": reference, "dry_run": True}
-        console.show("\n".join(lines), facts)
-        return
-    # Only now, for it brings jax: a refusal is printed at once.
-    from svtcli.evaluate.measure import measure
-    from svtcli.evaluate.results import result_data
-
-    written = [plan.out for plan in plans if plan.out and not plan.finished]
-    results = [measure(plan, console.progress()) for plan in plans]
-    data = {"comparisons": [result_data(each) for each in results], "dry_run": False}
-    console.show(result_text((), results, per_frame), data)
-    for path in written:
-        console.note(f"written to {path}")
-
-
-def _reference(
-    samples: "Videos",
-    source: str,
-    reference: str | None,
-    frames: int | None,
-    allow_lossy: bool,
-    stated: "ArrayForm",
-) -> "Videos":
-    """Open the reference clips; a folder of our samples holds its own."""
-    from svtcli.evaluate.foreign import open_videos
-    from svtcli.evaluate.foreign.videos import PreparedVideos, check_reference
-
-    if reference is None and samples.facts is None:
-        raise Refused(
-            f"{source}: these samples have no ground truth beside them",
-            "name real clips with --reference: an array, frames, or CLIPS:SPLIT",
-        )
-    if reference is None:
-        if flags := stated.flags(stated.layout, stated.range):
-            raise Refused(f"{flags}: there is no --reference", "leave them out")
-        return replace(
-            open_videos(source, frames, allow_lossy, truth=True),
-            name=f"{source}, truth",
-        )
-    ours = (Path(reference) / "samples.json").is_file()
-    truth = open_videos(reference, frames, allow_lossy, ours, stated)
-    check_reference(truth)
-    too_short = truth.frames < samples.frames and frames is None
-    if too_short and isinstance(truth, PreparedVideos):
-        # Pass over clips that are shorter than the samples.
-        return open_videos(reference, samples.frames, allow_lossy)
-    return truth
-
-
-def _describe_metrics(plan: "MetricsPlan") -> str:
-    """One line for --dry-run."""
-    settings, real, fake = plan.settings, plan.real, plan.fake
-    trials = f", {settings.trials} trials" if settings.trials > 1 else ""
-    done = " (done)" if plan.finished else ""
-    return (
-        f"would measure {', '.join(settings.metrics)} of {plan.clips_per_trial} "
-        f"samples{trials} of {fake.videos.name} against {len(real.rows)} clips of "
-        f"{real.videos.name}{done}"
-    )

@@ -122,7 +122,7 @@ def _frame_table(result: "MetricsResult") -> str:
 
     columns, values = ["frame"], []
     for name, found in result.quality.items():
-        label = PAIRED[name].axis_label
+        label = PAIRED[name].axis_label_under(result.settings)
         columns.append(f"{label} (mean of {found.k})" if found.k > 1 else label)
         values.append(found.mean_per_frame)
         if found.k > 1:

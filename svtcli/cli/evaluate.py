@@ -9,7 +9,8 @@ import typer
 
 from svtcli.cli import completion
 from svtcli.cli.eval_features import score_features
-from svtcli.cli.eval_scoring import WORDS, Call, is_run, score_runs, score_samples
+from svtcli.cli.eval_samples import check_card, save_statistics_of, score_samples
+from svtcli.cli.eval_scoring import WORDS, Call, is_run, score_runs
 from svtcli.cli.flags import (
     WHERE,
     ClipsAndSplit,
@@ -99,7 +100,8 @@ def evaluate(
         typer.Option(
             metavar="CLIPS[:SPLIT]",
             help="Ground-truth clips for SAMPLES: prepared clips, or any format that "
-            "SAMPLES may have (default: those in the samples folder).",
+            "SAMPLES may have, or the statistics that --save-stats writes (default: "
+            "those in the samples folder).",
             autocompletion=completion.clips,
             rich_help_panel=WHERE,
         ),
@@ -173,6 +175,33 @@ def evaluate(
             rich_help_panel=WHERE,
         ),
     ] = None,
+    save_stats: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.npz",
+            help="Save statistics of the reference clips, or of SAMPLES that have no "
+            "reference, for FVD without the clips.",
+            rich_help_panel=WHERE,
+        ),
+    ] = None,
+    card: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write a result card: .json with all settings and hashes, for "
+            "--check; .md or .tex, a row of a table.",
+            rich_help_panel=WHERE,
+        ),
+    ] = None,
+    check: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CARD",
+            help="Recompute the scores of a .json card, from the data that it names or "
+            "from SAMPLES and --reference; 3 is the exit code if they differ.",
+            rich_help_panel=WHERE,
+        ),
+    ] = None,
     task_index: TaskIndex = None,
     task_count: TaskCount = None,
     allow_lossy: Annotated[
@@ -213,24 +242,40 @@ def evaluate(
     from svtcli.video.array_layout import ArrayForm  # brings NumPy
 
     names = _metric_names(metrics)
+    of_arrays = {
+        "--allow-lossy": allow_lossy or None,
+        "--layout": layout,
+        "--range": range_,
+        "--reference-layout": reference_layout,
+        "--reference-range": reference_range,
+    }
+    of_runs = {
+        "--data": data,
+        "--split": split,
+        "--table": table or None,
+        "--task-index": task_index,
+        "--task-count": task_count,
+    }
+    cards = {"--save-stats": save_stats, "--card": card}
+    of_videos = {flag(name): value for name, value in given.items()}
+    of_videos |= {"--prime": prime, "--clips": clips, **of_arrays, **of_runs, **cards}
+    if check:
+        not_taken = {
+            "--metric": metrics,
+            "--out": out,
+            "--dry-run": dry_run or None,
+            "--features": features,
+            "--reference-features": reference_features,
+        }
+        why = f"--check {check} takes its settings from the card"
+        _refuse(of_videos | not_taken, why)
+        check_card(check, tuple(sources or ()), reference, i3d, per_frame)
+        return
     if features or reference_features:
-        only_videos = {
-            **{flag(name): value for name, value in given.items()},
-            "--prime": prime,
-            "--clips": clips,
-            "--split": split,
-            "--data": data,
+        only_videos = of_videos | {
             "--reference": reference,
             "--i3d": i3d,
-            "--task-index": task_index,
-            "--task-count": task_count,
-            "--allow-lossy": allow_lossy or None,
-            "--layout": layout,
-            "--range": range_,
-            "--reference-layout": reference_layout,
-            "--reference-range": reference_range,
             "--per-frame": per_frame or None,
-            "--table": table or None,
         }
         if sources:
             raise Refused(f"{sources[0]}: --features take the place of samples")
@@ -248,14 +293,7 @@ def evaluate(
         compare = {field.name for field in fields(Compare)} - {"videos"}
         only_runs = [name for name in given if name not in compare]
         _refuse(
-            {
-                **{flag(name): given[name] for name in only_runs},
-                "--data": data,
-                "--split": split,
-                "--table": table or None,
-                "--task-index": task_index,
-                "--task-count": task_count,
-            },
+            {flag(name): given[name] for name in only_runs} | of_runs,
             kind,
         )
         if likelihoods := [word for word in names if word in WORDS]:
@@ -264,24 +302,30 @@ def evaluate(
                 "name the run that they come from",
             )
         flags = given | ({"metrics": names} if names else {})
-        forms = (
-            ArrayForm(layout, range_),
-            ArrayForm(reference_layout, reference_range, "--reference-"),
+        from svtcli.evaluate.card import SamplesCall
+
+        call = SamplesCall(
+            sources=tuple(sources),
+            reference=reference,
+            settings=flags,
+            frames=frames,
+            prime=prime,
+            clips=clips,
+            i3d=str(i3d) if i3d else None,
+            allow_lossy=allow_lossy,
+            form=ArrayForm(layout, range_),
+            reference_form=ArrayForm(reference_layout, reference_range, "--reference-"),
         )
-        score_samples(
-            *(sources, reference, flags, frames, prime, clips, i3d, out),
-            *(allow_lossy, per_frame, dry_run, forms),
-        )
+        own = any((Path(each) / "samples.json").is_file() for each in sources)
+        if save_stats and reference is None and not own:
+            why = "statistics of clips alone are saved"
+            _refuse({"--card": card, "--out": out}, why)
+            save_statistics_of(call, save_stats, dry_run)
+        else:
+            score_samples(call, out, save_stats, card, per_frame, dry_run)
         return
     _refuse(
-        {
-            "--reference": reference,
-            "--allow-lossy": allow_lossy or None,
-            "--layout": layout,
-            "--range": range_,
-            "--reference-layout": reference_layout,
-            "--reference-range": reference_range,
-        },
+        {"--reference": reference, **of_arrays, **cards},
         f"{sources[0]} is a run, which is scored on its own clips",
     )
     if prime == 0:

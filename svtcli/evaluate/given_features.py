@@ -153,9 +153,9 @@ def measure_features(
         samples=samples.facts,
         reference=reference.facts,
         values={
-            name: row.select(found).mean
+            name: spread.mean
             for name, row in DISTANCES.items()
-            if name in metrics
+            if name in metrics and (spread := row.select(found))
         },
         means=found.means,
         covariances=found.covariances,

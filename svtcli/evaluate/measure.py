@@ -3,19 +3,35 @@
 Both sides may come from any software (`foreign/`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import jax
 import numpy as np
 from jaxtyping import Float, Float32, Float64
 
+from svtcli import __version__
 from svtcli.evaluate.foreign.videos import Selection
-from svtcli.evaluate.fvd.features import AT_ONCE, KEPT_TOGETHER, Features, load_network
+from svtcli.evaluate.fvd.features import (
+    AT_ONCE,
+    KEPT_TOGETHER,
+    Features,
+    Network,
+    load_network,
+)
 from svtcli.evaluate.fvd.protocol import (
     Distances,
+    Moments,
     distances,
     frechet,
     trial,
+)
+from svtcli.evaluate.fvd.statistics import (
+    Protocol,
+    ReferenceStatistics,
+    pixels_sha256,
+    write_statistics,
 )
 from svtcli.evaluate.metrics import PAIRED, TEMPORAL, functions_of_features
 from svtcli.evaluate.plan import MetricsPlan
@@ -62,7 +78,7 @@ def measure(plan: MetricsPlan, progress: Progress) -> MetricsResult:
         with within_memory("FVD", lambda: less_for_features(*NEEDS_LESS_FVD)):
             fvd = _fvd(plan, progress, stop) if plan.settings.distances else None
         result = MetricsResult(
-            samples=_side(plan.fake, plan.settings.per_prime),
+            samples=_side(plan.fake, plan.settings.per_prime, plan.continuations),
             reference=_side(plan.real),
             trials=plan.settings.trials,
             per_prime=plan.settings.per_prime,
@@ -75,6 +91,7 @@ def measure(plan: MetricsPlan, progress: Progress) -> MetricsResult:
             warnings=plan.warnings,
             device=jax.devices()[0].device_kind,
             fingerprint=plan.fingerprint,
+            weights=plan.weights,
         )
         if plan.out is not None:
             write_result(plan.out, result)
@@ -82,9 +99,52 @@ def measure(plan: MetricsPlan, progress: Progress) -> MetricsResult:
     return result
 
 
-def _side(side: Selection, per_prime: int = 1) -> Side:
-    videos, clips = side.videos, len(side.rows) * per_prime
-    return Side(videos.name, clips, videos.frames, videos.lossy, videos.converted)
+def _side(side: Selection, per_prime: int = 1, continuations: int = 1) -> Side:
+    videos = side.videos
+    return Side(
+        name=videos.name,
+        clips=len(side.rows) * per_prime,
+        frames=videos.frames,
+        lossy=videos.lossy,
+        converted=videos.converted,
+        pixels=pixels_sha256(side, continuations),
+        fps=videos.fps,
+        statistics=videos.sha256 if isinstance(videos, ReferenceStatistics) else None,
+    )
+
+
+def save_statistics(plan: MetricsPlan, path: Path, progress: Progress) -> None:
+    """Write the statistics of the reference clips of a plan, for FVD without them.
+
+    Interrupted, it resumes when repeated. Errors: as `measure`.
+    """
+    start_jax()
+    clips = plan.real.videos
+    with (
+        StopSignals() as stop,
+        within_memory("FVD", lambda: less_for_features(*NEEDS_LESS_FVD)),
+    ):
+        number = len(plan.starts) * len(plan.real.rows)
+        with _features_of(plan, number, progress, stop) as (network, features, count):
+            real = _features(plan, plan.real, features, count)
+        _check_finite(real, plan.real)
+        protocol = Protocol(
+            name=clips.name,
+            clips=len(plan.real.rows),
+            frames=clips.frames,
+            shape=clips.shape,
+            fps=clips.fps,
+            lossy=clips.lossy,
+            window=plan.settings.window,
+            starts=plan.starts,
+            resize=plan.settings.resize,
+            prime=plan.prime,
+            weights=network.weights,
+            pixels=plan.real.sha256(),
+            svt=__version__,
+        )
+        write_statistics(path, protocol, tuple(map(Moments.of, real)))
+        stop.saved = f"{path} is complete"
 
 
 def _paired(
@@ -109,7 +169,7 @@ def _paired_values(
     metric = PAIRED[name]
     function = metric.load(plan.settings)
     samples, reference = plan.fake, plan.real
-    K = plan.settings.trials * plan.settings.per_prime
+    K = plan.continuations
     values = np.empty((len(samples.rows), K, plan.frames))
     if metric.weights(plan.settings):
         progress.note(f"compiling {metric.label}'s network (the first videos wait)")
@@ -158,26 +218,14 @@ def _temporal(
 def _fvd(plan: MetricsPlan, progress: Progress, stop: StopSignals) -> Fvd:
     """Compute FVD and KVD, with progress in clips whose features are there."""
     settings = plan.settings
-    network = load_network(plan.i3d, progress)
-    features = Features.on_all_devices(network, settings.resize)
-    samples = settings.trials * plan.clips_per_trial
-    clips = len(plan.starts) * (len(plan.real.rows) + samples)
+    clips = settings.trials * plan.clips_per_trial
+    if not isinstance(plan.real.videos, ReferenceStatistics):
+        clips += len(plan.real.rows)
+    clips *= len(plan.starts)
     if plan.real_halves and not _are_among_real(plan.real_halves, plan):
         clips += len(plan.real_halves.rows)
-    done = 0
-
-    def on_clips(number: int) -> None:
-        nonlocal done
-        done += number
-        progress.advance(done)
-        stop.check(f"the features of {done} of {clips} clips are kept")
-
-    progress.note("compiling FVD's network (the first features wait for it)")
-    progress.begin("features", clips, "clips")
-    try:
+    with _features_of(plan, clips, progress, stop) as (network, features, on_clips):
         found, unpaired, paired = _distances(plan, features, progress, on_clips)
-    finally:
-        progress.end()
     return Fvd(
         distances=found,
         window=settings.window,
@@ -190,6 +238,29 @@ def _fvd(plan: MetricsPlan, progress: Progress, stop: StopSignals) -> Fvd:
     )
 
 
+@contextmanager
+def _features_of(
+    plan: MetricsPlan, clips: int, progress: Progress, stop: StopSignals
+) -> Iterator[tuple[Network, Features, OnClips]]:
+    """Yield network, its features, and the counter of `clips` clips whose are there."""
+    network = load_network(plan.i3d, progress)
+    features = Features.on_all_devices(network, plan.settings.resize)
+    done = 0
+
+    def on_clips(number: int) -> None:
+        nonlocal done
+        done += number
+        progress.advance(done)
+        stop.check(f"the features of {done} of {clips} clips are kept")
+
+    progress.note("compiling FVD's network (the first features wait for it)")
+    progress.begin("features", clips, "clips")
+    try:
+        yield network, features, on_clips
+    finally:
+        progress.end()
+
+
 def _distances(
     plan: MetricsPlan, features: Features, progress: Progress, on_clips: OnClips
 ) -> tuple[Distances, float | None, float | None]:
@@ -198,8 +269,7 @@ def _distances(
     Errors: BadData for features that are not finite.
     """
     trials, per_prime = plan.settings.trials, plan.settings.per_prime
-    real = _features(plan, plan.real, features, on_clips)
-    _check_finite(real, plan.real)
+    real = _real(plan, features, on_clips)
     others = functions_of_features(plan.settings.metrics)
     found, between = [], list[float]()
     before: Float32[np.ndarray, "n D"] | None = None
@@ -215,14 +285,27 @@ def _distances(
         found.append(trial(real, fake, others))
         # As many samples in place of the clips as there are clips.
         instead, before = before, fake[0, : len(plan.fake.rows)]
-        if instead is not None and instead.shape == real[0].shape:
+        if instead is not None and len(instead) == len(plan.real.rows):
             between.append(frechet(instead, fake[0]).distance)
         progress.note(
             f"trial {number + 1} of {trials}: FVD {found[-1].windows[0].distance:.2f}, "
             f"so far {distances(found).fvd.mean:.2f}"
         )
-    unpaired = _real_against_real(plan, real[0], features, on_clips)
+    unpaired = None
+    if not isinstance(real, tuple):
+        unpaired = _real_against_real(plan, real[0], features, on_clips)
     return distances(found), unpaired, float(np.mean(between)) if between else None
+
+
+def _real(
+    plan: MetricsPlan, features: Features, on_clips: OnClips
+) -> Float32[np.ndarray, "K n D"] | tuple[Moments, ...]:
+    """Features of the reference clips, or their moments from a file."""
+    if isinstance(plan.real.videos, ReferenceStatistics):
+        return plan.real.videos.moments_at(plan.starts)
+    real = _features(plan, plan.real, features, on_clips)
+    _check_finite(real, plan.real)
+    return real
 
 
 def _real_against_real(

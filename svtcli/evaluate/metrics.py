@@ -5,7 +5,7 @@ To add a metric of frames, write its function and its row here, and add its name
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
 from operator import attrgetter
@@ -38,12 +38,14 @@ class DistanceMetric:
     """A comparison of the sets of all samples and all clips, by I3D's features."""
 
     label: str
-    select: Callable[[Distances], Spread]
-    """The metric's number among those of the protocol."""
+    select: Callable[[Distances], Spread | None]
+    """The metric's number among those of the protocol; None if not measured."""
     all_windows: bool = False
     """Needs every window, not only the first."""
     settings: tuple[str, ...] = ("window", "resize", "i3d", "exclude_prime")
     """Keys and flags of `svt eval` that only such metrics read."""
+    of_moments: bool = False
+    """Needs only mean and covariance of the features."""
     of_features: OfFeatures | None = None
     """Its function, where the protocol does not compute it anyway."""
     label_of_features: str = ""
@@ -87,11 +89,22 @@ class PairedMetric:
     """Keys of `svt eval` that only this metric reads."""
     weights: Callable[[Compare], Published | None] = lambda settings: None
     """File of weights that the metric needs."""
+    variant: Callable[[Compare], str] = lambda settings: ""
+    """Variant that the settings choose: part of the label; "" for the only one."""
 
     @property
     def axis_label(self) -> str:
         """Label with the unit."""
         return f"{self.label}, {self.unit}" if self.unit else self.label
+
+    def label_under(self, settings: Compare) -> str:
+        """Label with the variant: `LPIPS (vgg16)`, `SSIM (luma)`."""
+        variant = self.variant(settings)
+        return f"{self.label} ({variant})" if variant else self.label
+
+    def axis_label_under(self, settings: Compare) -> str:
+        """Label with the variant and the unit."""
+        return replace(self, label=self.label_under(settings)).axis_label
 
     def summarize(self, values: Float64[np.ndarray, "N K F"], prime: int) -> Quality:
         """Mean and best of K over videos, without prime frames; see `quality`."""
@@ -162,12 +175,16 @@ def _manifold_metric(
 
 METRICS: Mapping[Metric, DistanceMetric | PairedMetric | TemporalMetric] = {
     "fvd": DistanceMetric(
-        label="FVD", select=attrgetter("fvd"), label_of_features="Fréchet distance"
+        label="FVD",
+        select=attrgetter("fvd"),
+        of_moments=True,
+        label_of_features="Fréchet distance",
     ),
     "fvd-avg": DistanceMetric(
         label="FVD (avg)",
         select=attrgetter("fvd_avg"),
         all_windows=True,
+        of_moments=True,
         settings=("window", "stride", "resize", "i3d", "exclude_prime"),
     ),
     "kvd": DistanceMetric(
@@ -207,6 +224,7 @@ METRICS: Mapping[Metric, DistanceMetric | PairedMetric | TemporalMetric] = {
         load=lambda settings: partial(ssim, gray=settings.gray),
         smallest=lambda settings: WINDOW,
         settings=("gray",),
+        variant=lambda settings: "luma" if settings.gray else "",
     ),
     "lpips": PairedMetric(
         label="LPIPS",
@@ -215,6 +233,7 @@ METRICS: Mapping[Metric, DistanceMetric | PairedMetric | TemporalMetric] = {
         higher_is_better=False,
         settings=("lpips",),
         weights=lambda settings: LPIPS_WEIGHTS[settings.lpips],
+        variant=lambda settings: settings.lpips,
     ),
     "difference": TemporalMetric(
         label="Frame difference, of 255", function=temporal.difference

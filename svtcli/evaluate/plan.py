@@ -11,7 +11,8 @@ from typing import ClassVar
 from svtcli.clips.held_out import spread_evenly
 from svtcli.clips.reader import Clips
 from svtcli.evaluate.foreign.videos import Selection, Videos
-from svtcli.evaluate.fvd.protocol import FEWEST_FRAMES, RANK, windows_of
+from svtcli.evaluate.fvd.protocol import FEWEST_FRAMES, windows_of
+from svtcli.evaluate.fvd.statistics import ReferenceStatistics
 from svtcli.evaluate.metrics import (
     DISTANCES,
     METRICS,
@@ -25,6 +26,7 @@ from svtcli.evaluate.results import (
     MetricsResult,
     read_result,
 )
+from svtcli.evaluate.warnings import other_actions, warnings_of
 from svtcli.evaluate.weights import I3D_WEIGHTS, weights_file
 from svtcli.failure import Refused
 from svtcli.model.windows import refuse_all_prime
@@ -145,6 +147,12 @@ class MetricsPlan:
         return tuple(name for name in TEMPORAL if name in self.settings.metrics)
 
     @property
+    def weights(self) -> dict[Metric, str]:
+        """SHA-256 of the file of weights of each paired metric that has one."""
+        files = {name: PAIRED[name].weights(self.settings) for name in self.paired}
+        return {name: file.sha256 for name, file in files.items() if file}
+
+    @property
     def frames(self) -> int:
         """Frames that both sides have."""
         return min(self.fake.videos.frames, self.real.videos.frames)
@@ -153,6 +161,11 @@ class MetricsPlan:
     def first_frame(self) -> int:
         """First frame that FVD and KVD see."""
         return (self.prime or 0) if self.settings.exclude_prime else 0
+
+    @property
+    def continuations(self) -> int:
+        """Samples of each clip, over all trials."""
+        return self.settings.trials * self.settings.per_prime
 
     @property
     def clips_per_trial(self) -> int:
@@ -197,13 +210,14 @@ def plan_metrics(
     Refused, also for own ground truth of samples that follow other actions.
     """
     require_weights(settings, i3d)
-    if (followed := _other_actions(samples)) and samples.facts == reference.facts:
+    if (followed := other_actions(samples)) and samples.facts == reference.facts:
         raise Refused(
             f"{samples.name}: these samples follow other actions ({followed}) than the "
             "clips, which are no ground truth for them",
             "sample under the clips' own actions, or name clips under the same actions "
             "with --reference",
         )
+    statistics = reference if isinstance(reference, ReferenceStatistics) else None
     own = {field.name: getattr(settings, field.name) for field in fields(Compare)}
     own["trials"] = _trials(samples, settings)
     own["metrics"] = tuple(name for name in METRICS if name in settings.metrics)
@@ -211,15 +225,17 @@ def plan_metrics(
         settings=Compare(**own),
         prime=_prime_frames(samples, prime),
         fake=Selection.spread_evenly(samples, clips),
-        real=Selection.spread_evenly(reference, clips),
+        real=Selection.spread_evenly(reference, None if statistics else clips),
         i3d=i3d,
         out=out,
     )
+    if statistics:
+        statistics.check(samples, plan.settings, plan.starts, i3d)
     if plan.settings.distances:
         _check_distances(plan)
         real, wanted = others or reference, 2 * plan.clips_per_trial
         needed = plan.first_frame + plan.settings.window
-        if real.count >= wanted and real.frames >= needed:
+        if not statistics and real.count >= wanted and real.frames >= needed:
             halves = Selection.spread_evenly(real, wanted)
             plan = replace(plan, real_halves=halves)
     if plan.paired:
@@ -229,19 +245,13 @@ def plan_metrics(
     plan = replace(
         plan,
         fingerprint=_fingerprint(plan, fingerprint_of_samples),
-        warnings=_warnings(plan),
+        warnings=warnings_of(plan),
     )
     if out is not None and out.exists() and not plan.finished:
         raise Refused(
             f"{out}: already exists, with a result of something else", "choose another"
         )
     return plan
-
-
-def _other_actions(samples: Videos) -> str:
-    """Names of the sets of actions, if samples follow others than their clips' own."""
-    facts = samples.facts
-    return "" if not facts or facts.own_actions else ", ".join(facts.action_sets)
 
 
 def _prime_frames(samples: Videos, stated: int | None) -> int | None:
@@ -335,51 +345,6 @@ def _check_paired(plan: MetricsPlan) -> None:
             "give it with --prime (0 for none): prime frames are not scored",
         )
     refuse_all_prime(plan.prime, plan.frames)
-
-
-def _warnings(plan: MetricsPlan) -> tuple[str, ...]:
-    """Reasons why the numbers may be uncertain or not comparable with others."""
-    samples, reference = plan.fake.videos, plan.real.videos
-    warnings = [
-        f"{side.name} is lossy: FVD of re-encoded video can be wrong tenfold"
-        for side in (samples, reference)
-        if side.lossy
-    ]
-    if followed := _other_actions(samples):
-        warnings.append(
-            f"{samples.name} follows other actions ({followed}) than the clips that it "
-            "continues"
-        )
-    if not plan.settings.distances:
-        return tuple(warnings)
-    real, fake = len(plan.real.rows), plan.clips_per_trial
-    if min(real, fake) <= RANK:
-        warnings.append(
-            f"{counted(min(real, fake), 'clip')}, and covariances of {RANK} "
-            "features: FVD depends "
-            "on the number of clips; compare it only with FVD of as many"
-        )
-    if real != fake:
-        warnings.append(f"unequal numbers of clips: {real} real, {fake} sampled")
-    if samples.frames != reference.frames:
-        warnings.append(
-            f"unequal lengths: {counted(reference.frames, 'frame')} real, "
-            f"{samples.frames} "
-            f"sampled; the first {plan.frames} count"
-        )
-    if samples.shape[:2] != reference.shape[:2]:
-        sizes = [f"{H}x{W}" for H, W, _ in (reference.shape, samples.shape)]
-        warnings.append(f"unequal sizes: frames of {sizes[0]} real, {sizes[1]} sampled")
-    if samples.shape[2] != reference.shape[2]:
-        kinds = [
-            "gray" if C == 1 else "colour" for *_, C in (reference.shape, samples.shape)
-        ]
-        warnings.append(f"{kinds[0]} clips against {kinds[1]} samples")
-    if plan.settings.resize != "tf1":
-        warnings.append("half-pixel resizing: not comparable with the paper's FVD")
-    if plan.i3d is not None and fingerprint_file(plan.i3d) != I3D_WEIGHTS.sha256:
-        warnings.append(f"{plan.i3d}: not the published file of weights")
-    return tuple(warnings)
 
 
 def _fingerprint(plan: MetricsPlan, of_samples: str) -> str:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import AliasChoices, Field, TypeAdapter, ValidationError
 
-from svtcli.evaluate.fvd.protocol import Distances, Spread
+from svtcli.evaluate.fvd.protocol import KERNEL, Distances, Spread
 from svtcli.evaluate.metrics import (
     DISTANCES,
     PAIRED,
@@ -86,6 +86,12 @@ class Side:
     lossy: bool = False
     converted: str = ""
     """Stated order of axes and range of numbers; empty for bytes as svt writes them."""
+    pixels: str = ""
+    """SHA-256 of all pixels (`Selection.sha256`)."""
+    fps: float | None = None
+    """Frames a second; None if unknown."""
+    statistics: str | None = None
+    """SHA-256 of the file of statistics that stood for the clips."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +117,8 @@ class Fvd:
     between_trials: float | None = None
     """FVD of the samples of one trial against those of the next, which continue the
     same clips: the expected FVD if the clips were one more trial of the model."""
+    kernel: str = KERNEL
+    """Kernel of KVD."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +143,8 @@ class MetricsResult:
     fingerprint: str
     temporal: dict[Metric, Temporal] = field(default_factory=dict)
     """Temporal metrics by name."""
+    weights: dict[Metric, str] = field(default_factory=dict)
+    """SHA-256 of the network's file of each paired metric that has one."""
     kind: str = "comparison"
     """Tells the file from one of likelihoods."""
 
@@ -213,7 +223,9 @@ def metric_rows(result: MetricsResult) -> list[MetricRow]:
                 rows.append(_distance_row(distance, of, spread))
     clips = result.samples.clips // result.per_prime
     for name, found in result.quality.items():
-        rows += _paired_rows(PAIRED[name].axis_label, found, clips)
+        rows += _paired_rows(
+            PAIRED[name].axis_label_under(result.settings), found, clips
+        )
     K = result.trials * result.per_prime
     for name, both in result.temporal.items():
         metric = TEMPORAL[name]
@@ -254,6 +266,10 @@ def protocol_notes(result: MetricsResult) -> tuple[str, ...]:
             f"{rule}, seed {facts.seed}, split {facts.split}, "
             f"sampled from {facts.run}@{facts.step}"
         )
+    if statistics := result.reference.statistics:
+        notes.append(
+            f"statistics {statistics[:12]} in place of the clips, which the floor needs"
+        )
     if fvd := result.fvd:
         found = fvd.distances
         floor = (
@@ -273,6 +289,11 @@ def protocol_notes(result: MetricsResult) -> tuple[str, ...]:
                 "samples of one trial against those of the next, which continue the "
                 f"same clips: {fvd.between_trials:.2f}"
             )
+        if "kvd" in result.settings.metrics:
+            notes.append(f"KVD: kernel {fvd.kernel}, unbiased")
+    for name, sha256 in result.weights.items():
+        label = PAIRED[name].label_under(result.settings)
+        notes.append(f"{label}: weights {sha256[:12]}")
     for name, paired in result.quality.items():
         if paired.capped:
             metric = PAIRED[name]
@@ -284,7 +305,9 @@ def protocol_notes(result: MetricsResult) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _distance_row(metric: DistanceMetric, of: str, spread: Spread) -> MetricRow:
+def _distance_row(metric: DistanceMetric, of: str, spread: Spread | None) -> MetricRow:
+    if spread is None:
+        return MetricRow(metric.label, of, "-", "", "needs 2 windows or more")
     trials = len(spread.trials)
     over = f"{trials} trials (std)" if trials > 1 else "1 trial"
     std = "" if spread.std is None else f"{spread.std:.{metric.decimals}f}"

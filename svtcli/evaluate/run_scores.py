@@ -46,8 +46,8 @@ def result_scores(
         split = result.made.split if result.made else result.reference.name
         for name in result.settings.metrics:
             if name in DISTANCES and result.fvd:
-                spread = DISTANCES[name].select(result.fvd.distances)
-                found[f"{split}.{name}"] = spread.mean
+                if spread := DISTANCES[name].select(result.fvd.distances):
+                    found[f"{split}.{name}"] = spread.mean
             elif name in result.quality:
                 found[f"{split}.{name}"] = result.quality[name].mean_of_k
     return found

@@ -325,7 +325,8 @@ def paired_metrics(data: RunData) -> tuple[Panel, ...]:
             better = "higher" if metric.higher_is_better else "lower"
             split = f", split {result.made.split}" if result.made else ""
             note = f"{label}{split}; {better} is better"
-            title, axis = f"{metric.label} by frame", metric.axis_label
+            title = f"{metric.label_under(result.settings)} by frame"
+            axis = metric.axis_label_under(result.settings)
             panels.append(Panel(title, "frame", axis, tuple(curves), note))
     return tuple(panels)
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from svtcli.evaluate.fvd.protocol import frechet, kernel_distance
+from svtcli.evaluate.fvd.protocol import KERNEL, frechet, kernel_distance
 from svtcli.failure import BadData
 
 
@@ -100,6 +100,21 @@ def test_the_kernel_distance_is_the_mean_over_pairs():
 
     across = np.mean([kernel(a, b) for a in first for b in second])
     expected = within(first) + within(second) - 2 * across
+    assert kernel_distance(first, second) == pytest.approx(expected, rel=1e-12)
+
+
+def test_the_kernel_is_the_one_that_results_name():
+    first, second = drawn(6, 400, 1), drawn(5, 400, 2)
+    written = KERNEL.replace("x·y", "x @ y.T").replace("³", " ** 3")
+
+    def kernel(x, y):
+        return eval(written, {"x": x, "y": y})
+
+    def within(x):
+        pairs = kernel(x, x)
+        return (pairs.sum() - np.trace(pairs)) / (len(x) * (len(x) - 1))
+
+    expected = within(first) + within(second) - 2 * kernel(first, second).mean()
     assert kernel_distance(first, second) == pytest.approx(expected, rel=1e-12)
 
 

@@ -13,15 +13,18 @@ from svtcli.evaluate.foreign import open_videos
 from svtcli.evaluate.fvd import features as features_stage
 from svtcli.evaluate.fvd.protocol import frechet
 from svtcli.evaluate.measure import measure
+from svtcli.evaluate.metrics import METRICS, PAIRED
 from svtcli.evaluate.plan import plan_metrics
 from svtcli.evaluate.quality import psnr
 from svtcli.evaluate.results import (
     MetricsResult,
     metric_rows,
+    protocol_notes,
     read_result,
     result_data,
 )
 from svtcli.evaluate.run_scores import result_scores
+from svtcli.evaluate.weights import LPIPS_WEIGHTS
 from svtcli.failure import BadData, Refused, Stopped
 from svtcli.recipe.schema import Compare
 from svtcli.run.distribution import install_command
@@ -98,6 +101,35 @@ def test_only_the_first_window_is_computed_unless_the_average_is_asked_for(pair)
     found = measure(plan_metrics(*pair, FVD), Silent())
     assert found.fvd.starts == (0,)
     assert len(found.fvd.distances.curve) == 1
+    assert result_data(found)["fvd"]["distances"]["fvd_avg"] is None
+
+
+def test_an_average_over_one_window_is_no_number(pair):
+    found = measure(plan_metrics(*pair, replace(ALL, window=11), prime=1), Silent())
+    assert found.fvd.distances.fvd_avg is None
+    (row,) = [row for row in metric_rows(found) if row.metric == "FVD (avg)"]
+    assert (row.value, row.over) == ("-", "needs 2 windows or more")
+    assert set(result_scores([], [replace(found, made=None)])) == {
+        f"{found.reference.name}.{name}" for name in ("fvd", "kvd", "psnr")
+    }
+
+
+def test_labels_and_notes_name_what_the_numbers_depend_on(pair, monkeypatch):
+    """Without LPIPS' network, which is 60 MB: its row is measured as SSIM is."""
+    ssim = replace(METRICS["lpips"], load=METRICS["ssim"].load, smallest=lambda _: 11)
+    monkeypatch.setitem(PAIRED, "lpips", ssim)
+    asked = replace(
+        ALL, metrics=("kvd", "ssim", "lpips"), gray=True, lpips="vgg16", window=9
+    )
+    found = measure(plan_metrics(*pair, asked, prime=1), Silent())
+    labels = [row.metric for row in metric_rows(found)]
+    assert list(dict.fromkeys(labels)) == ["KVD", "SSIM (luma)", "LPIPS (vgg16)"]
+    notes = "; ".join(protocol_notes(found))
+    assert "KVD: kernel (x·y/400 + 1)³, unbiased" in notes
+    assert "LPIPS (vgg16): weights 2ecbe4ce0116" in notes
+    data = result_data(found)
+    assert data["weights"] == {"lpips": LPIPS_WEIGHTS["vgg16"].sha256}
+    assert data["fvd"]["kernel"] == "(x·y/400 + 1)³"
 
 
 def test_a_stride_leaves_windows_out(pair):

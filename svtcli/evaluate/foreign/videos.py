@@ -6,6 +6,7 @@ Axes: `N` clips · `M` continuations of each · `F` frames.
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from svtcli.clips.reader import Clips, open_clips
 from svtcli.failure import Refused
 from svtcli.run.samples import SampleFacts
 
+BATCH = 32
+"""Videos read at a time."""
 Rows = Int[np.ndarray, " n"]
 Pixels = UInt8[np.ndarray, "n F H W C"]
 
@@ -39,6 +42,8 @@ class Videos(ABC):
     """Height, width, channels (1 or 3)."""
     prime: int | None = None
     """Prime frames, where the source says so."""
+    fps: float | None = None
+    """Frames a second, where the source says so."""
     lossy: bool = False
     """A file format that may have changed the pixels."""
     converted: str = ""
@@ -92,6 +97,21 @@ class Selection:
         """Read the first frames of some of the selected rows, as `Videos.read`."""
         return self.videos.read(self.rows[rows], continuation, frames)
 
+    def sha256(self, continuations: int = 1) -> str:
+        """Hash of all their pixels, the same for each file format.
+
+        Of the axes [n, M, F, H, W, C] in decimals, then of [F, H, W, C] video by video,
+        `BATCH` videos of each continuation in turn.
+        """
+        axes = (len(self.rows), continuations, self.videos.frames, *self.videos.shape)
+        digest = sha256(repr(axes).encode())
+        for first in range(0, len(self.rows), BATCH):
+            for continuation in range(continuations):
+                rows = slice(first, first + BATCH)
+                pixels = self.read(rows, continuation, self.videos.frames)
+                digest.update(np.ascontiguousarray(pixels).data)
+        return digest.hexdigest()
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class PreparedVideos(Videos):
@@ -137,8 +157,10 @@ def videos_of(clips: Clips, name: str, frames: int | None) -> PreparedVideos:
             f"{clips.name}: no clip of its split {clips.split} has {kept} frames; "
             f"the longest has {clips.lengths.max()}"
         )
+    rates = {clips.facts[int(each)].fps for each in numbers[:BATCH]}
     return PreparedVideos(
         name=name,
+        fps=rates.pop() if len(rates) == 1 else None,
         count=len(numbers),
         frames=kept,
         shape=clips.shape,

@@ -23,6 +23,8 @@ from svtcli.failure import BadData
 
 FEWEST_FRAMES = 9
 """Minimum length of a window: I3D's last pooling takes two steps of eight frames."""
+KERNEL = "(x·y/400 + 1)³"
+"""Kernel of KVD, of two clips' 400 features."""
 RANK = 400
 """Features of a clip; with at most as many clips, covariances have lower rank."""
 
@@ -61,13 +63,28 @@ class Frechet:
         return self.means + self.covariances
 
 
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Gaussian fitted to the features of a set of clips."""
+
+    mean: Float64[np.ndarray, " D"]
+    root: Float64[np.ndarray, "R D"]
+    """X with XᵀX = the covariance over N - 1, R = min(N, D)."""
+
+    @classmethod
+    def of(cls, features: Float[np.ndarray, "N D"]) -> "Moments":
+        """Fit it in float64. Errors: as `frechet`."""
+        finite = _finite(features)
+        return cls(finite.mean(axis=0), _root(finite))
+
+
 @dataclass(frozen=True)
 class Trial:
     """Distances of one set of samples, window by window."""
 
     windows: tuple[Frechet, ...]
-    kernel: float
-    """KVD of the first window."""
+    kernel: float | None
+    """KVD of the first window; None where the clips' features are not known."""
     others: Mapping[str, float] = field(default_factory=dict)
     """Other numbers of the first window, by metric."""
 
@@ -78,10 +95,10 @@ class Distances:
 
     fvd: Spread
     """FVD of the first window."""
-    fvd_avg: Spread
-    """FVD averaged over windows; same as `fvd` for one window."""
-    kvd: Spread
-    """KVD of the first window."""
+    fvd_avg: Spread | None
+    """FVD averaged over windows; None where only one was measured."""
+    kvd: Spread | None
+    """KVD of the first window; None where the clips' features are not known."""
     means: float
     """Part of `fvd` from the difference of the means."""
     covariances: float
@@ -98,15 +115,17 @@ def windows_of(frames: int, window: int, stride: int, first: int = 0) -> range:
 
 
 def trial(
-    real: Float[np.ndarray, "K N D"],
+    real: Float[np.ndarray, "K N D"] | tuple[Moments, ...],
     fake: Float[np.ndarray, "K M D"],
     others: Mapping[str, OfFeatures] = MappingProxyType({}),
 ) -> Trial:
     """Distances of a set of samples in each of K windows, and `others` of the first.
 
-    Errors: as `frechet`.
+    Of clips with known moments alone, only Fréchet distances. Errors: as `frechet`.
     """
     windows = tuple(frechet(*window) for window in zip(real, fake, strict=True))
+    if isinstance(real, tuple):
+        return Trial(windows, None)
     numbers = {name: number(real[0], fake[0]) for name, number in others.items()}
     return Trial(windows, kernel_distance(real[0], fake[0]), numbers)
 
@@ -115,10 +134,11 @@ def distances(trials: Sequence[Trial]) -> Distances:
     """Summarise the trials."""
     every = np.array([[each.distance for each in one.windows] for one in trials])
     first = [one.windows[0] for one in trials]
+    kernels = [one.kernel for one in trials if one.kernel is not None]
     return Distances(
         fvd=Spread.over(every[:, 0]),
-        fvd_avg=Spread.over(every.mean(axis=1)),
-        kvd=Spread.over([one.kernel for one in trials]),
+        fvd_avg=Spread.over(every.mean(axis=1)) if every.shape[1] > 1 else None,
+        kvd=Spread.over(kernels) if kernels else None,
         means=float(np.mean([one.means for one in first])),
         covariances=float(np.mean([one.covariances for one in first])),
         curve=tuple(Spread.over(window) for window in every.T),
@@ -129,7 +149,9 @@ def distances(trials: Sequence[Trial]) -> Distances:
     )
 
 
-def frechet(real: Float[np.ndarray, "N D"], fake: Float[np.ndarray, "M D"]) -> Frechet:
+def frechet(
+    real: Float[np.ndarray, "N D"] | Moments, fake: Float[np.ndarray, "M D"] | Moments
+) -> Frechet:
     """Return |m₁ - m₂|² + tr S₁ + tr S₂ - 2·tr√(S₁S₂), with covariances over N - 1.
 
     With centred features X/√(N-1), S = XᵀX and tr√(S₁S₂) is the nuclear norm of X₁X₂ᵀ:
@@ -138,11 +160,12 @@ def frechet(real: Float[np.ndarray, "N D"], fake: Float[np.ndarray, "M D"]) -> F
 
     Errors: BadData for features that are not finite; ValueError for fewer than 2 clips.
     """
-    first, second = (_finite(each) for each in (real, fake))
-    centred = [_root(each) for each in (first, second)]
-    means = first.mean(axis=0) - second.mean(axis=0)
-    traces = sum(float(np.square(each).sum()) for each in centred)
-    shared = np.linalg.svd(centred[0] @ centred[1].T, compute_uv=False).sum()
+    first, second = (
+        each if isinstance(each, Moments) else Moments.of(each) for each in (real, fake)
+    )
+    means = first.mean - second.mean
+    traces = sum(float(np.square(each.root).sum()) for each in (first, second))
+    shared = np.linalg.svd(first.root @ second.root.T, compute_uv=False).sum()
     # Rounding may leave equal sets slightly below zero.
     return Frechet(float(means @ means), max(0.0, traces - 2 * float(shared)))
 
