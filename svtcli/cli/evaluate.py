@@ -178,7 +178,7 @@ def evaluate(
     save_stats: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE.npz",
+            metavar="FILE",
             help="Save statistics of the reference clips, or of SAMPLES that have no "
             "reference, for FVD without the clips.",
             rich_help_panel=WHERE,
@@ -196,7 +196,7 @@ def evaluate(
     check: Annotated[
         Path | None,
         typer.Option(
-            metavar="CARD",
+            metavar="FILE",
             help="Recompute the scores of a .json card, from the data that it names or "
             "from SAMPLES and --reference; 3 is the exit code if they differ.",
             rich_help_panel=WHERE,

@@ -290,7 +290,7 @@ def test_a_stopped_measurement_computes_nothing_twice(
 
 def test_a_reader_is_warned_of_what_makes_numbers_incomparable(pair, tmp_path):
     samples, _ = pair
-    longer = videos(tmp_path, "longer", 6, 13, 14, 12, 3)
+    longer = videos(tmp_path, "longer", 6, 13, 14, 12, 1)
     plan = plan_metrics(
         replace(samples, lossy=True), longer, replace(FVD, resize="half-pixel")
     )
@@ -302,15 +302,9 @@ def test_a_reader_is_warned_of_what_makes_numbers_incomparable(pair, tmp_path):
         "unequal lengths: 13 frames real, 11 sampled; the first 11 count",
         "half-pixel resizing",
         "unequal sizes: frames of 14x12 real, 12x12 sampled",
+        "gray clips against colour samples",
     ):
         assert expected in said
-
-
-def test_gray_against_colour_is_worth_a_warning(tmp_path):
-    gray, colour = (videos(tmp_path, n, 5, 9, 4, 4, c) for n, c in (("g", 1), ("c", 3)))
-    assert (
-        "colour clips against gray samples" in plan_metrics(gray, colour, FVD).warnings
-    )
 
 
 def test_distances_can_leave_out_the_prime_frames(pair):
@@ -320,10 +314,10 @@ def test_distances_can_leave_out_the_prime_frames(pair):
     assert (included.starts, excluded.starts) == ((0, 1, 2), (1, 2))
     every, later = (measure(plan, Silent()) for plan in (included, excluded))
     assert later.fvd.distances.curve == every.fvd.distances.curve[1:]
-    labels = [row.of for result in (every, later) for row in metric_rows(result)]
-    assert labels == [
-        *("3 windows of 9 frames", "the first 9 frames, 1 prime frame included"),
-        *("2 windows of 9 frames", "9 frames after the prime frames"),
+    of = [row.of for result in (every, later) for row in metric_rows(result)]
+    assert of[1::2] == [
+        "the first 9 frames, 1 prime frame included",
+        "9 frames after the prime frames",
     ]
 
 
@@ -332,9 +326,8 @@ def test_distances_can_leave_out_the_prime_frames(pair):
     [(None, "number of prime frames of .* is not known"), (3, "8 frames after the")],
 )
 def test_prime_frames_can_only_be_left_out_where_enough_follow(pair, prime, said):
-    settings = replace(FVD, exclude_prime=True)
     with pytest.raises(Refused, match=said):
-        plan_metrics(*pair, settings, prime=prime)
+        plan_metrics(*pair, replace(FVD, exclude_prime=True), prime=prime)
 
 
 def test_more_clips_than_features_need_no_warning(tmp_path):

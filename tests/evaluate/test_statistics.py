@@ -110,8 +110,8 @@ def test_another_rate_other_windows_and_weights_are_refused(sides, saved, tmp_pa
     at_ten = replace(clips, fps=10.0)
     save_statistics(plan_metrics(at_ten, at_ten, first), path, Silent())
     assert plan_metrics(samples, known(path), first).starts == (0,)
-    with pytest.raises(Refused, match=r"a second 10\.0 in .*, and 30 here"):
-        plan_metrics(replace(samples, fps=30), known(path), first)
+    with pytest.raises(Refused, match=r"a second 10\.0 in .*, and 30.0 here"):
+        plan_metrics(replace(samples, fps=30.0), known(path), first)
     with pytest.raises(Refused, match=r"windows at frames 0 in .*, and 0, 1, 2 here"):
         plan_metrics(samples, known(path), BOTH)
     other = tmp_path / "other.ckpt"

@@ -63,8 +63,7 @@ def trained(recipe: Path, run: RunFolder, notes: Notes) -> Train:
         fresh: bool = False,
         folder: RunFolder = run,
     ) -> Trained:
-        loaded = tiny_run.loaded(recipe, *overrides)
-        return train(loaded, folder, notes, stop_at, fresh)
+        return train(tiny_run.loaded(recipe, *overrides), folder, notes, stop_at, fresh)
 
     return trained
 
