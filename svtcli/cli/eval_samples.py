@@ -34,6 +34,8 @@ def score_samples(
         raise Refused(f"--out {out}: one file, and {len(sources)} samples")
     _refuse_existing("--save-stats", save_stats, (".npz",))
     _refuse_existing("--card", card, CARDS)
+    if save_stats:
+        _refuse_convention(call)
     plans = _metrics_plans(call, out)
     if save_stats and len(plans) > 1 and call.reference is None:
         raise Refused(f"--save-stats {save_stats}: one file, and {len(plans)} samples")
@@ -42,6 +44,7 @@ def score_samples(
         facts = {
             "samples": list(sources),
             "reference": call.reference,
+            "warnings": [line for plan in plans for line in plan.warnings],
             "dry_run": True,
         }
         console.show("\n".join(lines), facts)
@@ -72,6 +75,7 @@ def save_statistics_of(call: "SamplesCall", path: Path, dry_run: bool) -> None:
     from svtcli.recipe.schema import Compare
 
     _refuse_existing("--save-stats", path, (".npz",))
+    _refuse_convention(call)
     if len(call.sources) > 1:
         raise Refused(f"--save-stats {path}: one file, and {len(call.sources)} sets")
     settings = replace(Compare(metrics=("fvd",)), **call.settings)
@@ -100,6 +104,15 @@ def save_statistics_of(call: "SamplesCall", path: Path, dry_run: bool) -> None:
 
     save_statistics(plan, path, console.progress())
     console.show(f"{line}: {path}", facts)
+
+
+def _refuse_convention(call: "SamplesCall") -> None:
+    """Refuse statistics under another convention than the published code's."""
+    if (convention := call.settings.get("convention", "tf")) != "tf":
+        raise Refused(
+            f"--convention {convention}: statistics are saved under tf alone",
+            "leave it out",
+        )
 
 
 def check_card(
@@ -205,12 +218,13 @@ def _reference(samples: "Videos", source: str, call: "SamplesCall") -> "Videos":
 
 
 def _describe_metrics(plan: "MetricsPlan") -> str:
-    """One line for --dry-run."""
+    """Line for --dry-run, and one for each warning."""
     settings, real, fake = plan.settings, plan.real, plan.fake
+    warned = "".join(f"\n  ! {warning}" for warning in plan.warnings)
     trials = f", {settings.trials} trials" if settings.trials > 1 else ""
     done = " (done)" if plan.finished else ""
     return (
         f"would measure {', '.join(settings.metrics)} of {plan.clips_per_trial} "
         f"samples{trials} of {fake.videos.name} against {len(real.rows)} clips of "
-        f"{real.videos.name}{done}"
+        f"{real.videos.name}{done}{warned}"
     )

@@ -219,19 +219,24 @@ def _show_plans(
     lines += [_describe_trials(each) for each in trials]
     outs = [*(plan.out for plan in plans), *(plan.out for plan in trials)]
     files = [str(out) for out in outs]
-    console.show("\n".join(lines), {"files": files, "dry_run": True})
+    warnings = [line for each in trials for line in each.metrics.warnings]
+    facts = {"files": files, "warnings": warnings, "dry_run": True}
+    console.show("\n".join(lines), facts)
 
 
 def _describe_trials(plan: "TrialsPlan") -> str:
     """One line for --dry-run."""
     settings, made = plan.metrics.settings, plan.samples
     metrics, trials = ", ".join(settings.metrics), settings.trials
+    warned = "".join(f"\n  ! {warning}" for warning in plan.metrics.warnings)
     ready = " (they are there)" if made.finished else ""
     many = f"{counted(trials, 'trial')} of {counted(len(made.numbers), 'clip')}"
     return (
         f"would measure {metrics} of {made.checkpoint.name}: {made.videos} samples"
         f"{ready} of {made.frames} frames, {many} of {made.folder}, split "
-        f"{made.settings.split}: {plan.out}" + (" (done)" if plan.finished else "")
+        f"{made.settings.split}: {plan.out}"
+        + (" (done)" if plan.finished else "")
+        + warned
     )
 
 

@@ -78,16 +78,21 @@ def metrics_table(results: Sequence["MetricsResult"]) -> str:
 
     rows, lines = [], []
     for each in results:
-        name = each.samples.name
+        name, mark = each.samples.name, " !" if each.warnings else ""
         rows += [
-            (name, row.metric, row.value, row.spread, row.over, row.of)
+            (name, row.metric, row.value + mark, row.spread, row.over, row.of)
             for row in metric_rows(each)
         ]
         lines.append(
             f"{name}: {counted(each.samples.clips, 'sample')} per trial, compared with "
             f"{counted(each.reference.clips, 'clip')} of {each.reference.name}"
         )
+        lines += [f"  ! {warning}" for warning in each.warnings]
         lines += [f"  {note}" for note in protocol_notes(each)]
+        if each.fvd and (by := each.fvd.by_clips):
+            curve = zip(by.clips, by.fvd, strict=True)
+            cells = [(clips, f"{value:.2f}") for clips, value in curve]
+            lines += ["", console.table(("clips", "FVD of as many"), cells), ""]
     columns = ("samples", "metric", "value", "±", "averaged over", "samples per clip")
     return "\n".join([console.table(columns, rows), "", *lines])
 

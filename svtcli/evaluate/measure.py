@@ -3,7 +3,7 @@
 Both sides may come from any software (`foreign/`).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,16 +13,17 @@ from jaxtyping import Float, Float32, Float64
 
 from svtcli import __version__
 from svtcli.evaluate.foreign.videos import Selection
+from svtcli.evaluate.fvd.conventions import conventions_of, resizes_of
 from svtcli.evaluate.fvd.features import (
     AT_ONCE,
     KEPT_TOGETHER,
     Features,
-    Network,
     load_network,
 )
+from svtcli.evaluate.fvd.number_of_clips import number_of_clips
 from svtcli.evaluate.fvd.protocol import (
-    Distances,
     Moments,
+    Spread,
     distances,
     frechet,
     trial,
@@ -125,7 +126,7 @@ def save_statistics(plan: MetricsPlan, path: Path, progress: Progress) -> None:
         within_memory("FVD", lambda: less_for_features(*NEEDS_LESS_FVD)),
     ):
         number = len(plan.starts) * len(plan.real.rows)
-        with _features_of(plan, number, progress, stop) as (network, features, count):
+        with _features_of(plan, number, progress, stop) as (features, count):
             real = _features(plan, plan.real, features, count)
         _check_finite(real, plan.real)
         protocol = Protocol(
@@ -139,7 +140,7 @@ def save_statistics(plan: MetricsPlan, path: Path, progress: Progress) -> None:
             starts=plan.starts,
             resize=plan.settings.resize,
             prime=plan.prime,
-            weights=network.weights,
+            weights=features[0].network.weights,
             pixels=plan.real.sha256(),
             svt=__version__,
         )
@@ -224,27 +225,20 @@ def _fvd(plan: MetricsPlan, progress: Progress, stop: StopSignals) -> Fvd:
     clips *= len(plan.starts)
     if plan.real_halves and not _are_among_real(plan.real_halves, plan):
         clips += len(plan.real_halves.rows)
-    with _features_of(plan, clips, progress, stop) as (network, features, on_clips):
-        found, unpaired, paired = _distances(plan, features, progress, on_clips)
-    return Fvd(
-        distances=found,
-        window=settings.window,
-        starts=plan.starts,
-        resize=settings.resize,
-        weights=network.weights,
-        constant=network.constant,
-        unpaired_floor=unpaired,
-        between_trials=paired,
-    )
+    with _features_of(plan, clips, progress, stop) as (features, on_clips):
+        return _distances(plan, features, progress, on_clips)
 
 
 @contextmanager
 def _features_of(
     plan: MetricsPlan, clips: int, progress: Progress, stop: StopSignals
-) -> Iterator[tuple[Network, Features, OnClips]]:
-    """Yield network, its features, and the counter of `clips` clips whose are there."""
+) -> Iterator[tuple[tuple[Features, ...], OnClips]]:
+    """Yield the features by each rule, and the counter of clips whose are there."""
     network = load_network(plan.i3d, progress)
-    features = Features.on_all_devices(network, plan.settings.resize)
+    features = tuple(
+        Features.on_all_devices(network, resize)
+        for resize in resizes_of(conventions_of(plan.settings))
+    )
     done = 0
 
     def on_clips(number: int) -> None:
@@ -256,62 +250,97 @@ def _features_of(
     progress.note("compiling FVD's network (the first features wait for it)")
     progress.begin("features", clips, "clips")
     try:
-        yield network, features, on_clips
+        yield features, on_clips
     finally:
         progress.end()
 
 
 def _distances(
-    plan: MetricsPlan, features: Features, progress: Progress, on_clips: OnClips
-) -> tuple[Distances, float | None, float | None]:
+    plan: MetricsPlan,
+    features: Sequence[Features],
+    progress: Progress,
+    on_clips: OnClips,
+) -> Fvd:
     """Distances of all trials, and FVD of other clips and between trials.
+
+    `features` are those of the convention of `fvd`, then of the others.
 
     Errors: BadData for features that are not finite.
     """
     trials, per_prime = plan.settings.trials, plan.settings.per_prime
-    real = _real(plan, features, on_clips)
+    conventions = conventions_of(plan.settings)
+    resizes = resizes_of(conventions)
+    reals = _real(plan, features, on_clips)
+    real = reals[0]
+    ddof = next(iter(conventions.values())).ddof
+    by_convention: dict[str, list[float]] = {name: [] for name in conventions}
+    by_clips = None
     others = functions_of_features(plan.settings.metrics)
     found, between = [], list[float]()
     before: Float32[np.ndarray, "n D"] | None = None
     for number in range(trials):
-        fake = np.concatenate(
+        all_fake = np.concatenate(
             [
                 _features(plan, plan.fake, features, on_clips, continuation)
                 for continuation in range(number * per_prime, (number + 1) * per_prime)
             ],
             axis=1,
         )
-        _check_finite(fake, plan.fake)
-        found.append(trial(real, fake, others))
+        _check_finite(all_fake, plan.fake)
+        fakes = np.split(all_fake, len(resizes), axis=-1)
+        fake = fakes[0]
+        found.append(trial(real, fake, others, ddof))
+        for name, each in conventions.items():
+            at = resizes.index(each.resize)
+            of_first = reals[at][0], fakes[at][0]
+            by_convention[name].append(frechet(*of_first, each.ddof).distance)
+        of_clips = real[0]
+        if plan.settings.by_clips and not number and not isinstance(of_clips, Moments):
+            by_clips = number_of_clips(of_clips, fake[0], ddof)
         # As many samples in place of the clips as there are clips.
         instead, before = before, fake[0, : len(plan.fake.rows)]
         if instead is not None and len(instead) == len(plan.real.rows):
-            between.append(frechet(instead, fake[0]).distance)
+            between.append(frechet(instead, fake[0], ddof).distance)
         progress.note(
             f"trial {number + 1} of {trials}: FVD {found[-1].windows[0].distance:.2f}, "
             f"so far {distances(found).fvd.mean:.2f}"
         )
     unpaired = None
     if not isinstance(real, tuple):
-        unpaired = _real_against_real(plan, real[0], features, on_clips)
-    return distances(found), unpaired, float(np.mean(between)) if between else None
+        unpaired = _real_against_real(plan, real[0], features, ddof, on_clips)
+    network = features[0].network
+    return Fvd(
+        distances=distances(found),
+        window=plan.settings.window,
+        starts=plan.starts,
+        resize=features[0].resize,
+        weights=network.weights,
+        constant=network.constant,
+        unpaired_floor=unpaired,
+        between_trials=float(np.mean(between)) if between else None,
+        conventions={
+            name: Spread.over(trials) for name, trials in by_convention.items()
+        },
+        by_clips=by_clips,
+    )
 
 
 def _real(
-    plan: MetricsPlan, features: Features, on_clips: OnClips
-) -> Float32[np.ndarray, "K n D"] | tuple[Moments, ...]:
-    """Features of the reference clips, or their moments from a file."""
+    plan: MetricsPlan, features: Sequence[Features], on_clips: OnClips
+) -> Sequence[Float32[np.ndarray, "K n D"]] | tuple[tuple[Moments, ...]]:
+    """Features of the reference clips by each rule, or their moments from a file."""
     if isinstance(plan.real.videos, ReferenceStatistics):
-        return plan.real.videos.moments_at(plan.starts)
+        return (plan.real.videos.moments_at(plan.starts),)
     real = _features(plan, plan.real, features, on_clips)
     _check_finite(real, plan.real)
-    return real
+    return np.split(real, len(features), axis=-1)
 
 
 def _real_against_real(
     plan: MetricsPlan,
     real: Float32[np.ndarray, "n D"],
-    features: Features,
+    features: Sequence[Features],
+    ddof: int,
     on_clips: OnClips,
 ) -> float | None:
     """FVD of two halves of real clips, each with as many clips as a trial."""
@@ -322,8 +351,8 @@ def _real_against_real(
         clips = real[np.searchsorted(plan.real.rows, halves.rows)]
     else:
         first_window = plan.starts[:1]
-        clips = _features(plan, halves, features, on_clips, 0, first_window)[0]
-    return frechet(clips[::2], clips[1::2]).distance
+        clips = _features(plan, halves, features[:1], on_clips, 0, first_window)[0]
+    return frechet(clips[::2], clips[1::2], ddof).distance
 
 
 def _are_among_real(halves: Selection, plan: MetricsPlan) -> bool:
@@ -335,12 +364,15 @@ def _are_among_real(halves: Selection, plan: MetricsPlan) -> bool:
 def _features(
     plan: MetricsPlan,
     side: Selection,
-    features: Features,
+    features: Sequence[Features],
     on_clips: OnClips,
     continuation: int = 0,
     starts: tuple[int, ...] | None = None,
 ) -> Float32[np.ndarray, "K n D"]:
-    """Features of every window; only a few videos are in memory at a time."""
+    """Features of every window, those of each rule for frames side by side.
+
+    Only a few videos are in memory at a time, each read once.
+    """
     starts, window = plan.starts if starts is None else starts, plan.settings.window
     parts = []
     for first in range(0, len(side.rows), KEPT_TOGETHER):
@@ -348,7 +380,9 @@ def _features(
         video = side.read(rows, continuation, starts[-1] + window)
         of_windows = []
         for start in starts:
-            of_windows.append(features.of(video[:, start : start + window]))
+            frames = video[:, start : start + window]
+            of_rules = [each.of(frames) for each in features]
+            of_windows.append(np.concatenate(of_rules, axis=-1))
             on_clips(len(video))
         parts.append(np.stack(of_windows))
     return np.concatenate(parts, axis=1)

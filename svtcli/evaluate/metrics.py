@@ -32,6 +32,9 @@ from svtcli.run.progress import counted
 FrameMetric = Callable[[np.ndarray, np.ndarray], Float64[np.ndarray, "*batch F"]]
 """Value of each frame of sampled video `[*batch, F, H, W, C]` and its ground truth."""
 
+OF_SETS = ("window", "resize", "convention", "by_clips", "i3d", "exclude_prime")
+"""Settings that comparisons of sets read."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class DistanceMetric:
@@ -42,7 +45,7 @@ class DistanceMetric:
     """The metric's number among those of the protocol; None if not measured."""
     all_windows: bool = False
     """Needs every window, not only the first."""
-    settings: tuple[str, ...] = ("window", "resize", "i3d", "exclude_prime")
+    settings: tuple[str, ...] = OF_SETS
     """Keys and flags of `svt eval` that only such metrics read."""
     of_moments: bool = False
     """Needs only mean and covariance of the features."""
@@ -185,7 +188,7 @@ METRICS: Mapping[Metric, DistanceMetric | PairedMetric | TemporalMetric] = {
         select=attrgetter("fvd_avg"),
         all_windows=True,
         of_moments=True,
-        settings=("window", "stride", "resize", "i3d", "exclude_prime"),
+        settings=("stride", *OF_SETS),
     ),
     "kvd": DistanceMetric(
         label="KVD",

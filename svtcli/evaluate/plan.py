@@ -11,6 +11,8 @@ from typing import ClassVar
 from svtcli.clips.held_out import spread_evenly
 from svtcli.clips.reader import Clips
 from svtcli.evaluate.foreign.videos import Selection, Videos
+from svtcli.evaluate.fvd.conventions import conventions_of
+from svtcli.evaluate.fvd.number_of_clips import FEWEST
 from svtcli.evaluate.fvd.protocol import FEWEST_FRAMES, windows_of
 from svtcli.evaluate.fvd.statistics import ReferenceStatistics
 from svtcli.evaluate.metrics import (
@@ -232,6 +234,7 @@ def plan_metrics(
     if statistics:
         statistics.check(samples, plan.settings, plan.starts, i3d)
     if plan.settings.distances:
+        conventions_of(plan.settings)
         _check_distances(plan)
         real, wanted = others or reference, 2 * plan.clips_per_trial
         needed = plan.first_frame + plan.settings.window
@@ -272,9 +275,8 @@ def _trials(samples: Videos, settings: Compare) -> int:
     most = samples.continuations // settings.per_prime
     if not most:
         raise Refused(
-            f"{samples.name}: "
-            f"{counted(samples.continuations, 'continuation')} of each clip, and "
-            f"one trial takes {settings.per_prime}",
+            f"{samples.name}: {counted(samples.continuations, 'continuation')} of "
+            f"each clip, and one trial takes {settings.per_prime}",
             "use --per-prime 1",
         )
     return min(settings.trials, most)
@@ -307,6 +309,9 @@ def _check_distances(plan: MetricsPlan) -> None:
                 f"{side.videos.name}: FVD needs a covariance, and one clip has none",
                 "take 2 clips or more (256 are usual)",
             )
+        if plan.settings.by_clips and clips < FEWEST:
+            few = f"--by-clips takes {FEWEST} clips or more, not {clips}"
+            raise Refused(f"{side.videos.name}: {few}")
         for metric in map(DISTANCES.get, plan.settings.metrics):
             if metric and clips < metric.fewest:
                 raise Refused(

@@ -5,12 +5,13 @@ of samples against reference clips; both are stored and printed in one JSON form
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AliasChoices, Field, TypeAdapter, ValidationError
 
+from svtcli.evaluate.fvd.number_of_clips import NumberOfClips
 from svtcli.evaluate.fvd.protocol import KERNEL, Distances, Spread
 from svtcli.evaluate.metrics import (
     DISTANCES,
@@ -119,6 +120,10 @@ class Fvd:
     same clips: the expected FVD if the clips were one more trial of the model."""
     kernel: str = KERNEL
     """Kernel of KVD."""
+    conventions: dict[str, Spread] = field(default_factory=dict)
+    """FVD under each convention that was asked for."""
+    by_clips: NumberOfClips | None = None
+    """FVD by number of clips; None unless asked for."""
 
 
 @dataclass(frozen=True)
@@ -221,6 +226,12 @@ def metric_rows(result: MetricsResult) -> list[MetricRow]:
                 of = every if distance.all_windows else first
                 spread = distance.select(fvd.distances)
                 rows.append(_distance_row(distance, of, spread))
+            if name == "fvd" and len(fvd.conventions) > 1:
+                rows += [
+                    replace(_distance_row(distance, first, spread), metric=f"FVD, {by}")
+                    for by, spread in fvd.conventions.items()
+                    if by != "tf"
+                ]
     clips = result.samples.clips // result.per_prime
     for name, found in result.quality.items():
         rows += _paired_rows(
@@ -280,14 +291,22 @@ def protocol_notes(result: MetricsResult) -> tuple[str, ...]:
         )
         network = f"I3D {fvd.weights[:12]}, self-test {fvd.constant:.3f}"
         parts = f"means {found.means:.2f} + covariances {found.covariances:.2f}"
+        how = f"convention {result.settings.convention}, {fvd.resize} resizing to 224"
         notes += [
-            f"FVD of {fvd.window} frames: {fvd.resize} resizing to 224, {network}",
+            f"FVD of {fvd.window} frames: {how}, {network}",
             f"FVD is {parts}; {floor}",
         ]
         if fvd.between_trials is not None:
             notes.append(
                 "samples of one trial against those of the next, which continue the "
                 f"same clips: {fvd.between_trials:.2f}"
+            )
+        if by := fvd.by_clips:
+            low, high = by.interval
+            notes.append(
+                f"first trial: 95 % interval of FVD {low:.2f} to {high:.2f} (bootstrap "
+                f"over clips); infinitely many clips (linear in 1/N): "
+                f"{by.infinite:.2f} ± {by.error:.2f}"
             )
         if "kvd" in result.settings.metrics:
             notes.append(f"KVD: kernel {fvd.kernel}, unbiased")

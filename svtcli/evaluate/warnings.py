@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from svtcli.evaluate.foreign.videos import Videos
+from svtcli.evaluate.fvd.conventions import incomparable
 from svtcli.evaluate.fvd.protocol import RANK
 from svtcli.evaluate.weights import I3D_WEIGHTS
 from svtcli.run.durable import fingerprint_file
@@ -56,8 +57,7 @@ def warnings_of(plan: "MetricsPlan") -> tuple[str, ...]:
             "gray" if C == 1 else "colour" for *_, C in (reference.shape, samples.shape)
         ]
         warnings.append(f"{kinds[0]} clips against {kinds[1]} samples")
-    if plan.settings.resize != "tf1":
-        warnings.append("half-pixel resizing: not comparable with the paper's FVD")
+    warnings += incomparable(plan.settings)
     if plan.i3d is not None and fingerprint_file(plan.i3d) != I3D_WEIGHTS.sha256:
         warnings.append(f"{plan.i3d}: not the published file of weights")
     return tuple(warnings)

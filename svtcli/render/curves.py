@@ -260,6 +260,7 @@ def _protocol(pair: tuple[MetricsResult, Fvd]) -> tuple[str, str]:
         *([f"{result.prime} of them prime"] if result.prime else []),
         f"windows of {fvd.window}",
         f"{fvd.resize} resizing",
+        *([convention] if (convention := result.settings.convention) != "tf" else []),
         *(["gray"] if result.settings.gray else []),
     )
     return ", ".join(facts), fvd.weights
@@ -282,6 +283,18 @@ def _unrolled_panel(note: str, found: list[tuple[MetricsResult, Fvd]]) -> Panel:
     if max(trials) > 1:
         note += f"; band: ± std of {'/'.join(map(str, sorted(trials)))} trials"
     return Panel("Unrolled FVD", "first frame of the window", "FVD", curves, note)
+
+
+def fvd_by_clips(data: RunData) -> tuple[Panel, ...]:
+    """FVD against the number of clips, and the value of infinitely many."""
+    panels = []
+    for result in data.metrics:
+        if (fvd := result.fvd) and (by := fvd.by_clips):
+            limit = f"{by.infinite:.1f} ± {by.error:.1f} for infinitely many clips"
+            note = f"{_protocol((result, fvd))[0]}; {limit}"
+            curve = Curve(_labels([result])[0], tuple(map(float, by.clips)), by.fvd)
+            panels.append(Panel("FVD by clips", "clips", "FVD", (curve,), note))
+    return tuple(panels)
 
 
 def _labels(found: Sequence[MetricsResult]) -> list[str]:
@@ -335,6 +348,7 @@ CHARTS: dict[Callable[[RunData], tuple[Panel, ...]], str | None] = {
     training: "training.png",
     likelihood: None,
     unrolled_fvd: "fvd.png",
+    fvd_by_clips: None,
     paired_metrics: None,
 }
 """Every chart, with the picture that shows it by itself; None: the page alone."""

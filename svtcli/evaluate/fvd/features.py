@@ -15,12 +15,12 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from svtcli.clips.held_out import full_batches
+from svtcli.evaluate.fvd.conventions import Resize
 from svtcli.evaluate.fvd.i3d import (
     CLASSES,
     CLOSE_ENOUGH,
     I3D,
     SELF_TEST,
-    Resize,
     features,
     i3d,
     self_test,

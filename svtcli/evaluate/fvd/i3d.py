@@ -13,12 +13,14 @@ computed by Winograd's algorithm on a CPU (`winograd`).
 Frames are resized as in TensorFlow 1's `resize_bilinear` (`tf1`): output pixel i is
 sampled at i·old/new, without a half-pixel shift or antialiasing. PyTorch's
 `interpolate(align_corners=False)` samples at (i + ½)·old/new - ½ (`half-pixel`). FVD
-differs by some per cent between the two.
+differs by some per cent between the two. `crop` is VideoGPT's rule: the shorter side to
+224 pixels with half-pixel centres, the middle square of that, and half the range.
 """
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Literal, NamedTuple
+from math import ceil
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -26,11 +28,11 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Float32, Float64, UInt8
 
+from svtcli.evaluate.fvd.conventions import Resize
 from svtcli.evaluate.fvd.protocol import FEWEST_FRAMES
 from svtcli.evaluate.fvd.winograd import convolve
 from svtcli.failure import BadData
 
-Resize = Literal["tf1", "half-pixel"]
 SIDE = 224
 """Height and width of the network's input, in pixels."""
 CLASSES = 400
@@ -141,18 +143,37 @@ def features(
 def as_input(
     video: UInt8[Array, "N T H W C"], resize: Resize
 ) -> Float[Array, "N T 224 224 3"]:
-    """Resize frames to 224×224 without rounding, and scale them to -1..1."""
+    """Resize frames to 224×224 without rounding, and scale them to -1..1.
+
+    The rule `crop` scales them to -½..½.
+    """
     N, T, H, W, _ = video.shape
     rows, columns = (
-        jnp.asarray(bilinear_weights(side, SIDE, resize), jnp.float32)
-        for side in (H, W)
+        jnp.asarray(weights, jnp.float32) for weights in resizing(H, W, resize)
     )
     frames = jnp.einsum(
         "yh,nthwc,xw->ntyxc",
         *(rows, video.astype(jnp.float32), columns),
         precision=lax.Precision.HIGHEST,
     )
-    return jnp.broadcast_to(2 * frames / 255 - 1, (N, T, SIDE, SIDE, 3))
+    scaled = frames / 255 - 0.5 if resize == "crop" else 2 * frames / 255 - 1
+    return jnp.broadcast_to(scaled, (N, T, SIDE, SIDE, 3))
+
+
+def resizing(
+    H: int, W: int, resize: Resize
+) -> tuple[Float64[np.ndarray, "224 H"], Float64[np.ndarray, "224 W"]]:
+    """Matrices that resize the rows and the columns of a frame."""
+    if resize != "crop":
+        return bilinear_weights(H, SIDE, resize), bilinear_weights(W, SIDE, resize)
+    scale = SIDE / min(H, W)
+    sides = (SIDE, ceil(W * scale)) if H < W else (ceil(H * scale), SIDE)
+
+    def middle(old: int, new: int) -> Float64[np.ndarray, "224 old"]:
+        first = (new - SIDE) // 2
+        return bilinear_weights(old, new, "half-pixel")[first : first + SIDE]
+
+    return middle(H, sides[0]), middle(W, sides[1])
 
 
 def bilinear_weights(

@@ -69,13 +69,16 @@ class Moments:
 
     mean: Float64[np.ndarray, " D"]
     root: Float64[np.ndarray, "R D"]
-    """X with XᵀX = the covariance over N - 1, R = min(N, D)."""
+    """X with XᵀX = the covariance, R = min(N, D)."""
 
     @classmethod
-    def of(cls, features: Float[np.ndarray, "N D"]) -> "Moments":
-        """Fit it in float64. Errors: as `frechet`."""
+    def of(cls, features: Float[np.ndarray, "N D"], ddof: int = 1) -> "Moments":
+        """Fit it in float64, with the covariance over N - `ddof`.
+
+        Errors: as `frechet`.
+        """
         finite = _finite(features)
-        return cls(finite.mean(axis=0), _root(finite))
+        return cls(finite.mean(axis=0), _root(finite, ddof))
 
 
 @dataclass(frozen=True)
@@ -118,12 +121,13 @@ def trial(
     real: Float[np.ndarray, "K N D"] | tuple[Moments, ...],
     fake: Float[np.ndarray, "K M D"],
     others: Mapping[str, OfFeatures] = MappingProxyType({}),
+    ddof: int = 1,
 ) -> Trial:
     """Distances of a set of samples in each of K windows, and `others` of the first.
 
     Of clips with known moments alone, only Fréchet distances. Errors: as `frechet`.
     """
-    windows = tuple(frechet(*window) for window in zip(real, fake, strict=True))
+    windows = tuple(frechet(*window, ddof) for window in zip(real, fake, strict=True))
     if isinstance(real, tuple):
         return Trial(windows, None)
     numbers = {name: number(real[0], fake[0]) for name, number in others.items()}
@@ -150,18 +154,22 @@ def distances(trials: Sequence[Trial]) -> Distances:
 
 
 def frechet(
-    real: Float[np.ndarray, "N D"] | Moments, fake: Float[np.ndarray, "M D"] | Moments
+    real: Float[np.ndarray, "N D"] | Moments,
+    fake: Float[np.ndarray, "M D"] | Moments,
+    ddof: int = 1,
 ) -> Frechet:
-    """Return |m₁ - m₂|² + tr S₁ + tr S₂ - 2·tr√(S₁S₂), with covariances over N - 1.
+    """Return |m₁ - m₂|² + tr S₁ + tr S₂ - 2·tr√(S₁S₂).
 
-    With centred features X/√(N-1), S = XᵀX and tr√(S₁S₂) is the nuclear norm of X₁X₂ᵀ:
-    no root of a singular matrix, no ε, and zero for equal sets. Of a set with more
-    clips than features, the triangle of its QR decomposition has the same covariance.
+    Covariances are over N - `ddof`. With centred features X/√(N-ddof), S = XᵀX and
+    tr√(S₁S₂) is the nuclear norm of X₁X₂ᵀ: no root of a singular matrix, no ε, and zero
+    for equal sets. Of a set with more clips than features, the triangle of its QR
+    decomposition has the same covariance.
 
     Errors: BadData for features that are not finite; ValueError for fewer than 2 clips.
     """
     first, second = (
-        each if isinstance(each, Moments) else Moments.of(each) for each in (real, fake)
+        each if isinstance(each, Moments) else Moments.of(each, ddof)
+        for each in (real, fake)
     )
     means = first.mean - second.mean
     traces = sum(float(np.square(each.root).sum()) for each in (first, second))
@@ -206,10 +214,12 @@ def _mean_kernel_within(x: Float64[np.ndarray, "N D"]) -> float:
     return float((kernel.sum() - np.trace(kernel)) / (N * (N - 1)))
 
 
-def _root(features: Float64[np.ndarray, "N D"]) -> Float64[np.ndarray, "R D"]:
+def _root(
+    features: Float64[np.ndarray, "N D"], ddof: int
+) -> Float64[np.ndarray, "R D"]:
     """Return X with XᵀX = the covariance, with at most D rows."""
     N, D = features.shape
-    centred = (features - features.mean(axis=0)) / np.sqrt(N - 1)
+    centred = (features - features.mean(axis=0)) / np.sqrt(N - ddof)
     if N <= D:
         return centred
     return np.asarray(np.linalg.qr(centred, mode="r"))

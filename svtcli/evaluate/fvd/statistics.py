@@ -93,9 +93,15 @@ class ReferenceStatistics(Videos):
                     "features, which only FVD can be computed from",
                     f"leave {name} out of --metric, or name the clips themselves",
                 )
+        if settings.by_clips:
+            raise Refused(
+                f"--by-clips: {self.name} has no features of single clips",
+                "leave it out, or name the clips themselves",
+            )
         own = self.protocol
         for what, here, there, hint in (
             ("FVD's window", settings.window, own.window, f"--window {own.window}"),
+            ("convention", settings.convention, "tf", "--convention tf"),
             ("resizing", settings.resize, own.resize, f"--resize {own.resize}"),
             ("frames", samples.frames, own.frames, f"--frames {own.frames}"),
             ("frames a second", samples.fps, own.fps, "samples of the same rate"),
