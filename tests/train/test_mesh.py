@@ -41,12 +41,12 @@ ONE_DEVICE = ("6", "mesh.data=1", "cpu")
 @pytest.mark.parametrize(
     "grids",
     [
-        (BOTH_AXES, DATA_ONLY, ONE_DEVICE),
+        (BOTH_AXES, ONE_DEVICE),
         pytest.param(
             (BOTH_AXES, SHARD_ONLY, DATA_ONLY, ONE_DEVICE), marks=pytest.mark.slow
         ),
     ],
-    ids=["three meshes", "four meshes"],
+    ids=["two meshes", "four meshes"],
 )
 def test_every_mesh_trains_as_one_device_and_resumes_from_any_other(
     folder: Path, grids: tuple[tuple[str, str, str], ...]
@@ -63,7 +63,9 @@ def test_every_mesh_trains_as_one_device_and_resumes_from_any_other(
     one, many = np.load(folder / "alone.npy"), np.load(folder / "grids.npy")
     np.testing.assert_allclose(many, one, rtol=0, atol=1e-6)
     # One device resumes from the checkpoint of several, not from the start.
-    assert together["losses"][:5] == chain[-2]["losses"]
+    before = chain[-2]["losses"]
+    assert before
+    assert together["losses"][: len(before)] == before
 
 
 @pytest.mark.slow
