@@ -67,7 +67,7 @@ def test_no_device_is_broken_once_and_the_rest_is_told_all_the_same(quick, monke
     assert [name for name in found if found[name].state == "broken"] == ["devices"]
     assert "unset JAX_PLATFORMS" in found["devices"].hint
     assert found["product"].state == found["compiled"].state == "note"
-    assert len(found) == 19
+    assert len(found) == 20
 
 
 def test_a_gpu_that_jax_does_not_use_is_noted(quick, monkeypatch, tmp_path):
