@@ -80,3 +80,19 @@ def test_table_1_states_the_kept_scores():
             stated(one, "ssim", 3),
         ]
         assert f"| {' | '.join(cells)} |" in text
+
+
+def test_table_3_states_the_kept_scores():
+    text = (DOCS / "experiments.md").read_text(encoding="utf-8")
+    kept = (DOCS / "experiments/table3/table.csv").read_text(encoding="utf-8")
+    rows = list(DictReader(kept.splitlines()))
+    assert [row["variant"] for row in rows] == [
+        "base",
+        "d64",
+        "d256",
+        "l1",
+        "l4",
+        "na1",
+    ]
+    scores = [f"{float(row['test-seen.bits_per_dim']):.3f}" for row in rows]
+    assert f"| here | {' | '.join(scores)} |" in text
