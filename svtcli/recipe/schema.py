@@ -250,8 +250,8 @@ class Compare:
     """Resizing to FVD's 224 pixels: as in the published code (`tf1`), or as in the
     PyTorch ports (`half-pixel`), whose numbers differ."""
     convention: Literal["tf", "stylegan-v", "cd-fvd", "videogpt", "all"] = "tf"
-    """Project whose FVD is computed: its resizing, scaling, covariance; `all` shows each
-    beside the published code's (`tf`)."""
+    """Project whose FVD is computed: its resizing, scaling, covariance; `all` shows
+    each beside the published code's (`tf`)."""
     by_clips: bool = False
     """Also FVD by number of clips, extrapolated to infinitely many, and a 95 %
     interval of FVD."""

@@ -140,8 +140,10 @@ def test_comparisons_stand_with_spread_protocol_and_warnings(run):
     assert table.notes == (
         "samples of 7 frames, 2 prime frames",
         "temperature 0.9, top-k 5, seed 0, split test, sampled from walk@300",
-        "FVD of 9 frames: convention tf, tf1 resizing to 224, I3D ffffffffffff, "
-        "self-test 152.903",
+        (
+            "FVD of 9 frames: convention tf, tf1 resizing to 224, I3D ffffffffffff, "
+            "self-test 152.903"
+        ),
         f"FVD is means 1.00 + covariances 2.00; {REAL}",
         "KVD: kernel (x·y/400 + 1)³, unbiased",
         "3 frames of PSNR at the cap of 100 dB",
