@@ -291,9 +291,10 @@ def _distances(
         fake = fakes[0]
         found.append(trial(real, fake, others, ddof))
         for name, each in conventions.items():
-            at = resizes.index(each.resize)
-            of_first = reals[at][0], fakes[at][0]
-            by_convention[name].append(frechet(*of_first, each.ddof).distance)
+            at, measured = resizes.index(each.resize), found[-1].windows[0]
+            if (at, each.ddof) != (0, ddof):
+                measured = frechet(reals[at][0], fakes[at][0], each.ddof)
+            by_convention[name].append(measured.distance)
         of_clips = real[0]
         if plan.settings.by_clips and not number and not isinstance(of_clips, Moments):
             by_clips = number_of_clips(of_clips, fake[0], ddof)
