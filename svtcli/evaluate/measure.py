@@ -263,9 +263,8 @@ def _distances(
 ) -> Fvd:
     """Distances of all trials, and FVD of other clips and between trials.
 
-    `features` are those of the convention of `fvd`, then of the others.
-
-    Errors: BadData for features that are not finite.
+    `features` are those of the convention of `fvd`, then of the others. Errors: BadData
+    for features that are not finite.
     """
     trials, per_prime = plan.settings.trials, plan.settings.per_prime
     conventions = conventions_of(plan.settings)
